@@ -1,0 +1,48 @@
+/* error.c - status names, cm_fail, cm_assert */
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *cm_status_name(cm_status s)
+{
+    switch (s) {
+#define X(id, name)                                                                                \
+    case CM_##id:                                                                                  \
+        return name;
+        CM_STATUS_LIST(X)
+#undef X
+    }
+    return "unknown status";
+}
+
+cm_status cm_fail(cm_error *err, cm_status s, const char *fmt, ...)
+{
+    if (err) {
+        va_list ap;
+        err->status = s;
+        va_start(ap, fmt);
+        vsnprintf(err->message, sizeof err->message, fmt, ap);
+        va_end(ap);
+    }
+    return s;
+}
+
+const char *cm_escape(char *buf, size_t size, const char *text)
+{
+    size_t n = 0;
+    for (const unsigned char *p = (const unsigned char *)text; *p && n + 5 < size; p++) {
+        if (*p >= 0x20 && *p < 0x7f)
+            buf[n++] = (char)*p;
+        else
+            n += (size_t)snprintf(buf + n, size - n, "\\x%02x", *p);
+    }
+    buf[n] = '\0';
+    return buf;
+}
+
+void cm_assert_failed(const char *expr, const char *file, int line)
+{
+    fprintf(stderr, "%s:%d: internal error: %s does not hold\n", file, line, expr);
+    abort();
+}

@@ -1,0 +1,29 @@
+/* text.h - strict readers of numbers and lists of numbers, and the nearest name
+ * for "did you mean".
+ *
+ * Strict: the whole text is one decimal number, finite and in range; no blanks,
+ * no hexadecimal, no "inf" or "nan". */
+#ifndef CM_BASE_TEXT_H
+#define CM_BASE_TEXT_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+/* 1 and *value on success; 0, and *value untouched, when text is not a number. */
+int cm_text_to_real(const char *text, double *value);
+int cm_text_to_int(const char *text, int64_t *value);
+
+/* Read "80,0.8": numbers with single commas between them.  Empty text is the
+ * empty list.  Writes at most max values, and *n only on success.  what names the
+ * list in messages, e.g. "sigmas".  Errors: CM_ERR_ARGUMENT. */
+cm_status cm_parse_real_list(const char *text, int max, double *values, int *n, const char *what,
+                             cm_error *err);
+cm_status cm_parse_int_list(const char *text, int max, int *values, int *n, const char *what,
+                            cm_error *err);
+
+/* Levenshtein distance: the fewest insertions, deletions and replacements that
+ * turn a into b.  INT_MAX where b is longer than 63 bytes. */
+int cm_edit_distance(const char *a, const char *b);
+
+#endif

@@ -1,0 +1,62 @@
+/* cli.h - what the subcommands share: the table of commands, and options read
+ * from the tables of cm.h.
+ *
+ * This folder speaks to the library only through cm.h. */
+#ifndef CM_CLI_CLI_H
+#define CM_CLI_CLI_H
+
+#include "cm.h"
+
+/* clang-format off */
+#define CLI_COMMANDS(X)                                                                           \
+    X(train,   "train a teacher, distil it, or train a consistency model alone")                  \
+    X(sample,  "generate images from a model")                                                    \
+    X(info,    "describe a model, a run folder or a .safetensors file")                           \
+    X(forward, "run the raw network on tensors from a file")                                      \
+    X(explain, "print the compiled plan: steps, shapes, memory, times")                           \
+    X(bench,   "time training steps and sampling of a model")
+/* clang-format on */
+
+/* Each runs one subcommand; argv[0] is its name.  A failure is described in *err;
+ * main prints it and turns the status into an exit code. */
+#define X(name, help) cm_status cli_##name(int argc, char **argv, cm_error *err);
+CLI_COMMANDS(X)
+#undef X
+
+/* A table of options and the struct that its offsets refer to. */
+typedef struct cli_table {
+    const cm_option *options;
+    void *config;
+} cli_table;
+
+/* What a subcommand accepts. */
+typedef struct cli_usage {
+    const char *command;   /* "cm sample" */
+    const char *arguments; /* "--model MODEL --out X [OPTION...]" */
+    const char *text;      /* what it does, then examples; lines of at most 79 bytes */
+    const cli_table *tables;
+    int table_count;
+} cli_usage;
+
+/* Set what argv gives and leave everything else as it is, so that defaults and
+ * configuration files come first and the same argv can be read again over them.
+ * *argument is the one argument that is not an option, NULL when there is none;
+ * with argument NULL there must be none.  --help prints and exits.
+ * Errors: CM_ERR_ARGUMENT; an unknown option proposes the nearest one. */
+cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **argument,
+                    cm_error *err);
+
+/* Fill *err and return s. */
+cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* CM_ERR_ARGUMENT when value is empty: the option must be given. */
+cm_status cli_require(const cli_usage *usage, const char *option, const char *value, cm_error *err);
+
+/* Seconds from an arbitrary moment. */
+double cli_seconds(void);
+
+/* Print text and free it with cm_text_free. */
+void cli_print_text(char *text);
+
+#endif

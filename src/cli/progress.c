@@ -1,0 +1,132 @@
+/* progress.c - how a training run shows itself on stderr: a bar on a terminal,
+ * plain lines in a file or pipe. */
+#include "cli/progress.h"
+
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { least_bar = 8, most_bar = 40 };
+static const double seconds_between_lines = 10;
+
+static int terminal_width(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || !size.ws_col ? 80 : size.ws_col;
+}
+
+/* "1:02:03", or "--:--" before it is known. */
+static void format_time(char *text, size_t size, double seconds)
+{
+    if (!(seconds >= 0 && seconds < 1e7)) {
+        snprintf(text, size, "--:--");
+        return;
+    }
+    const int s = (int)(seconds + 0.5), h = s / 3600;
+    if (h)
+        snprintf(text, size, "%d:%02d:%02d", h, s / 60 % 60, s % 60);
+    else
+        snprintf(text, size, "%d:%02d", s / 60, s % 60);
+}
+
+static void format_numbers(char *text, size_t size, const cm_train_progress *now)
+{
+    char eta[32], scales[32] = "";
+    format_time(eta, sizeof eta, now->eta_s);
+    if (now->scales)
+        snprintf(scales, sizeof scales, "  N %d", now->scales);
+    snprintf(text, size, "step %lld/%lld  loss %.5f%s  %.1f images/s  ETA %s", (long long)now->step,
+             (long long)now->steps, now->loss, scales, now->images_per_s, eta);
+}
+
+/* A run that stops after some minutes is as far as its time, not as its steps. */
+static double fraction_done(const cli_progress *p, const cm_train_progress *now)
+{
+    const double elapsed = cli_seconds() - p->start;
+    const double by_steps = now->steps > 0 ? (double)now->step / (double)now->steps : 0;
+    const double by_time = now->eta_s >= 0 ? elapsed / (elapsed + now->eta_s + 1e-9) : 0;
+    const double done = by_steps > by_time ? by_steps : by_time;
+    return done > 1 ? 1 : done;
+}
+
+static void redraw(cli_progress *p)
+{
+    fprintf(stderr, "\r%s\x1b[K", p->line);
+}
+
+/* The bar takes what the numbers leave; the last column stays empty, because some
+ * terminals wrap after it. */
+static void draw_bar(cli_progress *p, const cm_train_progress *now)
+{
+    char numbers[200], bar[most_bar + 1];
+    format_numbers(numbers, sizeof numbers, now);
+    const int width = terminal_width() - 1;
+    int cells = width - (int)strlen(numbers) - 4;
+    cells = cells > most_bar ? most_bar : cells;
+    if (cells < least_bar) {
+        snprintf(p->line, sizeof p->line, "%.*s", width, numbers);
+    } else {
+        const int full = (int)(fraction_done(p, now) * cells);
+        memset(bar, '.', (size_t)cells);
+        memset(bar, '#', (size_t)full);
+        bar[cells] = '\0';
+        snprintf(p->line, sizeof p->line, "[%s]  %s", bar, numbers);
+    }
+    redraw(p);
+}
+
+static void print_line(cli_progress *p, const cm_train_progress *now)
+{
+    char numbers[200];
+    const double time = cli_seconds();
+    const int is_last = now->step >= now->steps;
+    if (p->last_line > 0 && time - p->last_line < seconds_between_lines && !is_last)
+        return;
+    p->last_line = time;
+    format_numbers(numbers, sizeof numbers, now);
+    fprintf(stderr, "%s\n", numbers);
+}
+
+void cli_progress_start(cli_progress *p, int quiet)
+{
+    const char *term = getenv("TERM");
+    *p = (cli_progress){.quiet = quiet, .start = cli_seconds()};
+    p->terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+void cli_progress_say(cli_progress *p, const char *text)
+{
+    if (p->quiet)
+        return;
+    if (!p->terminal) {
+        fprintf(stderr, "%s\n", text);
+        return;
+    }
+    fprintf(stderr, "\r\x1b[K%s\n", text);
+    if (*p->line)
+        redraw(p);
+}
+
+void cli_progress_show(cli_progress *p, const cm_train_progress *now)
+{
+    p->last_step = now->step;
+    if (p->quiet)
+        return;
+    if (now->event)
+        cli_progress_say(p, now->event);
+    else if (p->terminal)
+        draw_bar(p, now);
+    else
+        print_line(p, now);
+}
+
+void cli_progress_end(cli_progress *p)
+{
+    if (*p->line)
+        fputc('\n', stderr);
+    *p->line = '\0';
+}

@@ -1,0 +1,30 @@
+/* cpu.h - the CPU.
+ *
+ * Convolutions and matrix products come from oneDNN (dnnl_*.c).  The rest is
+ * hand-written plain C that compilers vectorise (kernels/), compiled once for
+ * each instruction set and chosen at run time. */
+#ifndef CM_CPU_CPU_H
+#define CM_CPU_CPU_H
+
+#include "graph/device.h"
+
+/* The hand-written kernels of one instruction set; NULL run = not here. */
+extern const cm_kernel cm_kernels_avx512[CM_OP_COUNT];
+extern const cm_kernel cm_kernels_avx2[CM_OP_COUNT];
+extern const cm_kernel cm_kernels_plain[CM_OP_COUNT];
+/* Convolutions and matrix products. */
+extern const cm_kernel cm_kernels_dnnl[CM_OP_COUNT];
+
+/* What this CPU (or CM_ISA=avx2|plain in the environment, read once per plan by
+ * the caller) runs. */
+typedef enum cm_isa { CM_ISA_PLAIN, CM_ISA_AVX2, CM_ISA_AVX512 } cm_isa;
+cm_isa cm_cpu_isa(void);
+const char *cm_isa_name(cm_isa isa);
+int cm_cpu_has_bf16(void); /* matrix products in bf16 run in hardware */
+/* NULL where the op is not supported. */
+const cm_kernel *cm_cpu_kernel(cm_op_id op, cm_isa isa);
+
+/* The device for cm_plan_compile(). */
+const cm_device *cm_cpu_device(void);
+
+#endif

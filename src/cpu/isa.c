@@ -1,0 +1,81 @@
+/* isa.c - which instruction set to run, and the kernel tables */
+#include "cpu/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#define CM_X86 1
+#include <cpuid.h>
+#else
+#define CM_X86 0
+#endif
+
+static cm_isa best_isa(void)
+{
+#if CM_X86
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("fma"))
+        return CM_ISA_AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return CM_ISA_AVX2;
+#endif
+    return CM_ISA_PLAIN;
+}
+
+cm_isa cm_cpu_isa(void)
+{
+    const cm_isa best = best_isa();
+    const char *wish = getenv("CM_ISA");
+    for (cm_isa isa = CM_ISA_PLAIN; wish && isa < best; isa++)
+        if (!strcmp(wish, cm_isa_name(isa)))
+            return isa;
+    return best;
+}
+
+const char *cm_isa_name(cm_isa isa)
+{
+    switch (isa) {
+    case CM_ISA_PLAIN:
+        return "plain";
+    case CM_ISA_AVX2:
+        return "avx2";
+    case CM_ISA_AVX512:
+        return "avx512";
+    }
+    return "unknown";
+}
+
+int cm_cpu_has_bf16(void)
+{
+#if CM_X86
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    int amx = 0, avx512 = 0;
+    if (cm_cpu_isa() != CM_ISA_AVX512)
+        return 0;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
+        amx = (int)(edx >> 22 & 1u);
+    if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx))
+        avx512 = (int)(eax >> 5 & 1u);
+    return amx || avx512;
+#else
+    return 0;
+#endif
+}
+
+const cm_kernel *cm_cpu_kernel(cm_op_id op, cm_isa isa)
+{
+    const cm_kernel *table = cm_kernels_plain;
+#if CM_X86
+    if (isa == CM_ISA_AVX512)
+        table = cm_kernels_avx512;
+    else if (isa == CM_ISA_AVX2)
+        table = cm_kernels_avx2;
+#else
+    (void)isa;
+#endif
+    if (table[op].run)
+        return &table[op];
+    return cm_kernels_dnnl[op].run ? &cm_kernels_dnnl[op] : NULL;
+}

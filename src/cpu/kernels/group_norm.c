@@ -1,0 +1,421 @@
+/* group_norm.c - group norm with affine and SiLU, its two cotangents and its
+ * tangent; the formulas are in ops/group_norm.c.
+ *
+ * A sample is worked on as a whole while it is in cache: sums over its pixels
+ * for each channel, folded to a mean and a variance for each group, then one
+ * pass that writes.  All loops run along channels, which are contiguous, so
+ * what differs between groups is expanded to arrays of C coefficients first.
+ *
+ * The sums are of x - x0, x0 the sample's first pixel: that is what makes one
+ * pass in f32 accurate when the mean is large.  Pixels are summed in chunks given
+ * by the shape (f32), chunks in double; so the result does not depend on which
+ * threads did it.  Threads share out samples where there are enough of them,
+ * else the chunks of one sample after the other. */
+#include "cpu/kernels/vec.h"
+
+#include <omp.h>
+
+enum {
+    CHUNK_ELEMENTS = 16384, /* 32 KiB of bf16 */
+    CHUNK_ROWS = 512,       /* at most, for the sake of f32 sums */
+    SUMS = 4,               /* f32 sums a channel and chunk, at most */
+    COEFS = 10,
+};
+
+/* Indices of coefficient arrays. */
+enum { X0, MEAN, RSTD, A, B, K, M1, M2, ADOT, BDOT };
+
+typedef struct norm {
+    const cm_call *call;
+    int64_t n, rows, ch, group; /* samples, pixels, channels, channels a group */
+    int64_t chunk, chunks;      /* pixels a chunk, and how many chunks */
+    int bf16, silu, team;       /* team: threads inside one sample */
+    float eps;
+    const void *x, *dy; /* dy: the cotangent of y or the tangent of x; or NULL */
+    const float *a, *b;
+    int64_t ab_pitch; /* 0: a and b are shared by the samples */
+} norm;
+
+/* What works on one sample: arrays of C floats. */
+typedef struct scratch {
+    float *coef; /* [COEFS][C] */
+    float *sum;  /* [chunks][SUMS][C] */
+} scratch;
+
+/* position of x among the inputs: dy comes first in the cotangents */
+static int x_input(const cm_node *n)
+{
+    return n->op == CM_OP_GROUP_NORM || n->op == CM_OP_GROUP_NORM_JVP ? 0 : 1;
+}
+
+static norm norm_make(const cm_node *n)
+{
+    const cm_type *x = &n->in[x_input(n)]->type, *a = &n->in[x_input(n) + 1]->type;
+    norm d = {.n = x->dim[0],
+              .rows = x->dim[1] * x->dim[2],
+              .ch = x->dim[3],
+              .bf16 = x->dtype == CM_BF16,
+              .silu = n->attr.norm.silu,
+              .eps = n->attr.norm.eps};
+    d.group = d.ch / n->attr.norm.groups;
+    d.chunk = cm_min(cm_ceil_div(CHUNK_ELEMENTS, d.ch), CHUNK_ROWS);
+    d.chunks = cm_ceil_div(d.rows, d.chunk);
+    d.ab_pitch = a->dim[0] == 1 ? 0 : d.ch;
+    return d;
+}
+
+static int64_t scratch_floats(const norm *d)
+{
+    return (COEFS + SUMS * d->chunks) * d->ch;
+}
+
+cm_status CM_K(group_norm_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
+{
+    const norm d = norm_make(n);
+    const cm_dtype t = n->in[x_input(n)]->type.dtype;
+    const int other = n->op == CM_OP_GROUP_NORM_JVP ? 3 : 0; /* xdot, dy, or x itself */
+    if (n->in[other]->type.dtype != t)
+        return cm_fail(err, CM_ERR_UNSUPPORTED, "%s: x is %s, expected %s like operand %d",
+                       cm_ops[n->op]->name, cm_dtype_name(t),
+                       cm_dtype_name(n->in[other]->type.dtype), other);
+    *p = (cm_prepared){.workspace = (size_t)threads * (size_t)scratch_floats(&d) * sizeof(float)};
+    return CM_OK;
+}
+
+typedef void sample_fn(const norm *d, scratch w, int64_t s);
+typedef void chunk_fn(const norm *d, scratch w, int64_t s, int64_t k);
+
+static void each_sample(const cm_call *c, sample_fn *f)
+{
+    norm d = norm_make(c->node);
+    const int x = x_input(c->node), threads = cm_team(c, d.n * d.rows * d.ch);
+    const int outer = d.n % threads == 0 || d.n >= 4 * threads ? threads : 1;
+    d.call = c;
+    d.x = c->in[x];
+    d.a = c->in[x + 1];
+    d.b = c->in[x + 2];
+    d.dy = c->node->op == CM_OP_GROUP_NORM_JVP ? c->in[3] : x ? c->in[0] : NULL;
+    d.team = outer > 1 ? 1 : threads;
+#pragma omp parallel for num_threads(outer) schedule(static)
+    for (int64_t s = 0; s < d.n; s++) {
+        float *p = (float *)c->workspace + omp_get_thread_num() * scratch_floats(&d);
+        f(&d, (scratch){p, p + COEFS * d.ch}, s);
+    }
+}
+
+static void each_chunk(const norm *d, scratch w, int64_t s, chunk_fn *f)
+{
+    if (d->team == 1) { /* a nested parallel region costs, even of one thread */
+        for (int64_t k = 0; k < d->chunks; k++)
+            f(d, w, s, k);
+        return;
+    }
+#pragma omp parallel for num_threads(d->team) schedule(static)
+    for (int64_t k = 0; k < d->chunks; k++)
+        f(d, w, s, k);
+}
+
+/* pixels of chunk k, and the offset of its first element in a tensor like x */
+static int64_t chunk_rows(const norm *d, int64_t k)
+{
+    return cm_min(d->chunk, d->rows - k * d->chunk);
+}
+
+static int64_t chunk_at(const norm *d, int64_t s, int64_t k)
+{
+    return (s * d->rows + k * d->chunk) * d->ch;
+}
+
+/* ---- statistics ---- */
+
+/* s[0] += x - x0, s[1] += (x - x0)^2; with a tangent also s[2] += xdot,
+ * s[3] += (x - x0) xdot.  Some rows at a time: less traffic on the sums. */
+CM_INLINE void sum_rows(float *restrict s, const float *restrict x0, const void *x,
+                        const void *xdot, int64_t ch, int rows, int bf16, int tangent)
+{
+    CM_SIMD
+    for (int64_t i = 0; i < ch; i++) {
+        float sum[SUMS] = {0};
+        for (int r = 0; r < rows; r++) {
+            const float u = cm_get(x, r * ch + i, bf16) - x0[i];
+            const float t = tangent ? cm_get(xdot, r * ch + i, bf16) : 0.0f;
+            sum[0] += u;
+            sum[1] = cm_fma(u, u, sum[1]);
+            sum[2] += t;
+            sum[3] = cm_fma(u, t, sum[3]);
+        }
+        for (int k = 0; k < (tangent ? SUMS : 2); k++)
+            s[k * ch + i] += sum[k];
+    }
+}
+
+CM_INLINE void sum_pass(float *s, const float *x0, const void *x, const void *xdot, int64_t rows,
+                        int64_t ch, int bf16, int tangent)
+{
+    enum { STEP = 4 };
+    int64_t r = 0;
+    memset(s, 0, (size_t)(SUMS * ch) * sizeof *s);
+    for (; r + STEP <= rows; r += STEP)
+        sum_rows(s, x0, cm_at(x, r * ch, bf16), tangent ? cm_at(xdot, r * ch, bf16) : NULL, ch,
+                 STEP, bf16, tangent);
+    for (; r < rows; r++)
+        sum_rows(s, x0, cm_at(x, r * ch, bf16), tangent ? cm_at(xdot, r * ch, bf16) : NULL, ch, 1,
+                 bf16, tangent);
+}
+
+static void sum_chunk(const norm *d, scratch w, int64_t s, int64_t k)
+{
+    const int64_t at = chunk_at(d, s, k), rows = chunk_rows(d, k), ch = d->ch;
+    const int tangent = d->call->node->op == CM_OP_GROUP_NORM_JVP;
+    const float *x0 = w.coef + X0 * ch;
+    float *sum = w.sum + k * SUMS * ch;
+    const void *x = cm_at(d->x, at, d->bf16), *t = tangent ? cm_at(d->dy, at, d->bf16) : NULL;
+    if (d->bf16)
+        tangent ? sum_pass(sum, x0, x, t, rows, ch, 1, 1) : sum_pass(sum, x0, x, t, rows, ch, 1, 0);
+    else
+        tangent ? sum_pass(sum, x0, x, t, rows, ch, 0, 1) : sum_pass(sum, x0, x, t, rows, ch, 0, 0);
+}
+
+/* sum `which` of channel i over the chunks */
+static double total(const norm *d, scratch w, int which, int64_t i)
+{
+    double t = 0.0;
+    for (int64_t k = 0; k < d->chunks; k++)
+        t += (double)w.sum[(k * SUMS + which) * d->ch + i];
+    return t;
+}
+
+static void set(float *coef, int64_t begin, int64_t n, double v)
+{
+    for (int64_t i = begin; i < begin + n; i++)
+        coef[i] = (float)v;
+}
+
+/* Mean and 1/sigma of the group that begins at channel c, from the sums: the
+ * mean is x0 + m of each channel, its squares are recentred on the group's. */
+static void fold_group(const norm *d, scratch w, int64_t c)
+{
+    const float *x0 = w.coef + X0 * d->ch;
+    const double rows = (double)d->rows, m = rows * (double)d->group;
+    double mean = 0.0, squares = 0.0;
+    for (int64_t i = c; i < c + d->group; i++)
+        mean += (rows * (double)x0[i] + total(d, w, 0, i)) / m;
+    for (int64_t i = c; i < c + d->group; i++) {
+        const double own = total(d, w, 0, i) / rows, off = (double)x0[i] + own - mean;
+        squares += total(d, w, 1, i) - rows * own * own + rows * off * off;
+    }
+    const double var = squares > 0.0 ? squares / m : squares * 0.0; /* NaN stays */
+    set(w.coef + MEAN * d->ch, c, d->group, mean);
+    set(w.coef + RSTD * d->ch, c, d->group, 1.0 / sqrt(var + (double)d->eps));
+}
+
+/* mean(xdot) and mean(xh xdot) of the group, over sigma */
+static void fold_group_tangent(const norm *d, scratch w, int64_t c)
+{
+    const float *x0 = w.coef + X0 * d->ch;
+    const double m = (double)d->rows * (double)d->group, mean = (double)w.coef[MEAN * d->ch + c],
+                 rstd = (double)w.coef[RSTD * d->ch + c];
+    double m1 = 0.0, m2 = 0.0;
+    for (int64_t i = c; i < c + d->group; i++) {
+        const double t = total(d, w, 2, i);
+        m1 += t;
+        m2 += total(d, w, 3, i) + ((double)x0[i] - mean) * t;
+    }
+    set(w.coef + M1 * d->ch, c, d->group, m1 / m * rstd);
+    set(w.coef + M2 * d->ch, c, d->group, m2 * rstd / m * rstd);
+}
+
+/* Statistics, and the sample's a and b, and k = a / sigma. */
+static void begin_sample(const norm *d, scratch w, int64_t s)
+{
+    const int64_t ch = d->ch;
+    const float *a = d->a + s * d->ab_pitch, *b = d->b + s * d->ab_pitch;
+    cm_load(w.coef + X0 * ch, d->x, d->bf16 ? CM_BF16 : CM_F32, s * d->rows * ch, ch);
+    each_chunk(d, w, s, sum_chunk);
+    for (int64_t c = 0; c < ch; c += d->group) {
+        fold_group(d, w, c);
+        if (d->call->node->op == CM_OP_GROUP_NORM_JVP)
+            fold_group_tangent(d, w, c);
+    }
+    for (int64_t i = 0; i < ch; i++) {
+        w.coef[A * ch + i] = a[i];
+        w.coef[B * ch + i] = b[i];
+        w.coef[K * ch + i] = a[i] * w.coef[RSTD * ch + i];
+    }
+}
+
+/* ---- passes over one chunk; `bf16` and `silu` are constants ---- */
+
+typedef struct pass {
+    void *y;
+    const void *x, *dy; /* dy: cotangent or tangent */
+    const float *coef;
+    float *sum; /* grad_affine */
+    int64_t rows, ch;
+} pass;
+
+CM_INLINE void forward(const pass *p, int bf16, int silu)
+{
+    const int64_t ch = p->ch;
+    const float *mean = p->coef + MEAN * ch, *k = p->coef + K * ch, *b = p->coef + B * ch;
+    for (int64_t r = 0; r < p->rows; r++) {
+        const void *x = cm_at(p->x, r * ch, bf16);
+        void *y = cm_at_out(p->y, r * ch, bf16);
+        CM_SIMD
+        for (int64_t i = 0; i < ch; i++) {
+            const float z = cm_fma(cm_get(x, i, bf16) - mean[i], k[i], b[i]);
+            cm_put(y, i, bf16, silu ? z * cm_sigmoid(z) : z);
+        }
+    }
+}
+
+CM_INLINE void grad_affine(const pass *p, int bf16, int silu)
+{
+    const int64_t ch = p->ch;
+    const float *mean = p->coef + MEAN * ch, *rstd = p->coef + RSTD * ch;
+    const float *a = p->coef + A * ch, *b = p->coef + B * ch;
+    float *restrict da = p->sum, *restrict db = p->sum + ch;
+    memset(p->sum, 0, (size_t)(2 * ch) * sizeof(float));
+    for (int64_t r = 0; r < p->rows; r++) {
+        const void *x = cm_at(p->x, r * ch, bf16), *dy = cm_at(p->dy, r * ch, bf16);
+        CM_SIMD
+        for (int64_t i = 0; i < ch; i++) {
+            const float xh = (cm_get(x, i, bf16) - mean[i]) * rstd[i], d = cm_get(dy, i, bf16);
+            const float dz = silu ? d * cm_silu_slope(cm_fma(a[i], xh, b[i])) : d;
+            da[i] = cm_fma(dz, xh, da[i]);
+            db[i] += dz;
+        }
+    }
+}
+
+CM_INLINE void grad_input(const pass *p, int bf16, int silu)
+{
+    const int64_t ch = p->ch;
+    const float *mean = p->coef + MEAN * ch, *rstd = p->coef + RSTD * ch, *k = p->coef + K * ch;
+    const float *a = p->coef + A * ch, *b = p->coef + B * ch;
+    const float *m1 = p->coef + M1 * ch, *m2 = p->coef + M2 * ch;
+    for (int64_t r = 0; r < p->rows; r++) {
+        const void *x = cm_at(p->x, r * ch, bf16), *dy = cm_at(p->dy, r * ch, bf16);
+        void *dx = cm_at_out(p->y, r * ch, bf16);
+        CM_SIMD
+        for (int64_t i = 0; i < ch; i++) {
+            const float xh = (cm_get(x, i, bf16) - mean[i]) * rstd[i], d = cm_get(dy, i, bf16);
+            const float dz = silu ? d * cm_silu_slope(cm_fma(a[i], xh, b[i])) : d;
+            cm_put(dx, i, bf16, cm_fma(k[i], dz, -cm_fma(xh, m2[i], m1[i])));
+        }
+    }
+}
+
+CM_INLINE void jvp(const pass *p, int bf16, int silu)
+{
+    const int64_t ch = p->ch;
+    const float *mean = p->coef + MEAN * ch, *rstd = p->coef + RSTD * ch;
+    const float *a = p->coef + A * ch, *b = p->coef + B * ch, *bdot = p->coef + BDOT * ch;
+    const float *m1 = p->coef + M1 * ch, *m2 = p->coef + M2 * ch, *adot = p->coef + ADOT * ch;
+    for (int64_t r = 0; r < p->rows; r++) {
+        const void *x = cm_at(p->x, r * ch, bf16), *xdot = cm_at(p->dy, r * ch, bf16);
+        void *ydot = cm_at_out(p->y, r * ch, bf16);
+        CM_SIMD
+        for (int64_t i = 0; i < ch; i++) {
+            const float xh = (cm_get(x, i, bf16) - mean[i]) * rstd[i];
+            const float xhdot = cm_fma(cm_get(xdot, i, bf16), rstd[i], -cm_fma(xh, m2[i], m1[i]));
+            const float zdot = cm_fma(adot[i], xh, cm_fma(a[i], xhdot, bdot[i]));
+            cm_put(ydot, i, bf16, silu ? zdot * cm_silu_slope(cm_fma(a[i], xh, b[i])) : zdot);
+        }
+    }
+}
+
+static pass pass_make(const norm *d, scratch w, int64_t s, int64_t k)
+{
+    const int64_t at = chunk_at(d, s, k);
+    return (pass){.y = cm_at_out(d->call->out, at, d->bf16),
+                  .x = cm_at(d->x, at, d->bf16),
+                  .dy = d->dy ? cm_at(d->dy, at, d->bf16) : NULL,
+                  .coef = w.coef,
+                  .sum = w.sum + k * SUMS * d->ch,
+                  .rows = chunk_rows(d, k),
+                  .ch = d->ch};
+}
+
+/* ---- samples ---- */
+
+#define CHUNK(f)                                                          \
+    static void f##_chunk(const norm *d, scratch w, int64_t s, int64_t k) \
+    {                                                                     \
+        const pass p = pass_make(d, w, s, k);                             \
+        if (d->bf16)                                                      \
+            d->silu ? f(&p, 1, 1) : f(&p, 1, 0);                          \
+        else                                                              \
+            d->silu ? f(&p, 0, 1) : f(&p, 0, 0);                          \
+    }
+CHUNK(forward)
+CHUNK(grad_affine)
+CHUNK(grad_input)
+CHUNK(jvp)
+
+static void sample_forward(const norm *d, scratch w, int64_t s)
+{
+    begin_sample(d, w, s);
+    each_chunk(d, w, s, forward_chunk);
+}
+
+static void sample_grad_affine(const norm *d, scratch w, int64_t s)
+{
+    float *out = (float *)d->call->out + s * 2 * d->ch;
+    begin_sample(d, w, s);
+    each_chunk(d, w, s, grad_affine_chunk);
+    for (int64_t i = 0; i < d->ch; i++) {
+        out[i] = (float)total(d, w, 0, i);
+        out[d->ch + i] = (float)total(d, w, 1, i);
+    }
+}
+
+/* S1 = sum_c a db, S2 = sum_c a da over the group; m1, m2 = S / (m sigma) */
+static void sample_grad_input(const norm *d, scratch w, int64_t s)
+{
+    const int64_t ch = d->ch;
+    const double m = (double)d->rows * (double)d->group;
+    const float *da = (const float *)d->call->in[4] + s * 2 * ch, *db = da + ch;
+    begin_sample(d, w, s);
+    for (int64_t c = 0; c < ch; c += d->group) {
+        const double rstd = (double)w.coef[RSTD * ch + c];
+        double s1 = 0.0, s2 = 0.0;
+        for (int64_t i = c; i < c + d->group; i++) {
+            s1 += (double)w.coef[A * ch + i] * (double)db[i];
+            s2 += (double)w.coef[A * ch + i] * (double)da[i];
+        }
+        set(w.coef + M1 * ch, c, d->group, s1 / m * rstd);
+        set(w.coef + M2 * ch, c, d->group, s2 / m * rstd);
+    }
+    each_chunk(d, w, s, grad_input_chunk);
+}
+
+static void sample_jvp(const norm *d, scratch w, int64_t s)
+{
+    const float *adot = (const float *)d->call->in[4] + s * d->ab_pitch;
+    const float *bdot = (const float *)d->call->in[5] + s * d->ab_pitch;
+    begin_sample(d, w, s);
+    memcpy(w.coef + ADOT * d->ch, adot, (size_t)d->ch * sizeof(float));
+    memcpy(w.coef + BDOT * d->ch, bdot, (size_t)d->ch * sizeof(float));
+    each_chunk(d, w, s, jvp_chunk);
+}
+
+void CM_K(group_norm)(const cm_call *c)
+{
+    each_sample(c, sample_forward);
+}
+
+void CM_K(group_norm_grad_affine)(const cm_call *c)
+{
+    each_sample(c, sample_grad_affine);
+}
+
+void CM_K(group_norm_grad_input)(const cm_call *c)
+{
+    each_sample(c, sample_grad_input);
+}
+
+void CM_K(group_norm_jvp)(const cm_call *c)
+{
+    each_sample(c, sample_jvp);
+}

@@ -1,0 +1,140 @@
+/* move.c - kernels that move elements: concat, slice, pad, swap12, gather,
+ * store; and scatter_add.  Types are equal on both sides, so they move bytes. */
+#include "cpu/kernels/vec.h"
+
+#include <math.h>
+
+/* rows x n bytes between two pitches; n, pitches in bytes */
+typedef struct block {
+    char *y;
+    const char *x;
+    int64_t rows, n, y_pitch, x_pitch;
+} block;
+
+static void copy_rows(const cm_call *c, block b)
+{
+    const int64_t step = b.n < 8192 ? 8192 / (b.n + 1) + 1 : 1;
+#pragma omp parallel for num_threads(cm_team(c, b.rows *b.n / 2)) schedule(static)
+    for (int64_t first = 0; first < b.rows; first += step)
+        for (int64_t r = first; r < cm_min(first + step, b.rows); r++)
+            memcpy(b.y + r * b.y_pitch, b.x + r * b.x_pitch, (size_t)b.n);
+}
+
+static void zero_rows(const cm_call *c, char *y, int64_t rows, int64_t n, int64_t pitch)
+{
+#pragma omp parallel for num_threads(cm_team(c, rows *n / 2)) schedule(static)
+    for (int64_t r = 0; r < rows; r++)
+        memset(y + r * pitch, 0, (size_t)n);
+}
+
+/* bytes of the last axis, and how many such rows there are */
+static int64_t row_bytes(const cm_type *t)
+{
+    return cm_last(t) * (int64_t)cm_dtype_bytes(t->dtype);
+}
+
+static int64_t row_count(const cm_type *t)
+{
+    return cm_last(t) ? cm_type_count(t) / cm_last(t) : 0;
+}
+
+void CM_K(concat)(const cm_call *c)
+{
+    const cm_type *y = &c->node->type;
+    const int64_t a = row_bytes(cm_in_type(c, 0)), b = row_bytes(cm_in_type(c, 1));
+    const int64_t rows = row_count(y);
+    copy_rows(c, (block){c->out, c->in[0], rows, a, a + b, a});
+    copy_rows(c, (block){(char *)c->out + a, c->in[1], rows, b, a + b, b});
+}
+
+void CM_K(slice)(const cm_call *c)
+{
+    const cm_type *x = cm_in_type(c, 0), *y = &c->node->type;
+    const int64_t skip = c->node->attr.range.begin * (int64_t)cm_dtype_bytes(x->dtype);
+    const int64_t n = row_bytes(y);
+    copy_rows(c, (block){c->out, (const char *)c->in[0] + skip, row_count(y), n, n, row_bytes(x)});
+}
+
+void CM_K(pad)(const cm_call *c)
+{
+    const cm_type *x = cm_in_type(c, 0), *y = &c->node->type;
+    const int64_t skip = c->node->attr.range.begin * (int64_t)cm_dtype_bytes(x->dtype);
+    const int64_t n = row_bytes(x), pitch = row_bytes(y), rows = row_count(y);
+    char *out = c->out;
+    if (skip > 0)
+        zero_rows(c, out, rows, skip, pitch);
+    copy_rows(c, (block){out + skip, c->in[0], rows, n, pitch, n});
+    if (skip + n < pitch)
+        zero_rows(c, out + skip + n, rows, pitch - skip - n, pitch);
+}
+
+void CM_K(swap12)(const cm_call *c)
+{
+    const cm_type *x = cm_in_type(c, 0);
+    const int64_t n1 = x->dim[1], n2 = x->dim[2], size = row_bytes(x);
+#pragma omp parallel for collapse(2) num_threads(cm_team(c, cm_type_count(x))) schedule(static)
+    for (int64_t i = 0; i < x->dim[0]; i++)
+        for (int64_t k = 0; k < n2; k++)
+            for (int64_t j = 0; j < n1; j++)
+                memcpy((char *)c->out + ((i * n2 + k) * n1 + j) * size,
+                       (const char *)c->in[0] + ((i * n1 + j) * n2 + k) * size, (size_t)size);
+}
+
+void CM_K(store)(const cm_call *c)
+{
+    const int64_t bytes = (int64_t)cm_type_bytes(&c->node->type), step = 1 << 16;
+    if (c->out == c->in[0])
+        return;
+#pragma omp parallel for num_threads(cm_team(c, bytes / 4)) schedule(static)
+    for (int64_t i = 0; i < bytes; i += step)
+        memcpy((char *)c->out + i, (const char *)c->in[0] + i, (size_t)cm_min(step, bytes - i));
+}
+
+/* ---- rows by index ----
+ * Indices come from outside: one that is out of range reads and writes nothing;
+ * gather then returns NaN, so that it is noticed. */
+
+void CM_K(gather)(const cm_call *c)
+{
+    const cm_type *table = cm_in_type(c, 0);
+    const int32_t *index = c->in[1];
+    const int64_t n = c->node->type.dim[0], d = table->dim[1];
+    const cm_dtype to = c->node->type.dtype;
+    float f[256];
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k < d; k += 256) {
+            const int64_t m = cm_min(256, d - k);
+            const int ok = index[i] >= 0 && index[i] < table->dim[0];
+            if (ok)
+                cm_load(f, c->in[0], table->dtype, index[i] * d + k, m);
+            for (int64_t j = 0; j < m && !ok; j++)
+                f[j] = NAN;
+            cm_save(c->out, to, i * d + k, f, m);
+        }
+}
+
+/* Each thread owns columns and adds the rows in order. */
+void CM_K(scatter_add)(const cm_call *c)
+{
+    enum { COLUMNS = 64 };
+    const cm_type *dy = cm_in_type(c, 0), *table = &c->node->type;
+    const int32_t *index = c->in[1];
+    const int64_t n = dy->dim[0], d = dy->dim[1], rows = table->dim[0];
+    float *out = c->out;
+#pragma omp parallel for num_threads(cm_team(c, (rows + n) * d)) schedule(static)
+    for (int64_t c0 = 0; c0 < d; c0 += COLUMNS) {
+        const int64_t m = cm_min(COLUMNS, d - c0);
+        float f[COLUMNS];
+        for (int64_t k = 0; k < rows; k++)
+            memset(out + k * d + c0, 0, (size_t)m * sizeof *out);
+        for (int64_t i = 0; i < n; i++) {
+            if (index[i] < 0 || index[i] >= rows)
+                continue;
+            float *to = out + index[i] * d + c0;
+            cm_load(f, c->in[0], dy->dtype, i * d + c0, m);
+            CM_SIMD
+            for (int64_t j = 0; j < m; j++)
+                to[j] += f[j];
+        }
+    }
+}

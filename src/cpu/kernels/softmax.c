@@ -1,0 +1,100 @@
+/* softmax.c - softmax over the last axis, e^(x - max) / sum, and its derivative
+ * y (dy - sum(y dy)); row by row, in f32 */
+#include "cpu/kernels/vec.h"
+
+#include <omp.h>
+
+/* Rows are padded to whole vectors of this many; max and sum keep as many. */
+enum { LANES = 16 };
+
+static int64_t row_floats(int64_t n)
+{
+    return cm_ceil_div(n, LANES) * LANES;
+}
+
+cm_status CM_K(softmax_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
+{
+    (void)err;
+    const size_t rows = n->op == CM_OP_SOFTMAX ? 1 : 2;
+    *p = (cm_prepared){.workspace = (size_t)threads * rows * (size_t)row_floats(cm_last(&n->type)) *
+                                    sizeof(float)};
+    return CM_OK;
+}
+
+/* e^x for x <= 0, without the denormal range: 0 below e^-87; NaN stays NaN */
+CM_INLINE float exp_negative(float x)
+{
+    return x >= -87.0f ? cm_exp_mid(x) : x < -87.0f ? 0.0f : x;
+}
+
+/* n: a multiple of LANES; the padding is -infinity, so it adds nothing */
+static void softmax_row(float *x, int64_t n)
+{
+    float top[LANES], sum[LANES] = {0};
+    memcpy(top, x, sizeof top);
+    for (int64_t i = LANES; i < n; i += LANES) {
+        CM_SIMD
+        for (int k = 0; k < LANES; k++)
+            top[k] = x[i + k] > top[k] ? x[i + k] : top[k];
+    }
+    for (int k = 1; k < LANES; k++)
+        top[0] = top[k] > top[0] ? top[k] : top[0];
+    const float most = top[0];
+    for (int64_t i = 0; i < n; i += LANES) {
+        CM_SIMD
+        for (int k = 0; k < LANES; k++) {
+            x[i + k] = exp_negative(x[i + k] - most);
+            sum[k] += x[i + k];
+        }
+    }
+    for (int k = 1; k < LANES; k++)
+        sum[0] += sum[k];
+    const float scale = 1.0f / sum[0];
+    CM_SIMD
+    for (int64_t i = 0; i < n; i++)
+        x[i] *= scale;
+}
+
+static void softmax_grad_row(float *dy, const float *y, int64_t n)
+{
+    float dot = 0.0f;
+#pragma omp simd reduction(+ : dot)
+    for (int64_t i = 0; i < n; i++)
+        dot += y[i] * dy[i];
+    CM_SIMD
+    for (int64_t i = 0; i < n; i++)
+        dy[i] = y[i] * (dy[i] - dot);
+}
+
+void CM_K(softmax)(const cm_call *c)
+{
+    const cm_type *t = &c->node->type;
+    const int64_t count = cm_type_count(t), n = cm_last(t);
+    const int64_t padded = row_floats(n);
+    float *buffer = c->workspace; /* [threads][padded] */
+#pragma omp parallel for num_threads(cm_team(c, count)) schedule(static)
+    for (int64_t i = 0; i < count; i += n) {
+        float *x = buffer + omp_get_thread_num() * padded;
+        cm_load(x, c->in[0], t->dtype, i, n);
+        for (int64_t k = n; k < padded; k++)
+            x[k] = -INFINITY;
+        softmax_row(x, padded);
+        cm_save(c->out, t->dtype, i, x, n);
+    }
+}
+
+void CM_K(softmax_grad)(const cm_call *c)
+{
+    const cm_type *t = &c->node->type;
+    const int64_t count = cm_type_count(t), n = cm_last(t);
+    const int64_t padded = row_floats(n);
+    float *buffer = c->workspace; /* [threads][2][padded] */
+#pragma omp parallel for num_threads(cm_team(c, count)) schedule(static)
+    for (int64_t i = 0; i < count; i += n) {
+        float *dy = buffer + omp_get_thread_num() * 2 * padded, *y = dy + padded;
+        cm_load(dy, c->in[0], t->dtype, i, n);
+        cm_load(y, c->in[1], t->dtype, i, n);
+        softmax_grad_row(dy, y, n);
+        cm_save(c->out, t->dtype, i, dy, n);
+    }
+}

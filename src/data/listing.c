@@ -1,0 +1,178 @@
+/* listing.c - walk an image folder in an order that depends on names only: not
+ * on the file system, not on the locale */
+#include "data/listing.h"
+
+#include "base/error.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { MAX_DEPTH = 16 };
+
+static cm_status out_of_memory(cm_error *err)
+{
+    return cm_fail(err, CM_ERR_MEMORY, "image folder: out of memory");
+}
+
+/* Make room for one more element; NULL when out of memory. */
+static void *room_for_one(void *array, size_t n, size_t *capacity, size_t elem)
+{
+    if (n < *capacity)
+        return array;
+    const size_t larger = *capacity ? 2 * *capacity : 64;
+    void *grown = cm_grow(array, n * elem, larger * elem);
+    if (grown)
+        *capacity = larger;
+    return grown;
+}
+
+static char *join(cm_arena *arena, const char *folder, const char *name)
+{
+    const size_t a = strlen(folder), b = strlen(name);
+    const int slash = a > 0 && folder[a - 1] != '/';
+    char *path = cm_arena_alloc(arena, a + b + 2);
+    if (!path)
+        return NULL;
+    memcpy(path, folder, a);
+    if (slash)
+        path[a] = '/';
+    memcpy(path + a + (size_t)slash, name, b + 1);
+    return path;
+}
+
+typedef struct names {
+    const char **name;
+    size_t n, capacity;
+} names;
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The visible entries of a folder, sorted. */
+static cm_status read_names(cm_arena *arena, const char *folder, names *list, cm_error *err)
+{
+    char shown[512];
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return cm_fail(err, CM_ERR_IO, "%s: folder: %s", cm_escape(shown, sizeof shown, folder),
+                       strerror(errno));
+    cm_status s = CM_OK;
+    errno = 0; /* readdir tells an error from the end by it */
+    for (struct dirent *e; s == CM_OK && (e = readdir(dir)); errno = 0) {
+        if (e->d_name[0] == '.')
+            continue;
+        const char **grown = room_for_one(list->name, list->n, &list->capacity, sizeof *list->name);
+        const char *copy = cm_arena_strdup(arena, e->d_name);
+        if (grown)
+            list->name = grown;
+        if (!grown || !copy)
+            s = out_of_memory(err);
+        else
+            list->name[list->n++] = copy;
+    }
+    if (s == CM_OK && errno)
+        s = cm_fail(err, CM_ERR_IO, "%s: folder: %s", cm_escape(shown, sizeof shown, folder),
+                    strerror(errno));
+    closedir(dir);
+    if (list->n)
+        qsort(list->name, list->n, sizeof *list->name, by_bytes);
+    return s;
+}
+
+static int is_png_name(const char *name)
+{
+    const size_t n = strlen(name);
+    return n > 4 && !strcasecmp(name + n - 4, ".png");
+}
+
+static cm_status add_file(cm_listing *list, const char *path, int32_t label, cm_error *err)
+{
+    cm_listing_file *files =
+        room_for_one(list->files, list->n, &list->capacity, sizeof *list->files);
+    if (!files)
+        return out_of_memory(err);
+    list->files = files;
+    list->files[list->n++] = (cm_listing_file){path, label};
+    return CM_OK;
+}
+
+static cm_status add_class(cm_listing *list, const char *name, cm_error *err)
+{
+    const char **classes =
+        room_for_one(list->classes, list->n_classes, &list->class_capacity, sizeof *list->classes);
+    if (!classes)
+        return out_of_memory(err);
+    list->classes = classes;
+    list->classes[list->n_classes++] = name;
+    return CM_OK;
+}
+
+static cm_status walk(cm_listing *list, const char *folder, int32_t label, int depth,
+                      cm_error *err);
+
+static cm_status visit(cm_listing *list, const char *folder, const char *name, int32_t label,
+                       int depth, cm_error *err)
+{
+    struct stat st;
+    const char *path = join(&list->arena, folder, name);
+    if (!path)
+        return out_of_memory(err);
+    /* What cannot be looked at counts as a file: its reader will say why. */
+    const int known = !stat(path, &st);
+    if (!known || S_ISREG(st.st_mode))
+        return is_png_name(name) ? add_file(list, path, label, err) : CM_OK;
+    if (!S_ISDIR(st.st_mode))
+        return CM_OK;
+    if (depth > 0)
+        return walk(list, path, label, depth + 1, err);
+    const size_t before = list->n;
+    const cm_status s = walk(list, path, (int32_t)list->n_classes, 1, err);
+    return s == CM_OK && list->n > before ? add_class(list, name, err) : s;
+}
+
+static cm_status walk(cm_listing *list, const char *folder, int32_t label, int depth, cm_error *err)
+{
+    char shown[512];
+    names entries = {0};
+    if (depth > MAX_DEPTH)
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: folder: expected at most %d levels, found more (a link to a parent?)",
+                       cm_escape(shown, sizeof shown, folder), MAX_DEPTH);
+    cm_status s = read_names(&list->arena, folder, &entries, err);
+    for (size_t i = 0; s == CM_OK && i < entries.n; i++)
+        s = visit(list, folder, entries.name[i], label, depth, err);
+    cm_free(entries.name);
+    return s;
+}
+
+cm_status cm_listing_read(const char *folder, cm_listing *list, cm_error *err)
+{
+    char a[400], b[400];
+    const cm_status s = walk(list, folder, -1, 0, err);
+    if (s != CM_OK)
+        return s;
+    cm_escape(a, sizeof a, folder);
+    if (!list->n)
+        return cm_fail(err, CM_ERR_FORMAT, "%s: folder: expected PNG images, found none", a);
+    for (size_t i = 0; list->n_classes && i < list->n; i++)
+        if (list->files[i].label < 0)
+            return cm_fail(err, CM_ERR_FORMAT,
+                           "%s: expected an image in a class folder such as %s, found a loose one",
+                           cm_escape(a, sizeof a, list->files[i].path),
+                           cm_escape(b, sizeof b, list->classes[0]));
+    return CM_OK;
+}
+
+void cm_listing_free(cm_listing *list)
+{
+    cm_free(list->files);
+    cm_free(list->classes);
+    cm_arena_free(&list->arena);
+    *list = (cm_listing){0};
+}

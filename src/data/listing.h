@@ -1,0 +1,32 @@
+/* listing.h - the PNG files of an image folder and the classes they are in */
+#ifndef CM_DATA_LISTING_H
+#define CM_DATA_LISTING_H
+
+#include "base/memory.h"
+#include "cm.h"
+
+#include <stdint.h>
+
+typedef struct cm_listing_file {
+    const char *path;
+    int32_t label; /* -1: directly in the folder */
+} cm_listing_file;
+
+/* Zero it before; everything in it lives until cm_listing_free. */
+typedef struct cm_listing {
+    cm_arena arena;
+    cm_listing_file *files; /* [n], sorted by bytes folder by folder */
+    size_t n, capacity;
+    const char **classes; /* [n_classes], sorted by bytes; 0: no labels */
+    size_t n_classes, class_capacity;
+} cm_listing;
+
+/* Walk folder.  Links are followed; hidden files and what is not a .png are
+ * skipped, and so are subfolders without images.  At least one image is found.
+ * Errors: CM_ERR_IO, CM_ERR_FORMAT (no image; loose images beside classes; more
+ * than 16 folders deep, as a link to a parent is), CM_ERR_MEMORY.  Free the
+ * listing after an error too. */
+cm_status cm_listing_read(const char *folder, cm_listing *list, cm_error *err);
+void cm_listing_free(cm_listing *list);
+
+#endif

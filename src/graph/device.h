@@ -1,0 +1,39 @@
+/* device.h - what a device must provide: one kernel per op.  A missing kernel is
+ * what "unsupported" means, so "what can it run" and "how" cannot drift apart. */
+#ifndef CM_GRAPH_DEVICE_H
+#define CM_GRAPH_DEVICE_H
+
+#include "graph/op.h"
+
+typedef struct cm_call {
+    const cm_node *node;
+    const void *const *in; /* in[i] is of node->in[i]->type; those in op.writes are writable */
+    void *out;
+    void *state;     /* what prepare() made: a oneDNN primitive */
+    void *packed;    /* what pack() wrote: weights in the layout the primitive wants */
+    void *workspace; /* scratch, shared by all steps */
+    int threads;
+} cm_call;
+
+typedef struct cm_prepared {
+    void *state;
+    size_t packed, workspace; /* bytes wanted */
+    int packs;                /* the input that pack() reads */
+    const char *impl;         /* for cm explain; static or owned by state */
+} cm_prepared;
+
+typedef struct cm_kernel {
+    /* Once, at compile time (optional). */
+    cm_status (*prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
+    /* Before run(): each time, or once where the weights are constant (optional). */
+    void (*pack)(const cm_call *c);
+    void (*run)(const cm_call *c);
+    void (*release)(void *state);
+} cm_kernel;
+
+typedef struct cm_device {
+    const char *name;
+    const cm_kernel *(*kernel)(cm_op_id op); /* NULL: not supported */
+} cm_device;
+
+#endif

@@ -1,0 +1,95 @@
+/* differentiate.c - the two differentiation walks; both build nodes
+ *
+ * vjp walks backwards from y and applies each op's transpose to the cotangent;
+ * jvp walks forwards from x and applies each op's tangent map (Griewank and
+ * Walther, "Evaluating Derivatives").  Both visit only nodes between x and y:
+ * what does not depend on x (a teacher, the noise) needs no rule and costs
+ * nothing. */
+#include "graph/op.h"
+
+#include "base/memory.h"
+
+/* depends[i] := node i is one of x or is computed from one. */
+static char *dependence(cm_graph *g, int n, cm_node *const *x)
+{
+    char *depends = cm_alloc((size_t)cm_graph_size(g) + 1);
+    if (!depends) {
+        cm_graph_fail(g, CM_ERR_MEMORY, "differentiation: out of memory");
+        return NULL;
+    }
+    for (int i = 0; i < n; i++)
+        depends[x[i]->id] = 1;
+    for (int i = 0; i < cm_graph_size(g); i++) {
+        const cm_node *v = cm_graph_node(g, i);
+        for (int k = 0; k < v->n_in; k++)
+            depends[i] |= depends[v->in[k]->id];
+    }
+    return depends;
+}
+
+static void vjp_walk(cm_graph *g, cm_node *y, cm_node **bar, const char *depends)
+{
+    for (int i = y->id; i >= 0; i--) {
+        cm_node *v = cm_graph_node(g, i), *part[CM_MAX_IN] = {NULL};
+        if (!bar[i] || !depends[i] || !v->n_in)
+            continue;
+        if (!cm_ops[v->op]->vjp) {
+            cm_graph_fail(g, CM_ERR_UNSUPPORTED, "%s has no vjp", cm_ops[v->op]->name);
+            return;
+        }
+        cm_ops[v->op]->vjp(g, v, bar[i], part);
+        if (cm_graph_check(g, NULL))
+            return;
+        for (int k = 0; k < v->n_in; k++)
+            if (part[k] && depends[v->in[k]->id])
+                bar[v->in[k]->id] = cm_add_or_null(g, bar[v->in[k]->id], part[k]);
+    }
+}
+
+void cm_graph_vjp(cm_graph *g, cm_node *y, cm_node *dy, int n, cm_node *const *x, cm_node **dx)
+{
+    for (int k = 0; k < n; k++)
+        dx[k] = NULL;
+    if (cm_graph_check(g, NULL))
+        return;
+    cm_node **bar = cm_alloc_array((size_t)cm_graph_size(g), sizeof *bar);
+    char *depends = dependence(g, n, x);
+    if (bar && depends) {
+        bar[y->id] = dy;
+        vjp_walk(g, y, bar, depends);
+        for (int k = 0; k < n; k++)
+            dx[k] = bar[x[k]->id];
+    } else
+        cm_graph_fail(g, CM_ERR_MEMORY, "vjp: out of memory");
+    cm_free(depends);
+    cm_free(bar);
+}
+
+cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node *const *xdot)
+{
+    if (cm_graph_check(g, NULL))
+        return NULL;
+    cm_node **dot = cm_alloc_array((size_t)cm_graph_size(g), sizeof *dot);
+    if (!dot) {
+        cm_graph_fail(g, CM_ERR_MEMORY, "jvp: out of memory");
+        return NULL;
+    }
+    for (int k = 0; k < n; k++)
+        dot[x[k]->id] = xdot[k];
+    for (int i = 0; i <= y->id && !cm_graph_check(g, NULL); i++) {
+        cm_node *v = cm_graph_node(g, i), *in[CM_MAX_IN] = {NULL};
+        int any = 0;
+        for (int k = 0; k < v->n_in; k++)
+            any |= !!(in[k] = dot[v->in[k]->id]);
+        if (!any)
+            continue;
+        if (!cm_ops[v->op]->jvp) {
+            cm_graph_fail(g, CM_ERR_UNSUPPORTED, "%s has no jvp", cm_ops[v->op]->name);
+            break;
+        }
+        dot[i] = cm_ops[v->op]->jvp(g, v, in);
+    }
+    cm_node *ydot = dot[y->id];
+    cm_free(dot);
+    return ydot;
+}

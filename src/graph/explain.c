@@ -1,0 +1,141 @@
+/* explain.c - what a plan does, as text; and its lower bound in time */
+#include "graph/plan_internal.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+double cm_node_flops(const cm_node *n)
+{
+    const cm_type *t = &n->type, *w;
+    switch (n->op) {
+    case CM_OP_MATMUL:
+        w = &n->in[0]->type;
+        return 2.0 * (double)cm_type_count(t) *
+               (double)w->dim[w->rank - (n->attr.matmul.ta ? 2 : 1)];
+    case CM_OP_CONV2D:
+        w = &n->in[1]->type;
+        break;
+    case CM_OP_CONV2D_GRAD_INPUT:
+        t = &n->in[0]->type;
+        w = &n->in[1]->type;
+        break;
+    case CM_OP_CONV2D_GRAD_WEIGHT:
+        t = &n->in[0]->type;
+        w = &n->type;
+        break;
+    default:
+        return 0.0;
+    }
+    return 2.0 * (double)cm_type_count(t) * (double)(w->dim[1] * w->dim[2] * w->dim[3]);
+}
+
+static double profile(cm_plan *p, int runs)
+{
+    double total = 0.0;
+    cm_plan_run(p);
+    for (int i = 0; i < p->n_steps; i++)
+        p->step[i].seconds = 0.0;
+    for (int r = 0; r < runs; r++)
+        for (int i = 0; i < p->n_steps; i++) {
+            if (p->step[i].constant)
+                continue;
+            const double start = cm_seconds();
+            cm_step_run(p, &p->step[i]);
+            p->step[i].seconds += (cm_seconds() - start) / runs;
+        }
+    for (int i = 0; i < p->n_steps; i++)
+        total += p->step[i].seconds;
+    return total;
+}
+
+static const char *place_text(const cm_plan *p, const cm_node *n, char *buf, size_t size)
+{
+    const cm_location *at = &p->location[n->id];
+    if (at->place == CM_PLACE_BUFFER)
+        snprintf(buf, size, "%s+%zu", cm_graph_buffer_name(p->graph, at->buffer), at->offset);
+    else
+        snprintf(buf, size, "%s%zu", at->place == CM_PLACE_CONSTANTS ? "const+" : "", at->offset);
+    return buf;
+}
+
+static void print_step(FILE *f, cm_plan *p, int i, double total)
+{
+    const cm_step *s = &p->step[i];
+    char type[96], place[96];
+    fprintf(f, "%5d %-22s %-18s %-4s %-18s %-32s", i, cm_ops[s->node->op]->name,
+            cm_type_text(type, sizeof type, &s->node->type), cm_dtype_name(s->node->type.dtype),
+            place_text(p, s->node, place, sizeof place), s->prepared.impl ? s->prepared.impl : "c");
+    if (total > 0.0) {
+        const double flops = cm_node_flops(s->node);
+        fprintf(f, " %8.3f %5.1f%%", 1e3 * s->seconds, 100.0 * s->seconds / total);
+        if (flops > 0.0 && s->seconds > 0.0)
+            fprintf(f, " %7.0f", 1e-9 * flops / s->seconds);
+    }
+    fprintf(f, "\n");
+}
+
+/* Time by op, for the summary at the end. */
+static void print_totals(FILE *f, const cm_plan *p, double total)
+{
+    double seconds[CM_OP_COUNT] = {0};
+    int count[CM_OP_COUNT] = {0};
+    for (int i = 0; i < p->n_steps; i++) {
+        seconds[p->step[i].node->op] += p->step[i].seconds;
+        count[p->step[i].node->op]++;
+    }
+    for (int op = 0; op < CM_OP_COUNT; op++)
+        if (count[op])
+            fprintf(f, "  %-24s x %-4d %9.3f ms %5.1f%%\n", cm_ops[op]->name, count[op],
+                    1e3 * seconds[op], 100.0 * seconds[op] / total);
+    fprintf(f, "  %-24s %16.3f ms\n", "total", 1e3 * total);
+}
+
+char *cm_plan_explain(cm_plan *p, int runs)
+{
+    char *text = NULL;
+    size_t size = 0;
+    const double total = runs > 0 ? profile(p, runs) : 0.0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        return NULL;
+    fprintf(f, " step op                     shape              type offset             "
+               "implementation                  %s\n",
+            total > 0.0 ? "       ms share GFLOP/s" : "");
+    for (int i = 0; i < p->n_steps; i++)
+        print_step(f, p, i, total);
+    fprintf(f, "%d steps on %s, %d threads; activations %.1f MiB, workspace %.1f MiB, "
+               "constants %.1f MiB\n",
+            p->n_steps, p->device, p->threads, (double)p->arena_bytes / 1048576.0,
+            (double)(p->scratch_bytes + p->workspace_bytes) / 1048576.0,
+            (double)p->constant_bytes / 1048576.0);
+    if (total > 0.0)
+        print_totals(f, p, total);
+    if (fclose(f))
+        return NULL;
+    char *copy = cm_strdup(text);
+    free(text);
+    return copy;
+}
+
+double cm_plan_matrix_floor(cm_plan *p, int runs)
+{
+    double sum = 0.0;
+    cm_plan_run(p);
+    for (int i = 0; i < p->n_steps; i++) {
+        cm_step *s = &p->step[i];
+        double best = 1e9;
+        if (s->constant || cm_node_flops(s->node) <= 0.0)
+            continue;
+        for (int r = 0; r < runs; r++) {
+            const double start = cm_seconds();
+            cm_step_run(p, s);
+            const double t = cm_seconds() - start;
+            best = t < best ? t : best;
+        }
+        sum += best;
+    }
+    return sum;
+}

@@ -1,0 +1,324 @@
+/* plan.c - compile a graph: live nodes, memory owners, lifetimes, placement
+ *
+ * Memory.  A node's *owner* is the node whose block holds its result: itself, or
+ * what it aliases (reshape), or the leaf it writes (optimizers), or an input it
+ * may overwrite that nobody reads later.  Owners with a lifetime go to one
+ * arena.  A value that is only stored to a leaf is computed there directly. */
+#include "graph/plan_internal.h"
+
+#include "base/memory.h"
+#include "graph/planner.h"
+
+#include <limits.h>
+#include <string.h>
+
+struct compile {
+    cm_plan *plan;
+    cm_graph *g;
+    int n; /* nodes */
+    char *live, *constant;
+    int *owner;      /* node id */
+    int *last;       /* last step that reads the block of this owner; INT_MAX: keep */
+    int *stored;     /* leaf id where the owner's block is placed, or -1 */
+};
+
+static cm_node *node(const struct compile *c, int i)
+{
+    return cm_graph_node(c->g, i);
+}
+
+static int is_memory(const cm_node *v) /* has memory before any step runs */
+{
+    return v->op == CM_OP_LEAF || v->op == CM_OP_CONST;
+}
+
+static void mark_live(struct compile *c, int n_out, cm_node *const *out)
+{
+    for (int i = 0; i < n_out; i++)
+        c->live[out[i]->id] = 1;
+    for (int i = c->n - 1; i >= 0; i--) {
+        const cm_node *v = node(c, i);
+        c->live[i] |= cm_ops[v->op]->writes != 0;
+        for (int k = 0; c->live[i] && k < v->n_in; k++)
+            c->live[v->in[k]->id] = 1;
+    }
+}
+
+static void mark_constant(struct compile *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        const cm_node *v = node(c, i);
+        if (v->op == CM_OP_LEAF)
+            c->constant[i] = !!(cm_graph_buffer_flags(c->g, v->attr.leaf.buffer) & CM_BUFFER_CONST);
+        else
+            c->constant[i] = !cm_ops[v->op]->writes;
+        for (int k = 0; k < v->n_in; k++)
+            c->constant[i] &= c->constant[v->in[k]->id];
+    }
+}
+
+static int written_input(const cm_node *v)
+{
+    return __builtin_ctz(cm_ops[v->op]->writes);
+}
+
+/* Leaf ranges [offset, offset + bytes) of one buffer overlap. */
+static int overlap(const cm_node *a, const cm_node *b)
+{
+    return a->attr.leaf.buffer == b->attr.leaf.buffer &&
+           a->attr.leaf.offset < b->attr.leaf.offset + cm_type_bytes(&b->type) &&
+           b->attr.leaf.offset < a->attr.leaf.offset + cm_type_bytes(&a->type);
+}
+
+/* Nothing between the making of `value` and the store touches the leaf. */
+static int may_compute_in_leaf(const struct compile *c, int value, const cm_node *store)
+{
+    const cm_node *leaf = store->in[1];
+    if (is_memory(node(c, value)) || c->constant[value] || c->stored[value] >= 0 ||
+        c->last[value] != store->id)
+        return 0;
+    for (int i = value; i < store->id; i++)
+        for (int k = 0; c->live[i] && k < node(c, i)->n_in; k++) {
+            const cm_node *in = node(c, c->owner[node(c, i)->in[k]->id]);
+            if (in->op == CM_OP_LEAF && overlap(in, leaf))
+                return 0;
+        }
+    return 1;
+}
+
+static void own_alias(struct compile *c, const cm_node *v)
+{
+    if (cm_ops[v->op]->alias)
+        c->owner[v->id] = c->owner[v->in[0]->id];
+    else if (cm_ops[v->op]->writes)
+        c->owner[v->id] = c->owner[v->in[written_input(v)]->id];
+}
+
+/* The step of v ends the life of an input's block that has the right size. */
+static void own_in_place(struct compile *c, const cm_node *v)
+{
+    for (int k = 0; k < v->n_in; k++) {
+        const int r = c->owner[v->in[k]->id];
+        if (!(cm_ops[v->op]->inplace >> k & 1) || is_memory(node(c, r)) || c->constant[r] ||
+            c->constant[v->id] || c->last[r] != v->id || c->stored[r] >= 0 ||
+            !cm_type_same_shape(&v->in[k]->type, &v->type) || v->in[k]->type.dtype != v->type.dtype)
+            continue;
+        c->owner[v->id] = r;
+        c->last[r] = c->last[v->id];
+        return;
+    }
+}
+
+static void find_owners(struct compile *c, int n_out, cm_node *const *out)
+{
+    for (int i = 0; i < c->n; i++) {
+        c->owner[i] = c->last[i] = i;
+        c->stored[i] = -1;
+        own_alias(c, node(c, i));
+        for (int k = 0; c->live[i] && k < node(c, i)->n_in; k++)
+            c->last[c->owner[node(c, i)->in[k]->id]] = i;
+    }
+    for (int i = 0; i < n_out; i++)
+        c->last[c->owner[out[i]->id]] = INT_MAX;
+    for (int i = 0; i < c->n; i++) {
+        const cm_node *v = node(c, i);
+        if (c->live[i] && v->op == CM_OP_STORE && node(c, c->owner[v->in[1]->id])->op == CM_OP_LEAF) {
+            const int value = c->owner[v->in[0]->id];
+            if (may_compute_in_leaf(c, value, v))
+                c->stored[value] = c->owner[v->in[1]->id];
+        }
+    }
+    /* In program order, so that a chain of overwriting ops shares one block. */
+    for (int i = 0; i < c->n; i++) {
+        const cm_node *v = node(c, i);
+        if (!c->live[i] || is_memory(v))
+            continue;
+        own_alias(c, v);
+        if (c->owner[i] == i && c->stored[i] < 0)
+            own_in_place(c, v);
+    }
+}
+
+static cm_status place(struct compile *c, cm_error *err)
+{
+    cm_plan *p = c->plan;
+    cm_block *block = cm_alloc_array((size_t)c->n + 1, sizeof *block);
+    int *id = cm_alloc_array((size_t)c->n + 1, sizeof *id);
+    int m = 0;
+    if (!block || !id) {
+        cm_free(block);
+        cm_free(id);
+        return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
+    }
+    for (int i = 0; i < c->n; i++) {
+        const cm_node *v = node(c, i);
+        cm_location *at = &p->location[i];
+        if (!c->live[i] || c->owner[i] != i)
+            continue;
+        if (v->op == CM_OP_CONST)
+            at->place = CM_PLACE_VALUES;
+        else if (v->op == CM_OP_LEAF || c->stored[i] >= 0) {
+            const cm_node *leaf = v->op == CM_OP_LEAF ? v : node(c, c->stored[i]);
+            *at = (cm_location){CM_PLACE_BUFFER, leaf->attr.leaf.buffer, leaf->attr.leaf.offset};
+        } else if (c->constant[i]) {
+            *at = (cm_location){CM_PLACE_CONSTANTS, 0, p->constant_bytes};
+            p->constant_bytes += (cm_type_bytes(&v->type) + 63) / 64 * 64;
+        } else {
+            at->place = CM_PLACE_ARENA;
+            id[m] = i;
+            block[m++] = (cm_block){i, c->last[i], cm_type_bytes(&v->type), 0};
+        }
+    }
+    const cm_status s = cm_planner_place(block, m, &p->arena_bytes, err);
+    for (int i = 0; i < m; i++)
+        p->location[id[i]].offset = block[i].offset;
+    for (int i = 0; i < c->n; i++)
+        if (c->live[i])
+            p->location[i] = p->location[c->owner[i]];
+    cm_free(block);
+    cm_free(id);
+    return s;
+}
+
+static cm_status add_step(struct compile *c, const cm_device *device, cm_node *v, cm_error *err)
+{
+    cm_plan *p = c->plan;
+    cm_step *s = &p->step[p->n_steps];
+    s->node = v;
+    s->kernel = device->kernel(v->op);
+    s->constant = c->constant[v->id];
+    if (!s->kernel)
+        return cm_fail(err, CM_ERR_UNSUPPORTED, "%s has no kernel on %s", cm_ops[v->op]->name,
+                       device->name);
+    p->n_steps++;
+    if (s->kernel->prepare) {
+        const cm_status status = s->kernel->prepare(v, p->threads, &s->prepared, err);
+        if (status)
+            return status;
+    }
+    const size_t packed = (s->prepared.packed + 63) / 64 * 64;
+    size_t scratch = (s->prepared.workspace + 63) / 64 * 64;
+    s->pack_once = packed && c->constant[v->in[s->prepared.packs]->id];
+    if (s->pack_once) {
+        s->packed_offset = p->constant_bytes;
+        p->constant_bytes += packed;
+    } else if (packed > p->scratch_bytes)
+        p->scratch_bytes = packed; /* packed weights used at once: before the workspace */
+    if (scratch > p->workspace_bytes)
+        p->workspace_bytes = scratch;
+    return CM_OK;
+}
+
+static cm_status add_steps(struct compile *c, const cm_device *device, cm_error *err)
+{
+    cm_plan *p = c->plan;
+    cm_status s = CM_OK;
+    p->step = cm_alloc_array((size_t)c->n + 1, sizeof *p->step);
+    if (!p->step)
+        return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
+    for (int i = 0; i < c->n && !s; i++) {
+        cm_node *v = node(c, i);
+        const int in_place_store = v->op == CM_OP_STORE &&
+                                   !memcmp(&p->location[v->in[0]->id], &p->location[i],
+                                           sizeof(cm_location));
+        if (c->live[i] && !is_memory(v) && !cm_ops[v->op]->alias && !in_place_store)
+            s = add_step(c, device, v, err);
+    }
+    return s;
+}
+
+static cm_status allocate(struct compile *c, cm_error *err)
+{
+    cm_plan *p = c->plan;
+    const int n = cm_graph_buffer_count(c->g);
+    p->arena = cm_alloc(p->arena_bytes);
+    p->workspace = cm_alloc(p->scratch_bytes + p->workspace_bytes);
+    p->constants = cm_alloc(p->constant_bytes);
+    p->buffer = cm_alloc_array((size_t)n + 1, sizeof *p->buffer);
+    p->own = cm_alloc((size_t)n + 1);
+    p->buffer_bytes = cm_alloc_array((size_t)n + 1, sizeof *p->buffer_bytes);
+    if (!p->arena || !p->workspace || !p->constants || !p->buffer || !p->own || !p->buffer_bytes)
+        return cm_fail(err, CM_ERR_MEMORY,
+                       "plan: out of memory (%zu bytes of activations, %zu of workspace)",
+                       p->arena_bytes, p->workspace_bytes);
+    for (int i = 0; i < c->n; i++) {
+        const cm_node *v = node(c, i);
+        if (v->op != CM_OP_LEAF)
+            continue;
+        const size_t end = v->attr.leaf.offset + cm_type_bytes(&v->type);
+        if (end > p->buffer_bytes[v->attr.leaf.buffer])
+            p->buffer_bytes[v->attr.leaf.buffer] = end;
+    }
+    return CM_OK;
+}
+
+static cm_status compile(struct compile *c, int n_out, cm_node *const *out,
+                         const cm_device *device, cm_error *err)
+{
+    const size_t n = (size_t)c->n + 1;
+    c->live = cm_alloc(n);
+    c->constant = cm_alloc(n);
+    c->owner = cm_alloc_array(n, sizeof(int));
+    c->last = cm_alloc_array(n, sizeof(int));
+    c->stored = cm_alloc_array(n, sizeof(int));
+    c->plan->location = cm_alloc_array(n, sizeof(cm_location));
+    if (!c->live || !c->constant || !c->owner || !c->last || !c->stored || !c->plan->location)
+        return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
+    mark_live(c, n_out, out);
+    mark_constant(c);
+    find_owners(c, n_out, out);
+    cm_status s = place(c, err);
+    if (!s)
+        s = add_steps(c, device, err);
+    if (!s)
+        s = allocate(c, err);
+    return s;
+}
+
+cm_status cm_plan_compile(cm_graph *g, int n_out, cm_node *const *out, const cm_device *device,
+                          int threads, cm_plan **plan, cm_error *err)
+{
+    cm_status s = cm_graph_check(g, err);
+    if (s)
+        return s;
+    cm_plan *p = cm_alloc(sizeof *p);
+    if (!p)
+        return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
+    p->graph = g;
+    p->threads = threads;
+    p->device = device->name;
+    struct compile c = {.plan = p, .g = g, .n = cm_graph_size(g)};
+    s = compile(&c, n_out, out, device, err);
+    cm_free(c.live);
+    cm_free(c.constant);
+    cm_free(c.owner);
+    cm_free(c.last);
+    cm_free(c.stored);
+    if (s) {
+        cm_plan_free(p);
+        return s;
+    }
+    *plan = p;
+    return CM_OK;
+}
+
+void cm_plan_free(cm_plan *p)
+{
+    if (!p)
+        return;
+    for (int i = 0; i < p->n_steps; i++)
+        if (p->step[i].kernel && p->step[i].kernel->release && p->step[i].prepared.state)
+            p->step[i].kernel->release(p->step[i].prepared.state);
+    for (int i = 0; p->own && i < cm_graph_buffer_count(p->graph); i++)
+        if (p->own[i])
+            cm_free(p->buffer[i]);
+    cm_free(p->step);
+    cm_free(p->location);
+    cm_free(p->buffer);
+    cm_free(p->own);
+    cm_free(p->buffer_bytes);
+    cm_free(p->arena);
+    cm_free(p->workspace);
+    cm_free(p->constants);
+    cm_free(p);
+}

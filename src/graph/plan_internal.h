@@ -1,0 +1,47 @@
+/* plan_internal.h - what plan.c compiles, run.c runs and explain.c prints */
+#ifndef CM_GRAPH_PLAN_INTERNAL_H
+#define CM_GRAPH_PLAN_INTERNAL_H
+
+#include "graph/plan.h"
+
+typedef struct cm_step {
+    const cm_node *node;
+    const cm_kernel *kernel;
+    cm_prepared prepared;
+    const void *in[CM_MAX_IN]; /* filled by resolve() */
+    void *out, *packed;
+    size_t packed_offset; /* in the constants, when pack_once */
+    int constant;         /* runs in refresh only */
+    int pack_once;        /* the packed input is constant */
+    double seconds;       /* of a profiled run */
+} cm_step;
+
+/* Where a node's result lives. */
+typedef enum cm_place { CM_PLACE_NONE, CM_PLACE_BUFFER, CM_PLACE_VALUES, CM_PLACE_ARENA,
+                        CM_PLACE_CONSTANTS } cm_place;
+
+typedef struct cm_location {
+    cm_place place;
+    int buffer;
+    size_t offset;
+} cm_location;
+
+struct cm_plan {
+    cm_graph *graph;
+    int threads;
+    const char *device;
+    cm_step *step;
+    int n_steps;
+    cm_location *location; /* a node each, by id */
+    void **buffer;         /* bound or own memory, by buffer index */
+    char *own;             /* by buffer index: allocated by the plan */
+    size_t *buffer_bytes;  /* how far the leaves reach */
+    char *arena, *workspace, *constants;
+    size_t arena_bytes, workspace_bytes, scratch_bytes, constant_bytes;
+    int resolved, fresh; /* pointers filled; constant steps done */
+};
+
+void cm_plan_resolve(cm_plan *p);
+void cm_step_run(cm_plan *p, cm_step *s);
+
+#endif

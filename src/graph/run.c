@@ -1,0 +1,163 @@
+/* run.c - bind memory to a plan and run it */
+#include "graph/plan_internal.h"
+
+#include "base/bf16.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void *address(cm_plan *p, const cm_node *n)
+{
+    const cm_location *at = &p->location[n->id];
+    switch (at->place) {
+    case CM_PLACE_BUFFER:
+        return (char *)p->buffer[at->buffer] + at->offset;
+    case CM_PLACE_ARENA:
+        return p->arena + at->offset;
+    case CM_PLACE_CONSTANTS:
+        return p->constants + at->offset;
+    case CM_PLACE_VALUES: {
+        union {
+            const float *values;
+            void *memory;
+        } u = {n->attr.constant.values}; /* kernels do not write inputs */
+        return u.memory;
+    }
+    case CM_PLACE_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static void own_unbound(cm_plan *p)
+{
+    for (int i = 0; i < cm_graph_buffer_count(p->graph); i++)
+        if (!p->buffer[i] && p->buffer_bytes[i]) {
+            p->buffer[i] = cm_alloc(p->buffer_bytes[i]);
+            cm_assert(p->buffer[i]);
+            p->own[i] = 1;
+        }
+}
+
+void cm_plan_resolve(cm_plan *p)
+{
+    if (p->resolved)
+        return;
+    own_unbound(p);
+    for (int i = 0; i < p->n_steps; i++) {
+        cm_step *s = &p->step[i];
+        for (int k = 0; k < s->node->n_in; k++)
+            s->in[k] = address(p, s->node->in[k]);
+        s->out = address(p, s->node);
+        s->packed = s->pack_once ? p->constants + s->packed_offset : p->workspace;
+    }
+    p->resolved = 1;
+}
+
+void cm_plan_bind(cm_plan *p, int buffer, void *memory)
+{
+    if (p->own[buffer]) {
+        cm_free(p->buffer[buffer]);
+        p->own[buffer] = 0;
+    }
+    p->buffer[buffer] = memory;
+    p->resolved = p->fresh = 0;
+}
+
+void *cm_plan_data(cm_plan *p, const cm_node *n)
+{
+    cm_plan_resolve(p);
+    return address(p, n);
+}
+
+static cm_call call_of(cm_plan *p, cm_step *s)
+{
+    return (cm_call){s->node,   s->in, s->out, s->prepared.state, s->packed,
+                     p->workspace + p->scratch_bytes, p->threads};
+}
+
+void cm_step_run(cm_plan *p, cm_step *s)
+{
+    const cm_call c = call_of(p, s);
+    if (s->kernel->pack && !s->pack_once)
+        s->kernel->pack(&c);
+    s->kernel->run(&c);
+}
+
+void cm_plan_refresh(cm_plan *p)
+{
+    cm_plan_resolve(p);
+    for (int i = 0; i < p->n_steps; i++) {
+        cm_step *s = &p->step[i];
+        const cm_call c = call_of(p, s);
+        if (s->kernel->pack && s->pack_once)
+            s->kernel->pack(&c);
+        if (s->constant)
+            s->kernel->run(&c);
+    }
+    p->fresh = 1;
+}
+
+void cm_plan_run(cm_plan *p)
+{
+    if (!p->fresh)
+        cm_plan_refresh(p);
+    for (int i = 0; i < p->n_steps; i++)
+        if (!p->step[i].constant)
+            cm_step_run(p, &p->step[i]);
+}
+
+static int all_finite(const cm_type *t, const void *data)
+{
+    const int64_t n = cm_type_count(t);
+    for (int64_t i = 0; i < n && t->dtype == CM_F32; i++)
+        if (!isfinite(((const float *)data)[i]))
+            return 0;
+    for (int64_t i = 0; i < n && t->dtype == CM_BF16; i++)
+        if (!isfinite(cm_bf16_to_f32(((const cm_bf16 *)data)[i])))
+            return 0;
+    return 1;
+}
+
+static void describe(char *buf, size_t size, const cm_node *v)
+{
+    char type[96];
+    snprintf(buf, size, "node %d, %s %s %s%s%s", v->id, cm_ops[v->op]->name,
+             cm_dtype_name(v->type.dtype), cm_type_text(type, sizeof type, &v->type),
+             v->name ? " " : "", v->name ? v->name : "");
+}
+
+int cm_plan_find_nonfinite(cm_plan *p, char *buf, size_t size)
+{
+    cm_plan_resolve(p);
+    for (int i = 0; i < cm_graph_size(p->graph); i++) {
+        const cm_node *v = cm_graph_node(p->graph, i);
+        if (v->op == CM_OP_LEAF && p->location[i].place == CM_PLACE_BUFFER &&
+            !all_finite(&v->type, address(p, v))) {
+            describe(buf, size, v);
+            return 1;
+        }
+    }
+    for (int i = 0; i < p->n_steps; i++) {
+        if (!p->step[i].constant)
+            cm_step_run(p, &p->step[i]);
+        if (!all_finite(&p->step[i].node->type, p->step[i].out)) {
+            describe(buf, size, p->step[i].node);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+cm_plan_memory cm_plan_get_memory(const cm_plan *p)
+{
+    return (cm_plan_memory){p->arena_bytes, p->scratch_bytes + p->workspace_bytes,
+                            p->constant_bytes};
+}
+
+int cm_plan_steps(const cm_plan *p)
+{
+    return p->n_steps;
+}

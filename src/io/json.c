@@ -1,0 +1,169 @@
+/* json.c - strict JSON for configuration: RFC 8259 and no duplicate keys */
+#include "io/json.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "io/file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- parsing ------------------------------------------------------------ */
+
+cm_status cm_json_parse(const void *text, size_t size, const char *name, json_t **json,
+                        cm_error *err)
+{
+    json_error_t e;
+    char why[4 * JSON_ERROR_TEXT_LENGTH];
+    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &e);
+    if (!root && json_error_code(&e) == json_error_out_of_memory)
+        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", name);
+    if (!root) /* the parser quotes the text it stumbled on: escape it */
+        return cm_fail(err, CM_ERR_FORMAT, "%s:%d:%d: not valid JSON: %s", name, e.line, e.column,
+                       cm_escape(why, sizeof why, e.text));
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return cm_fail(err, CM_ERR_FORMAT, "%s: expected a JSON object {...}, found an array",
+                       name);
+    }
+    *json = root;
+    return CM_OK;
+}
+
+cm_status cm_json_load(const char *path, json_t **json, cm_error *err)
+{
+    void *text;
+    size_t size;
+    cm_status s = cm_file_read(path, CM_JSON_MAX_BYTES, &text, &size, err);
+    if (s)
+        return s;
+    s = cm_json_parse(text, size, path, json, err);
+    cm_free(text);
+    return s;
+}
+
+/* ---- fields ------------------------------------------------------------- */
+
+const char *cm_json_show(char *buf, size_t size, const json_t *value)
+{
+    char text[81];
+    const size_t max = sizeof text - 1;
+    const size_t n =
+        json_dumpb(value, text, max, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    text[n < max ? n : max] = '\0';
+    if (n > max)
+        memcpy(text + max - 3, "...", 3);
+    return cm_escape(buf, size, text); /* DEL, which JSON lets through */
+}
+
+/* The value of key, or NULL when it is absent and may be. */
+static cm_status find(const json_t *obj, const char *file, const char *key, cm_json_need need,
+                      const char *expected, const json_t **value, cm_error *err)
+{
+    *value = json_object_get(obj, key);
+    if (!*value && need == CM_JSON_REQUIRED)
+        return cm_fail(err, CM_ERR_FORMAT, "%s: \"%s\": expected %s, found nothing", file, key,
+                       expected);
+    return CM_OK;
+}
+
+static cm_status wrong(const char *file, const char *key, const char *expected, const json_t *value,
+                       cm_error *err)
+{
+    char found[256];
+    return cm_fail(err, CM_ERR_FORMAT, "%s: \"%s\": expected %s, found %s", file, key, expected,
+                   cm_json_show(found, sizeof found, value));
+}
+
+cm_status cm_json_int(const json_t *obj, const char *file, const char *key, int64_t min,
+                      int64_t max, cm_json_need need, int64_t *out, cm_error *err)
+{
+    char expected[80];
+    const json_t *v;
+    snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)min,
+             (long long)max);
+    const cm_status s = find(obj, file, key, need, expected, &v, err);
+    if (s || !v)
+        return s;
+    if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max)
+        return wrong(file, key, expected, v, err);
+    *out = json_integer_value(v);
+    return CM_OK;
+}
+
+cm_status cm_json_real(const json_t *obj, const char *file, const char *key, double min, double max,
+                       cm_json_need need, double *out, cm_error *err)
+{
+    char expected[80];
+    const json_t *v;
+    snprintf(expected, sizeof expected, "a number from %.9g to %.9g", min, max);
+    const cm_status s = find(obj, file, key, need, expected, &v, err);
+    if (s || !v)
+        return s;
+    const double x = json_number_value(v);
+    if (!json_is_number(v) || !(x >= min && x <= max))
+        return wrong(file, key, expected, v, err);
+    *out = x;
+    return CM_OK;
+}
+
+cm_status cm_json_bool(const json_t *obj, const char *file, const char *key, cm_json_need need,
+                       int *out, cm_error *err)
+{
+    const json_t *v;
+    const cm_status s = find(obj, file, key, need, "true or false", &v, err);
+    if (s || !v)
+        return s;
+    if (!json_is_boolean(v))
+        return wrong(file, key, "true or false", v, err);
+    *out = json_is_true(v);
+    return CM_OK;
+}
+
+cm_status cm_json_text(const json_t *obj, const char *file, const char *key, cm_json_need need,
+                       const char **out, cm_error *err)
+{
+    const json_t *v;
+    const cm_status s = find(obj, file, key, need, "text in quotes", &v, err);
+    if (s || !v)
+        return s;
+    if (!json_is_string(v))
+        return wrong(file, key, "text in quotes", v, err);
+    *out = json_string_value(v);
+    return CM_OK;
+}
+
+cm_status cm_json_int_list(const json_t *obj, const char *file, const char *key, int max_n,
+                           int64_t *out, int *n, cm_error *err)
+{
+    char expected[80];
+    const json_t *v = json_object_get(obj, key);
+    const size_t count = json_array_size(v); /* 0 for anything else */
+    snprintf(expected, sizeof expected, "a list of at most %d integers", max_n);
+    if (v && (!json_is_array(v) || count > (size_t)max_n))
+        return wrong(file, key, expected, v, err);
+    for (size_t i = 0; i < count; i++)
+        if (!json_is_integer(json_array_get(v, i)))
+            return wrong(file, key, expected, v, err);
+    for (size_t i = 0; i < count; i++)
+        out[i] = json_integer_value(json_array_get(v, i));
+    *n = (int)count;
+    return CM_OK;
+}
+
+cm_status cm_json_only(json_t *obj, const char *file, const char *const *keys, cm_error *err)
+{
+    const char *key;
+    json_t *value;
+    char name[256];
+    json_object_foreach(obj, key, value)
+    {
+        const char *const *k = keys;
+        while (*k && strcmp(*k, key))
+            k++;
+        if (!*k)
+            return cm_fail(err, CM_ERR_FORMAT, "%s: \"%s\": unknown key", file,
+                           cm_escape(name, sizeof name, key));
+    }
+    return CM_OK;
+}

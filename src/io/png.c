@@ -1,0 +1,263 @@
+/* png.c - reading and writing PNG with libpng's row interface: no gamma, no
+ * background, no palette making, where most of libpng's past defects were. */
+#include "io/png.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "io/file.h"
+
+#include <png.h>
+#include <setjmp.h>
+#include <string.h>
+
+enum { MAX_SIDE = 16384, MAX_PIXELS = 64 << 20, MAX_CHUNK = 8 << 20, MAX_FILE = 256 << 20 };
+
+typedef struct png_source {
+    const uint8_t *pixels;
+    int n_text;
+    const char *const *keys, *const *values;
+} png_source;
+
+/* libpng reports errors by longjmp; everything that must survive it is here. */
+typedef struct png_state {
+    jmp_buf escape;
+    const char *name; /* for messages */
+    cm_error *err;
+    cm_status status; /* of the first failure */
+    png_structp png;
+    png_infop info;
+    const uint8_t *in; /* reading: what is left */
+    size_t left;
+    cm_file_writer *out; /* writing */
+    const png_source *src;
+    uint8_t *pixels;
+    png_bytep *rows;
+    int w, h, c;
+} png_state;
+
+static void on_error(png_structp png, png_const_charp what)
+{
+    char text[256];
+    png_state *p = png_get_error_ptr(png);
+    p->status =
+        cm_fail(p->err, CM_ERR_FORMAT, "%s: PNG: %s", p->name, cm_escape(text, sizeof text, what));
+    longjmp(p->escape, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp what)
+{
+    (void)png;
+    (void)what;
+}
+
+/* Leave libpng with a failure of our own. */
+static void fail(png_state *p, cm_status s)
+{
+    p->status = s;
+    longjmp(p->escape, 1);
+}
+
+/* body, or as much of it as comes before a longjmp.  p belongs to the caller, so
+ * its fields are defined afterwards (C11 7.13.2.1). */
+static cm_status run(png_state *p, void (*body)(png_state *))
+{
+    if (!setjmp(p->escape))
+        body(p);
+    return p->status;
+}
+
+/* ---- reading ------------------------------------------------------------ */
+
+static void take_bytes(png_structp png, png_bytep dst, size_t n)
+{
+    png_state *p = png_get_io_ptr(png);
+    if (n > p->left)
+        fail(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: PNG is cut short", p->name));
+    memcpy(dst, p->in, n);
+    p->in += n;
+    p->left -= n;
+}
+
+/* Everything to 8-bit grey or RGB. */
+static void set_transforms(png_state *p)
+{
+    png_set_expand(p->png); /* palette to RGB, 1 to 4 bits to 8, tRNS to alpha */
+    png_set_scale_16(p->png);
+    png_set_strip_alpha(p->png);
+    png_set_interlace_handling(p->png);
+}
+
+static void check_size(png_state *p)
+{
+    /* Deflate gains at most a factor of 1032, so a small file cannot make us
+     * allocate a large image. */
+    enum { MAX_GAIN = 1032 };
+    const size_t packed = png_get_rowbytes(p->png, p->info) * (size_t)p->h;
+    if ((int64_t)p->w * p->h > MAX_PIXELS)
+        fail(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: expected at most %d pixels, found %d x %d",
+                        p->name, (int)MAX_PIXELS, p->w, p->h));
+    if (packed / MAX_GAIN > p->left)
+        fail(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: PNG of %d x %d cannot fit its %zu bytes",
+                        p->name, p->w, p->h, p->left));
+}
+
+static void read_image(png_state *p)
+{
+    p->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, p, on_error, on_warning);
+    p->info = p->png ? png_create_info_struct(p->png) : NULL;
+    if (!p->info)
+        fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory", p->name));
+    png_set_read_fn(p->png, p, take_bytes);
+    png_set_user_limits(p->png, MAX_SIDE, MAX_SIDE);
+    /* Skip everything but IHDR, PLTE, tRNS and IDAT: libpng would allocate and clear
+     * what a text chunk claims, up to 2 GB, before it reads it (its own limit only
+     * warns). */
+    png_set_keep_unknown_chunks(p->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_set_crc_action(p->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+    png_read_info(p->png, p->info);
+    p->w = (int)png_get_image_width(p->png, p->info);
+    p->h = (int)png_get_image_height(p->png, p->info);
+    check_size(p);
+    set_transforms(p);
+    png_read_update_info(p->png, p->info);
+    p->c = png_get_channels(p->png, p->info);
+    const size_t row = (size_t)p->w * (size_t)p->c;
+    if (row != png_get_rowbytes(p->png, p->info) || (p->c != 1 && p->c != 3))
+        fail(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: expected grey or RGB, found %d channels",
+                        p->name, p->c));
+    p->pixels = cm_alloc_array((size_t)p->h, row);
+    p->rows = cm_alloc_array((size_t)p->h, sizeof *p->rows);
+    if (!p->pixels || !p->rows)
+        fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory for %d x %d pixels", p->name,
+                        p->w, p->h));
+    for (int y = 0; y < p->h; y++)
+        p->rows[y] = p->pixels + (size_t)y * row;
+    png_read_image(p->png, p->rows);
+    png_read_end(p->png, NULL);
+}
+
+cm_status cm_png_read_memory(const void *data, size_t size, const char *name, int *w, int *h,
+                             int *c, uint8_t **pixels, cm_error *err)
+{
+    png_state p = {.name = name, .err = err, .in = data, .left = size};
+    const cm_status s = run(&p, read_image);
+    png_destroy_read_struct(&p.png, &p.info, NULL);
+    cm_free(p.rows);
+    if (s) {
+        cm_free(p.pixels);
+        return s;
+    }
+    *w = p.w;
+    *h = p.h;
+    *c = p.c;
+    *pixels = p.pixels;
+    return CM_OK;
+}
+
+cm_status cm_png_read(const char *path, int *w, int *h, int *c, uint8_t **pixels, cm_error *err)
+{
+    void *data;
+    size_t size;
+    cm_status s = cm_file_read(path, MAX_FILE, &data, &size, err);
+    if (s)
+        return s;
+    s = cm_png_read_memory(data, size, path, w, h, c, pixels, err);
+    cm_free(data);
+    return s;
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+static void give_bytes(png_structp png, png_bytep src, size_t n)
+{
+    png_state *p = png_get_io_ptr(png);
+    const cm_status s = cm_file_write(p->out, src, n, p->err);
+    if (s)
+        fail(p, s);
+}
+
+static void flush_nothing(png_structp png)
+{
+    (void)png;
+}
+
+static int is_key(const char *key)
+{
+    const size_t n = strlen(key);
+    for (size_t i = 0; i < n; i++)
+        if (key[i] < ' ' || key[i] > '~')
+            return 0;
+    return n >= 1 && n <= 79 && key[0] != ' ' && key[n - 1] != ' ';
+}
+
+static int is_ascii(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s > 126)
+            return 0;
+    return 1;
+}
+
+/* tEXt where ASCII will do (it is Latin-1 by definition), else iTXt. */
+static void set_text(png_state *p, const char *key, const char *value)
+{
+    /* libpng copies both and writes to neither, but takes char *. */
+    union {
+        const char *in;
+        char *out;
+    } k = {key}, v = {value};
+    png_text t = {.key = k.out, .text = v.out};
+    if (is_ascii(value)) {
+        t.compression = PNG_TEXT_COMPRESSION_NONE;
+        t.text_length = strlen(value);
+    } else {
+        t.compression = PNG_ITXT_COMPRESSION_NONE;
+        t.itxt_length = strlen(value);
+    }
+    png_set_text(p->png, p->info, &t, 1);
+}
+
+static void write_image(png_state *p)
+{
+    const png_source *src = p->src;
+    p->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, p, on_error, on_warning);
+    p->info = p->png ? png_create_info_struct(p->png) : NULL;
+    if (!p->info)
+        fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory", p->name));
+    png_set_write_fn(p->png, p, give_bytes, flush_nothing);
+    png_set_IHDR(p->png, p->info, (png_uint_32)p->w, (png_uint_32)p->h, 8,
+                 p->c == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    for (int i = 0; i < src->n_text; i++)
+        set_text(p, src->keys[i], src->values[i]);
+    png_write_info(p->png, p->info);
+    for (int y = 0; y < p->h; y++)
+        png_write_row(p->png, src->pixels + (size_t)y * (size_t)p->w * (size_t)p->c);
+    png_write_end(p->png, NULL);
+}
+
+cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels, int n_text,
+                       const char *const *keys, const char *const *values, cm_error *err)
+{
+    const png_source src = {pixels, n_text, keys, values};
+    png_state p = {.name = path, .err = err, .src = &src, .w = w, .h = h, .c = c};
+    char text[256];
+    if (w < 1 || h < 1 || w > PNG_USER_WIDTH_MAX || h > PNG_USER_HEIGHT_MAX || (c != 1 && c != 3))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "%s: expected grey or RGB pixels, found %d x %d with %d channels", path, w,
+                       h, c);
+    for (int i = 0; i < n_text; i++)
+        if (!is_key(keys[i]))
+            return cm_fail(err, CM_ERR_ARGUMENT,
+                           "%s: text key \"%s\": expected 1 to 79 printable ASCII characters", path,
+                           cm_escape(text, sizeof text, keys[i]));
+    cm_status s = cm_file_create(path, &p.out, err);
+    if (s)
+        return s;
+    s = run(&p, write_image);
+    png_destroy_write_struct(&p.png, &p.info);
+    if (!s)
+        return cm_file_commit(p.out, err);
+    cm_file_abandon(p.out);
+    return s;
+}

@@ -1,0 +1,258 @@
+/* model.c - models in files, and their compiled denoiser */
+#include "model/model.h"
+
+#include "base/bf16.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "cpu/cpu.h"
+#include "io/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+cm_status cm_dtype_resolve(const char *text, cm_dtype *dtype, cm_error *err)
+{
+    const int bf16 = cm_cpu_has_bf16();
+    if (!strcmp(text, "bf16") && !bf16)
+        return cm_fail(err, CM_ERR_UNSUPPORTED,
+                       "dtype bf16: this CPU does not compute in it (needs AVX-512 BF16 or AMX)");
+    *dtype = strcmp(text, "f32") && bf16 ? CM_BF16 : CM_F32;
+    return CM_OK;
+}
+
+int cm_threads_resolve(int64_t threads)
+{
+    return threads > 0 ? (int)threads : cm_threads_available();
+}
+
+/* ---- reading ---- */
+
+static cm_status read_kind(const char *text, const char *path, cm_model *m, cm_error *err)
+{
+    json_t *j = NULL;
+    const char *kind = NULL;
+    int64_t scales = m->scales;
+    cm_status s = cm_json_parse(text, strlen(text), path, &j, err);
+    if (s)
+        return s;
+    cm_noise_schedule *n = &m->schedule;
+    if (!(s = cm_json_text(j, path, "kind", CM_JSON_REQUIRED, &kind, err)) &&
+        !(s = cm_json_real(j, path, "sigma_min", 1e-9, 1e3, CM_JSON_OPTIONAL, &n->sigma_min, err)) &&
+        !(s = cm_json_real(j, path, "sigma_max", 1e-3, 1e9, CM_JSON_OPTIONAL, &n->sigma_max, err)) &&
+        !(s = cm_json_real(j, path, "sigma_data", 1e-6, 1e6, CM_JSON_OPTIONAL, &n->sigma_data,
+                           err)) &&
+        !(s = cm_json_real(j, path, "rho", 1e-2, 1e3, CM_JSON_OPTIONAL, &n->rho, err)) &&
+        !(s = cm_json_int(j, path, "scales", 2, 1000000, CM_JSON_OPTIONAL, &scales, err))) {
+        m->scales = (int)scales;
+        if (cm_precond_from_name(kind, &m->kind, NULL))
+            s = cm_fail(err, CM_ERR_FORMAT,
+                        "%s: \"kind\": expected edm, skip or piecewise, found another", path);
+        else if (cm_noise_schedule_check(n, NULL))
+            s = cm_fail(err, CM_ERR_FORMAT, "%s: the noise levels do not fit each other", path);
+    }
+    json_decref(j);
+    return s;
+}
+
+static cm_status read_config(const char *path, const cm_st_file *f, const char *config_json,
+                             cm_model *m, cm_error *err)
+{
+    json_t *j = NULL;
+    const char *text = cm_st_metadata(f, "config");
+    if (!config_json && !text)
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: no \"config\" in the metadata: these weights do not say what network "
+                       "they are of (give a configuration file)",
+                       path);
+    cm_status s = config_json ? cm_json_load(config_json, &j, err)
+                              : cm_json_parse(text, strlen(text), path, &j, err);
+    if (!s)
+        s = cm_net_config_from_json(j, config_json ? config_json : path, &m->net, err);
+    json_decref(j);
+    return s;
+}
+
+static char *copy_or_null(const char *text)
+{
+    return text ? cm_strdup(text) : NULL;
+}
+
+static cm_status read_file(const char *path, const cm_st_file *f, const char *config_json,
+                           cm_model *m, cm_error *err)
+{
+    cm_status s = read_config(path, f, config_json, m, err);
+    if (s)
+        return s;
+    if (cm_st_metadata(f, "model"))
+        s = read_kind(cm_st_metadata(f, "model"), path, m, err);
+    if (!s)
+        s = cm_params_new(&m->net, &m->params, err);
+    if (s) {
+        cm_error why = err ? *err : (cm_error){0};
+        return s == CM_ERR_SHAPE ? cm_fail(err, CM_ERR_FORMAT, "%s: %.900s", path, why.message) : s;
+    }
+    m->flat = cm_alloc_array(cm_params_floats(m->params), sizeof *m->flat);
+    if (!m->flat)
+        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory for %zu parameters", path,
+                       cm_params_floats(m->params));
+    m->classes = copy_or_null(cm_st_metadata(f, "classes"));
+    m->training = copy_or_null(cm_st_metadata(f, "training"));
+    return cm_params_load(m->params, f, m->flat, err);
+}
+
+cm_status cm_model_read(const char *path, const char *config_json, cm_model **model, cm_error *err)
+{
+    cm_st_file *f = NULL;
+    cm_status s = cm_st_open(path, &f, err);
+    if (s)
+        return s;
+    cm_model *m = cm_alloc(sizeof *m);
+    if (m) {
+        m->schedule = (cm_noise_schedule)CM_NOISE_SCHEDULE_DEFAULT;
+        m->kind = CM_PRECOND_SKIP;
+        m->scales = 40;
+        s = read_file(path, f, config_json, m, err);
+    } else
+        s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
+    cm_st_close(f);
+    if (s) {
+        cm_model_free(m);
+        return s;
+    }
+    *model = m;
+    return CM_OK;
+}
+
+void cm_model_free(cm_model *m)
+{
+    if (!m)
+        return;
+    cm_params_free(m->params);
+    if (!m->borrowed)
+        cm_free(m->flat);
+    cm_free(m->classes);
+    cm_free(m->training);
+    cm_free(m);
+}
+
+void cm_model_get_facts(const cm_model *m, cm_model_facts *f)
+{
+    *f = (cm_model_facts){.height = m->net.image_size,
+                          .width = m->net.image_size,
+                          .channels = m->net.out_channels,
+                          .classes = m->net.num_classes,
+                          .is_consistency = m->kind != CM_PRECOND_EDM,
+                          .parameters = cm_params_count(m->params)};
+}
+
+/* ---- writing ---- */
+
+static int add_json(cm_model_metadata *meta, const char *key, json_t *j)
+{
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    meta->key[meta->n] = key;
+    meta->value[meta->n] = text ? cm_strdup(text) : NULL;
+    free(text);
+    return !!meta->value[meta->n++];
+}
+
+cm_status cm_model_metadata_make(const cm_model *m, cm_model_metadata *meta, cm_error *err)
+{
+    memset(meta, 0, sizeof *meta);
+    int ok = add_json(meta, "config", cm_net_config_to_json(&m->net)) &&
+             add_json(meta, "model",
+                      json_pack("{s:s,s:f,s:f,s:f,s:f,s:i}", "kind", cm_precond_name(m->kind),
+                                "sigma_min", m->schedule.sigma_min, "sigma_max",
+                                m->schedule.sigma_max, "sigma_data", m->schedule.sigma_data, "rho",
+                                m->schedule.rho, "scales", m->scales));
+    const char *const key[] = {"classes", "training"};
+    const char *const value[] = {m->classes, m->training};
+    for (int i = 0; ok && i < 2; i++)
+        if (value[i]) {
+            meta->key[meta->n] = key[i];
+            ok = !!(meta->value[meta->n++] = cm_strdup(value[i]));
+        }
+    if (ok)
+        return CM_OK;
+    cm_model_metadata_free(meta);
+    return cm_fail(err, CM_ERR_MEMORY, "model: out of memory");
+}
+
+void cm_model_metadata_free(cm_model_metadata *meta)
+{
+    for (int i = 0; i < meta->n; i++)
+        cm_free(meta->value[i]);
+    meta->n = 0;
+}
+
+cm_status cm_model_write(const cm_model *m, const char *path, cm_dtype dtype, cm_error *err)
+{
+    const int n = cm_params_size(m->params);
+    const size_t floats = cm_params_floats(m->params);
+    cm_st_entry *entries = cm_alloc_array((size_t)n, sizeof *entries);
+    cm_bf16 *half = cm_alloc_array(floats, sizeof *half);
+    cm_model_metadata meta = {0};
+    cm_status s = entries && half ? cm_model_metadata_make(m, &meta, err)
+                                  : cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
+    if (!s) {
+        cm_params_entries(m->params, m->flat, entries);
+        for (size_t i = 0; i < floats; i++)
+            half[i] = cm_f32_to_bf16(m->flat[i]);
+        for (int i = 0; i < n && dtype == CM_BF16; i++) {
+            entries[i].dtype = CM_ST_BF16;
+            entries[i].data = half + cm_params_at(m->params, i)->offset;
+        }
+        s = cm_st_write(path, n, entries, meta.n, meta.key, (const char *const *)meta.value, err);
+    }
+    cm_model_metadata_free(&meta);
+    cm_free(entries);
+    cm_free(half);
+    return s;
+}
+
+/* ---- the compiled denoiser ---- */
+
+cm_status cm_denoiser_plan_new(const cm_model *m, int batch, cm_dtype dtype, int threads,
+                               cm_denoiser_plan **plan, cm_error *err)
+{
+    cm_denoiser_plan *p = cm_alloc(sizeof *p);
+    cm_graph *g = cm_graph_new();
+    if (!p || !g) {
+        cm_free(p);
+        cm_graph_free(g);
+        return cm_fail(err, CM_ERR_MEMORY, "denoiser: out of memory");
+    }
+    const int64_t side = m->net.image_size;
+    p->g = g;
+    p->batch = batch;
+    p->image = side * side * m->net.out_channels;
+    const int buffer = cm_graph_buffer(g, "params", CM_BUFFER_CONST);
+    cm_net net = cm_net_new(g, &m->net, m->params, buffer, dtype);
+    cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, batch, side, side, m->net.in_channels));
+    cm_node *sigma = cm_input(g, "sigma", CM_TYPE(CM_F32, batch));
+    cm_node *y = m->net.num_classes ? cm_input(g, "y", CM_TYPE(CM_I32, batch)) : NULL;
+    const cm_denoiser_graph d = {&net, m->kind, &m->schedule, y};
+    cm_node *out = cm_denoise(&d, x, sigma);
+    const cm_status s = cm_plan_compile(g, 1, &out, cm_cpu_device(), threads, &p->plan, err);
+    if (s) {
+        cm_denoiser_plan_free(p);
+        return s;
+    }
+    cm_plan_bind(p->plan, buffer, m->flat);
+    p->x = cm_plan_data(p->plan, x);
+    p->sigma = cm_plan_data(p->plan, sigma);
+    p->y = y ? cm_plan_data(p->plan, y) : NULL;
+    p->out = cm_plan_data(p->plan, out);
+    *plan = p;
+    return CM_OK;
+}
+
+void cm_denoiser_plan_free(cm_denoiser_plan *p)
+{
+    if (!p)
+        return;
+    cm_plan_free(p->plan);
+    cm_graph_free(p->g);
+    cm_free(p);
+}

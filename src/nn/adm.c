@@ -1,0 +1,243 @@
+/* adm.c - the ADM U-Net (Dhariwal and Nichol 2021, arXiv 2105.05233, as used by
+ * Song et al. 2023): residual blocks conditioned on time and class, attention at
+ * chosen resolutions, skip connections from the way down to the way up.
+ * Parameter names are the state-dict keys of the original. */
+#include "nn/net.h"
+
+#include "graph/op.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { GROUPS = 32, MAX_SKIPS = 1024 };
+static const float EPS = 1e-5f;
+
+typedef enum resample { SAME, UP, DOWN } resample;
+
+/* The state of one walk through the network. */
+struct walk {
+    cm_net *net;
+    cm_graph *g;
+    const cm_net_config *config;
+    cm_node *emb; /* SiLU(time + class embedding), f32 [N, 4 model_channels] */
+    int ds;       /* downsampling so far */
+    uint32_t masks; /* dropout layers so far */
+};
+
+typedef char name_buf[128];
+
+static const char *join(name_buf buf, const char *prefix, const char *tail)
+{
+    cm_assert(snprintf(buf, sizeof(name_buf), "%s.%s", prefix, tail) < (int)sizeof(name_buf));
+    return buf;
+}
+
+static int64_t channels_of(const cm_node *x)
+{
+    return cm_node_type(x)->dim[3];
+}
+
+/* gamma and beta as [1,C] */
+static void norm_params(struct walk *w, int64_t c, const char *name, cm_node **gamma, cm_node **beta)
+{
+    cm_node *a = cm_net_param(w->net, CM_INIT_ONE, 0, CM_TYPE(CM_F32, c), "%s.weight", name);
+    cm_node *b = cm_net_param(w->net, CM_INIT_ZERO, 0, CM_TYPE(CM_F32, c), "%s.bias", name);
+    *gamma = CM_RESHAPE(w->g, a, 1, c);
+    *beta = CM_RESHAPE(w->g, b, 1, c);
+}
+
+static cm_node *norm(struct walk *w, cm_node *x, int silu, const char *name)
+{
+    cm_node *gamma, *beta;
+    norm_params(w, channels_of(x), name, &gamma, &beta);
+    return cm_group_norm(w->g, x, gamma, beta, GROUPS, EPS, silu);
+}
+
+static cm_node *resampled(cm_graph *g, cm_node *x, resample r)
+{
+    return r == UP     ? cm_upsample2(g, x, 1.0f)
+           : r == DOWN ? cm_sumpool2(g, x, 0.25f)
+                       : x;
+}
+
+/* norm of h with the embedding's scale and shift, SiLU: one op with
+ * a = gamma (1 + scale), b = beta (1 + scale) + shift */
+static cm_node *modulated_norm(struct walk *w, cm_node *h, cm_node *e, const char *name)
+{
+    const int64_t c = channels_of(h);
+    cm_node *gamma, *beta;
+    norm_params(w, c, name, &gamma, &beta);
+    cm_node *scale = cm_affine(w->g, cm_slice(w->g, e, 0, c), 1.0f, 1.0f);
+    cm_node *shift = cm_slice(w->g, e, c, c);
+    return cm_group_norm(w->g, h, cm_mul(w->g, scale, gamma),
+                         cm_add(w->g, cm_mul(w->g, scale, beta), shift), GROUPS, EPS, 1);
+}
+
+static cm_node *res_block(struct walk *w, cm_node *x, int64_t out, resample r, const char *name)
+{
+    cm_graph *g = w->g;
+    const int modulate = w->config->use_scale_shift_norm;
+    name_buf b;
+    cm_node *h = resampled(g, norm(w, x, 1, join(b, name, "in_layers.0")), r);
+    x = resampled(g, x, r);
+    h = cm_net_conv(w->net, h, out, 3, 1, 0, join(b, name, "in_layers.2"));
+    cm_node *e = cm_net_linear(w->net, w->emb, modulate ? 2 * out : out, 0,
+                               join(b, name, "emb_layers.1"));
+    if (modulate)
+        h = modulated_norm(w, h, e, join(b, name, "out_layers.0"));
+    else {
+        h = cm_add(g, h, CM_RESHAPE(g, e, cm_node_type(e)->dim[0], 1, 1, out));
+        h = norm(w, h, 1, join(b, name, "out_layers.0"));
+    }
+    if (w->net->rng)
+        h = cm_dropout(g, h, w->net->rng, (float)w->config->dropout, w->net->stream + w->masks);
+    w->masks++;
+    h = cm_net_conv(w->net, h, out, 3, 1, 1, join(b, name, "out_layers.3"));
+    if (channels_of(x) != out)
+        x = cm_net_conv(w->net, x, out, 1, 1, 0, join(b, name, "skip_connection"));
+    return cm_add(g, h, x);
+}
+
+/* [N,T,heads*d] channels begin.. of qkv -> [N,heads,T,d] */
+static cm_node *heads_of(cm_graph *g, cm_node *qkv, int64_t begin, int64_t c, int64_t heads)
+{
+    const cm_type *t = cm_node_type(qkv);
+    cm_node *part = cm_slice(g, qkv, begin, c);
+    return cm_swap12(g, CM_RESHAPE(g, part, t->dim[0], t->dim[1] * t->dim[2], heads, c / heads));
+}
+
+/* softmax(Q K^T / sqrt(d)) V; channel order of qkv is (three, head, d). */
+static cm_node *attention(struct walk *w, cm_node *x, const char *name)
+{
+    cm_graph *g = w->g;
+    const cm_type t = *cm_node_type(x);
+    const int64_t c = t.dim[3];
+    const cm_net_config *config = w->config;
+    const int64_t heads =
+        config->num_head_channels ? c / config->num_head_channels : config->num_heads;
+    name_buf b;
+    if (heads < 1 || c % heads)
+        cm_graph_fail(g, CM_ERR_SHAPE, "%s: %d channels in %d heads", name, (int)c, (int)heads);
+    if (cm_graph_check(g, NULL))
+        return x;
+    cm_node *h = norm(w, x, 0, join(b, name, "norm"));
+    cm_node *qkv = cm_net_conv(w->net, h, 3 * c, 1, 1, 0, join(b, name, "qkv"));
+    cm_node *q = heads_of(g, qkv, 0, c, heads), *k = heads_of(g, qkv, c, c, heads),
+            *v = heads_of(g, qkv, 2 * c, c, heads);
+    q = cm_affine(g, q, 1.0f / sqrtf((float)(c / heads)), 0.0f);
+    cm_node *p = cm_softmax(g, cm_matmul(g, q, k, 0, 1));
+    h = cm_swap12(g, cm_matmul(g, p, v, 0, 0));
+    h = CM_RESHAPE(g, h, t.dim[0], t.dim[1], t.dim[2], c);
+    return cm_add(g, x, cm_net_conv(w->net, h, c, 1, 1, 1, join(b, name, "proj_out")));
+}
+
+static int attends(const struct walk *w)
+{
+    for (int i = 0; i < w->config->n_attention; i++)
+        if (w->config->attention_resolutions[i] == w->ds)
+            return 1;
+    return 0;
+}
+
+static int64_t width(const struct walk *w, int level)
+{
+    return (int64_t)(w->config->channel_mult[level] * w->config->model_channels);
+}
+
+static cm_node *embed(struct walk *w, cm_node *t, cm_node *y)
+{
+    const int64_t c = w->config->model_channels;
+    cm_graph *g = w->g;
+    cm_node *e = cm_timestep_embedding(g, t, (int)c);
+    e = cm_silu(g, cm_net_linear(w->net, e, 4 * c, 0, "time_embed.0"));
+    e = cm_net_linear(w->net, e, 4 * c, 0, "time_embed.2");
+    if (w->config->num_classes) {
+        cm_node *table = cm_net_param(w->net, CM_INIT_NORMAL, 0,
+                                      CM_TYPE(CM_F32, w->config->num_classes, 4 * c),
+                                      "label_emb.weight");
+        if (y)
+            e = cm_add(g, e, cm_gather(g, table, y));
+        else
+            cm_graph_fail(g, CM_ERR_ARGUMENT, "this network is class-conditional: y is missing");
+    }
+    return cm_silu(g, e);
+}
+
+/* The way down; returns the last activation, skips[] holds one of each block. */
+static cm_node *encode(struct walk *w, cm_node *x, cm_node **skips, int *n)
+{
+    const cm_net_config *config = w->config;
+    name_buf b, c;
+    cm_node *h = cm_net_conv(w->net, x, width(w, 0), 3, 1, 0, "input_blocks.0.0");
+    skips[(*n)++] = h;
+    for (int level = 0; level < config->n_levels; level++) {
+        for (int i = 0; i < config->num_res_blocks; i++) {
+            snprintf(b, sizeof b, "input_blocks.%d", *n);
+            h = res_block(w, h, width(w, level), SAME, join(c, b, "0"));
+            if (attends(w))
+                h = attention(w, h, join(c, b, "1"));
+            skips[(*n)++] = h;
+        }
+        if (level + 1 == config->n_levels)
+            break;
+        snprintf(b, sizeof b, "input_blocks.%d.0", *n);
+        h = config->resblock_updown
+                ? res_block(w, h, width(w, level), DOWN, b)
+                : cm_net_conv(w->net, h, width(w, level), 3, 2, 0, join(c, b, "op"));
+        skips[(*n)++] = h;
+        w->ds *= 2;
+    }
+    return h;
+}
+
+static cm_node *grow(struct walk *w, cm_node *h, int64_t out, const char *name)
+{
+    name_buf b;
+    if (w->config->resblock_updown)
+        return res_block(w, h, out, UP, name);
+    return cm_net_conv(w->net, cm_upsample2(w->g, h, 1.0f), out, 3, 1, 0, join(b, name, "conv"));
+}
+
+/* The way up; each block takes the skip of its mirror image. */
+static cm_node *decode(struct walk *w, cm_node *h, cm_node **skips, int n)
+{
+    const cm_net_config *config = w->config;
+    int block = 0;
+    name_buf b, c;
+    for (int level = config->n_levels - 1; level >= 0; level--)
+        for (int i = 0; i <= config->num_res_blocks; i++, block++) {
+            const int attend = attends(w);
+            snprintf(b, sizeof b, "output_blocks.%d", block);
+            h = cm_concat(w->g, h, skips[--n]);
+            h = res_block(w, h, width(w, level), SAME, join(c, b, "0"));
+            if (attend)
+                h = attention(w, h, join(c, b, "1"));
+            if (level && i == config->num_res_blocks) {
+                h = grow(w, h, width(w, level), join(c, b, attend ? "2" : "1"));
+                w->ds /= 2;
+            }
+        }
+    return h;
+}
+
+cm_node *cm_net_adm(cm_net *net, cm_node *x, cm_node *t, cm_node *y)
+{
+    cm_graph *g = net->g;
+    struct walk w = {.net = net, .g = g, .config = net->config, .ds = 1};
+    cm_node *skips[MAX_SKIPS];
+    int n = 0;
+    if ((net->config->num_res_blocks + 1) * net->config->n_levels + 1 > MAX_SKIPS) {
+        cm_graph_fail(g, CM_ERR_ARGUMENT, "network: more than %d blocks", MAX_SKIPS);
+        return x;
+    }
+    w.emb = embed(&w, t, y);
+    cm_node *h = encode(&w, cm_cast(g, x, net->dtype), skips, &n);
+    const int64_t c = cm_graph_check(g, NULL) ? 1 : channels_of(h);
+    h = res_block(&w, h, c, SAME, "middle_block.0");
+    h = attention(&w, h, "middle_block.1");
+    h = res_block(&w, h, c, SAME, "middle_block.2");
+    h = decode(&w, h, skips, n);
+    h = norm(&w, h, 1, "out.0");
+    h = cm_net_conv(net, h, net->config->out_channels, 3, 1, 1, "out.2");
+    return cm_cast(g, h, CM_F32);
+}

@@ -1,0 +1,38 @@
+/* softmax.c - y = e^x / sum(e^x) over the last axis
+ *
+ * The Jacobian diag(y) - y y^T is symmetric: softmax_grad serves both modes. */
+#include "graph/op.h"
+
+static void same_type(cm_graph *g, const cm_node *n, cm_type *out)
+{
+    if (n->n_in == 2 && !cm_type_equal(&n->in[0]->type, &n->in[1]->type))
+        cm_graph_fail(g, CM_ERR_SHAPE, "%s: dy and y differ in type", cm_ops[n->op]->name);
+    *out = n->in[0]->type;
+}
+
+static void softmax_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
+{
+    dx[0] = cm_softmax_grad(g, dy, n);
+}
+
+static cm_node *softmax_jvp(cm_graph *g, cm_node *n, cm_node *const *xdot)
+{
+    return cm_softmax_grad(g, xdot[0], n);
+}
+
+cm_node *cm_softmax(cm_graph *g, cm_node *x)
+{
+    return cm_node_new(g, CM_OP_SOFTMAX, (cm_attr){0}, 1, &x);
+}
+
+cm_node *cm_softmax_grad(cm_graph *g, cm_node *dy, cm_node *y)
+{
+    return cm_node_new(g, CM_OP_SOFTMAX_GRAD, (cm_attr){0}, 2, (cm_node *[]){dy, y});
+}
+
+const cm_op cm_op_softmax = {.name = "softmax",
+                             .n_in = 1,
+                             .infer = same_type,
+                             .vjp = softmax_vjp,
+                             .jvp = softmax_jvp};
+const cm_op cm_op_softmax_grad = {.name = "softmax_grad", .n_in = 2, .infer = same_type};

@@ -1,0 +1,44 @@
+/* run_folder.h - the folder of one training run: names of things in it, listing
+ * and removing them, and the lock that keeps a second trainer out.
+ *
+ *     RUN/lock                              held while a trainer runs
+ *     RUN/log.jsonl                         runlog.h
+ *     RUN/ckpt/00012000/, RUN/ckpt/latest   checkpoint.h */
+#ifndef CM_TRAIN_RUN_FOLDER_H
+#define CM_TRAIN_RUN_FOLDER_H
+
+#include "base/memory.h"
+#include "cm.h"
+
+#include <jansson.h>
+
+enum { CM_RUN_PATH = 4096 }; /* bytes of a path, its final zero included */
+
+/* Write FOLDER/NAME to path, of CM_RUN_PATH bytes.  Errors: CM_ERR_ARGUMENT (too long). */
+cm_status cm_run_path(char *path, const char *folder, const char *name, cm_error *err);
+
+/* Write a value to a file that appears whole, on the disk, or not at all.
+ * Errors: CM_ERR_IO, CM_ERR_MEMORY (also for json NULL, as a constructor gives). */
+cm_status cm_run_json_write(const char *path, const json_t *json, cm_error *err);
+
+/* Take the lock RUN/lock, making the folder when it is missing.  It goes with
+ * *fd, which cm_run_unlock closes, or with the process, however that ends.
+ * Errors: CM_ERR_IO, also when another trainer holds it. */
+cm_status cm_run_lock(const char *run, int *fd, cm_error *err);
+void cm_run_unlock(int fd);
+
+/* The names in a folder except . and .., in no order. */
+typedef struct cm_name {
+    const struct cm_name *next;
+    const char *text;
+} cm_name;
+
+/* *names (NULL: an empty folder) lives in the arena.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
+cm_status cm_folder_names(const char *folder, cm_arena *arena, const cm_name **names,
+                          cm_error *err);
+
+/* Remove a file, a link (not what it points to) or a folder of such; that
+ * nothing is there is fine.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
+cm_status cm_folder_remove(const char *path, cm_error *err);
+
+#endif

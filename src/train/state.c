@@ -1,0 +1,196 @@
+/* state.c - what a run is, as files of a checkpoint:
+ *   model.safetensors          the student's weights
+ *   ema_RATE.safetensors       each average: a model file like any other
+ *   target.safetensors         the target network (cd, ct)
+ *   optimizer.safetensors      m.NAME and v.NAME
+ *   state.json                 counters and what the run depends on
+ * Everything random is a function of (seed, step), so there is nothing else. */
+#include "train/trainer.h"
+
+#include "base/memory.h"
+#include "io/json.h"
+#include "train/checkpoint.h"
+#include "train/run_folder.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_FILES = CM_MAX_EMA + 3 };
+
+typedef struct weights_file {
+    char name[64];
+    const char *prefix[2]; /* of the tensors' names */
+    float *flat[2];        /* one array, or two (optimizer) */
+} weights_file;
+
+/* The files of a checkpoint and the arrays they hold. */
+static int list_files(const cm_trainer *t, weights_file *f)
+{
+    const cm_train_step *s = t->step;
+    int n = 0;
+    f[n++] = (weights_file){"model.safetensors", {"", NULL}, {s->params, NULL}};
+    for (int i = 0; i < t->n_ema; i++) {
+        f[n] = (weights_file){"", {"", NULL}, {s->ema[i], NULL}};
+        snprintf(f[n].name, sizeof f[n].name, "ema_%.10g.safetensors", t->ema_rate[i]);
+        n++;
+    }
+    if (s->target)
+        f[n++] = (weights_file){"target.safetensors", {"", NULL}, {s->target, NULL}};
+    f[n++] = (weights_file){"optimizer.safetensors", {"m.", "v."}, {s->m, s->v}};
+    return n;
+}
+
+static int arrays_of(const weights_file *f)
+{
+    return f->flat[1] ? 2 : 1;
+}
+
+/* Entries of one file; names with a prefix go to the arena. */
+static cm_st_entry *make_entries(const cm_trainer *t, const weights_file *f, cm_arena *arena,
+                                 int *count)
+{
+    const int n = cm_params_size(t->params), arrays = arrays_of(f);
+    cm_st_entry *e = cm_arena_alloc(arena, (size_t)(n * arrays) * sizeof *e);
+    for (int a = 0; e && a < arrays; a++) {
+        cm_params_entries(t->params, f->flat[a], e + a * n);
+        for (int i = 0; i < n && f->prefix[a][0]; i++) {
+            const size_t size = strlen(e[a * n + i].name) + 3;
+            char *name = cm_arena_alloc(arena, size);
+            if (!name)
+                return NULL;
+            snprintf(name, size, "%s%s", f->prefix[a], e[a * n + i].name);
+            e[a * n + i].name = name;
+        }
+    }
+    *count = n * arrays;
+    return e;
+}
+
+static json_t *make_state(const cm_trainer *t)
+{
+    char data[32], teacher[32];
+    snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
+    snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
+    return json_pack("{s:I,s:I,s:i,s:s,s:s,s:s,s:I,s:f,s:I}", "step", (json_int_t)t->k, "seed",
+                     (json_int_t)t->config.seed, "threads", t->threads, "dtype",
+                     cm_dtype_name(t->dtype), "data", data, "teacher", teacher, "log_offset",
+                     (json_int_t)cm_runlog_offset(t->log), "loss_sum", t->loss_sum, "loss_count",
+                     (json_int_t)t->loss_count);
+}
+
+cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err)
+{
+    weights_file files[MAX_FILES];
+    cm_ckpt_file out[MAX_FILES];
+    cm_arena arena = {0};
+    cm_model_metadata meta = {0};
+    const int n = list_files(t, files);
+    cm_model model = cm_trainer_model(t, t->step->params);
+    json_t *state = make_state(t);
+    cm_status s = state ? cm_model_metadata_make(&model, &meta, err)
+                        : cm_fail(err, CM_ERR_MEMORY, "checkpoint: out of memory");
+    for (int i = 0; i < n && !s; i++) {
+        out[i] = (cm_ckpt_file){.name = files[i].name,
+                                .n_meta = meta.n,
+                                .meta_keys = meta.key,
+                                .meta_values = (const char *const *)meta.value};
+        out[i].entries = make_entries(t, &files[i], &arena, &out[i].n);
+        if (!out[i].entries)
+            s = cm_fail(err, CM_ERR_MEMORY, "checkpoint: out of memory");
+    }
+    if (!s)
+        s = cm_checkpoint_write(t->config.out, t->k, n, out, state, (int)t->config.keep, err);
+    if (!s)
+        snprintf(where, size, "%.400s/ckpt/%08" PRId64, t->config.out, t->k);
+    json_decref(state);
+    cm_model_metadata_free(&meta);
+    cm_arena_free(&arena);
+    return s;
+}
+
+/* ---- restoring ---- */
+
+static cm_status load_array(const cm_trainer *t, const cm_st_file *f, const char *prefix,
+                            float *flat, cm_error *err)
+{
+    char name[300];
+    for (int i = 0; i < cm_params_size(t->params); i++) {
+        const cm_param *p = cm_params_at(t->params, i);
+        snprintf(name, sizeof name, "%s%s", prefix, p->name);
+        const cm_st_tensor *tensor = cm_st_find(f, name);
+        if (!tensor || cm_st_elements(tensor) != cm_type_count(&p->type))
+            return cm_fail(err, CM_ERR_FORMAT, "%s: tensor \"%s\": %s", cm_st_path(f), name,
+                           tensor ? "not the shape of this run's network" : "missing");
+        const cm_status s = cm_st_read_f32(f, tensor, flat + p->offset, err);
+        if (s)
+            return s;
+    }
+    return CM_OK;
+}
+
+static cm_status load_file(const cm_trainer *t, const char *folder, const weights_file *w,
+                           cm_error *err)
+{
+    char path[CM_RUN_PATH];
+    cm_st_file *f = NULL;
+    cm_status s = cm_run_path(path, folder, w->name, err);
+    if (!s)
+        s = cm_st_open(path, &f, err);
+    for (int a = 0; a < arrays_of(w) && !s; a++)
+        s = load_array(t, f, w->prefix[a], w->flat[a], err);
+    cm_st_close(f);
+    return s;
+}
+
+/* The run must go on with what it was made of. */
+static cm_status check_same(const char *path, const json_t *state, const char *key,
+                            const char *now, const char *what, cm_error *err)
+{
+    const char *then = NULL;
+    const cm_status s = cm_json_text(state, path, key, CM_JSON_REQUIRED, &then, err);
+    if (s || !strcmp(then, now))
+        return s;
+    char shown[64];
+    return cm_fail(err, CM_ERR_FORMAT, "%s: \"%s\": %s is not what this run began with (%s then, %s now)",
+                   path, key, what, cm_escape(shown, sizeof shown, then), now);
+}
+
+static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, cm_error *err)
+{
+    char data[32], teacher[32];
+    int64_t threads = 0, offset = 0;
+    cm_status s;
+    snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
+    snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
+    if ((s = cm_json_int(j, path, "step", 0, INT64_C(1) << 40, CM_JSON_REQUIRED, &t->k, err)) ||
+        (s = cm_json_int(j, path, "threads", 1, 65536, CM_JSON_REQUIRED, &threads, err)) ||
+        (s = cm_json_int(j, path, "log_offset", 0, INT64_C(1) << 50, CM_JSON_REQUIRED, &offset,
+                         err)) ||
+        (s = cm_json_real(j, path, "loss_sum", -1e300, 1e300, CM_JSON_REQUIRED, &t->loss_sum,
+                          err)) ||
+        (s = cm_json_int(j, path, "loss_count", 0, INT64_C(1) << 40, CM_JSON_REQUIRED,
+                         &t->loss_count, err)) ||
+        (s = check_same(path, j, "data", data, t->config.data, err)) ||
+        (s = check_same(path, j, "teacher", teacher, "the teacher", err)) ||
+        (s = check_same(path, j, "dtype", cm_dtype_name(t->dtype), "the dtype", err)))
+        return s;
+    return cm_runlog_open(t->config.out, offset, &t->log, err);
+}
+
+cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *err)
+{
+    char folder[CM_RUN_PATH];
+    weights_file files[MAX_FILES];
+    json_t *state = NULL;
+    const int n = list_files(t, files);
+    cm_status s = cm_checkpoint_find(t->config.out, CM_CKPT_RESUME, folder, sizeof folder, note, size, err);
+    if (!s)
+        s = cm_checkpoint_state(folder, &state, err);
+    if (!s)
+        s = read_state(t, folder, state, err);
+    for (int i = 0; i < n && !s; i++)
+        s = load_file(t, folder, &files[i], err);
+    json_decref(state);
+    return s;
+}

@@ -1,0 +1,56 @@
+/* step.h - a whole training step as one compiled graph: noise, networks, loss,
+ * gradients, optimizer, averages.  Running it allocates nothing.
+ *
+ * All arrays of floats have the layout of the parameter table (nn/net.h). */
+#ifndef CM_TRAIN_STEP_H
+#define CM_TRAIN_STEP_H
+
+#include "consistency/loss.h"
+#include "graph/plan.h"
+
+enum { CM_MAX_EMA = 8 };
+
+typedef enum cm_method { CM_METHOD_EDM, CM_METHOD_CD, CM_METHOD_CT } cm_method;
+
+typedef struct cm_step_config {
+    cm_method method;
+    const cm_net_config *net;
+    cm_params *params;
+    cm_noise_schedule schedule;
+    cm_precond_kind boundary; /* of student and target (cd, ct) */
+    cm_weighting weighting;
+    cm_distance distance;
+    cm_solver solver;
+    double p_mean, p_std; /* of ln sigma (edm) */
+    int adamw;            /* else RAdam */
+    cm_optimizer_attr optimizer;
+    int n_ema;
+    double ema_rate[CM_MAX_EMA];
+    int batch;
+    cm_dtype dtype;
+    int threads;
+} cm_step_config;
+
+typedef struct cm_train_step {
+    cm_graph *g;
+    cm_plan *plan;
+    size_t floats; /* of each array below */
+    float *params, *m, *v, *grad;
+    float *target, *teacher; /* NULL where the method has none */
+    float *ema[CM_MAX_EMA];
+    /* Inputs of a step. */
+    float *x;           /* [batch,H,W,C] in [-1,1] */
+    int32_t *y;         /* [batch]; NULL without classes */
+    int32_t *rng;       /* [3] seed low, seed high, step */
+    float *hyper;       /* [2] learning rate, k = 1,2,.. */
+    float *scales, *mu; /* [1] N(k) and mu(k) (cd, ct) */
+    /* Results. */
+    const float *loss;         /* [1] mean over the batch */
+    const float *grad_squared; /* [1]; not finite: nothing was updated */
+} cm_train_step;
+
+/* The plan owns the input and result arrays; the step owns the rest, zeroed. */
+cm_status cm_train_step_new(const cm_step_config *config, cm_train_step **step, cm_error *err);
+void cm_train_step_free(cm_train_step *s);
+
+#endif

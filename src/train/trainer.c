@@ -1,0 +1,307 @@
+/* trainer.c - the training loop: feed a batch, run the compiled step, report, and
+ * now and then log, draw samples and save.  Step k sees learning rate, N(k), mu(k)
+ * and random counters that are functions of k, so a resumed run repeats exactly
+ * what the uninterrupted one would have done. */
+#include "train/trainer.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/philox.h"
+#include "io/file.h"
+#include "io/json.h"
+#include "train/checkpoint.h"
+#include "train/run_folder.h"
+#include "train/options.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STREAM_DATA = 2, STREAM_STEP = 3, SAMPLE_SEED = 1 };
+
+/* Speed over the last stretch, and the hooks. */
+struct loop {
+    cm_trainer *t;
+    const cm_train_hooks *hooks;
+    double start, since;  /* of the run; of the last log line */
+    int64_t first, since_k;
+    double images_per_s;
+};
+
+static void report(struct loop *l, const char *event)
+{
+    const cm_trainer *t = l->t;
+    if (!l->hooks || !l->hooks->progress)
+        return;
+    const double elapsed = cm_seconds() - l->start;
+    const double per_step = t->k > l->first ? elapsed / (double)(t->k - l->first) : 0.0;
+    double eta = per_step * (double)(t->config.steps - t->k);
+    const double limit = 60.0 * t->config.max_minutes - elapsed;
+    if (t->config.max_minutes > 0.0 && (limit < eta || per_step <= 0.0))
+        eta = limit > 0.0 ? limit : 0.0;
+    const cm_train_progress p = {
+        .step = t->k,
+        .steps = t->config.steps,
+        .loss = t->loss_count ? t->loss_sum / (double)t->loss_count : 0.0,
+        .images_per_s = per_step > 0.0 ? (double)t->config.batch / per_step : 0.0,
+        .eta_s = eta,
+        .scales = t->step->scales ? (int)*t->step->scales : 0,
+        .event = event,
+    };
+    l->hooks->progress(l->hooks->user, &p);
+}
+
+static double learning_rate(const cm_train_config *c, int64_t k)
+{
+    double lr = c->lr;
+    if (k < c->lr_warmup)
+        lr *= (double)(k + 1) / (double)c->lr_warmup;
+    if (c->lr_decay)
+        lr *= 1.0 - (double)k / (double)c->steps;
+    return lr;
+}
+
+/* Inputs of step k = t->k, counted from 0. */
+static void feed(cm_trainer *t)
+{
+    cm_train_step *s = t->step;
+    const uint64_t seed = cm_stream_key((uint64_t)t->config.seed, STREAM_STEP);
+    const uint32_t words[3] = {(uint32_t)seed, (uint32_t)(seed >> 32), (uint32_t)t->k};
+    memcpy(s->rng, words, sizeof words);
+    s->hyper[0] = (float)learning_rate(&t->config, t->k);
+    s->hyper[1] = (float)(t->k + 1);
+    if (s->scales) {
+        const cm_curriculum_point p = cm_curriculum_at(&t->curriculum, t->k);
+        *s->scales = (float)p.scales;
+        *s->mu = (float)p.target_ema;
+    }
+    cm_loader_next(t->loader, s->x, s->y);
+}
+
+static cm_status one_step(cm_trainer *t, cm_error *err)
+{
+    char node[256];
+    feed(t);
+    cm_plan_run(t->step->plan);
+    const float loss = *t->step->loss, g2 = *t->step->grad_squared;
+    if (!isfinite(loss) || !isfinite(g2)) {
+        const int found = cm_plan_find_nonfinite(t->step->plan, node, sizeof node);
+        return cm_fail(err, CM_ERR_NUMERIC,
+                       "step %" PRId64 ": the %s is not finite; first at %s; nothing was saved "
+                       "after the last checkpoint",
+                       t->k + 1, isfinite(loss) ? "gradient" : "loss",
+                       found ? node : "the sum of the squared gradients");
+    }
+    t->k++;
+    t->loss_sum += (double)loss;
+    t->loss_count++;
+    return CM_OK;
+}
+
+static cm_status write_log(struct loop *l, cm_error *err)
+{
+    cm_trainer *t = l->t;
+    const double now = cm_seconds();
+    const double speed = (double)(t->k - l->since_k) * (double)t->config.batch / (now - l->since);
+    json_t *j = json_pack("{s:I,s:f,s:f,s:f,s:f,s:f}", "step", (json_int_t)t->k, "loss",
+                          t->loss_sum / (double)t->loss_count, "grad_norm",
+                          sqrt((double)*t->step->grad_squared), "lr", (double)t->step->hyper[0],
+                          "images_per_s", speed, "seconds", now - l->start);
+    if (j && t->step->scales) {
+        json_object_set_new(j, "scales", json_integer((json_int_t)*t->step->scales));
+        json_object_set_new(j, "mu", json_real((double)*t->step->mu));
+    }
+    const cm_status s = j ? cm_runlog_line(t->log, j, err)
+                          : cm_fail(err, CM_ERR_MEMORY, "log: out of memory");
+    json_decref(j);
+    t->loss_sum = 0.0;
+    t->loss_count = 0;
+    l->since = now;
+    l->since_k = t->k;
+    return s;
+}
+
+/* One grid a sampler: 8 images a class (or 64), always from the same noise. */
+static cm_status draw_samples(struct loop *l, cm_error *err)
+{
+    cm_trainer *t = l->t;
+    cm_model model = cm_trainer_model(t, t->step->ema[0]);
+    const int classes = t->net.num_classes;
+    const char *const samplers[] = {t->method == CM_METHOD_EDM ? "heun" : "onestep",
+                                    t->method == CM_METHOD_EDM ? NULL : "multistep"};
+    char path[CM_RUN_PATH], name[64];
+    cm_status s = CM_OK;
+    for (int i = 0; i < 2 && samplers[i] && !s; i++) {
+        cm_sample_config c;
+        cm_images *images = NULL;
+        cm_sample_defaults(&c);
+        snprintf(c.sampler, sizeof c.sampler, "%s", samplers[i]);
+        snprintf(c.dtype, sizeof c.dtype, "%s", t->config.dtype);
+        c.num = classes ? 8 * classes : 64;
+        c.num = c.num > 256 ? 256 : c.num;
+        c.seed = SAMPLE_SEED;
+        c.threads = t->threads;
+        snprintf(name, sizeof name, "samples/%08" PRId64 "_%s.png", t->k, samplers[i]);
+        if (!(s = cm_run_path(path, t->config.out, name, err)) &&
+            !(s = cm_sample(&model, &c, &images, err)))
+            s = cm_images_write(images, path, 8, err);
+        cm_images_free(images);
+        if (!s)
+            report(l, path);
+    }
+    return s;
+}
+
+static cm_status save(struct loop *l, cm_error *err)
+{
+    char where[600];
+    const cm_status s = cm_trainer_save(l->t, where, sizeof where, err);
+    if (!s)
+        report(l, where);
+    return s;
+}
+
+static int due(int64_t k, int64_t every)
+{
+    return every > 0 && k % every == 0;
+}
+
+static cm_status loop(struct loop *l, cm_error *err)
+{
+    cm_trainer *t = l->t;
+    const cm_train_config *c = &t->config;
+    cm_status s = CM_OK;
+    int stop = 0, last = t->k >= c->steps;
+    while (!last && !stop && !s) {
+        if ((s = one_step(t, err)))
+            return s;
+        stop = l->hooks && l->hooks->stop && l->hooks->stop(l->hooks->user);
+        last = t->k >= c->steps ||
+               (c->max_minutes > 0.0 && cm_seconds() - l->start > 60.0 * c->max_minutes);
+        if (due(t->k, c->log_every) || (last && t->loss_count)) {
+            report(l, NULL);
+            s = write_log(l, err);
+        } else
+            report(l, NULL);
+        if (!s && !stop && (last || due(t->k, c->sample_every)))
+            s = draw_samples(l, err);
+        if (!s && (last || stop || due(t->k, c->save_every)))
+            s = save(l, err);
+    }
+    return s ? s : stop && !last ? CM_INTERRUPTED : CM_OK;
+}
+
+/* RUN/model.safetensors: the first average in bf16, the file to ship. */
+static cm_status export_model(struct loop *l, cm_error *err)
+{
+    char path[CM_RUN_PATH];
+    cm_model model = cm_trainer_model(l->t, l->t->step->ema[0]);
+    cm_status s = cm_run_path(path, l->t->config.out, "model.safetensors", err);
+    if (!s)
+        s = cm_model_write(&model, path, CM_BF16, err);
+    if (!s)
+        report(l, path);
+    return s;
+}
+
+static cm_status write_config(const cm_trainer *t, cm_error *err)
+{
+    char path[CM_RUN_PATH];
+    cm_file_writer *w = NULL;
+    json_t *j = cm_options_to_json(cm_train_options, &t->config);
+    char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
+    cm_status s = text ? cm_run_path(path, t->config.out, "config.json", err)
+                       : cm_fail(err, CM_ERR_MEMORY, "config: out of memory");
+    if (!s && !(s = cm_file_create(path, &w, err))) {
+        if ((s = cm_file_write(w, text, strlen(text), err)) || (s = cm_file_write(w, "\n", 1, err)))
+            cm_file_abandon(w);
+        else
+            s = cm_file_commit(w, err);
+    }
+    free(text);
+    json_decref(j);
+    return s;
+}
+
+/* Settings of the run that is resumed, but for those that may change. */
+static cm_status config_of_run(const cm_train_config *now, cm_train_config *c, cm_error *err)
+{
+    char path[CM_RUN_PATH];
+    cm_status s = cm_run_path(path, now->out, "config.json", err);
+    cm_train_defaults(c);
+    if (s || (s = cm_options_read(cm_train_options, c, path, err)))
+        return s;
+    snprintf(c->out, sizeof c->out, "%s", now->out);
+    c->steps = now->steps;
+    c->log_every = now->log_every;
+    c->sample_every = now->sample_every;
+    c->save_every = now->save_every;
+    c->keep = now->keep;
+    c->max_minutes = now->max_minutes;
+    return CM_OK;
+}
+
+static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
+{
+    char samples[CM_RUN_PATH], note[512] = "";
+    cm_status s = cm_trainer_setup(t, err);
+    if (s || (s = cm_run_path(samples, t->config.out, "samples", err)) ||
+        (s = cm_make_dirs(samples, err)))
+        return s;
+    if (resume)
+        s = cm_trainer_restore(t, note, sizeof note, err);
+    else if (!(s = write_config(t, err)))
+        s = cm_runlog_open(t->config.out, 0, &t->log, err);
+    if (!s)
+        s = cm_loader_new(t->data, (int)t->config.batch,
+                          cm_stream_key((uint64_t)t->config.seed, STREAM_DATA), t->config.flip,
+                          t->k, &t->loader, err);
+    if (!s && note[0])
+        report(l, note);
+    return s;
+}
+
+/* A run is not overwritten by mistake. */
+static cm_status refuse_existing(const char *out, cm_error *err)
+{
+    char folder[CM_RUN_PATH], note[512];
+    if (cm_checkpoint_find(out, CM_CKPT_LOOK, folder, sizeof folder, note, sizeof note, NULL))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: holds a run already (continue it with --resume, or choose another --out)",
+                   out);
+}
+
+cm_status cm_train(const cm_train_config *config, int resume, const cm_train_hooks *hooks,
+                   cm_error *err)
+{
+    cm_trainer *t = cm_alloc(sizeof *t);
+    struct loop l = {.t = t, .hooks = hooks};
+    cm_status s = CM_OK;
+    if (!t)
+        return cm_fail(err, CM_ERR_MEMORY, "training: out of memory");
+    t->config = *config;
+    t->lock = -1;
+    if (!config->out[0])
+        s = cm_fail(err, CM_ERR_ARGUMENT, "out: say where to put the run (--out)");
+    else
+        s = resume ? config_of_run(config, &t->config, err) : refuse_existing(config->out, err);
+    if (!s)
+        s = cm_run_lock(t->config.out, &t->lock, err);
+    if (!s)
+        s = begin(t, resume, &l, err);
+    if (!s) {
+        l.first = l.since_k = t->k;
+        l.start = l.since = cm_seconds();
+        s = loop(&l, err);
+    }
+    if (!s)
+        s = export_model(&l, err);
+    if (t->lock >= 0)
+        cm_run_unlock(t->lock);
+    cm_trainer_clear(t);
+    cm_free(t);
+    return s;
+}

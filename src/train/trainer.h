@@ -1,0 +1,49 @@
+/* trainer.h - the state of one training run, shared by setup.c (options to
+ * objects), state.c (checkpoints) and trainer.c (the loop). */
+#ifndef CM_TRAIN_TRAINER_H
+#define CM_TRAIN_TRAINER_H
+
+#include "consistency/curriculum.h"
+#include "data/loader.h"
+#include "model/model.h"
+#include "train/runlog.h"
+#include "train/step.h"
+
+typedef struct cm_trainer {
+    cm_train_config config; /* resolved: what config.json holds */
+    cm_method method;
+    cm_noise_schedule schedule;
+    cm_curriculum curriculum; /* cd, ct */
+    cm_precond_kind kind;     /* of the model that comes out */
+    cm_dataset *data;
+    cm_loader *loader;
+    cm_model *teacher, *init;
+    cm_net_config net;
+    cm_params *params;
+    cm_train_step *step;
+    int n_ema;
+    double ema_rate[CM_MAX_EMA];
+    int threads;
+    cm_dtype dtype;
+    uint64_t teacher_hash;    /* of the teacher's weights: noticed when it changes */
+    char *classes, *training; /* metadata of what is saved */
+    int lock;
+    cm_runlog *log;
+    int64_t k;                /* steps done */
+    double loss_sum;          /* since the last log line */
+    int64_t loss_count;
+} cm_trainer;
+
+/* Open the data and the teacher, complete the options, build the network and
+ * compile the step.  Weights are set to their first values. */
+cm_status cm_trainer_setup(cm_trainer *t, cm_error *err);
+void cm_trainer_clear(cm_trainer *t);
+
+/* A model that borrows one of the trainer's weight arrays. */
+cm_model cm_trainer_model(const cm_trainer *t, float *weights);
+
+cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err);
+/* Go on from the newest checkpoint of config.out. */
+cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *err);
+
+#endif

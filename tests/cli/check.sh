@@ -1,0 +1,95 @@
+# check.sh - sourced by the tests of the command.  $1 is the cm program; the test
+# runs in an empty folder of its own, which is removed at the end.
+# shellcheck shell=sh
+
+case $1 in
+/*) cm=$1 ;;
+*) cm=$PWD/$1 ;;
+esac
+goldens=${CM_GOLDENS:-../shared/goldens}
+case $goldens in
+/*) ;;
+*) goldens=$PWD/$goldens ;;
+esac
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
+cd "$scratch" || exit 1
+
+passed=0
+failed=0
+
+# ok NAME COMMAND...: the command must succeed.
+ok()
+{
+    name=$1
+    shift
+    if "$@"; then
+        echo "ok   $name"
+        passed=$((passed + 1))
+    else
+        echo "    failed: $*"
+        echo "FAIL $name"
+        failed=$((failed + 1))
+    fi
+}
+
+# run ARGUMENT...: cm; $code, files out and err hold what came of it.
+run()
+{
+    code=0
+    "$cm" "$@" >"$scratch/out" 2>"$scratch/err" || code=$?
+}
+
+# one_error CODE TEXT: the last run ended with CODE and said on one line, starting
+# with "cm: ", what contains TEXT.
+one_error()
+{
+    [ "$code" -eq "$1" ] && [ "$(wc -l <"$scratch/err")" -eq 1 ] &&
+        grep -q '^cm: ' "$scratch/err" && grep -qF -e "$2" "$scratch/err" && return
+    echo "    expected code $1 and one line with '$2', found code $code and"
+    sed 's/^/    | /' "$scratch/err"
+    return 1
+}
+
+# fails CODE TEXT ARGUMENT...: this call of cm does so.
+fails()
+{
+    want=$1
+    text=$2
+    shift 2
+    run "$@"
+    ok "cm $(echo "$*" | cut -c 1-70): $want" one_error "$want" "$text"
+}
+
+# works NAME ARGUMENT...: this call of cm ends with 0.
+works()
+{
+    name=$1
+    shift
+    run "$@"
+    ok "$name" succeeded
+}
+
+succeeded()
+{
+    [ "$code" -eq 0 ] && return
+    echo "    code $code"
+    sed 's/^/    | /' "$scratch/err"
+    return 1
+}
+
+missing()
+{
+    [ ! -e "$1" ]
+}
+
+# A network small enough to train in a blink, on the files of make_data.
+tiny='--data '$scratch'/tiny-images-idx3-ubyte --batch 4 --channels 32 --channel-mult 1,1
+    --attention-resolutions 8 --num-heads 2 --dtype f32 --threads 1 --sample-every 0'
+
+finish()
+{
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+}

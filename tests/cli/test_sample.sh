@@ -1,0 +1,138 @@
+#!/bin/sh
+# test_sample.sh - a tiny model, trained for two steps here, and what the command
+# does with it: samples into each kind of output, description, plan, raw network;
+# and with damaged copies of it.
+#
+# usage: test_sample.sh CM MAKE_DATA
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/cli/check.sh
+. "$here/check.sh"
+"$2" "$scratch" || exit 1
+
+# starts_with FILE BYTES, the bytes in hexadecimal
+starts_with()
+{
+    [ "$(head -c $((${#2} / 2)) "$1" | od -An -v -tx1 | tr -d ' \n')" = "$2" ]
+}
+is_png()
+{
+    starts_with "$1" 89504e470d0a1a0a
+}
+
+# side_of FILE OFFSET: a big-endian number below 65536 in a PNG's header
+side_of()
+{
+    od -An -v -tu1 -j "$2" -N 4 "$1" | awk '{ print $3 * 256 + $4 }'
+}
+
+# shellcheck disable=SC2086 # $tiny is a list of words
+works 'train a tiny model' train $tiny --method ct --steps 2 --out run
+[ "$code" -eq 0 ] || finish || exit 1
+model=run
+
+# ---- outputs -----------------------------------------------------------------
+
+works 'a grid' sample --model $model --num 6 --columns 3 --out grid.png --dtype f32
+ok 'it is a PNG' is_png grid.png
+ok 'three columns of 16 pixels and gaps' test "$(side_of grid.png 16)" -eq $((3 * 18 + 2))
+ok 'two rows' test "$(side_of grid.png 20)" -eq $((2 * 18 + 2))
+ok 'one line says number, time, speed and seed' \
+    grep -qE '^grid.png: 6 images in [0-9.]+ s \([0-9.]+ images/s\), seed 0$' out
+ok 'and nothing on stderr' test ! -s err
+works 'an archive' sample --model $model --num 5 --out samples.npz
+ok 'it is a zip file' starts_with samples.npz 504b0304
+works 'a folder' sample --model $model --num 5 --class 1 --out folder
+ok 'of five files' test "$(find folder -type f | wc -l)" -eq 5
+is_folder_of_png()
+{
+    for file in folder/*; do
+        is_png "$file" || return 1
+    done
+}
+ok 'all PNG' is_folder_of_png
+for sampler in onestep 'multistep --sigmas 80,0.8' 'multistep --ts 0,1,2 --steps 3' \
+    'euler --steps 3' 'heun --steps 3 --s-churn 1'; do
+    # shellcheck disable=SC2086
+    works "sampler $sampler" sample --model $model --num 2 --out s.png --sampler $sampler
+done
+
+# ---- image i depends on the seed and i only -----------------------------------
+
+# grid NAME OPTION...: the same seven images
+grid()
+{
+    name=$1
+    shift
+    run sample --model $model --num 7 --seed 5 --dtype f32 --sampler multistep --sigmas 80,2,0.5 \
+        --out "$name" "$@"
+}
+grid one.png --batch 1 --threads 1
+for options in '--batch 3 --threads 1' '--batch 16 --threads 1' '--batch 1 --threads 2' \
+    '--batch 16 --threads 2'; do
+    # shellcheck disable=SC2086
+    grid other.png $options
+    ok "same images with $options" cmp one.png other.png
+done
+grid other.png --seed 6
+ok 'other images with another seed' test "$(cmp -s one.png other.png; echo $?)" -eq 1
+grid other.png --class 2
+ok 'other images with another class' test "$(cmp -s one.png other.png; echo $?)" -eq 1
+
+# ---- wrong requests ----------------------------------------------------------
+
+fails 2 'class' sample --model $model --class 3 --out bad.png
+fails 2 'class' sample --model $model --class -1 --out bad.png
+fails 2 'class' sample --model $model --class one --out bad.png
+fails 2 'sigmas' sample --model $model --sampler multistep --sigmas 0.8,80 --out bad.png
+fails 2 'ts' sample --model $model --sampler multistep --ts 0,x --out bad.png
+fails 2 'multistep' sample --model $model --sampler euler --sigmas 80,0.8 --out bad.png
+ok 'nothing was made' missing bad.png
+: >file
+fails 1 'file/x.png' sample --model $model --out file/x.png
+fails 1 'file/x.npz' sample --model $model --out file/x.npz
+fails 1 'file/x' sample --model $model --out file/x
+fails 1 'nowhere' sample --model $model --out nowhere/x.png
+ok 'the folder was not made' missing nowhere
+mkdir taken.png
+fails 1 'taken.png' sample --model $model --out taken.png
+ok 'nothing is left in it or beside it' test -z "$(find . -name '*tmp*' -o -path './taken.png/*')"
+
+# ---- looking inside ----------------------------------------------------------
+
+works 'describe the run' info $model
+ok 'it says the size' grep -q '16' out
+checkpoint=$(find run -name '*.safetensors' -size +0 | sort | head -n 1)
+works 'describe a file of it' info "$checkpoint"
+works 'the plan of sampling' explain --model $model --batch 2
+ok 'it names a convolution' grep -q conv2d out
+works 'the plan of a training step, timed' explain --model $model --method ct --batch 2 --profile
+ok 'it names the gradient of a convolution' grep -q conv2d_grad out
+for network in adm_lsun_like adm_imagenet64_like adm_conv_resample; do
+    works "raw network $network" forward --model "$goldens/$network.weights.safetensors" \
+        --input "$goldens/$network.io.safetensors" --output $network.out.safetensors
+    ok 'its output can be read' "$cm" info $network.out.safetensors >/dev/null
+done
+fails 4 'x' forward --model "$goldens/adm_lsun_like.weights.safetensors" \
+    --input "$goldens/adm_conv_resample.io.safetensors" --output bad
+fails 4 'io.safetensors' forward --model "$goldens/adm_lsun_like.weights.safetensors" \
+    --input "$goldens/adm_lsun_like.io.safetensors" --output bad --config \
+    "$goldens/adm_lsun_like.io.safetensors"
+ok 'nothing was made' missing bad
+
+# ---- damaged models ----------------------------------------------------------
+
+weights="$goldens/adm_lsun_like.weights.safetensors"
+size=$(wc -c <"$weights")
+for keep in 0 7 8 100 $((size / 2)) $((size - 1)); do
+    head -c "$keep" "$weights" >cut.safetensors
+    fails 4 'cut.safetensors' sample --model cut.safetensors --out bad.png
+done
+fails 4 'cut.safetensors' info cut.safetensors
+# The last four bytes become the f32 that is not a number.
+cp "$weights" nan.safetensors
+printf '\000\000\300\177' | dd of=nan.safetensors bs=1 seek=$((size - 4)) conv=notrunc 2>dd.log
+fails 3 '' sample --model nan.safetensors --out bad.png
+ok 'nothing was made' missing bad.png
+
+finish

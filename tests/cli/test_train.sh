@@ -1,0 +1,207 @@
+#!/bin/sh
+# test_train.sh - runs of the command that are interrupted, killed, continued and
+# repeated give the files of a run that was left alone, byte by byte.
+#
+# Every run is called "run", in a folder of its own: models name the run they came
+# from.
+#
+# usage: test_train.sh CM MAKE_DATA
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/cli/check.sh
+. "$here/check.sh"
+"$2" "$scratch" || exit 1
+
+# in_folder FOLDER COMMAND...
+in_folder()
+{
+    mkdir -p "$scratch/$1"
+    cd "$scratch/$1" || exit 1
+    shift
+    "$@"
+    cd "$scratch" || exit 1
+}
+
+# train FOLDER OPTION...: makes or continues FOLDER/run
+train()
+{
+    folder=$1
+    shift
+    # shellcheck disable=SC2086 # $tiny is a list of words
+    in_folder "$folder" run train $tiny --out run "$@"
+}
+
+newest()
+{
+    readlink -f "$scratch/$1/run/ckpt/latest"
+}
+
+# same A B: the newest checkpoints hold the same weights, averages and moments.
+same()
+{
+    count=0
+    for file in "$(newest "$1")"/*.safetensors; do
+        cmp "$file" "$(newest "$2")/${file##*/}" || return 1
+        count=$((count + 1))
+    done
+    [ "$count" -ge 2 ]
+}
+
+differ()
+{
+    ! same "$1" "$2" >/dev/null
+}
+
+# wait_for FILE: at most ten seconds
+wait_for()
+{
+    tries=0
+    until [ -e "$1" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || return 1
+        sleep 0.05
+    done
+}
+
+# in_background FOLDER OPTION...: as train; its number goes to $pid.  exec keeps
+# the number cm's own.
+in_background()
+{
+    folder=$scratch/$1
+    shift
+    mkdir -p "$folder"
+    # shellcheck disable=SC2086
+    (cd "$folder" && exec "$cm" train $tiny --out run "$@" >"$scratch/out" 2>"$scratch/err") &
+    pid=$!
+}
+
+ended_with()
+{
+    [ "$code" -eq "$1" ] && return
+    echo "    code $code"
+    sed 's/^/    | /' "$scratch/err"
+    return 1
+}
+
+# ---- a run folder ------------------------------------------------------------
+
+settings='--method edm --flip --dropout 0.1'
+# shellcheck disable=SC2086
+train straight $settings --steps 10
+ok 'ten steps' ended_with 0
+[ "$code" -eq 0 ] || finish || exit 1
+for file in config.json log.jsonl ckpt/latest/manifest.json; do
+    ok "the run holds $file" test -s "straight/run/$file"
+done
+ok 'and a sample grid' test -n "$(find straight/run -name '*.png' -size +0)"
+ok 'no escape codes in a file' test "$(grep -c "$(printf '\033')" err)" -eq 0
+ok 'the last step is reported' grep -q 'step 10/10' err
+# shellcheck disable=SC2086
+train again $settings --steps 10 --quiet
+ok 'quiet: nothing printed' test ! -s err
+ok 'the same run twice gives the same files' same straight again
+# shellcheck disable=SC2086
+train other $settings --steps 10 --seed 2
+ok 'another seed gives other files' differ straight other
+
+# ---- resume ------------------------------------------------------------------
+
+# shellcheck disable=SC2086
+train halves $settings --steps 5
+ok 'five steps' ended_with 0
+in_folder halves run train --resume --out run --steps 10
+ok 'five more' ended_with 0
+ok 'are the same as ten' same straight halves
+in_folder fed run train --config "$scratch/straight/run/config.json" --out run
+ok 'config.json can be fed back' ended_with 0
+ok 'and gives the same files' same straight fed
+ok 'and the same settings' cmp straight/run/config.json fed/run/config.json
+in_folder fed2 run train --config "$scratch/straight/run/config.json" --steps 3 --out run
+ok 'an option goes before the file' grep -q 'step 3/3' err
+
+# ---- SIGKILL at any point ----------------------------------------------------
+
+settings='--method ct --steps 120 --save-every 7'
+# shellcheck disable=SC2086
+train whole $settings
+ok 'a run left alone' ended_with 0
+resume=
+kills=0
+for delay in 0.3 0 0.05 0.1 0.15 0.2; do
+    # shellcheck disable=SC2086
+    in_background killed $settings $resume
+    wait_for "$scratch/killed/run/ckpt/latest"
+    sleep "$delay"
+    kill -KILL $pid 2>kill.log && kills=$((kills + 1))
+    wait $pid 2>kill.log
+    resume=--resume
+done
+# shellcheck disable=SC2086
+train killed $settings --resume
+ok "killed $kills times, it ends" ended_with 0
+ok 'with the same files' same whole killed
+ok 'and leaves nothing half-written' \
+    test -z "$(find killed/run -name '.tmp-*' -o -name '.del-*' -o -name '*.tmp')"
+
+# ---- Ctrl-C ------------------------------------------------------------------
+
+# shellcheck disable=SC2086
+in_background stopped $settings
+sleep 0.5
+kill -INT $pid
+code=0
+wait $pid || code=$?
+ok 'Ctrl-C exits with 130' ended_with 130
+ok 'and leaves a run that can be read' "$cm" info stopped/run >/dev/null
+ok 'and sampled' "$cm" sample --model stopped/run --num 1 --out stopped.png >/dev/null
+in_folder stopped run train --resume --out run
+ok 'and continued with its own settings' ended_with 0
+ok 'to the same files' same whole stopped
+
+in_background locked --method edm --steps 1000000
+wait_for locked/run/config.json
+run train --resume --out locked/run
+ok 'a second trainer is refused' one_error 1 'locked/run'
+kill -TERM $pid
+code=0
+wait $pid || code=$?
+ok 'SIGTERM saves too' ended_with 130
+
+# ---- distilling, and what does not fit ----------------------------------------
+
+train student --method cd --steps 2 --teacher ../straight/run
+ok 'distil a run' ended_with 0
+ok 'the student is described' "$cm" info student/run >/dev/null
+train wide --method edm --steps 1 --channels 64
+ok 'a wider network' ended_with 0
+train misfit --method edm --steps 1 --init ../wide/run
+ok 'its weights do not fit a narrow one' one_error 4 'wide'
+train misfit --method cd --steps 1 --teacher ../student/run
+ok 'a consistency model is no teacher' test "$code" -ne 0
+fails 1 'straight' train --method edm --steps 1 --data "$scratch/tiny-images-idx3-ubyte" \
+    --out tiny-images-idx3-ubyte/straight
+head -c 1000 tiny-images-idx3-ubyte >cut-images-idx3-ubyte
+fails 4 'cut-images' train --data cut-images-idx3-ubyte --out cut
+ok 'no run was made' missing cut/config.json
+
+# ---- not a number ------------------------------------------------------------
+
+weights=$(find "$(newest straight)/" -name '*.safetensors' | sort | head -n 1)
+cp "$weights" nan.safetensors
+printf '\000\000\300\177' |
+    dd of=nan.safetensors bs=1 seek=$(($(wc -c <nan.safetensors) - 4)) conv=notrunc 2>dd.log
+train broken --method edm --steps 5 --init ../nan.safetensors --quiet
+ok 'not a number: exit code 3, one line with the step' one_error 3 'step'
+ok 'and nothing of it is saved' missing broken/run/ckpt/latest
+
+# ---- folders of pictures -----------------------------------------------------
+
+"$cm" sample --model straight/run --sampler euler --steps 2 --num 3 --class 0 --out photos/a >out
+"$cm" sample --model straight/run --sampler euler --steps 2 --num 3 --class 1 --out photos/b >out
+in_folder pictures run train --data "$scratch/photos" --method edm --steps 1 --batch 2 \
+    --channel-mult 1 --out run --sample-every 0
+ok 'train on a folder of PNG images' ended_with 0
+works 'its classes are the folders' sample --model pictures/run --class 1 --num 1 --out b.png
+fails 2 'class' sample --model pictures/run --class 2 --num 1 --out c.png
+
+finish

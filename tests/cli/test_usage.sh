@@ -1,0 +1,89 @@
+#!/bin/sh
+# test_usage.sh - what the command says about itself, and to wrong calls: one line,
+# the right exit code, nothing left behind.
+#
+# usage: test_usage.sh CM
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/cli/check.sh
+. "$here/check.sh"
+
+says()
+{
+    grep -qF -e "$1" "$scratch/out"
+}
+
+# ---- help --------------------------------------------------------------------
+
+works 'cm --help' --help
+for command in train sample info forward explain bench; do
+    ok "help lists $command" grep -q "^  $command " "$scratch/out"
+done
+for command in train sample info forward explain bench; do
+    works "cm $command --help" $command --help
+    ok "it shows examples of $command" says "  cm $command"
+    ok 'and no line is too wide' test -z "$(awk 'length > 79' "$scratch/out")"
+done
+works 'cm train -h' train -h
+ok 'it shows choices and defaults' says '(edm|cd|ct; default edm)'
+works 'cm --version' --version
+ok 'it is a version' grep -qE '^cm [0-9]+\.[0-9]+\.[0-9]+$' "$scratch/out"
+
+# ---- wrong usage -------------------------------------------------------------
+
+run
+ok 'cm alone is wrong usage' test "$code" -eq 2
+fails 2 "'trian'" trian
+fails 2 "did you mean 'model'" sample --modle x --out y
+fails 2 "did you mean '--model'" sample -model x
+fails 2 "did you mean 'batch'" train --batsh=3
+fails 2 'nonsense-option' info --nonsense-option
+fails 2 "'-x'" bench -x
+fails 2 'expected a value, found none' sample --steps
+fails 2 'expected no value' train --flip=3
+fails 2 "'many'" sample --num many
+fails 2 "'0'" sample --num=0
+fails 2 'edm|cd|ct' train --method gan --data x --out y
+fails 2 "'more'" sample --model x --out y more
+fails 2 "'y'" info x y
+fails 2 'FILE' info
+fails 2 "'model'" sample --out y
+fails 2 "'out'" sample --model x
+fails 2 "'data'" train --out y
+fails 2 "'out'" train --data x
+fails 2 "'teacher'" train --method cd --data x --out y
+fails 2 "'out'" train --resume
+fails 2 "'input'" forward --model x --output y
+fails 2 "'model'" explain --method cd
+escape=$(printf 'x\033[31mred')
+fails 2 'red' "$escape"
+ok 'escape codes do not reach the terminal' test "$(grep -c "$(printf '\033')" "$scratch/err")" -eq 0
+ok 'nothing was made' missing y
+
+# ---- missing and wrong files -------------------------------------------------
+
+fails 1 'nowhere' info nowhere
+fails 1 'nowhere' sample --model nowhere --out y.png
+fails 1 'nowhere' forward --model nowhere --input x --output y
+fails 1 'nowhere' explain --model nowhere
+fails 1 'nowhere' bench --model nowhere
+fails 1 'nowhere' train --data nowhere --out y
+fails 1 'nowhere' train --data nowhere --out y --config nowhere
+fails 1 'nowhere' train --resume --out nowhere
+: >empty
+echo 'this is no model, though it is long enough for a header' >words
+fails 4 'empty' info empty
+fails 4 'words' info words
+fails 4 'words' sample --model words --out y.png
+fails 4 'words' train --data words --out y
+fails 4 'words' train --config words --data x --out y
+echo '{"steps": 3, "stepz": 4}' >unknown.json
+fails 4 "did you mean 'steps'" train --config unknown.json --data x --out y
+echo '{"steps": "three"}' >type.json
+fails 4 'steps' train --config type.json --data x --out y
+echo '{"steps": -3}' >range.json
+fails 4 'steps' train --config range.json --data x --out y
+ok 'nothing was made' missing y
+ok 'no image was made' missing y.png
+
+finish

@@ -1,0 +1,281 @@
+/* test_adm.c - the ADM network against the reference implementation (outputs and
+ * gradients), and its two derivative modes against calculus. */
+#include "network.h"
+
+#include "graph/op.h"
+
+enum { MAX_PARAMS = 600 };
+
+struct case_ {
+    network net;
+    cm_st_file *io;
+    cm_graph *g;
+    cm_plan *plan;
+    cm_net instance;
+    int64_t n, side, channels;
+    cm_node *x, *t, *y, *out, *dy, *dx[1 + MAX_PARAMS], *wrt[1 + MAX_PARAMS];
+    int n_wrt;
+};
+
+static struct case_ open_case(const char *name, cm_dtype dtype)
+{
+    struct case_ c = {0};
+    char weights[128], io[128];
+    snprintf(weights, sizeof weights, "%s.weights.safetensors", name);
+    snprintf(io, sizeof io, "%s.io.safetensors", name);
+    c.net = network_load(weights, weights);
+    c.io = network_open(io);
+    c.n = cm_st_find(c.io, "x")->dim[0];
+    c.side = c.net.config.image_size;
+    c.channels = c.net.config.in_channels;
+    c.g = cm_graph_new();
+    const int buffer = cm_graph_buffer(c.g, "params", 0);
+    c.instance = cm_net_new(c.g, &c.net.config, c.net.params, buffer, dtype);
+    c.x = cm_input(c.g, "x", CM_TYPE(CM_F32, c.n, c.side, c.side, c.channels));
+    c.t = cm_input(c.g, "t", CM_TYPE(CM_F32, c.n));
+    c.y = c.net.config.num_classes ? cm_input(c.g, "y", CM_TYPE(CM_I32, c.n)) : NULL;
+    c.out = cm_net_apply(&c.instance, c.x, c.t, c.y);
+    c.dy = cm_input(c.g, "dy", *cm_node_type(c.out));
+    c.n_wrt = 1 + cm_params_size(c.net.params);
+    c.wrt[0] = c.x;
+    for (int i = 1; i < c.n_wrt; i++)
+        c.wrt[i] = c.instance.leaf[i - 1];
+    return c;
+}
+
+static void compile(struct case_ *c, int n_out, cm_node *const *out)
+{
+    cm_error err = {0};
+    if (cm_plan_compile(c->g, n_out, out, cm_cpu_device(), 2, &c->plan, &err)) {
+        CHECK(0, "%s", err.message);
+        exit(EXIT_FAILURE);
+    }
+    cm_plan_bind(c->plan, c->instance.buffer, c->net.flat);
+}
+
+static void feed(struct case_ *c)
+{
+    const size_t count = (size_t)(c->n * c->side * c->side * c->channels);
+    float *x = network_images(c->io, "x"), *t = network_read(c->io, "timesteps", NULL);
+    float *dy = network_images(c->io, "out_cotangent");
+    memcpy(cm_plan_data(c->plan, c->x), x, count * sizeof *x);
+    memcpy(cm_plan_data(c->plan, c->t), t, (size_t)c->n * sizeof *t);
+    if (cm_plan_data(c->plan, c->dy))
+        memcpy(cm_plan_data(c->plan, c->dy), dy, cm_type_bytes(cm_node_type(c->dy)));
+    if (c->y) {
+        float *y = network_read(c->io, "y", NULL);
+        int32_t *to = cm_plan_data(c->plan, c->y);
+        for (int64_t i = 0; i < c->n; i++)
+            to[i] = (int32_t)y[i];
+        cm_free(y);
+    }
+    cm_free(x);
+    cm_free(t);
+    cm_free(dy);
+}
+
+static void close_case(struct case_ *c)
+{
+    cm_plan_free(c->plan);
+    cm_graph_free(c->g);
+    cm_st_close(c->io);
+    network_free(&c->net);
+}
+
+static double forward_error(struct case_ *c)
+{
+    float *want = network_images(c->io, "out");
+    const double e = network_error(cm_plan_data(c->plan, c->out), want,
+                                   cm_type_count(cm_node_type(c->out)));
+    cm_free(want);
+    return e;
+}
+
+/* The largest gradient norm: what the rounding of f32 is relative to.  Some true
+ * gradients are exactly zero (a constant added to a channel before a group norm
+ * with one channel a group): the reference's rounding and ours both show there. */
+static double rounding(const struct case_ *c)
+{
+    double largest = 0.0;
+    for (int i = 0; i < cm_st_count(c->io); i++)
+        if (!strncmp(cm_st_at(c->io, i)->name, "gradnorm.", 9)) {
+            float *norm = network_read(c->io, cm_st_at(c->io, i)->name, NULL);
+            largest = fmax(largest, (double)*norm);
+            cm_free(norm);
+        }
+    return 4.0 * 0x1p-23 * largest;
+}
+
+/* Compare one gradient: in full where the golden has it, else norm and sum. */
+static void check_gradient(struct case_ *c, const char *name, const float *got, int64_t n,
+                           double floor)
+{
+    char key[300];
+    snprintf(key, sizeof key, "grad.%s", name);
+    if (cm_st_find(c->io, key)) {
+        float *want = network_read(c->io, key, NULL);
+        double worst = 0.0, largest = 0.0;
+        for (int64_t i = 0; i < n; i++) {
+            worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
+            largest = fmax(largest, fabs((double)want[i]));
+        }
+        CHECK(worst <= 1e-3 * largest + floor, "%s: off by %.2g, largest %.2g", key, worst, largest);
+        cm_free(want);
+    }
+    snprintf(key, sizeof key, "gradnorm.%s", name);
+    float *norm = network_read(c->io, key, NULL);
+    snprintf(key, sizeof key, "gradsum.%s", name);
+    float *sum = network_read(c->io, key, NULL);
+    double s = 0.0, s2 = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        s += (double)got[i];
+        s2 += (double)got[i] * (double)got[i];
+    }
+    CHECK(fabs(sqrt(s2) - (double)*norm) <= 1e-3 * (double)*norm + floor, "|grad %s| = %g, want %g",
+          name, sqrt(s2), (double)*norm);
+    /* A sum of n values of that norm cancels: its error scales with both. */
+    CHECK(fabs(s - (double)*sum) <= (1e-3 * (double)*norm + floor) * sqrt((double)n),
+          "sum grad %s = %g, want %g", name, s, (double)*sum);
+    cm_free(norm);
+    cm_free(sum);
+}
+
+static void golden(const char *name)
+{
+    struct case_ c = open_case(name, CM_F32);
+    cm_graph_vjp(c.g, c.out, c.dy, c.n_wrt, c.wrt, c.dx);
+    cm_node *outputs[2 + MAX_PARAMS] = {c.out};
+    for (int i = 0; i < c.n_wrt; i++)
+        outputs[1 + i] = c.dx[i];
+    compile(&c, 1 + c.n_wrt, outputs);
+    feed(&c);
+    cm_plan_run(c.plan);
+    const double e = forward_error(&c);
+    CHECK(e < 1e-4, "out: relative error %.2g", e);
+    const int64_t pixels = cm_type_count(cm_node_type(c.x));
+    float *want = network_images(c.io, "grad.x");
+    const double ex = network_error(cm_plan_data(c.plan, c.dx[0]), want, pixels);
+    CHECK(ex < 1e-3, "grad.x: relative error %.2g", ex);
+    cm_free(want);
+    const double floor = rounding(&c);
+    for (int i = 1; i < c.n_wrt; i++) {
+        const cm_param *p = cm_params_at(c.net.params, i - 1);
+        check_gradient(&c, p->name, cm_plan_data(c.plan, c.dx[i]), cm_type_count(&p->type),
+                       floor);
+    }
+    printf("    %s: out %.1e, grad.x %.1e\n", name, e, ex);
+    close_case(&c);
+}
+
+static void test_imagenet64(void)
+{
+    golden("adm_imagenet64_like");
+}
+static void test_lsun(void)
+{
+    golden("adm_lsun_like");
+}
+static void test_conv_resample(void)
+{
+    golden("adm_conv_resample");
+}
+
+/* bf16 has 8 bits: after some 20 layers a few per cent of the largest output. */
+static void test_bf16(void)
+{
+    if (!cm_cpu_has_bf16()) {
+        printf("    skipped: this CPU does not compute in bf16\n");
+        return;
+    }
+    struct case_ c = open_case("adm_imagenet64_like", CM_BF16);
+    compile(&c, 1, &c.out);
+    feed(&c);
+    cm_plan_run(c.plan);
+    const double e = forward_error(&c);
+    CHECK(e < 0.05 && e > 1e-6, "out: relative error %.2g", e);
+    close_case(&c);
+}
+
+/* ---- calculus on the whole network ---- */
+
+static uint32_t seed = 7;
+
+static float uniform(void)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (float)(seed >> 8) / 8388608.0f - 1.0f;
+}
+
+static double dot(const float *a, const float *b, int64_t n)
+{
+    double s = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        s += (double)a[i] * (double)b[i];
+    return s;
+}
+
+/* <dy, J v> three ways, for tangents v of the image, the time and every
+ * parameter at once: jvp, vjp, and a central difference. */
+static void calculus(const char *name)
+{
+    struct case_ c = open_case(name, CM_F32);
+    cm_node *tangent[2 + MAX_PARAMS], *wrt[2 + MAX_PARAMS], *dx[2 + MAX_PARAMS];
+    const int n = c.n_wrt + 1;
+    memcpy(wrt, c.wrt, sizeof c.wrt);
+    wrt[c.n_wrt] = c.t;
+    for (int i = 0; i < n; i++)
+        tangent[i] = cm_input(c.g, "tangent", *cm_node_type(wrt[i]));
+    cm_node *ydot = cm_graph_jvp(c.g, c.out, n, wrt, tangent);
+    cm_graph_vjp(c.g, c.out, c.dy, n, wrt, dx);
+    cm_node *outputs[4 + MAX_PARAMS] = {c.out, ydot};
+    for (int i = 0; i < n; i++)
+        outputs[2 + i] = dx[i];
+    compile(&c, 2 + n, outputs);
+    feed(&c);
+    for (int i = 0; i < n; i++) {
+        float *v = cm_plan_data(c.plan, tangent[i]);
+        for (int64_t k = 0; k < cm_type_count(cm_node_type(wrt[i])); k++)
+            v[k] = uniform() * (i == c.n_wrt ? 1.0f : 0.1f);
+    }
+    cm_plan_run(c.plan);
+    const int64_t m = cm_type_count(cm_node_type(c.out));
+    const float *dy = cm_plan_data(c.plan, c.dy);
+    const double forward = dot(dy, cm_plan_data(c.plan, ydot), m);
+    double reverse = 0.0, value[2];
+    for (int i = 0; i < n; i++)
+        reverse += dot(cm_plan_data(c.plan, dx[i]), cm_plan_data(c.plan, tangent[i]),
+                       cm_type_count(cm_node_type(wrt[i])));
+    const float h = 2e-3f;
+    for (int side = 0; side < 2; side++) {
+        for (int i = 0; i < n; i++) {
+            float *w = cm_plan_data(c.plan, wrt[i]);
+            const float *v = cm_plan_data(c.plan, tangent[i]);
+            for (int64_t k = 0; k < cm_type_count(cm_node_type(wrt[i])); k++)
+                w[k] += (side ? -2 * h : h) * v[k];
+        }
+        cm_plan_run(c.plan);
+        value[side] = dot(dy, cm_plan_data(c.plan, c.out), m);
+    }
+    const double difference = (value[0] - value[1]) / (2.0 * (double)h);
+    printf("    %s: jvp %.6f, vjp %.6f, difference %.6f\n", name, forward, reverse, difference);
+    CHECK(fabs(reverse - forward) <= 1e-4 * fabs(forward), "adjoint identity");
+    CHECK(fabs(difference - forward) <= 1e-2 * fabs(forward), "central difference");
+    close_case(&c);
+}
+
+static void test_calculus(void)
+{
+    calculus("adm_imagenet64_like");
+    calculus("adm_lsun_like");
+    calculus("adm_conv_resample");
+}
+
+static const check_test tests[] = {
+    {"adm: class-conditional, scale-shift, residual resampling", test_imagenet64},
+    {"adm: unconditional, additive embedding", test_lsun},
+    {"adm: convolutional resampling, given heads, one channel", test_conv_resample},
+    {"adm: bf16 stays near f32", test_bf16},
+    {"adm: jvp, vjp and differences agree", test_calculus},
+};
+
+CHECK_MAIN(tests)

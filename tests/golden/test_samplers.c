@@ -1,0 +1,516 @@
+/* test_samplers.c - the sampling loops against the released code's images, and
+ * against closed forms
+ *
+ * The released code keeps the noise levels and step sizes of euler and heun in
+ * float32, ours in double, so their images differ by about 1e-7.  To compare to
+ * all digits, reference() below is a second, separate loop that rounds where the
+ * released code does: with rounding it has to give the golden, without it ours. */
+#include "check.h"
+#include "consistency/sampler.h"
+#include "golden.h"
+
+enum { samples = 2, pixels = 3 * 8 * 8, total = samples * pixels, components = 4 };
+
+static const cm_noise_schedule schedule = CM_NOISE_SCHEDULE_DEFAULT;
+static cm_st_file *goldens;
+
+/* ---- the denoiser of the goldens ---------------------------------------- */
+
+/* E[x0|x] for data from an equal-weight mixture of N(means[k], 0.2^2 I): each
+ * component's own posterior mean, weighted by its likelihood of x.  For one image. */
+static void mixture_mean(const double *means, const double *x, double sigma, double *denoised)
+{
+    const double s2 = 0.2 * 0.2, v = s2 + sigma * sigma;
+    double log_w[components], top = -1e300, sum = 0;
+    for (int k = 0; k < components; k++) {
+        double square = 0;
+        for (int j = 0; j < pixels; j++)
+            square += (x[j] - means[k * pixels + j]) * (x[j] - means[k * pixels + j]);
+        log_w[k] = -square / (2 * v);
+        top = fmax(top, log_w[k]);
+    }
+    for (int k = 0; k < components; k++)
+        sum += exp(log_w[k] - top);
+    for (int j = 0; j < pixels; j++) {
+        denoised[j] = 0;
+        for (int k = 0; k < components; k++) {
+            const double m = means[k * pixels + j];
+            denoised[j] += exp(log_w[k] - top) / sum * (m + s2 / v * (x[j] - m));
+        }
+    }
+}
+
+typedef struct golden_run {
+    double *means, *noise, *want;
+    size_t draws;
+    int evaluations;
+    unsigned long long drawn; /* bit i: draw i was asked for */
+} golden_run;
+
+static cm_status run_mixture(void *user, const double *x, double sigma, double *denoised,
+                             cm_error *err)
+{
+    golden_run *g = user;
+    (void)err;
+    g->evaluations++;
+    for (int i = 0; i < samples; i++)
+        mixture_mean(g->means, x + i * pixels, sigma, denoised + i * pixels);
+    return CM_OK;
+}
+
+static void draw_recorded(void *user, int draw, double *z)
+{
+    golden_run *g = user;
+    if (!CHECK(draw >= 0 && (size_t)draw < g->draws, "draw %d of %zu", draw, g->draws))
+        exit(EXIT_FAILURE);
+    CHECK(!(g->drawn >> draw & 1), "draw %d twice", draw);
+    g->drawn |= 1ull << draw;
+    memcpy(z, g->noise + (size_t)draw * total, total * sizeof *z);
+}
+
+static golden_run open_run(const char *name)
+{
+    golden_run g = {0};
+    char key[64];
+    size_t n;
+    g.means = golden_read(goldens, "means", &n);
+    snprintf(key, sizeof key, "%s.noise", name);
+    g.noise = golden_read(goldens, key, &n);
+    g.draws = n / total;
+    snprintf(key, sizeof key, "%s.out", name);
+    g.want = golden_read(goldens, key, &n);
+    if (!CHECK(n == total, "%s: %zu values", key, n))
+        exit(EXIT_FAILURE);
+    return g;
+}
+
+static void close_run(golden_run *g)
+{
+    cm_free(g->means);
+    cm_free(g->noise);
+    cm_free(g->want);
+}
+
+static double work[CM_SAMPLER_WORK * total];
+
+static cm_sampler sampler_of(golden_run *g)
+{
+    return (cm_sampler){.denoiser = {run_mixture, g},
+                        .noise = {draw_recorded, g},
+                        .count = total,
+                        .work = work,
+                        .clip_denoised = 1};
+}
+
+static void check_images(const char *what, const double *got, const double *want, double tol)
+{
+    double worst = 0;
+    for (int j = 0; j < total; j++)
+        worst = fmax(worst, isfinite(got[j]) ? fabs(got[j] - want[j]) : 1e300);
+    CHECK(worst <= tol, "%s: differs by %.3g, allowed %.1g", what, worst, tol);
+}
+
+/* ---- the second loop ---------------------------------------------------- */
+
+static double rounded(double v, int to_float)
+{
+    return to_float ? (double)(float)v : v;
+}
+
+static double clip(double v)
+{
+    return fmin(fmax(v, -1), 1);
+}
+
+/* Euler (second_order 0) or Heun with churn, image by image, pixel by pixel.
+ * sigma is the grid; to_float rounds step sizes as float32 tensors would. */
+static void reference(const golden_run *g, const double *sigma, int n, int second_order,
+                      const cm_churn *churn, int to_float, double *x)
+{
+    for (int i = 0; i < samples; i++) {
+        double *xi = x + i * pixels, d[pixels], d2[pixels], x2[pixels];
+        for (int j = 0; j < pixels; j++)
+            xi[j] = 80 * g->noise[i * pixels + j];
+        for (int step = 0; step < n; step++) {
+            const double from = sigma[step], to = sigma[step + 1];
+            const int churns = from >= churn->s_tmin && from <= churn->s_tmax;
+            const double gamma = churns ? fmin(churn->s_churn / n, 0.41421356237309515) : 0;
+            const double hat = rounded(rounded(1 + gamma, to_float) * from, to_float);
+            const double dt = rounded(to - hat, to_float);
+            const double added =
+                rounded(sqrt(rounded(rounded(hat * hat, to_float) - rounded(from * from, to_float),
+                                     to_float)),
+                        to_float);
+            for (int j = 0; j < pixels && gamma > 0; j++)
+                xi[j] += added * churn->s_noise * g->noise[(step + 1) * total + i * pixels + j];
+            mixture_mean(g->means, xi, hat, d);
+            for (int j = 0; j < pixels; j++) {
+                d[j] = (xi[j] - clip(d[j])) / hat;
+                x2[j] = xi[j] + d[j] * dt;
+            }
+            const int correct = second_order && to != 0;
+            if (correct)
+                mixture_mean(g->means, x2, to, d2);
+            for (int j = 0; j < pixels; j++) {
+                if (correct)
+                    d[j] = (d[j] + (x2[j] - clip(d2[j])) / to) / 2;
+                xi[j] += d[j] * dt;
+            }
+        }
+        for (int j = 0; j < pixels; j++)
+            xi[j] = clip(xi[j]);
+    }
+}
+
+/* name is the golden, n its number of steps. */
+static void check_ode_sampler(const char *name, int n, int second_order, cm_churn churn,
+                              double golden_tol)
+{
+    golden_run g = open_run(name);
+    const cm_sampler s = sampler_of(&g);
+    cm_error err = {0};
+    char key[32];
+    size_t count;
+    double grid[41], got[total], second[total];
+    snprintf(key, sizeof key, "karras_sigmas.%d", n);
+    cm_st_file *schedules = golden_open("schedules.safetensors");
+    double *float_grid = golden_read(schedules, key, &count);
+    cm_karras_grid(&schedule, n, grid);
+
+    reference(&g, float_grid, n, second_order, &churn, 1, second);
+    check_images("second loop in float32 steps, golden", second, g.want, 1e-9);
+    reference(&g, grid, n, second_order, &churn, 0, second);
+    if (second_order)
+        CHECK_OK(cm_sampler_heun(&s, grid, n, &churn, got, &err), err);
+    else
+        CHECK_OK(cm_sampler_euler(&s, grid, n, got, &err), err);
+    check_images("sampler, second loop", got, second, 1e-11);
+    check_images("sampler, golden", got, g.want, golden_tol);
+    CHECK(g.evaluations == (second_order ? 2 * n - 1 : n), "%d evaluations", g.evaluations);
+    cm_free(float_grid);
+    cm_st_close(schedules);
+    close_run(&g);
+}
+
+static void test_euler(void)
+{
+    check_ode_sampler("euler.10", 10, 0, (cm_churn){0}, 5e-7);
+}
+
+static void test_heun(void)
+{
+    check_ode_sampler("heun.10", 10, 1, (cm_churn){0}, 5e-7);
+}
+
+static void test_heun_churn(void)
+{
+    const cm_churn churn = {.s_churn = 40, .s_tmin = 0.05, .s_tmax = 50, .s_noise = 1.003};
+    check_ode_sampler("heun.18.churn", 18, 1, churn, 5e-7);
+}
+
+/* The golden's churn is at its cap, sqrt(2) - 1; here it is s_churn/n, on some steps. */
+static void test_heun_little_churn(void)
+{
+    golden_run g = open_run("heun.18.churn");
+    const cm_sampler s = sampler_of(&g);
+    const cm_churn churn = {.s_churn = 3, .s_tmin = 1, .s_tmax = 30, .s_noise = 0.9};
+    cm_error err = {0};
+    double grid[19], got[total], want[total];
+    cm_karras_grid(&schedule, 18, grid);
+    reference(&g, grid, 18, 1, &churn, 0, want);
+    CHECK_OK(cm_sampler_heun(&s, grid, 18, &churn, got, &err), err);
+    check_images("sampler, second loop", got, want, 1e-11);
+    close_run(&g);
+}
+
+/* ---- consistency samplers ----------------------------------------------- */
+
+/* The released code evaluates at the first level of its float32 grid. */
+static void test_onestep(void)
+{
+    golden_run g = open_run("onestep.40");
+    const cm_sampler s = sampler_of(&g);
+    const double level[] = {80, 0x1.3ffffcp+6}; /* 79.99998 */
+    cm_error err = {0};
+    double got[total], x[total], direct[2][total];
+    CHECK_OK(cm_sampler_onestep(&s, 80, got, &err), err);
+    CHECK(g.evaluations == 1 && g.drawn == 1, "one evaluation, one draw");
+    for (int j = 0; j < total; j++)
+        x[j] = 80 * g.noise[j];
+    for (int k = 0; k < 2; k++) {
+        run_mixture(&g, x, level[k], direct[k], &err);
+        for (int j = 0; j < total; j++)
+            direct[k][j] = clip(direct[k][j]);
+    }
+    check_images("denoiser at 79.99998, golden", direct[1], g.want, 1e-9);
+    check_images("sampler, denoiser at 80", got, direct[0], 1e-15);
+    check_images("sampler, golden", got, g.want, 5e-7);
+    close_run(&g);
+}
+
+static void check_multistep(const char *name, int steps, const int *ts, int n)
+{
+    golden_run g = open_run(name);
+    const cm_sampler s = sampler_of(&g);
+    cm_error err = {0};
+    double got[total], sigma[4];
+    CHECK_OK(cm_sigma_list_from_ts(&schedule, ts, n, steps, sigma, &err), err);
+    CHECK_OK(cm_sampler_multistep(&s, &schedule, sigma, n - 1, got, &err), err);
+    check_images(name, got, g.want, 1e-9);
+    CHECK(g.evaluations == n - 1, "%d evaluations", g.evaluations);
+    close_run(&g);
+}
+
+static void test_multistep(void)
+{
+    static const int two[] = {0, 22, 39}, three[] = {0, 67, 120, 150};
+    check_multistep("multistep.40", 40, two, 3);
+    check_multistep("multistep.151", 151, three, 4);
+}
+
+/* ---- closed forms ------------------------------------------------------- */
+
+/* Data N(mean, std^2): D(x; sigma) = m + s^2/(s^2 + sigma^2) (x - m), and the
+ * consistency function f(x, t) = m + sqrt((s^2 + e^2)/(s^2 + t^2)) (x - m). */
+typedef struct gaussian {
+    double mean, std;
+    int consistency;
+    const double *z; /* [draws][3] */
+    int bad_at;      /* evaluation that returns NaN (1) or fails (-1), counted from 1 */
+    int calls;
+} gaussian;
+
+static cm_status run_gaussian(void *user, const double *x, double sigma, double *denoised,
+                              cm_error *err)
+{
+    gaussian *g = user;
+    const double s2 = g->std * g->std, e = schedule.sigma_min, v = s2 + sigma * sigma;
+    const double slope = g->consistency ? sqrt((s2 + e * e) / v) : s2 / v;
+    for (int j = 0; j < 3; j++)
+        denoised[j] = g->mean + slope * (x[j] - g->mean);
+    g->calls++;
+    if (g->calls == g->bad_at)
+        denoised[1] = (double)INFINITY;
+    return g->calls == -g->bad_at ? cm_fail(err, CM_ERR_MEMORY, "denoiser failed") : CM_OK;
+}
+
+static void draw_gaussian(void *user, int draw, double *z)
+{
+    const gaussian *g = user;
+    memcpy(z, g->z + 3 * draw, 3 * sizeof *z);
+}
+
+static double small_work[3 * CM_SAMPLER_WORK];
+
+static cm_sampler gaussian_sampler(gaussian *g)
+{
+    return (cm_sampler){
+        .denoiser = {run_gaussian, g}, .noise = {draw_gaussian, g}, .count = 3, .work = small_work};
+}
+
+/* Worst error of n steps from sigma_max to sigma_min against the exact solution
+ * of the probability flow ODE, which is the consistency function. */
+static double ode_error(int n, int second_order)
+{
+    static const double z[] = {-1.5, 0.25, 2};
+    static double grid[2049];
+    gaussian g = {.mean = 0.1, .std = 0.2, .z = z};
+    const cm_sampler s = gaussian_sampler(&g);
+    const cm_churn none = {0};
+    cm_error err = {0};
+    double x[3], worst = 0;
+    cm_karras_grid(&schedule, n + 1, grid);
+    CHECK_OK(second_order ? cm_sampler_heun(&s, grid, n, &none, x, &err)
+                          : cm_sampler_euler(&s, grid, n, x, &err),
+             err);
+    const double s2 = 0.2 * 0.2, slope = sqrt((s2 + 0.002 * 0.002) / (s2 + 80 * 80));
+    for (int j = 0; j < 3; j++)
+        worst = fmax(worst, fabs(x[j] - (0.1 + slope * (80 * z[j] - 0.1))));
+    return worst;
+}
+
+static void test_convergence(void)
+{
+    const double heun = ode_error(512, 1), finer = ode_error(1024, 1), finest = ode_error(2047, 1);
+    CHECK(finest < 2e-6, "heun, 2047 steps: %g", finest);
+    CHECK(heun / finer > 3.8 && heun / finer < 4.2, "heun is of order 2: %g", heun / finer);
+    const double euler = ode_error(512, 0) / ode_error(1024, 0);
+    CHECK(euler > 1.9 && euler < 2.1, "euler is of order 1: %g", euler);
+}
+
+static cm_status run_constant(void *user, const double *x, double sigma, double *denoised,
+                              cm_error *err)
+{
+    (void)x, (void)sigma, (void)err;
+    for (int j = 0; j < 3; j++)
+        denoised[j] = ((const double *)user)[j];
+    return CM_OK;
+}
+
+/* With D = x0 the ODE is a straight line: any step lands on
+ * x0 + sigma_next/sigma (x - x0). */
+static void test_straight_line(void)
+{
+    static const double z[] = {0.1, -0.2, 0.3}, sigma[] = {2, 1.25, 0.5};
+    double x0[] = {-0.5, 0, 0.75}, x[3];
+    gaussian g = {.z = z};
+    cm_sampler s = gaussian_sampler(&g);
+    s.denoiser = (cm_denoiser){run_constant, x0};
+    const cm_churn none = {0};
+    cm_error err = {0};
+    for (int n = 1; n <= 2; n++)
+        for (int second_order = 0; second_order < 2; second_order++) {
+            CHECK_OK(second_order ? cm_sampler_heun(&s, sigma, n, &none, x, &err)
+                                  : cm_sampler_euler(&s, sigma, n, x, &err),
+                     err);
+            for (int j = 0; j < 3; j++)
+                CHECK_CLOSE(x[j], x0[j] + sigma[n] / 2 * (2 * z[j] - x0[j]), 1e-15);
+        }
+}
+
+/* The exact consistency function is linear, so a three-element x with noise
+ * (0,1,0) then (0,0,1) reads off the mean and both noise coefficients. */
+static void test_multistep_gaussian(void)
+{
+    static const double z[] = {0, 1, 0, 0, 0, 1};
+    static const double sigma[] = {80, 0.8};
+    gaussian g = {.mean = 0.05, .std = 0.3, .consistency = 1, .z = z};
+    const cm_sampler s = gaussian_sampler(&g);
+    cm_error err = {0};
+    double x[3];
+    CHECK_OK(cm_sampler_multistep(&s, &schedule, sigma, 2, x, &err), err);
+    const double e2 = 0.002 * 0.002, v0 = 0.3 * 0.3 + e2;
+    const double first = sqrt(v0 / (0.09 + 6400)), second = sqrt(v0 / (0.09 + 0.64));
+    CHECK_CLOSE(x[0], 0.05 + second * first * -0.05, 1e-15);
+    CHECK_CLOSE(x[1] - x[0], second * first * 80, 1e-15);
+    CHECK_CLOSE(x[2] - x[0], second * sqrt(0.64 - e2), 1e-15);
+    /* Both noises together give the spread of the data. */
+    const double spread = hypot(x[1] - x[0], x[2] - x[0]);
+    CHECK_CLOSE(spread, sqrt(v0), 2e-6);
+    CHECK(g.calls == 2, "%d evaluations", g.calls);
+    CHECK_OK(cm_sampler_multistep(&s, &schedule, sigma, 1, x, &err), err);
+    CHECK_CLOSE(x[1] - x[0], first * 80, 1e-15);
+}
+
+/* ---- clamping, errors --------------------------------------------------- */
+
+static void test_clamp(void)
+{
+    static const double z[] = {0.1, 0.1, 0.1}, sigma[] = {2, 1};
+    double x0[] = {-3, 0.5, 3}, x[3];
+    gaussian g = {.z = z};
+    cm_sampler s = gaussian_sampler(&g);
+    cm_error err = {0};
+    s.denoiser = (cm_denoiser){run_constant, x0};
+    CHECK_OK(cm_sampler_onestep(&s, 2, x, &err), err);
+    CHECK(x[0] == -1 && x[1] == 0.5 && x[2] == 1, "the result: %g %g %g", x[0], x[1], x[2]);
+    /* One Euler step goes half way to D. */
+    CHECK_OK(cm_sampler_euler(&s, sigma, 1, x, &err), err);
+    CHECK_CLOSE(x[0], -1, 1e-15); /* 0.1 - 3/2, clamped at the end only */
+    CHECK_CLOSE(x[1], 0.1 + 0.5 / 2, 1e-15);
+    s.clip_denoised = 1;
+    CHECK_OK(cm_sampler_euler(&s, sigma, 1, x, &err), err);
+    CHECK_CLOSE(x[0], 0.1 - 1. / 2, 1e-15);
+    CHECK_CLOSE(x[1], 0.1 + 0.5 / 2, 1e-15);
+    CHECK_CLOSE(x[2], 0.1 + 1. / 2, 1e-15);
+}
+
+/* A denoiser that fails or is not finite stops every sampler, at any evaluation. */
+static void test_bad_denoiser(void)
+{
+    static const double z[30] = {0};
+    static const double sigma[] = {80, 10, 1, 0}, levels[] = {80, 10, 1};
+    const cm_churn churn = {.s_churn = 40, .s_tmax = 50, .s_noise = 1};
+    for (int kind = 0; kind < 4; kind++)
+        for (int at = 1; at <= (kind == 0 ? 1 : kind == 3 ? 5 : 3); at++)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                gaussian g = {.std = 0.5, .z = z, .bad_at = sign * at};
+                cm_sampler s = gaussian_sampler(&g);
+                s.clip_denoised = 1;
+                cm_error err = {0};
+                double x[3];
+                const cm_status got = kind == 0 ? cm_sampler_onestep(&s, 80, x, &err)
+                                      : kind == 1
+                                          ? cm_sampler_multistep(&s, &schedule, levels, 3, x, &err)
+                                      : kind == 2 ? cm_sampler_euler(&s, sigma, 3, x, &err)
+                                                  : cm_sampler_heun(&s, sigma, 3, &churn, x, &err);
+                CHECK(got == (sign > 0 ? CM_ERR_NUMERIC : CM_ERR_MEMORY) && got == err.status,
+                      "sampler %d, evaluation %d: %s", kind, at, cm_status_name(got));
+                CHECK(g.calls == at, "sampler %d went on after evaluation %d", kind, at);
+            }
+}
+
+static void test_lists(void)
+{
+    static const struct {
+        int ts[3], n, steps;
+        const char *mentions; /* NULL: fine */
+    } ts[] = {
+        {{0, 22, 39}, 3, 40, NULL},
+        {{0, 1, 0}, 2, 2, NULL},
+        {{0, 22, 38}, 3, 40, "last item: expected steps - 1 = 39"},
+        {{1, 22, 39}, 3, 40, "item 1: expected 0"},
+        {{0, 22, 22}, 3, 40, "item 3: expected more than the 22"},
+        {{0, 39, 22}, 3, 40, "item 3"},
+        {{0, 22, 40},
+         3,
+         40,
+         "item 3: expected more than the 22 before it and at most steps - 1 = "
+         "39, found 40"},
+        {{0, -1, 39}, 3, 40, "item 2"},
+        {{0, 0, 0}, 1, 40, "at least two"},
+        {{0, 0, 0}, 0, 40, "at least two"},
+        {{0, 0, 0}, 1, 1, "steps: expected at least 2"},
+    };
+    static const struct {
+        double sigma[3];
+        int n;
+        const char *mentions;
+    } levels[] = {
+        {{80, 0.8, 0.002}, 3, NULL},
+        {{40, 0, 0}, 1, NULL},
+        {{80, 80, 1}, 3, "item 2: expected less than the 80 before it, found 80"},
+        {{80, 1, 2}, 3, "item 3"},
+        {{81, 1, 0.5}, 3, "item 1: expected a noise level within [0.002, 80], found 81"},
+        {{80, 1, 0.001}, 3, "item 3"},
+        {{80, (double)NAN, 1}, 3, "item 2"},
+        {{0, 0, 0}, 0, "at least one"},
+    };
+    double sigma[3];
+    for (size_t i = 0; i < sizeof ts / sizeof *ts; i++) {
+        cm_error err = {0};
+        const cm_status got =
+            cm_sigma_list_from_ts(&schedule, ts[i].ts, ts[i].n, ts[i].steps, sigma, &err);
+        CHECK(got == (ts[i].mentions ? CM_ERR_ARGUMENT : CM_OK), "ts %zu: %d", i, got);
+        CHECK(!ts[i].mentions || strstr(err.message, ts[i].mentions), "ts %zu: %s", i, err.message);
+    }
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        cm_error err = {0};
+        const cm_status got = cm_sigma_list_check(&schedule, levels[i].sigma, levels[i].n, &err);
+        CHECK(got == (levels[i].mentions ? CM_ERR_ARGUMENT : CM_OK), "sigmas %zu: %d", i, got);
+        CHECK(!levels[i].mentions || strstr(err.message, levels[i].mentions), "sigmas %zu: %s", i,
+              err.message);
+    }
+}
+
+int main(void)
+{
+    static const check_test tests[] = {
+        {"euler", test_euler},
+        {"heun", test_heun},
+        {"heun_churn", test_heun_churn},
+        {"heun_little_churn", test_heun_little_churn},
+        {"onestep", test_onestep},
+        {"multistep", test_multistep},
+        {"convergence", test_convergence},
+        {"straight_line", test_straight_line},
+        {"multistep_gaussian", test_multistep_gaussian},
+        {"clamp", test_clamp},
+        {"bad_denoiser", test_bad_denoiser},
+        {"lists", test_lists},
+    };
+    goldens = golden_open("samplers.safetensors");
+    const int status = check_main(tests, sizeof tests / sizeof *tests);
+    cm_st_close(goldens);
+    return status;
+}

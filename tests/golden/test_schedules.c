@@ -1,0 +1,354 @@
+/* test_schedules.c - noise grid, preconditioning, loss weights and curriculum
+ * against the released code's numbers, and against the tables of the papers */
+#include "check.h"
+#include "consistency/curriculum.h"
+#include "consistency/precondition.h"
+#include "golden.h"
+
+static const cm_noise_schedule schedule = CM_NOISE_SCHEDULE_DEFAULT;
+static cm_st_file *goldens;
+
+/* |got - want| <= tol |want|: a small number has to be right too. */
+static void check_relative(const char *what, size_t i, double got, double want, double tol)
+{
+    CHECK(fabs(got - want) <= tol * fabs(want), "%s[%zu] = %.17g, expected %.17g (relative %.1g)",
+          what, i, got, want, tol);
+}
+
+/* ---- grid --------------------------------------------------------------- */
+
+/* The goldens are in float32: (1.87 - u 1.46)^7 in steps of 6e-8 is good to about
+ * 7 1.87/0.41 6e-8 = 2e-6.  test_grid_values has the further digits. */
+static void test_grid_golden(void)
+{
+    static const int sizes[] = {2, 10, 18, 40, 151};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        char name[32];
+        size_t count;
+        double grid[152];
+        snprintf(name, sizeof name, "karras_sigmas.%d", sizes[k]);
+        double *want = golden_read(goldens, name, &count);
+        cm_karras_grid(&schedule, sizes[k], grid);
+        CHECK(count == (size_t)sizes[k] + 1, "%s: %zu", name, count);
+        for (size_t i = 0; i < count; i++)
+            check_relative(name, i, grid[i], want[i], 2e-6);
+        cm_free(want);
+    }
+}
+
+/* Levels of published models, and the ends, exactly. */
+static void test_grid_values(void)
+{
+    static const struct {
+        int n, i;
+        double sigma;
+    } levels[] = {{18, 1, 57.5859847},   {18, 11, 0.585348123}, {18, 16, 0.00752801996},
+                  {40, 17, 4.36556169},  {40, 22, 1.38236796},  {40, 38, 0.00367658917},
+                  {151, 62, 5.24850323}, {151, 67, 3.99121861}, {201, 106, 1.91284362}};
+    double grid[202];
+    for (size_t k = 0; k < sizeof levels / sizeof *levels; k++) {
+        cm_karras_grid(&schedule, levels[k].n, grid);
+        check_relative("sigma", k, grid[levels[k].i], levels[k].sigma, 5e-9);
+        check_relative("sigma_at", k,
+                       cm_sigma_at(&schedule, (double)levels[k].i / (levels[k].n - 1)),
+                       levels[k].sigma, 5e-9);
+    }
+    for (int n = 1; n <= 201; n++) {
+        cm_karras_grid(&schedule, n, grid);
+        CHECK(grid[0] == 80 && grid[n] == 0 && (n == 1 || grid[n - 1] == 0.002), "ends, n = %d", n);
+        for (int i = 0; i < n; i++)
+            CHECK(grid[i] > grid[i + 1], "n = %d: level %d does not fall", n, i);
+    }
+    for (int i = 1; i <= 1000; i++) {
+        const cm_noise_schedule s = {
+            .sigma_min = i * 1e-4, .sigma_max = i, .sigma_data = 1, .rho = 1 + i % 10};
+        CHECK(cm_sigma_at(&s, 0) == s.sigma_max && cm_sigma_at(&s, -1) == s.sigma_max &&
+                  cm_sigma_at(&s, 1) == s.sigma_min && cm_sigma_at(&s, 2) == s.sigma_min,
+              "the ends are exact: sigma_max %d", i);
+    }
+    /* rho = 1 is linear. */
+    const cm_noise_schedule linear = {.sigma_min = 1, .sigma_max = 3, .sigma_data = 1, .rho = 1};
+    check_relative("linear", 0, cm_sigma_at(&linear, 0.25), 2.5, 1e-15);
+}
+
+static void test_schedule_check(void)
+{
+    static const cm_noise_schedule bad[] = {
+        {.sigma_min = 0, .sigma_max = 80, .sigma_data = 0.5, .rho = 7},
+        {.sigma_min = 80, .sigma_max = 80, .sigma_data = 0.5, .rho = 7},
+        {.sigma_min = 0.002, .sigma_max = (double)INFINITY, .sigma_data = 0.5, .rho = 7},
+        {.sigma_min = (double)NAN, .sigma_max = 80, .sigma_data = 0.5, .rho = 7},
+        {.sigma_min = 0.002, .sigma_max = 80, .sigma_data = 0, .rho = 7},
+        {.sigma_min = 0.002, .sigma_max = 80, .sigma_data = 0.5, .rho = -1},
+        {.sigma_min = 0.002, .sigma_max = 80, .sigma_data = 0.5, .rho = (double)NAN},
+    };
+    cm_error err = {0};
+    CHECK_OK(cm_noise_schedule_check(&schedule, &err), err);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(cm_noise_schedule_check(&bad[i], &err) == CM_ERR_ARGUMENT, "schedule %zu taken", i);
+}
+
+/* ---- preconditioning ---------------------------------------------------- */
+
+static void test_precondition_golden(void)
+{
+    static const struct {
+        const char *name;
+        cm_precond_kind kind;
+    } kinds[] = {{"edm", CM_PRECOND_EDM}, {"boundary", CM_PRECOND_SKIP}};
+    static const char *const fields[] = {"c_skip", "c_out", "c_in"};
+    size_t n, m;
+    double *sigma = golden_read(goldens, "sigma", &n);
+    for (int k = 0; k < 2; k++)
+        for (int f = 0; f < 3; f++) {
+            char name[32];
+            snprintf(name, sizeof name, "%s.%s", kinds[k].name, fields[f]);
+            double *want = golden_read(goldens, name, &m);
+            CHECK(m == n, "%s: %zu values", name, m);
+            for (size_t i = 0; i < n; i++) {
+                const cm_precond p = cm_precondition(kinds[k].kind, &schedule, sigma[i]);
+                const double got[] = {p.c_skip, p.c_out, p.c_in};
+                check_relative(name, i, got[f], want[i], 1e-12);
+            }
+            cm_free(want);
+        }
+    double *t = golden_read(goldens, "rescaled_t", &m);
+    for (size_t i = 0; i < n; i++)
+        check_relative("c_noise", i, cm_precondition(CM_PRECOND_EDM, &schedule, sigma[i]).c_noise,
+                       t[i], 1e-12);
+    cm_free(t);
+    cm_free(sigma);
+}
+
+/* Worked out by hand from the formulas, nine digits. */
+static void test_precondition_values(void)
+{
+    static const struct {
+        double sigma, skip_edm, out_edm, in, skip_cm, out_cm, noise, karras;
+    } rows[] = {
+        {0.002, 0.999984000, 0.00199998400, 1.99998400, 1, 0, -1553.65202, 250004},
+        {0.01, 0.99960016, 0.00999800060, 1.99960012, 0.999744066, 0.00799840048, -1151.29255,
+         10004},
+        {0.5, 0.5, 0.353553391, 1.41421356, 0.502004, 0.352139177, -173.286795, 8},
+        {1, 0.2, 0.447213595, 0.894427191, 0.20064141, 0.446319168, 0, 5},
+        {80, 3.90609742e-05, 0.499990235, 0.0124997559, 3.90629272e-05, 0.499977735, 1095.50666,
+         4.00015625},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const double sigma = rows[i].sigma;
+        const cm_precond edm = cm_precondition(CM_PRECOND_EDM, &schedule, sigma);
+        const cm_precond cm = cm_precondition(CM_PRECOND_SKIP, &schedule, sigma);
+        check_relative("c_skip edm", i, edm.c_skip, rows[i].skip_edm, 1e-6);
+        check_relative("c_out edm", i, edm.c_out, rows[i].out_edm, 1e-6);
+        check_relative("c_skip skip", i, cm.c_skip, rows[i].skip_cm, 1e-6);
+        check_relative("c_out skip", i, cm.c_out, rows[i].out_cm, 1e-6);
+        check_relative("c_in", i, cm.c_in, rows[i].in, 1e-6);
+        check_relative("c_noise", i, cm.c_noise, rows[i].noise, 1e-6);
+        check_relative("karras", i, cm_loss_weight(CM_WEIGHTING_KARRAS, &schedule, sigma),
+                       rows[i].karras, 1e-6);
+    }
+}
+
+/* f(x, sigma_min) = x bit for bit, at the last level of a grid, for any F. */
+static void test_boundary(void)
+{
+    static const cm_precond_kind kinds[] = {CM_PRECOND_SKIP, CM_PRECOND_PIECEWISE};
+    double grid[41];
+    cm_karras_grid(&schedule, 40, grid);
+    unsigned seed = 1;
+    for (int k = 0; k < 2; k++) {
+        const cm_precond p = cm_precondition(kinds[k], &schedule, grid[39]);
+        for (int i = 0; i < 1000; i++) {
+            seed = seed * 1664525u + 1013904223u;
+            const double x = (double)(int)seed * 0x1p-30, f = (double)(int)(seed * 69069u);
+            CHECK(p.c_skip * x + p.c_out * f == x, "%s: x = %g", cm_precond_name(kinds[k]), x);
+        }
+    }
+    const double above = 0.0021;
+    const cm_precond piece = cm_precondition(CM_PRECOND_PIECEWISE, &schedule, above);
+    const cm_precond edm = cm_precondition(CM_PRECOND_EDM, &schedule, above);
+    CHECK(piece.c_skip == edm.c_skip && piece.c_out == edm.c_out && piece.c_in == edm.c_in &&
+              piece.c_noise == edm.c_noise,
+          "piecewise is the EDM form above sigma_min");
+    CHECK(cm_precondition(CM_PRECOND_EDM, &schedule, 0.002).c_out > 0.0019,
+          "the teacher has no boundary");
+}
+
+static void test_weightings(void)
+{
+    static const char *const names[] = {"uniform", "snr", "snr+1", "karras", "truncated-snr"};
+    cm_error err = {0};
+    size_t n, m;
+    double *sigma = golden_read(goldens, "sigma", &n);
+    for (int k = 0; k < 5; k++) {
+        char name[32];
+        cm_weighting kind;
+        snprintf(name, sizeof name, "weight.%s", names[k]);
+        double *want = golden_read(goldens, name, &m);
+        if (CHECK_OK(cm_weighting_from_name(names[k], &kind, &err), err)) {
+            CHECK(!strcmp(cm_weighting_name(kind), names[k]), "%s", names[k]);
+            for (size_t i = 0; i < n; i++)
+                check_relative(name, i, cm_loss_weight(kind, &schedule, sigma[i]), want[i], 1e-12);
+        }
+        cm_free(want);
+    }
+    cm_free(sigma);
+    cm_weighting kind = CM_WEIGHTING_KARRAS;
+    CHECK(cm_weighting_from_name("snr+2", &kind, &err) == CM_ERR_ARGUMENT &&
+              strstr(err.message, "found 'snr+2'"),
+          "%s", err.message);
+    CHECK(kind == CM_WEIGHTING_KARRAS, "written on an error");
+    cm_precond_kind precond;
+    CHECK_OK(cm_precond_from_name("piecewise", &precond, &err), err);
+    CHECK(precond == CM_PRECOND_PIECEWISE, "piecewise");
+    CHECK(cm_precond_from_name("", &precond, &err) == CM_ERR_ARGUMENT, "empty name");
+}
+
+/* ---- curriculum --------------------------------------------------------- */
+
+static void test_curriculum_golden(void)
+{
+    static const char *const modes[][2] = {{"fixed", "fixed"},
+                                           {"fixed", "progressive"},
+                                           {"adaptive", "progressive"},
+                                           {"fixed", "progdist"}};
+    for (int k = 0; k < 4; k++) {
+        char name[64];
+        cm_error err = {0};
+        size_t n;
+        cm_curriculum c = {.start_ema = 0.95,
+                           .start_scales = strcmp(modes[k][1], "progdist") ? 2 : 64,
+                           .end_scales = 150,
+                           .total_steps = 1000,
+                           .distill_steps_per_iter = 100};
+        CHECK_OK(cm_target_ema_from_name(modes[k][0], &c.target_ema_mode, &err), err);
+        CHECK_OK(cm_scale_mode_from_name(modes[k][1], &c.scale_mode, &err), err);
+        CHECK_OK(cm_curriculum_check(&c, &err), err);
+        snprintf(name, sizeof name, "ema_and_scales.%s.%s", modes[k][0], modes[k][1]);
+        double *rows = golden_read(goldens, name, &n); /* step, mu, N */
+        CHECK(n == 30, "%s: %zu", name, n);
+        for (size_t i = 0; i + 2 < n; i += 3) {
+            const cm_curriculum_point p = cm_curriculum_at(&c, (int64_t)rows[i]);
+            check_relative(name, i / 3, p.target_ema, rows[i + 1], 1e-12);
+            CHECK((double)p.scales == rows[i + 2], "%s: step %g: N = %lld, expected %g", name,
+                  rows[i], (long long)p.scales, rows[i + 2]);
+        }
+        cm_free(rows);
+    }
+}
+
+/* (N, mu) of the published runs at k/K = 0, .001, .01, .1, .25, .5, .75, 1. */
+static void test_curriculum_values(void)
+{
+    static const double at[] = {0, .001, .01, .1, .25, .5, .75, 1};
+    static const struct {
+        int64_t end;
+        double start_ema;
+        int scales[8];
+        double mu[8];
+    } runs[] = {
+        {200,
+         0.95,
+         {2, 7, 21, 64, 101, 143, 175, 201},
+         {.9025, .983048, .994884, .998373, .998975, .999278, .999411, .999487}},
+        {150,
+         0.95,
+         {2, 6, 16, 48, 76, 107, 131, 151},
+         {.9025, .979692, .993184, .99782, .998633, .999033, .999211, .999316}},
+        {150,
+         0.90,
+         {2, 6, 16, 48, 76, 107, 131, 151},
+         {.81, .958732, .98605, .995527, .997194, .998014, .99838, .998596}},
+    };
+    for (size_t r = 0; r < 3; r++) {
+        const cm_curriculum c = {.target_ema_mode = CM_TARGET_EMA_ADAPTIVE,
+                                 .scale_mode = CM_SCALE_PROGRESSIVE,
+                                 .start_ema = runs[r].start_ema,
+                                 .start_scales = 2,
+                                 .end_scales = runs[r].end,
+                                 .total_steps = 800000};
+        for (size_t i = 0; i < 8; i++) {
+            const cm_curriculum_point p = cm_curriculum_at(&c, llround(at[i] * 800000));
+            CHECK(p.scales == runs[r].scales[i], "run %zu, k/K = %g: N = %lld", r, at[i],
+                  (long long)p.scales);
+            check_relative("mu", i, p.target_ema, runs[r].mu[i], 1e-6);
+        }
+        CHECK(cm_curriculum_at(&c, 5000000).scales == runs[r].end + 1, "beyond K");
+    }
+}
+
+/* Progressive distillation from 40 levels and from 4096, a value for each stage. */
+static void test_progdist(void)
+{
+    static const int from_40[] = {40, 20, 10, 5, 2, 2, 2, 1, 1};
+    static const int from_4096[] = {4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 2, 1};
+    cm_curriculum c = {.scale_mode = CM_SCALE_PROGDIST,
+                       .start_ema = 0.95,
+                       .start_scales = 40,
+                       .distill_steps_per_iter = 50000};
+    for (int stage = 0; stage < 9; stage++)
+        CHECK(cm_curriculum_at(&c, 50000 * stage).scales == from_40[stage], "40, stage %d", stage);
+    c.start_scales = 4096;
+    for (int stage = 0; stage < 14; stage++)
+        for (int k = 0; k < 50000; k += 49999) {
+            const cm_curriculum_point p = cm_curriculum_at(&c, 50000 * stage + k);
+            CHECK(p.scales == from_4096[stage] && p.target_ema == 1, "4096, stage %d + %d: %lld",
+                  stage, k, (long long)p.scales);
+        }
+    CHECK(cm_curriculum_at(&c, INT64_MAX).scales == 1, "far beyond the end");
+}
+
+static void test_curriculum_check(void)
+{
+    static const cm_curriculum good = {.target_ema_mode = CM_TARGET_EMA_ADAPTIVE,
+                                       .scale_mode = CM_SCALE_PROGRESSIVE,
+                                       .start_ema = 0.95,
+                                       .start_scales = 2,
+                                       .end_scales = 150,
+                                       .total_steps = 1000,
+                                       .distill_steps_per_iter = 100};
+    cm_error err = {0};
+    cm_curriculum bad[9];
+    for (int i = 0; i < 9; i++)
+        bad[i] = good;
+    bad[0].scale_mode = CM_SCALE_FIXED;
+    bad[1].scale_mode = CM_SCALE_PROGDIST;
+    bad[2].start_ema = 0; /* ln(0) */
+    bad[3].start_ema = (double)NAN;
+    bad[4].start_ema = 1.5;
+    bad[5].start_scales = 1;
+    bad[6].end_scales = 0;
+    bad[7].total_steps = 0;
+    bad[8].target_ema_mode = CM_TARGET_EMA_FIXED;
+    bad[8].scale_mode = CM_SCALE_PROGDIST;
+    bad[8].distill_steps_per_iter = 0;
+    CHECK_OK(cm_curriculum_check(&good, &err), err);
+    for (int i = 0; i < 9; i++)
+        CHECK(cm_curriculum_check(&bad[i], &err) == CM_ERR_ARGUMENT, "curriculum %d taken", i);
+    cm_curriculum_check(&bad[0], &err);
+    CHECK(strstr(err.message, "adaptive") && strstr(err.message, "scale-mode fixed"), "%s",
+          err.message);
+    cm_scale_mode mode;
+    CHECK(cm_scale_mode_from_name("linear", &mode, &err) == CM_ERR_ARGUMENT, "linear");
+}
+
+int main(void)
+{
+    static const check_test tests[] = {
+        {"grid_golden", test_grid_golden},
+        {"grid_values", test_grid_values},
+        {"schedule_check", test_schedule_check},
+        {"precondition_golden", test_precondition_golden},
+        {"precondition_values", test_precondition_values},
+        {"boundary", test_boundary},
+        {"weightings", test_weightings},
+        {"curriculum_golden", test_curriculum_golden},
+        {"curriculum_values", test_curriculum_values},
+        {"progdist", test_progdist},
+        {"curriculum_check", test_curriculum_check},
+    };
+    goldens = golden_open("schedules.safetensors");
+    const int status = check_main(tests, sizeof tests / sizeof *tests);
+    cm_st_close(goldens);
+    return status;
+}

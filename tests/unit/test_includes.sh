@@ -1,0 +1,89 @@
+#!/bin/sh
+# test_includes.sh - the folders of src/ are layers, and every #include points
+# down: a file may include its own folder, lower layers and cm.h.  oneDNN is known
+# to src/cpu/ only, and cli/ speaks only through cm.h.  Every header compiles
+# alone.
+#
+# usage: test_includes.sh [ROOT]; run in the root of the project otherwise.
+set -u
+cd "${1:-.}" || exit 1
+
+# The layers from the lowest to the highest; folders of one layer do not know
+# each other.  "model" assembles what train/ and the public API share.
+layers='base
+io
+data
+graph
+ops cpu
+nn
+consistency
+model
+train eval'
+
+passed=0
+failed=0
+found=$(mktemp) || exit 1
+trap 'rm -f "$found"' EXIT
+
+# check NAME: a test passes when nothing was written to $found.
+check()
+{
+    if [ -s "$found" ]; then
+        sed 's/^/    /' "$found"
+        echo "FAIL $1"
+        failed=$((failed + 1))
+    else
+        echo "ok   $1"
+        passed=$((passed + 1))
+    fi
+}
+
+# Lines "file: included name" of every #include "..." below src/.
+quoted_includes()
+{
+    find src -name '*.[ch]' -exec grep -HE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' {} + |
+        sed -E 's/:[^"]*"([^"]*)".*/: \1/'
+}
+
+# ---- arrows ----------------------------------------------------------------
+
+quoted_includes | LAYERS="$layers" awk '
+    BEGIN {
+        n = split(ENVIRON["LAYERS"], layer, "\n")
+        for (i = 1; i <= n; i++) {
+            k = split(layer[i], folder, " ")
+            for (j = 1; j <= k; j++) rank[folder[j]] = i
+        }
+    }
+    {
+        file = substr($1, 1, length($1) - 1)
+        split(file, part, "/"); from = part[2]
+        split($2, part, "/"); to = part[1]
+        if ($2 == "cm.h" || from == to) next
+        if (from == "cli") print file ": cli may include cm.h only, found " $2
+        else if (index($2, "/") == 0) print file ": expected a path below src/, found " $2
+        else if (!(from in rank)) print file ": folder " from " is in no layer"
+        else if (!(to in rank)) print file ": " $2 ": folder " to " is in no layer"
+        else if (rank[to] >= rank[from]) print file ": arrow points up to " $2
+    }
+    END { if (NR < 20) print "expected at least 20 includes below src/, found " NR }' >"$found"
+check 'every include points down'
+
+grep -rnE 'include.*dnnl' src --include='*.[ch]' | grep -v '^src/cpu/' >"$found"
+check 'oneDNN is known to src/cpu/ only'
+
+grep -rnE 'include.*(dnnl|omp\.h|jansson|png|zip|xxhash|zlib)' src/cli --include='*.[ch]' >"$found"
+check 'cli/ knows no library but libcm'
+
+# ---- headers ----------------------------------------------------------------
+
+find include src -name '*.h' | sort | while read -r header; do
+    # The kernels' headers are compiled once for each instruction set.
+    printf '#include "%s"\n' "${header#*/}" |
+        ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DCM_ISA_SUFFIX=plain \
+            -Iinclude -Isrc -fopenmp -fsyntax-only -x c - 2>&1 | sed "s|^|$header: |"
+done >"$found"
+check 'every header compiles alone'
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
