@@ -187,9 +187,12 @@ static cm_status fail_unknown(const parser *p, const char *text)
     const char *bare = text + strspn(text, "-");
     snprintf(name, sizeof name, "%.*s", (int)strcspn(bare, "="), bare);
     const struct argp_option *a = find_option(p, name);
-    if (a) /* one dash in place of two */
+    if (a && text[1] != '-') /* one dash in place of two */
         return cli_fail(p->err, CM_ERR_ARGUMENT,
                         "option '%s': no such option; did you mean '--%s'?", text, a->name);
+    if (text[1] != '-')
+        return cli_fail(p->err, CM_ERR_ARGUMENT, "option '%s': no such option; see '%s --help'",
+                        text, p->usage->command);
     /* The name is in no table, so this sets nothing and proposes the nearest one. */
     return cm_options_set(p->options, NULL, name, "", p->err);
 }

@@ -29,7 +29,7 @@ static cm_status parse(const uint8_t *p, size_t n, const char *name, cm_idx *idx
         return cm_fail(err, CM_ERR_FORMAT, "%s: dimensions: expected %d, found the end of the file",
                        name, idx->rank);
     for (int i = 0; i < idx->rank; i++) {
-        const uint8_t *d = p + 4 + 4 * i;
+        const uint8_t *d = p + 4 + 4 * (size_t)i;
         idx->dim[i] = (int64_t)d[0] << 24 | d[1] << 16 | d[2] << 8 | d[3];
         if (idx->dim[i] == 0)
             return cm_fail(err, CM_ERR_FORMAT, "%s: dimension %d: expected at least 1, found 0",

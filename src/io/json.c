@@ -159,7 +159,7 @@ cm_status cm_json_only(json_t *obj, const char *file, const char *const *keys, c
     json_object_foreach(obj, key, value)
     {
         const char *const *k = keys;
-        while (*k && strcmp(*k, key))
+        while (*k && strcmp(*k, key) != 0)
             k++;
         if (!*k)
             return cm_fail(err, CM_ERR_FORMAT, "%s: \"%s\": unknown key", file,

@@ -10,39 +10,34 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values in the file ar
 
 /* ---- dtypes and shapes -------------------------------------------------- */
 
+static const struct {
+    const char *name;
+    int bits;
+} dtypes[] = {
+#define X(id, bits) {#id, bits},
+    CM_ST_DTYPE_LIST(X)
+#undef X
+};
+
+enum { DTYPES = sizeof dtypes / sizeof *dtypes };
+
 const char *cm_st_dtype_name(cm_st_dtype t)
 {
-    switch (t) {
-#define X(id, bits)  \
-    case CM_ST_##id: \
-        return #id;
-        CM_ST_DTYPE_LIST(X)
-#undef X
-    }
-    return "unknown";
+    return dtypes[t].name;
 }
 
 int cm_st_dtype_bits(cm_st_dtype t)
 {
-    switch (t) {
-#define X(id, bits)  \
-    case CM_ST_##id: \
-        return bits;
-        CM_ST_DTYPE_LIST(X)
-#undef X
-    }
-    return 0;
+    return dtypes[t].bits;
 }
 
 int cm_st_dtype_find(const char *name, cm_st_dtype *t)
 {
-#define X(id, bits)           \
-    if (!strcmp(name, #id)) { \
-        *t = CM_ST_##id;      \
-        return 0;             \
-    }
-    CM_ST_DTYPE_LIST(X)
-#undef X
+    for (int i = 0; i < DTYPES; i++)
+        if (strcmp(name, dtypes[i].name) == 0) {
+            *t = (cm_st_dtype)i;
+            return 0;
+        }
     return -1;
 }
 

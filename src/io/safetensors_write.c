@@ -84,7 +84,8 @@ static cm_status add_metadata(const char *path, json_t *header, int n, const cha
     return CM_OK;
 }
 
-/* The header as JSON text (freed with free, being jansson's) and the size of the data. */
+/* The header as JSON text (the caller frees it with free, it being jansson's, also
+ * after a failure) and the size of the data. */
 static cm_status make_header(const char *path, int n, const cm_st_entry *const *sorted, int n_meta,
                              const char *const *keys, const char *const *values, char **text,
                              uint64_t *data_bytes, cm_error *err)
@@ -99,11 +100,9 @@ static cm_status make_header(const char *path, int n, const cm_st_entry *const *
     if (!s && !(*text = json_dumps(header, JSON_COMPACT)))
         s = out_of_memory(path, err);
     json_decref(header);
-    if (!s && strlen(*text) > CM_ST_MAX_HEADER - 8) {
-        free(*text);
+    if (!s && strlen(*text) > CM_ST_MAX_HEADER - 8)
         s = cm_fail(err, CM_ERR_ARGUMENT, "%s: header: expected at most %d bytes, found more", path,
                     (int)CM_ST_MAX_HEADER);
-    }
     return s;
 }
 
@@ -154,10 +153,9 @@ cm_status cm_st_write(const char *path, int n, const cm_st_entry *entries, int n
     qsort(sorted, (size_t)n, sizeof *sorted, by_layout);
     cm_status s =
         make_header(path, n, sorted, n_meta, meta_keys, meta_values, &header, &data_bytes, err);
-    if (!s) {
+    if (!s)
         s = write_all(path, header, data_bytes, n, sorted, err);
-        free(header);
-    }
+    free(header);
     cm_free(sorted);
     return s;
 }

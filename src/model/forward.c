@@ -92,7 +92,7 @@ static cm_status run(const cm_model *m, const struct io *io, const char *output,
 {
     const int64_t pixels = io->side * io->side;
     const int buffer = cm_graph_buffer(g, "params", CM_BUFFER_CONST);
-    cm_net net = cm_net_new(g, &m->net, m->params, buffer, dtype);
+    cm_net net = cm_net_new(g, m->params, buffer, dtype);
     cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, io->n, io->side, io->side, io->channels));
     cm_node *t = cm_input(g, "t", CM_TYPE(CM_F32, io->n));
     cm_node *y = m->net.num_classes ? cm_input(g, "y", CM_TYPE(CM_I32, io->n)) : NULL;

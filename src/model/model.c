@@ -228,7 +228,7 @@ cm_status cm_denoiser_plan_new(const cm_model *m, int batch, cm_dtype dtype, int
     p->batch = batch;
     p->image = side * side * m->net.out_channels;
     const int buffer = cm_graph_buffer(g, "params", CM_BUFFER_CONST);
-    cm_net net = cm_net_new(g, &m->net, m->params, buffer, dtype);
+    cm_net net = cm_net_new(g, m->params, buffer, dtype);
     cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, batch, side, side, m->net.in_channels));
     cm_node *sigma = cm_input(g, "sigma", CM_TYPE(CM_F32, batch));
     cm_node *y = m->net.num_classes ? cm_input(g, "y", CM_TYPE(CM_I32, batch)) : NULL;

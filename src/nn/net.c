@@ -15,6 +15,7 @@ struct cm_params {
     int n, cap;
     size_t floats;
     int open; /* being declared */
+    cm_net_config config;
 };
 
 /* ---- table ---- */
@@ -49,7 +50,8 @@ cm_status cm_params_new(const cm_net_config *config, cm_params **params, cm_erro
     if (p && g) {
         const int64_t side = config->image_size;
         p->open = 1;
-        cm_net net = cm_net_new(g, config, p, cm_graph_buffer(g, "params", 0), CM_F32);
+        p->config = *config;
+        cm_net net = cm_net_new(g, p, cm_graph_buffer(g, "params", 0), CM_F32);
         cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, 1, side, side, config->in_channels));
         cm_node *t = cm_input(g, "t", CM_TYPE(CM_F32, 1));
         cm_node *y = config->num_classes ? cm_input(g, "y", CM_TYPE(CM_I32, 1)) : NULL;
@@ -130,10 +132,9 @@ void cm_params_init(const cm_params *p, uint64_t seed, float *flat)
 
 /* ---- one network in one graph ---- */
 
-cm_net cm_net_new(cm_graph *g, const cm_net_config *config, cm_params *params, int buffer,
-                  cm_dtype dtype)
+cm_net cm_net_new(cm_graph *g, cm_params *params, int buffer, cm_dtype dtype)
 {
-    cm_net net = {.g = g, .config = config, .params = params, .buffer = buffer, .dtype = dtype};
+    cm_net net = {.g = g, .config = &params->config, .params = params, .buffer = buffer, .dtype = dtype};
     if (!params->open)
         net.leaf = cm_graph_alloc(g, (size_t)params->n * sizeof *net.leaf);
     return net;

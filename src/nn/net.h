@@ -44,7 +44,8 @@ typedef struct cm_param {
 
 typedef struct cm_params cm_params;
 
-/* Build the network once to learn its parameters. */
+/* Build the network once to learn its parameters; the table keeps the
+ * configuration. */
 cm_status cm_params_new(const cm_net_config *config, cm_params **params, cm_error *err);
 void cm_params_free(cm_params *params);
 int cm_params_size(const cm_params *params);
@@ -68,9 +69,8 @@ typedef struct cm_net {
     cm_node **leaf;    /* [cm_params_size], the leaves of the first use */
 } cm_net;
 
-/* A network whose parameters live in `buffer` of g. */
-cm_net cm_net_new(cm_graph *g, const cm_net_config *config, cm_params *params, int buffer,
-                  cm_dtype dtype);
+/* A network whose parameters live in `buffer` of g; params must outlive it. */
+cm_net cm_net_new(cm_graph *g, cm_params *params, int buffer, cm_dtype dtype);
 
 /* F(x, t, y): x f32 [N,H,W,C], t f32 [N] (rescaled time), y i32 [N] or NULL ->
  * f32 [N,H,W,out].  May be called again: the parameters are shared. */

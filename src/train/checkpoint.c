@@ -58,13 +58,14 @@ static cm_status list_steps(const char *ckpt, int64_t **steps, size_t *n, cm_err
         most++;
     if (!s && !(list = cm_alloc_array(most, sizeof *list)))
         s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", ckpt);
-    for (const cm_name *e = names; e && !s; e = e->next)
+    for (const cm_name *e = names; e && list; e = e->next)
         if (parse_step(e->text, &step))
             list[(*n)++] = step;
     cm_arena_free(&arena);
     if (s)
         return s;
-    qsort(list, *n, sizeof *list, newest_first);
+    if (*n)
+        qsort(list, *n, sizeof *list, newest_first);
     *steps = list;
     return CM_OK;
 }

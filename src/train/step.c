@@ -42,8 +42,8 @@ static cm_node *consistency(struct build *b, cm_node *z)
     cm_node *i = cm_floor(g, cm_mul(g, u, cm_affine(g, b->scales, 1.0f, -1.0f)));
     cm_node *t = cm_sigma_at_index(g, &c->schedule, i, b->scales);
     cm_node *t2 = cm_sigma_at_index(g, &c->schedule, cm_affine(g, i, 1.0f, 1.0f), b->scales);
-    cm_net target = cm_net_new(g, c->net, c->params, b->target, c->dtype);
-    cm_net teacher = cm_net_new(g, c->net, c->params, b->teacher, c->dtype);
+    cm_net target = cm_net_new(g, c->params, b->target, c->dtype);
+    cm_net teacher = cm_net_new(g, c->params, b->teacher, c->dtype);
     target.rng = b->student.rng; /* the same masks as the student's */
     target.stream = b->student.stream;
     const cm_denoiser_graph teacher_graph = {&teacher, CM_PRECOND_EDM, &c->schedule, b->y};
@@ -79,7 +79,7 @@ static void build_inputs(struct build *b)
     b->hyper = cm_input(g, "hyper", CM_TYPE(CM_F32, 2));
     b->scales = cm_input(g, "scales", CM_TYPE(CM_F32, 1));
     b->mu = cm_input(g, "mu", CM_TYPE(CM_F32, 1));
-    b->student = cm_net_new(g, c->net, c->params, b->params, c->dtype);
+    b->student = cm_net_new(g, c->params, b->params, c->dtype);
     if (c->net->dropout > 0.0) {
         b->student.rng = b->rng;
         b->student.stream = STREAM_DROPOUT;

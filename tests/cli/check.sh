@@ -1,16 +1,20 @@
-# check.sh - sourced by the tests of the command.  $1 is the cm program; the test
-# runs in an empty folder of its own, which is removed at the end.
+# check.sh - sourced by the tests of the command.  $1 is the cm program and $2,
+# where there is one, make_data; the test runs in an empty folder of its own, which
+# is removed at the end.
 # shellcheck shell=sh
+# shellcheck disable=SC2034 # variables for the tests that source this
 
-case $1 in
-/*) cm=$1 ;;
-*) cm=$PWD/$1 ;;
-esac
-goldens=${CM_GOLDENS:-../shared/goldens}
-case $goldens in
-/*) ;;
-*) goldens=$PWD/$goldens ;;
-esac
+absolute()
+{
+    case $1 in
+    /*) echo "$1" ;;
+    *) echo "$PWD/$1" ;;
+    esac
+}
+
+cm=$(absolute "$1")
+make_data=$(absolute "${2:-}")
+goldens=$(absolute "${CM_GOLDENS:-../shared/goldens}")
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -59,7 +63,7 @@ fails()
     text=$2
     shift 2
     run "$@"
-    ok "cm $(echo "$*" | cut -c 1-70): $want" one_error "$want" "$text"
+    ok "cm $(echo "$*" | tr -d '\033' | cut -c 1-70): $want" one_error "$want" "$text"
 }
 
 # works NAME ARGUMENT...: this call of cm ends with 0.

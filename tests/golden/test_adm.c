@@ -30,7 +30,7 @@ static struct case_ open_case(const char *name, cm_dtype dtype)
     c.channels = c.net.config.in_channels;
     c.g = cm_graph_new();
     const int buffer = cm_graph_buffer(c.g, "params", 0);
-    c.instance = cm_net_new(c.g, &c.net.config, c.net.params, buffer, dtype);
+    c.instance = cm_net_new(c.g, c.net.params, buffer, dtype);
     c.x = cm_input(c.g, "x", CM_TYPE(CM_F32, c.n, c.side, c.side, c.channels));
     c.t = cm_input(c.g, "t", CM_TYPE(CM_F32, c.n));
     c.y = c.net.config.num_classes ? cm_input(c.g, "y", CM_TYPE(CM_I32, c.n)) : NULL;

@@ -23,15 +23,22 @@ typedef struct tensor {
     int64_t n;
 } tensor;
 
+static const cm_dtype floats[] = {CM_F32, CM_BF16};
+
+static inline double *doubles(int64_t n)
+{
+    return calloc((size_t)n + 1, sizeof(double));
+}
+
 static uint32_t random_state = 1;
 
-static double random_unit(void) /* in (-1, 1) */
+static inline double random_unit(void) /* in (-1, 1) */
 {
     random_state = random_state * 1664525u + 1013904223u;
     return ((double)(random_state >> 8) + 0.5) / (double)(1 << 23) - 1.0;
 }
 
-static void *guarded(size_t bytes)
+static inline void *guarded(size_t bytes)
 {
     unsigned char *p = NULL;
     if (posix_memalign((void **)&p, 64, bytes + 2 * GUARD))
@@ -40,7 +47,7 @@ static void *guarded(size_t bytes)
     return p;
 }
 
-static int guards_hold(const unsigned char *block, size_t bytes)
+static inline int guards_hold(const unsigned char *block, size_t bytes)
 {
     for (size_t i = 0; i < GUARD; i++)
         if (block[i] != GUARD_BYTE || block[GUARD + bytes + i] != GUARD_BYTE)
@@ -48,7 +55,7 @@ static int guards_hold(const unsigned char *block, size_t bytes)
     return 1;
 }
 
-static double value_at(const void *data, cm_dtype t, int64_t i)
+static inline double value_at(const void *data, cm_dtype t, int64_t i)
 {
     if (t == CM_F32)
         return (double)((const float *)data)[i];
@@ -57,7 +64,7 @@ static double value_at(const void *data, cm_dtype t, int64_t i)
     return ((const int32_t *)data)[i];
 }
 
-static void set_value(tensor *x, int64_t i, double v)
+static inline void set_value(tensor *x, int64_t i, double v)
 {
     void *data = x->block + GUARD;
     if (x->node.type.dtype == CM_F32)
@@ -69,7 +76,7 @@ static void set_value(tensor *x, int64_t i, double v)
     x->v[i] = value_at(data, x->node.type.dtype, i);
 }
 
-static tensor *tensor_new(cm_type type)
+static inline tensor *tensor_new(cm_type type)
 {
     tensor *x = calloc(1, sizeof *x);
     x->node.type = type;
@@ -80,7 +87,7 @@ static tensor *tensor_new(cm_type type)
 }
 
 /* Uniform in center +- width. */
-static tensor *tensor_random(cm_type type, double center, double width)
+static inline tensor *tensor_random(cm_type type, double center, double width)
 {
     tensor *x = tensor_new(type);
     for (int64_t i = 0; i < x->n; i++)
@@ -88,19 +95,19 @@ static tensor *tensor_random(cm_type type, double center, double width)
     return x;
 }
 
-static void tensor_free(tensor *x)
+static inline void tensor_free(tensor *x)
 {
     free(x->block);
     free(x->v);
     free(x);
 }
 
-static size_t tensor_bytes(const tensor *x)
+static inline size_t tensor_bytes(const tensor *x)
 {
     return cm_type_bytes(&x->node.type);
 }
 
-static cm_node node_make(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in)
+static inline cm_node node_make(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in)
 {
     cm_node node = {.op = op, .n_in = n, .type = out, .attr = attr};
     for (int i = 0; i < n; i++)
@@ -109,8 +116,8 @@ static cm_node node_make(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *
 }
 
 /* One call; `out` NULL: make the output here and return it (guarded). */
-static unsigned char *call(const cm_node *node, cm_isa isa, int threads, const void *const *in,
-                           void *out)
+static inline unsigned char *call(const cm_node *node, cm_isa isa, int threads,
+                                  const void *const *in, void *out)
 {
     const cm_kernel *k = cm_cpu_kernel(node->op, isa);
     const size_t bytes = cm_type_bytes(&node->type);
@@ -135,8 +142,8 @@ static unsigned char *call(const cm_node *node, cm_isa isa, int threads, const v
     return block;
 }
 
-static void check_in_place(const cm_node *node, cm_isa isa, int n, tensor *const *in,
-                           const void *const *data, const unsigned char *want)
+static inline void check_in_place(const cm_node *node, cm_isa isa, int n, tensor *const *in,
+                                  const void *const *data, const unsigned char *want)
 {
     const size_t bytes = cm_type_bytes(&node->type);
     for (int i = 0; i < n; i++) {
@@ -157,7 +164,7 @@ static void check_in_place(const cm_node *node, cm_isa isa, int n, tensor *const
 }
 
 /* The output for one instruction set, with all the checks of the header. */
-static unsigned char *kernel_run(const cm_node *node, cm_isa isa, int n, tensor *const *in)
+static inline unsigned char *kernel_run(const cm_node *node, cm_isa isa, int n, tensor *const *in)
 {
     const void *data[CM_MAX_IN] = {0};
     unsigned char *before[CM_MAX_IN] = {0};
@@ -184,8 +191,8 @@ static unsigned char *kernel_run(const cm_node *node, cm_isa isa, int n, tensor 
 
 /* |got - want| <= tol (scale + |want|), and half a unit of bf16 more where that is
  * the type.  tol 0: equal. */
-static void check_values(const char *what, const void *data, cm_dtype t, int64_t n,
-                         const double *want, double tol, double scale)
+static inline void check_values(const char *what, const void *data, cm_dtype t, int64_t n,
+                                const double *want, double tol, double scale)
 {
     double worst = 0.0;
     int64_t at = -1;
@@ -205,8 +212,8 @@ static void check_values(const char *what, const void *data, cm_dtype t, int64_t
 }
 
 /* Run on every instruction set and compare with `want`. */
-static void expect_scaled(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in,
-                          const double *want, double tol, double scale)
+static inline void expect_scaled(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in,
+                                 const double *want, double tol, double scale)
 {
     const cm_node node = node_make(op, attr, out, n, in);
     for (cm_isa isa = CM_ISA_PLAIN; isa <= cm_cpu_isa(); isa++) {
@@ -219,8 +226,8 @@ static void expect_scaled(cm_op_id op, cm_attr attr, cm_type out, int n, tensor 
     }
 }
 
-static void expect(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in,
-                   const double *want, double tol)
+static inline void expect(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in,
+                          const double *want, double tol)
 {
     expect_scaled(op, attr, out, n, in, want, tol, 1.0);
 }

@@ -71,11 +71,6 @@ static void setup_free(setup *u)
         tensor_free(all[i]);
 }
 
-static double *doubles(int64_t n)
-{
-    return calloc((size_t)n + 1, sizeof(double));
-}
-
 /* y at (x, a, b) + t (xdot, adot, bdot), all samples */
 static double *forward(const problem *p, const setup *u, double t)
 {

@@ -2,12 +2,12 @@
  * messages, speed.  tests/fuzz has the malformed files. */
 #include "scratch.h"
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 
 #include <fcntl.h>
+#include <time.h>
 
 /* Write header and n_data zero bytes as a safetensors file. */
 static const char *file_with(const char *header, size_t n_data)
@@ -231,7 +231,7 @@ static void write_refuses(void)
     cm_st_close(f);
 }
 
-/* 100,000 tensors open in well under a second; the limit here is for busy machines. */
+/* 100,000 tensors open, and are all found, in less than a second. */
 static void many_tensors(void)
 {
     enum { N = 100000 };
@@ -245,14 +245,14 @@ static void many_tensors(void)
         e[i] = (cm_st_entry){names[i], CM_ST_U8, 4, {1, 1, 1, 1}, &byte};
     }
     CHECK_OK(cm_st_write(in_dir("t"), N, e, 0, NULL, NULL, &err), err);
-    const double start = cm_seconds();
+    const clock_t start = clock(); /* processor time: the machine may be busy */
     CHECK_OK(cm_st_open(in_dir("t"), &f, &err), err);
     int missing = 0;
     for (int i = 0; i < N && f; i++)
         missing += !cm_st_find(f, names[i]);
-    const double s = cm_seconds() - start;
+    const double s = (double)(clock() - start) / CLOCKS_PER_SEC;
     CHECK(!missing, "%d names not found", missing);
-    CHECK(s < 3, "opening %d tensors took %.2f s", (int)N, s);
+    CHECK(s < 1, "opening %d tensors took %.2f s", (int)N, s);
     cm_st_close(f);
     cm_free(e);
     cm_free(names);

@@ -4,12 +4,10 @@
 
 #include <omp.h>
 
-/* Rows are padded to whole vectors of this many; max and sum keep as many. */
-enum { LANES = 16 };
-
+/* Rows are padded to a multiple of CM_LANES. */
 static int64_t row_floats(int64_t n)
 {
-    return cm_ceil_div(n, LANES) * LANES;
+    return cm_ceil_div(n, CM_LANES) * CM_LANES;
 }
 
 cm_status CM_K(softmax_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
@@ -27,40 +25,42 @@ CM_INLINE float exp_negative(float x)
     return x >= -87.0f ? cm_exp_mid(x) : x < -87.0f ? 0.0f : x;
 }
 
-/* n: a multiple of LANES; the padding is -infinity, so it adds nothing */
+/* n: padded; the padding is -infinity, so it adds nothing */
 static void softmax_row(float *x, int64_t n)
 {
-    float top[LANES], sum[LANES] = {0};
+    float top[CM_LANES], sum[CM_LANES] = {0};
     memcpy(top, x, sizeof top);
-    for (int64_t i = LANES; i < n; i += LANES) {
+    for (int64_t i = CM_LANES; i < n; i += CM_LANES) {
         CM_SIMD
-        for (int k = 0; k < LANES; k++)
+        for (int k = 0; k < CM_LANES; k++)
             top[k] = x[i + k] > top[k] ? x[i + k] : top[k];
     }
-    for (int k = 1; k < LANES; k++)
+    for (int k = 1; k < CM_LANES; k++)
         top[0] = top[k] > top[0] ? top[k] : top[0];
     const float most = top[0];
-    for (int64_t i = 0; i < n; i += LANES) {
+    for (int64_t i = 0; i < n; i += CM_LANES) {
         CM_SIMD
-        for (int k = 0; k < LANES; k++) {
+        for (int k = 0; k < CM_LANES; k++) {
             x[i + k] = exp_negative(x[i + k] - most);
             sum[k] += x[i + k];
         }
     }
-    for (int k = 1; k < LANES; k++)
-        sum[0] += sum[k];
-    const float scale = 1.0f / sum[0];
+    const float scale = 1.0f / cm_sum_lanes(sum);
     CM_SIMD
     for (int64_t i = 0; i < n; i++)
         x[i] *= scale;
 }
 
+/* n: padded, with zeros */
 static void softmax_grad_row(float *dy, const float *y, int64_t n)
 {
-    float dot = 0.0f;
-#pragma omp simd reduction(+ : dot)
-    for (int64_t i = 0; i < n; i++)
-        dot += y[i] * dy[i];
+    float lanes[CM_LANES] = {0};
+    for (int64_t i = 0; i < n; i += CM_LANES) {
+        CM_SIMD
+        for (int k = 0; k < CM_LANES; k++)
+            lanes[k] = cm_fma(y[i + k], dy[i + k], lanes[k]);
+    }
+    const float dot = cm_sum_lanes(lanes);
     CM_SIMD
     for (int64_t i = 0; i < n; i++)
         dy[i] = y[i] * (dy[i] - dot);
@@ -94,7 +94,9 @@ void CM_K(softmax_grad)(const cm_call *c)
         float *dy = buffer + omp_get_thread_num() * 2 * padded, *y = dy + padded;
         cm_load(dy, c->in[0], t->dtype, i, n);
         cm_load(y, c->in[1], t->dtype, i, n);
-        softmax_grad_row(dy, y, n);
+        for (int64_t k = n; k < padded; k++)
+            dy[k] = y[k] = 0.0f;
+        softmax_grad_row(dy, y, padded);
         cm_save(c->out, t->dtype, i, dy, n);
     }
 }

@@ -51,11 +51,16 @@ cm_status CM_K(sum_to_prepare)(const cm_node *n, int threads, cm_prepared *p, cm
 
 CM_INLINE float run_sum(const void *x, int64_t n, int bf16)
 {
-    float s = 0.0f;
-#pragma omp simd reduction(+ : s)
-    for (int64_t i = 0; i < n; i++)
-        s += cm_get(x, i, bf16);
-    return s;
+    float s[CM_LANES] = {0};
+    int64_t i = 0;
+    for (; i + CM_LANES <= n; i += CM_LANES) {
+        CM_SIMD
+        for (int k = 0; k < CM_LANES; k++)
+            s[k] += cm_get(x, i + k, bf16);
+    }
+    for (int k = 0; i + k < n; k++)
+        s[k] += cm_get(x, i + k, bf16);
+    return cm_sum_lanes(s);
 }
 
 /* K4 = 1: units [from, to) of output o */
@@ -154,15 +159,20 @@ void CM_K(sum_to)(const cm_call *c)
 
 /* ---- sum of squares ---- */
 
-enum { SQUARES_RUN = 1024 };
+enum { SQUARES_RUN = 1024, SQUARES_LANES = 16 };
 
+/* n: a multiple of SQUARES_LANES */
 static double run_squares(const float *x, int64_t n)
 {
-    double s = 0.0;
-#pragma omp simd reduction(+ : s)
-    for (int64_t i = 0; i < n; i++)
-        s += (double)x[i] * (double)x[i];
-    return s;
+    double s[SQUARES_LANES] = {0}, sum = 0.0;
+    for (int64_t i = 0; i < n; i += SQUARES_LANES) {
+        CM_SIMD
+        for (int k = 0; k < SQUARES_LANES; k++)
+            s[k] += (double)x[i + k] * (double)x[i + k];
+    }
+    for (int k = 0; k < SQUARES_LANES; k++)
+        sum += s[k];
+    return sum;
 }
 
 void CM_K(sum_squares)(const cm_call *c)
@@ -177,7 +187,9 @@ void CM_K(sum_squares)(const cm_call *c)
             float f[SQUARES_RUN];
             const int64_t m = cm_min(SQUARES_RUN, n - r * SQUARES_RUN);
             cm_load(f, c->in[0], x->dtype, r * SQUARES_RUN, m);
-            sum += run_squares(f, m);
+            for (int64_t k = m; k < SQUARES_RUN; k++)
+                f[k] = 0.0f;
+            sum += run_squares(f, SQUARES_RUN);
         }
         part[p] = sum;
     }

@@ -3,9 +3,10 @@
  * and the split of work over threads.
  *
  * The files are compiled with -ffp-contract=off and ask for fused
- * multiply-adds by name, so gcc and clang, AVX2 and AVX-512 compute the same
- * elements; only the plain variant, which has no fused instruction, differs in
- * the last place. */
+ * multiply-adds by name, and sums along memory keep a fixed number of partial
+ * sums (CM_LANES) instead of leaving it to the compiler.  So gcc and clang, AVX2
+ * and AVX-512 compute the same bits; only the plain variant, which has no fused
+ * instruction, differs in the last place. */
 #ifndef CM_CPU_KERNELS_VEC_H
 #define CM_CPU_KERNELS_VEC_H
 
@@ -18,6 +19,8 @@
 
 #define CM_INLINE static inline __attribute__((always_inline))
 #define CM_SIMD   _Pragma("omp simd")
+
+enum { CM_LANES = 32 };
 
 /* ---- bits ---- */
 
@@ -170,6 +173,14 @@ CM_INLINE float cm_silu_slope(float x)
 {
     const float s = cm_sigmoid(x);
     return s * cm_fma(x, 1.0f - s, 1.0f);
+}
+
+CM_INLINE float cm_sum_lanes(float *s)
+{
+    for (int half = CM_LANES / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++)
+            s[k] += s[k + half];
+    return s[0];
 }
 
 /* ---- work ---- */

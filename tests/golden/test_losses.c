@@ -1,0 +1,209 @@
+/* test_losses.c - the objectives against the reference implementation: losses of
+ * each sample, and gradients of their mean, on given data, noise and levels.
+ * The reference computes the noise levels from indices; so does this, through
+ * the graph's own grid. */
+#include "network.h"
+
+#include "consistency/loss.h"
+
+#include <inttypes.h>
+
+static const cm_noise_schedule schedule = CM_NOISE_SCHEDULE_DEFAULT;
+static const char *const gradients[] = {"out.2.weight", "input_blocks.0.0.weight",
+                                        "time_embed.0.weight"};
+
+struct setup {
+    network student, target, teacher;
+    cm_st_file *file;
+    cm_graph *g;
+    cm_net net[3];
+    cm_node *x0, *z;
+    int64_t n;
+};
+
+static struct setup open_setup(void)
+{
+    struct setup s = {0};
+    const char *config = "adm_lsun_like.weights.safetensors";
+    s.student = network_load(config, config);
+    s.target = network_load(config, "losses.target_weights.safetensors");
+    s.teacher = network_load(config, "losses.teacher_weights.safetensors");
+    s.file = network_open("losses.safetensors");
+    s.n = cm_st_find(s.file, "x_start")->dim[0];
+    s.g = cm_graph_new();
+    cm_params *const params[] = {s.student.params, s.target.params, s.teacher.params};
+    for (int i = 0; i < 3; i++)
+        s.net[i] = cm_net_new(s.g, params[i], cm_graph_buffer(s.g, "params", 0), CM_F32);
+    const int64_t side = s.student.config.image_size, c = s.student.config.in_channels;
+    s.x0 = cm_input(s.g, "x0", CM_TYPE(CM_F32, s.n, side, side, c));
+    s.z = cm_input(s.g, "z", CM_TYPE(CM_F32, s.n, side, side, c));
+    return s;
+}
+
+static void close_setup(struct setup *s)
+{
+    cm_graph_free(s->g);
+    cm_st_close(s->file);
+    network_free(&s->student);
+    network_free(&s->target);
+    network_free(&s->teacher);
+}
+
+static void fill(cm_plan *plan, const cm_node *node, float *values)
+{
+    memcpy(cm_plan_data(plan, node), values, cm_type_bytes(cm_node_type(node)));
+    cm_free(values);
+}
+
+/* Within 1e-3 of the largest element, or f32 rounding of the whole gradient: that
+ * of time_embed is exactly zero in this network, where a group norm with one
+ * channel a group follows the addition of the embedding. */
+static void check_gradient(const char *name, const float *got, const float *want, int64_t n,
+                           double grad_norm)
+{
+    double worst = 0.0, largest = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
+        largest = fmax(largest, fabs((double)want[i]));
+    }
+    CHECK(worst <= 1e-3 * largest + 4.0 * 0x1p-23 * grad_norm, "%s: off by %.2g, largest %.2g", name,
+          worst, largest);
+}
+
+/* Differentiate the mean of loss [N], run, and compare with the golden `key`;
+ * `level` [N] is fed with the tensor of that name. */
+static void compare(struct setup *s, cm_node *loss, cm_node *level, const char *level_name,
+                    const char *key)
+{
+    cm_error err = {0};
+    char name[256];
+    cm_plan *plan = NULL;
+    cm_node *wrt[600], *dx[600], *out[601] = {loss};
+    float *share = cm_alloc_array((size_t)s->n, sizeof *share);
+    for (int64_t i = 0; i < s->n; i++)
+        share[i] = 1.0f / (float)s->n;
+    const int n = cm_params_size(s->student.params);
+    memcpy(wrt, s->net[0].leaf, (size_t)n * sizeof *wrt);
+    cm_graph_vjp(s->g, loss, cm_const(s->g, CM_TYPE(CM_F32, s->n), share), n, wrt, dx);
+    memcpy(out + 1, dx, (size_t)n * sizeof *dx);
+    cm_free(share);
+    if (!CHECK(!cm_plan_compile(s->g, 1 + n, out, cm_cpu_device(), 2, &plan, &err), "%s",
+               err.message))
+        return;
+    float *const flat[] = {s->student.flat, s->target.flat, s->teacher.flat};
+    for (int i = 0; i < 3; i++)
+        cm_plan_bind(plan, s->net[i].buffer, flat[i]);
+    fill(plan, s->x0, network_images(s->file, "x_start"));
+    fill(plan, s->z, network_images(s->file, "noise"));
+    fill(plan, level, network_read(s->file, level_name, NULL));
+    cm_plan_run(plan);
+
+    snprintf(name, sizeof name, "%s.loss", key);
+    float *want = network_read(s->file, name, NULL);
+    const float *got = cm_plan_data(plan, loss);
+    for (int64_t i = 0; i < s->n; i++)
+        CHECK(fabs((double)got[i] - (double)want[i]) <= 1e-4 * fabs((double)want[i]),
+              "%s[%" PRId64 "] = %.7g, want %.7g", name, i, (double)got[i], (double)want[i]);
+    cm_free(want);
+    snprintf(name, sizeof name, "%s.grad_norm", key);
+    float *norm = network_read(s->file, name, NULL);
+    double squared = 0.0;
+    for (int i = 0; i < n; i++) {
+        const float *v = cm_plan_data(plan, dx[i]);
+        for (int64_t k = 0; k < cm_type_count(cm_node_type(dx[i])); k++)
+            squared += (double)v[k] * (double)v[k];
+        for (int j = 0; j < 3; j++)
+            if (!strcmp(cm_params_at(s->student.params, i)->name, gradients[j])) {
+                snprintf(name, sizeof name, "%s.grad.%s", key, gradients[j]);
+                want = network_read(s->file, name, NULL);
+                check_gradient(name, v, want, cm_type_count(cm_node_type(dx[i])), (double)*norm);
+                cm_free(want);
+            }
+    }
+    CHECK(fabs(sqrt(squared) - (double)*norm) <= 1e-3 * (double)*norm, "%s.grad_norm = %g, want %g",
+          key, sqrt(squared), (double)*norm);
+    cm_free(norm);
+    cm_plan_free(plan);
+}
+
+static void consistency(const char *key, int scales, int distil, cm_distance distance,
+                        cm_weighting weighting)
+{
+    struct setup s = open_setup();
+    char indices[256];
+    cm_node *i = cm_input(s.g, "indices", CM_TYPE(CM_F32, s.n));
+    cm_node *n = cm_scalar(s.g, 1, (float)scales);
+    const cm_denoiser_graph teacher = {&s.net[2], CM_PRECOND_EDM, &schedule, NULL};
+    const cm_consistency_loss l = {
+        .student = {&s.net[0], CM_PRECOND_SKIP, &schedule, NULL},
+        .target = {&s.net[1], CM_PRECOND_SKIP, &schedule, NULL},
+        .teacher = distil ? &teacher : NULL,
+        .solver = CM_SOLVER_HEUN,
+        .distance = distance,
+        .weighting = weighting,
+    };
+    cm_node *loss = cm_loss_consistency(
+        &l, s.x0, s.z, cm_sigma_at_index(s.g, &schedule, i, n),
+        cm_sigma_at_index(s.g, &schedule, cm_affine(s.g, i, 1.0f, 1.0f), n));
+    snprintf(indices, sizeof indices, "%s.indices", key);
+    compare(&s, loss, i, indices, key);
+    close_setup(&s);
+}
+
+static void test_cd(void)
+{
+    consistency("cd_heun.n18.l2.uniform", 18, 1, CM_DISTANCE_L2, CM_WEIGHTING_UNIFORM);
+    consistency("cd_heun.n18.l2.karras", 18, 1, CM_DISTANCE_L2, CM_WEIGHTING_KARRAS);
+    consistency("cd_heun.n18.l1.uniform", 18, 1, CM_DISTANCE_L1, CM_WEIGHTING_UNIFORM);
+    consistency("cd_heun.n18.l1.karras", 18, 1, CM_DISTANCE_L1, CM_WEIGHTING_KARRAS);
+}
+
+static void test_ct(void)
+{
+    consistency("ct.n40.l2.uniform", 40, 0, CM_DISTANCE_L2, CM_WEIGHTING_UNIFORM);
+}
+
+static void test_dsm(void)
+{
+    struct setup s = open_setup();
+    cm_node *sigma = cm_input(s.g, "sigma", CM_TYPE(CM_F32, s.n));
+    const cm_denoiser_graph d = {&s.net[0], CM_PRECOND_EDM, &schedule, NULL};
+    compare(&s, cm_loss_dsm(&d, CM_WEIGHTING_KARRAS, s.x0, s.z, sigma), sigma, "dsm.sigmas",
+            "dsm.karras");
+    close_setup(&s);
+}
+
+/* f(x, sigma_min) = x bit for bit, whatever the weights, in both boundary forms;
+ * the coefficients along sigma equal the double-precision ones. */
+static void test_boundary(void)
+{
+    const cm_precond_kind kinds[] = {CM_PRECOND_SKIP, CM_PRECOND_PIECEWISE};
+    for (int k = 0; k < 2; k++) {
+        struct setup s = open_setup();
+        cm_error err = {0};
+        cm_plan *plan = NULL;
+        cm_node *sigma = cm_input(s.g, "sigma", CM_TYPE(CM_F32, s.n));
+        const cm_denoiser_graph d = {&s.net[0], kinds[k], &schedule, NULL};
+        cm_node *out = cm_denoise(&d, s.x0, sigma);
+        CHECK_OK(cm_plan_compile(s.g, 1, &out, cm_cpu_device(), 2, &plan, &err), err);
+        cm_plan_bind(plan, s.net[0].buffer, s.student.flat);
+        fill(plan, s.x0, network_images(s.file, "x_start"));
+        for (int64_t i = 0; i < s.n; i++)
+            ((float *)cm_plan_data(plan, sigma))[i] = (float)schedule.sigma_min;
+        cm_plan_run(plan);
+        CHECK(!memcmp(cm_plan_data(plan, out), cm_plan_data(plan, s.x0),
+                      cm_type_bytes(cm_node_type(out))),
+              "%s: f(x, sigma_min) is not x", cm_precond_name(kinds[k]));
+        cm_plan_free(plan);
+        close_setup(&s);
+    }
+}
+
+static const check_test tests[] = {
+    {"consistency distillation: l1, l2; uniform and karras weights", test_cd},
+    {"consistency training", test_ct},
+    {"denoising score matching", test_dsm},
+    {"boundary condition, bit for bit", test_boundary},
+};
+
+CHECK_MAIN(tests)
