@@ -16,29 +16,37 @@ const char *cm_status_name(cm_status s)
     return "unknown status";
 }
 
-cm_status cm_fail(cm_error *err, cm_status s, const char *fmt, ...)
-{
-    if (err) {
-        va_list ap;
-        err->status = s;
-        va_start(ap, fmt);
-        vsnprintf(err->message, sizeof err->message, fmt, ap);
-        va_end(ap);
-    }
-    return s;
-}
-
-const char *cm_escape(char *buf, size_t size, const char *text)
+/* Bytes from 0x20 up to, but without, `end` stand for themselves, DEL never. */
+static const char *escape(char *buf, size_t size, const char *text, unsigned end)
 {
     size_t n = 0;
     for (const unsigned char *p = (const unsigned char *)text; *p && n + 5 < size; p++) {
-        if (*p >= 0x20 && *p < 0x7f)
+        if (*p >= 0x20 && *p < end && *p != 0x7f)
             buf[n++] = (char)*p;
         else
             n += (size_t)snprintf(buf + n, size - n, "\\x%02x", *p);
     }
     buf[n] = '\0';
     return buf;
+}
+
+cm_status cm_fail(cm_error *err, cm_status s, const char *fmt, ...)
+{
+    if (err) {
+        char raw[sizeof err->message];
+        va_list ap;
+        va_start(ap, fmt);
+        vsnprintf(raw, sizeof raw, fmt, ap);
+        va_end(ap);
+        err->status = s;
+        escape(err->message, sizeof err->message, raw, 0x100); /* file names may be UTF-8 */
+    }
+    return s;
+}
+
+const char *cm_escape(char *buf, size_t size, const char *text)
+{
+    return escape(buf, size, text, 0x7f);
 }
 
 void cm_assert_failed(const char *expr, const char *file, int line)

@@ -3,9 +3,11 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct command {
     const char *name;
@@ -69,12 +71,25 @@ static cm_status run_command(int argc, char **argv, cm_error *err)
                     argv[1]);
 }
 
+/* OpenMP's threads spin while they wait for each other.  On a machine that does
+ * anything else that wastes whole time slices (measured: docs/speed.md), so ask
+ * for sleeping.  The OpenMP library reads the environment before main, hence the
+ * second start; if that fails, we go on as we are. */
+static void wait_asleep(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 0))
+        return;
+    execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
         print_help(stderr);
         return 2;
     }
+    wait_asleep(argv);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error with a message */
     cm_error err = {0};
     cm_status status = CM_OK;
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))

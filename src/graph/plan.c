@@ -153,8 +153,8 @@ static cm_status place(struct compile *c, cm_error *err)
     for (int i = 0; i < c->n; i++) {
         const cm_node *v = node(c, i);
         cm_location *at = &p->location[i];
-        if (!c->live[i] || c->owner[i] != i)
-            continue;
+        if (c->owner[i] != i || (!c->live[i] && !is_memory(v)))
+            continue; /* a leaf that nobody reads may still be filled */
         if (v->op == CM_OP_CONST)
             at->place = CM_PLACE_VALUES;
         else if (v->op == CM_OP_LEAF || c->stored[i] >= 0) {

@@ -31,6 +31,23 @@ static void norm_infer(cm_graph *g, const cm_node *n, cm_type *out)
     *out = n->op == CM_OP_GROUP_NORM_GRAD_AFFINE ? CM_TYPE(CM_F32, x->dim[0], 2 * x->dim[3]) : *x;
 }
 
+/* The derivative ops: dy or xdot like x, adot and bdot like a, dab [N,2C]. */
+static void norm_grad_infer(cm_graph *g, const cm_node *n, cm_type *out)
+{
+    const int jvp = n->op == CM_OP_GROUP_NORM_JVP;
+    const cm_type *x = &n->in[jvp ? 0 : 1]->type, *d = &n->in[jvp ? 3 : 0]->type;
+    int ok = cm_type_equal(d, x);
+    norm_infer(g, n, out);
+    for (int i = 4; i < 6 && jvp; i++)
+        ok = ok && cm_type_equal(&n->in[i]->type, &n->in[1]->type);
+    if (n->op == CM_OP_GROUP_NORM_GRAD_INPUT) {
+        const cm_type dab = CM_TYPE(CM_F32, x->dim[0], 2 * x->dim[3]);
+        ok = ok && cm_type_equal(&n->in[4]->type, &dab);
+    }
+    if (!ok)
+        cm_graph_fail(g, CM_ERR_SHAPE, "%s: the operands differ in type", cm_ops[n->op]->name);
+}
+
 static void group_norm_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
 {
     cm_node *x = n->in[0], *a = n->in[1], *b = n->in[2];
@@ -66,7 +83,8 @@ const cm_op cm_op_group_norm = {.name = "group_norm",
                                 .vjp = group_norm_vjp,
                                 .jvp = group_norm_jvp};
 const cm_op cm_op_group_norm_grad_affine = {
-    .name = "group_norm_grad_affine", .n_in = 4, .infer = norm_infer};
+    .name = "group_norm_grad_affine", .n_in = 4, .infer = norm_grad_infer};
 const cm_op cm_op_group_norm_grad_input = {
-    .name = "group_norm_grad_input", .n_in = 5, .infer = norm_infer};
-const cm_op cm_op_group_norm_jvp = {.name = "group_norm_jvp", .n_in = 6, .infer = norm_infer};
+    .name = "group_norm_grad_input", .n_in = 5, .infer = norm_grad_infer};
+const cm_op cm_op_group_norm_jvp = {
+    .name = "group_norm_jvp", .n_in = 6, .infer = norm_grad_infer};

@@ -104,8 +104,22 @@ static void test_exp(void)
     }
     tensor_free(x);
 
-    static const double edge[] = {-INFINITY, -1e30,    -104,  -103.9, -100, -88,      -87.4, -0.0,
-                                  0,         88.72283, 88.73, 89,     1e30, INFINITY, NAN,   1};
+    static const double edge[] = {-(double)INFINITY,
+                                  -1e30,
+                                  -104,
+                                  -103.9,
+                                  -100,
+                                  -88,
+                                  -87.4,
+                                  -0.0,
+                                  0,
+                                  88.72283,
+                                  88.73,
+                                  89,
+                                  1e30,
+                                  (double)INFINITY,
+                                  (double)NAN,
+                                  1};
     const double denormal = ldexp(1.0, -149);
     x = tensor_new(CM_TYPE(CM_F32, 16));
     double want[16];
@@ -127,8 +141,8 @@ static void test_nan_passes(void)
             tensor *x = tensor_new(CM_TYPE(floats[t], 33));
             double want[33];
             for (int i = 0; i < 33; i++) {
-                set_value(x, i, NAN);
-                want[i] = NAN;
+                set_value(x, i, (double)NAN);
+                want[i] = (double)NAN;
             }
             const cm_attr attr =
                 ops[k] == CM_OP_POW ? (cm_attr){.pow = {2.0f}} : (cm_attr){.clamp = {0.25f, 0.5f}};

@@ -13,8 +13,8 @@ static void test_store_and_squares(void)
             sum += in[0]->v[i] * in[0]->v[i];
         expect(CM_OP_STORE, (cm_attr){0}, in[0]->node.type, 2, in, in[0]->v, 0);
         expect(CM_OP_SUM_SQUARES, (cm_attr){0}, CM_TYPE(CM_F32, 1), 1, in, &sum, 6e-8);
-        set_value(in[0], 50000, NAN);
-        sum = NAN;
+        set_value(in[0], 50000, (double)NAN);
+        sum = (double)NAN;
         expect(CM_OP_SUM_SQUARES, (cm_attr){0}, CM_TYPE(CM_F32, 1), 1, in, &sum, 0);
         tensor_free(in[0]);
         tensor_free(in[1]);
@@ -106,7 +106,7 @@ static void test_update_gate(void)
                              tensor_random(CM_TYPE(CM_F32, N), 1, 0.9),
                              tensor_random(CM_TYPE(CM_F32, N), 0, 1),
                              tensor_random(CM_TYPE(CM_F32, 2), 0, 0),
-                             tensor_random(CM_TYPE(CM_F32, 1), NAN, 0)};
+                             tensor_random(CM_TYPE(CM_F32, 1), (double)NAN, 0)};
             const cm_attr attr = {.optimizer = {0.9f, 0.99f, 1e-6f, 0.25f}};
             set_value(in[4], 0, 1e-2);
             set_value(in[4], 1, k);
@@ -132,8 +132,8 @@ static void test_ema(void)
         tensor *in[4] = {tensor_random(CM_TYPE(CM_F32, N), 0, 1),
                          tensor_random(CM_TYPE(CM_F32, N), 0, 1),
                          tensor_random(CM_TYPE(CM_F32, 1), 0.75, 0),
-                         tensor_random(CM_TYPE(CM_F32, 1), INFINITY, 0)};
-        set_value(in[3], 0, INFINITY);
+                         tensor_random(CM_TYPE(CM_F32, 1), (double)INFINITY, 0)};
+        set_value(in[3], 0, (double)INFINITY);
         update(CM_OP_EMA, (cm_attr){0}, isa, 2, 4, in);
         check_values("ema, closed gate", in[0]->block + GUARD, CM_F32, N, in[0]->v, 0, 0);
         set_value(in[3], 0, 1.0);

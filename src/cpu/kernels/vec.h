@@ -20,7 +20,7 @@
 #define CM_INLINE static inline __attribute__((always_inline))
 #define CM_SIMD   _Pragma("omp simd")
 
-enum { CM_LANES = 32 };
+enum { CM_LANES = 16 };
 
 /* ---- bits ---- */
 

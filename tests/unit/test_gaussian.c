@@ -1,0 +1,221 @@
+/* test_gaussian.c - training reaches what theory says.
+ *
+ * For data N(m, s^2 I) the probability-flow ODE has a closed-form solution, and
+ * with it the consistency function
+ *     f(x, t) = m + sqrt((s^2 + eps^2) / (s^2 + t^2)) (x - m).
+ * A small MLP is trained with the real training step: as a diffusion teacher,
+ * then distilled (CD), and alone (CT); each must reach f at every noise level. */
+#include "check.h"
+
+#include "base/memory.h"
+#include "base/philox.h"
+#include "consistency/curriculum.h"
+#include "cpu/cpu.h"
+#include "train/step.h"
+
+enum { BATCH = 256, DIM = 2 };
+
+static const float mean[DIM] = {0.4f, -0.3f};
+static const double S = 0.3;
+static const cm_noise_schedule schedule = CM_NOISE_SCHEDULE_DEFAULT;
+
+static const cm_net_config mlp = {.type = CM_NET_MLP,
+                                  .image_size = 1,
+                                  .in_channels = DIM,
+                                  .out_channels = DIM,
+                                  .model_channels = 64,
+                                  .num_res_blocks = 2};
+
+/* Points [n,DIM] of N(m, s^2 + t^2), a function of (stream, step). */
+static void draw(uint32_t stream, uint32_t step, double std, int n, float *x)
+{
+    for (int i = 0; i < n * DIM; i += 4) {
+        float z[4];
+        cm_normal4(cm_philox(17, (uint32_t)(i / 4), step, stream, 9), z);
+        for (int k = 0; k < 4; k++)
+            x[i + k] = mean[(i + k) % DIM] + (float)std * z[k];
+    }
+}
+
+struct run {
+    cm_method method;
+    cm_step_config config;
+    cm_curriculum curriculum;
+    double lr;
+    int64_t steps;
+};
+
+static struct run make_run(cm_method method, cm_params *params)
+{
+    struct run r = {.method = method, .lr = 2e-3, .steps = 6000};
+    r.config = (cm_step_config){.method = method,
+                                .net = &mlp,
+                                .params = params,
+                                .schedule = schedule,
+                                .boundary = CM_PRECOND_SKIP,
+                                .weighting = method == CM_METHOD_EDM ? CM_WEIGHTING_KARRAS
+                                                                     : CM_WEIGHTING_UNIFORM,
+                                .distance = CM_DISTANCE_L2,
+                                .solver = CM_SOLVER_HEUN,
+                                .p_mean = 0.0,
+                                .p_std = 3.0,
+                                .adamw = 1,
+                                .optimizer = {0.9f, 0.99f, 1e-8f, 0.0f},
+                                .n_ema = 1,
+                                .ema_rate = {0.995},
+                                .batch = BATCH,
+                                .dtype = CM_F32,
+                                .threads = 1};
+    r.curriculum = (cm_curriculum){.target_ema_mode = CM_TARGET_EMA_FIXED,
+                                   .scale_mode = CM_SCALE_FIXED,
+                                   .start_ema = 0.9,
+                                   .start_scales = 40,
+                                   .end_scales = 150,
+                                   .total_steps = r.steps};
+    return r;
+}
+
+/* Train from `weights` (updated to the average at the end). */
+static void train(struct run *r, const float *teacher, float *weights)
+{
+    cm_error err = {0};
+    cm_train_step *s = NULL;
+    r->curriculum.total_steps = r->steps;
+    CHECK_OK(cm_train_step_new(&r->config, &s, &err), err);
+    if (!s)
+        return;
+    const size_t bytes = s->floats * sizeof(float);
+    memcpy(s->params, weights, bytes);
+    memcpy(s->ema[0], weights, bytes);
+    if (s->target)
+        memcpy(s->target, weights, bytes);
+    if (s->teacher)
+        memcpy(s->teacher, teacher, bytes);
+    s->rng[0] = (int32_t)r->method;
+    for (int64_t k = 0; k < r->steps; k++) {
+        draw(1, (uint32_t)k, S, BATCH, s->x);
+        s->rng[2] = (int32_t)k;
+        s->hyper[0] = (float)(r->lr * (1.0 - (double)k / (double)r->steps));
+        s->hyper[1] = (float)(k + 1);
+        if (s->scales) {
+            const cm_curriculum_point p = cm_curriculum_at(&r->curriculum, k);
+            *s->scales = (float)p.scales;
+            *s->mu = (float)p.target_ema;
+        }
+        cm_plan_run(s->plan);
+    }
+    CHECK(isfinite(*s->loss), "the loss is not finite");
+    memcpy(weights, s->ema[0], bytes);
+    cm_train_step_free(s);
+}
+
+/* Largest RMS error over the levels, relative to the standard deviation s of
+ * the data, of the network as a function of the given kind. */
+static double worst_error(cm_params *params, float *weights, cm_precond_kind kind,
+                          double (*exact)(double x, double m, double t))
+{
+    enum { LEVELS = 37, POINTS = 1024 };
+    cm_error err = {0};
+    cm_graph *g = cm_graph_new();
+    cm_plan *plan = NULL;
+    cm_net net = cm_net_new(g, params, cm_graph_buffer(g, "params", CM_BUFFER_CONST), CM_F32);
+    cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, POINTS, 1, 1, DIM));
+    cm_node *t = cm_input(g, "t", CM_TYPE(CM_F32, POINTS));
+    const cm_denoiser_graph d = {&net, kind, &schedule, NULL};
+    cm_node *out = cm_denoise(&d, x, t);
+    CHECK_OK(cm_plan_compile(g, 1, &out, cm_cpu_device(), 1, &plan, &err), err);
+    cm_plan_bind(plan, net.buffer, weights);
+    double worst = 0.0;
+    for (int l = 0; l < LEVELS; l++) {
+        const double sigma = cm_sigma_at(&schedule, (double)l / (LEVELS - 1));
+        float *px = cm_plan_data(plan, x), *pt = cm_plan_data(plan, t);
+        const float *got = cm_plan_data(plan, out);
+        draw(2, (uint32_t)l, sqrt(S * S + sigma * sigma), POINTS, px);
+        for (int i = 0; i < POINTS; i++)
+            pt[i] = (float)sigma;
+        cm_plan_run(plan);
+        double sum = 0.0;
+        for (int i = 0; i < POINTS * DIM; i++) {
+            const double e = (double)got[i] - exact((double)px[i], (double)mean[i % DIM], sigma);
+            sum += e * e;
+        }
+        const double rms = sqrt(sum / (POINTS * DIM)) / S;
+        if (getenv("CM_VERBOSE"))
+            printf("      sigma %8.4f: %.4f\n", sigma, rms);
+        worst = fmax(worst, rms);
+    }
+    cm_plan_free(plan);
+    cm_graph_free(g);
+    return worst;
+}
+
+static double exact_consistency(double x, double m, double t)
+{
+    const double eps = schedule.sigma_min;
+    return m + sqrt((S * S + eps * eps) / (S * S + t * t)) * (x - m);
+}
+
+static double exact_denoiser(double x, double m, double t)
+{
+    return m + S * S / (S * S + t * t) * (x - m);
+}
+
+static cm_params *new_params(float **weights)
+{
+    cm_error err = {0};
+    cm_params *params = NULL;
+    CHECK_OK(cm_params_new(&mlp, &params, &err), err);
+    *weights = cm_alloc_array(cm_params_floats(params), sizeof(float));
+    cm_params_init(params, 3, *weights);
+    return params;
+}
+
+static void test_distillation(void)
+{
+    float *weights, *teacher;
+    cm_params *params = new_params(&weights);
+    struct run edm = make_run(CM_METHOD_EDM, params), cd = make_run(CM_METHOD_CD, params);
+    train(&edm, NULL, weights);
+    const double e = worst_error(params, weights, CM_PRECOND_EDM, exact_denoiser);
+    printf("    teacher: worst RMS error %.4f s\n", e);
+    CHECK(e < 0.03, "teacher: worst RMS error %.4f s, expected below 0.03", e);
+    teacher = cm_alloc_array(cm_params_floats(params), sizeof(float));
+    memcpy(teacher, weights, cm_params_floats(params) * sizeof(float));
+    train(&cd, teacher, weights);
+    const double c = worst_error(params, weights, CM_PRECOND_SKIP, exact_consistency);
+    printf("    CD: worst RMS error %.4f s\n", c);
+    CHECK(c < 0.03, "CD: worst RMS error %.4f s, expected below 0.03", c);
+    cm_free(teacher);
+    cm_free(weights);
+    cm_params_free(params);
+}
+
+static void test_training(void)
+{
+    float *weights;
+    cm_params *params = new_params(&weights);
+    struct run ct = make_run(CM_METHOD_CT, params);
+    /* With N levels the best CT can do is a(t) = a(t2) (s^2 + t t2) / (s^2 + t^2) for
+     * f = m + a (x - m), some 2.7/N below the closed form: N must be large.  mu = 0, so
+     * that what is learned at one level reaches the next at once. */
+    ct.curriculum.scale_mode = CM_SCALE_PROGRESSIVE;
+    ct.curriculum.start_ema = 0.0;
+    ct.curriculum.start_scales = 2;
+    ct.curriculum.end_scales = 300;
+    ct.config.optimizer.beta2 = 0.999f;
+    ct.lr = 6e-4;
+    ct.steps = 16000;
+    train(&ct, NULL, weights);
+    const double c = worst_error(params, weights, CM_PRECOND_SKIP, exact_consistency);
+    printf("    CT: worst RMS error %.4f s\n", c);
+    CHECK(c < 0.03, "CT: worst RMS error %.4f s, expected below 0.03", c);
+    cm_free(weights);
+    cm_params_free(params);
+}
+
+static const check_test tests[] = {
+    {"gaussian data: teacher and distillation reach the closed form", test_distillation},
+    {"gaussian data: consistency training reaches the closed form", test_training},
+};
+
+CHECK_MAIN(tests)
