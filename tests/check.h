@@ -5,17 +5,28 @@
 #define CM_TESTS_CHECK_H
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static int check_failures; /* in the running test */
 
-/* Report and go on: one run shows every failure. */
-#define CHECK(cond, ...)                                                                           \
-    ((cond) ? 1                                                                                    \
-            : (check_failures++, (void)printf("    %s:%d: ", __FILE__, __LINE__),                      \
-               (void)printf(__VA_ARGS__), (void)printf("\n"), 0))
+/* Report and go on: one run shows every failure.  The value is whether it holds. */
+#define CHECK(cond, ...) ((cond) ? 1 : check_fail(__FILE__, __LINE__, __VA_ARGS__))
+
+__attribute__((format(printf, 3, 4))) static inline int check_fail(const char *file, int line,
+                                                                   const char *fmt, ...)
+{
+    va_list ap;
+    check_failures++;
+    printf("    %s:%d: ", file, line);
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    printf("\n");
+    return 0;
+}
 
 /* |got - want| <= tol * (1 + |want|) */
 #define CHECK_CLOSE(got, want, tol)                                                                \

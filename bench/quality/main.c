@@ -26,14 +26,21 @@ enum { OK = 0, TOO_LOW = 1, WENT_WRONG = 2, CLASSES = CM_CLASSIFIER_CLASSES };
 static const double NEEDED_REAL = 0.90, NEEDED_ONESTEP = 0.85;
 
 /* clang-format off */
-#define QUALITY_OPTIONS(X)                                                                        \
-    X(INT,  num,        "num",        "2000", 10, 1e6, "N", "images a sampler (teachers: a quarter)") \
-    X(INT,  seed,       "seed",       "0",    0, 9e15, "N", "seed of the samples")                \
-    X(TEXT, sigmas,     "sigmas",     "80,0.8", 0, 0, "LIST", "noise levels of the two steps")     \
-    X(INT,  epochs,     "epochs",     "4",    1, 1000, "N", "classifier: times through the data")  \
-    X(REAL, lr,         "lr",         "4e-3", 1e-6, 1, "X", "classifier: first learning rate")     \
-    X(INT,  data_limit, "data-limit", "0",    0, 1e9,  "N", "classifier: training images (0: all)") \
-    X(INT,  threads,    "threads",    "0",    0, 4096, "N", "threads (0: the cores this process may use)")
+/*    type, field,      name, default, min, max, metavar, help */
+#define QUALITY_OPTIONS(X)                                                                    \
+    X(INT,  num,        "num",        "2000",   10,   1e6,  "N",                              \
+      "images a sampler (teachers: a quarter)")                                               \
+    X(INT,  seed,       "seed",       "0",      0,    9e15, "N", "seed of the samples")       \
+    X(TEXT, sigmas,     "sigmas",     "80,0.8", 0,    0,    "LIST",                           \
+      "noise levels of the two steps")                                                        \
+    X(INT,  epochs,     "epochs",     "5",      1,    1000, "N",                              \
+      "classifier: times through the data")                                                   \
+    X(REAL, lr,         "lr",         "4e-3",   1e-6, 1,    "X",                              \
+      "classifier: first learning rate")                                                      \
+    X(INT,  data_limit, "data-limit", "0",      0,    1e9,  "N",                              \
+      "classifier: training images (0: all)")                                                 \
+    X(INT,  threads,    "threads",    "0",      0,    4096, "N",                              \
+      "threads (0: the cores this process may use)")
 /* clang-format on */
 
 #define FIELD_TEXT                                             cm_text
@@ -49,11 +56,11 @@ struct config {
 static const cm_option options[] = {QUALITY_OPTIONS(X){.name = NULL}};
 #undef X
 
-static void usage(FILE *to)
+static void print_help(void)
 {
-    fprintf(to, "usage: quality [options] CLASSIFIER.safetensors [MODEL.safetensors ...]\n");
+    printf("usage: quality [options] CLASSIFIER.safetensors [MODEL.safetensors ...]\n");
     for (const cm_option *o = options; o->name; o++)
-        fprintf(to, "  --%s %s\t%s (default %s)\n", o->name, o->metavar, o->help, o->initial);
+        printf("  --%-10s %-5s %s (default %s)\n", o->name, o->metavar, o->help, o->initial);
 }
 
 /* Reads --name value and --name=value; the other arguments move to the front of
@@ -77,7 +84,9 @@ static cm_status parse(int argc, char **argv, struct config *config, int *n, cm_
         if (s)
             return s;
     }
-    return *n ? CM_OK : cm_fail(err, CM_ERR_ARGUMENT, "CLASSIFIER: expected a path, found none");
+    return *n ? CM_OK
+              : cm_fail(err, CM_ERR_ARGUMENT,
+                        "CLASSIFIER: expected a path, found none; see 'quality --help'");
 }
 
 /* ---- judging ---- */
@@ -269,14 +278,12 @@ int main(int argc, char **argv)
     cm_classifier *classifier = NULL;
     int n = 0, verdict = OK;
     if (argc == 2 && !strcmp(argv[1], "--help")) {
-        usage(stdout);
+        print_help();
         return OK;
     }
     cm_options_defaults(options, &config);
     cm_status s = parse(argc, argv, &config, &n, &err);
-    if (s)
-        usage(stderr);
-    else
+    if (!s)
         s = prepare(&config, argv[0], &classifier, &verdict, &err);
     const int judges = verdict == OK;
     for (int i = 1; i < n && !s && judges; i++)

@@ -73,7 +73,7 @@ static int overlap(const cm_node *a, const cm_node *b)
 /* Nothing between the making of `value` and the store touches the leaf. */
 static int may_compute_in_leaf(const struct compile *c, int value, const cm_node *store)
 {
-    const cm_node *leaf = store->in[1];
+    const cm_node *leaf = node(c, c->owner[store->in[1]->id]);
     if (is_memory(node(c, value)) || c->constant[value] || c->stored[value] >= 0 ||
         c->last[value] != store->id)
         return 0;

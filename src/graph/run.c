@@ -129,22 +129,35 @@ static void describe(char *buf, size_t size, const cm_node *v)
              v->name ? " " : "", v->name ? v->name : "");
 }
 
+/* The first leaf that the step reads and that is not finite; NULL: none. */
+static const cm_node *nonfinite_leaf(const cm_step *s)
+{
+    for (int k = 0; k < s->node->n_in; k++) {
+        const cm_node *in = s->node->in[k];
+        while (cm_ops[in->op]->alias)
+            in = in->in[0];
+        const int overwritten = s->node->op == CM_OP_STORE && k == 1;
+        if (in->op == CM_OP_LEAF && !overwritten && !all_finite(&in->type, s->in[k]))
+            return in;
+    }
+    return NULL;
+}
+
 int cm_plan_find_nonfinite(cm_plan *p, char *buf, size_t size)
 {
-    cm_plan_resolve(p);
-    for (int i = 0; i < cm_graph_size(p->graph); i++) {
-        const cm_node *v = cm_graph_node(p->graph, i);
-        if (v->op == CM_OP_LEAF && p->location[i].place == CM_PLACE_BUFFER &&
-            !all_finite(&v->type, address(p, v))) {
-            describe(buf, size, v);
-            return 1;
-        }
-    }
+    if (!p->fresh)
+        cm_plan_refresh(p);
     for (int i = 0; i < p->n_steps; i++) {
-        if (!p->step[i].constant)
-            cm_step_run(p, &p->step[i]);
-        if (!all_finite(&p->step[i].node->type, p->step[i].out)) {
-            describe(buf, size, p->step[i].node);
+        cm_step *s = &p->step[i];
+        /* Just before it is read: what an earlier run left in a leaf that this
+         * one writes first is not a cause. */
+        const cm_node *bad = nonfinite_leaf(s);
+        if (!bad && !s->constant)
+            cm_step_run(p, s);
+        if (!bad && !all_finite(&s->node->type, s->out))
+            bad = s->node;
+        if (bad) {
+            describe(buf, size, bad);
             return 1;
         }
     }

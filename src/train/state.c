@@ -156,15 +156,16 @@ static cm_status check_same(const char *path, const json_t *state, const char *k
                    path, key, what, cm_escape(shown, sizeof shown, then), now);
 }
 
-static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, cm_error *err)
+static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, int64_t *threads,
+                            cm_error *err)
 {
     char data[32], teacher[32];
-    int64_t threads = 0, offset = 0;
+    int64_t offset = 0;
     cm_status s;
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
     if ((s = cm_json_int(j, path, "step", 0, INT64_C(1) << 40, CM_JSON_REQUIRED, &t->k, err)) ||
-        (s = cm_json_int(j, path, "threads", 1, 65536, CM_JSON_REQUIRED, &threads, err)) ||
+        (s = cm_json_int(j, path, "threads", 1, 65536, CM_JSON_REQUIRED, threads, err)) ||
         (s = cm_json_int(j, path, "log_offset", 0, INT64_C(1) << 50, CM_JSON_REQUIRED, &offset,
                          err)) ||
         (s = cm_json_real(j, path, "loss_sum", -1e300, 1e300, CM_JSON_REQUIRED, &t->loss_sum,
@@ -183,12 +184,18 @@ cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *e
     char folder[CM_RUN_PATH];
     weights_file files[MAX_FILES];
     json_t *state = NULL;
+    int64_t threads = t->threads;
     const int n = list_files(t, files);
     cm_status s = cm_checkpoint_find(t->config.out, CM_CKPT_RESUME, folder, sizeof folder, note, size, err);
     if (!s)
         s = cm_checkpoint_state(folder, &state, err);
     if (!s)
-        s = read_state(t, folder, state, err);
+        s = read_state(t, folder, state, &threads, err);
+    if (!s && threads != t->threads && !note[0])
+        snprintf(note, size,
+                 "this run began with %" PRId64 " threads and goes on with %d: sums are rounded in "
+                 "another order, so not bit for bit",
+                 threads, t->threads);
     for (int i = 0; i < n && !s; i++)
         s = load_file(t, folder, &files[i], err);
     json_decref(state);

@@ -4,6 +4,8 @@
 
 #include "graph/op.h"
 
+#include <unistd.h>
+
 enum { MAX_PARAMS = 600 };
 
 struct case_ {
@@ -167,6 +169,39 @@ static void golden(const char *name)
     close_case(&c);
 }
 
+/* The same numbers through the public API and files. */
+static void forward(const char *name)
+{
+    char weights[4200], io[512], out[64] = "/tmp/cm-forward-XXXXXX";
+    cm_error err = {0};
+    cm_st_file *golden_io, *ours = NULL;
+    const int fd = mkstemp(out);
+    snprintf(io, sizeof io, "%s.weights.safetensors", name);
+    snprintf(weights, sizeof weights, "%s", check_golden(io));
+    snprintf(io, sizeof io, "%s.io.safetensors", name);
+    golden_io = network_open(io);
+    CHECK(fd >= 0, "%s: cannot be made", out);
+    CHECK_OK(cm_forward(weights, NULL, cm_st_path(golden_io), out, "f32", 2, &err), err);
+    CHECK_OK(cm_st_open(out, &ours, &err), err);
+    if (ours) {
+        int64_t n, m;
+        float *want = network_read(golden_io, "out", &n), *got = network_read(ours, "out", &m);
+        CHECK(n == m && network_error(got, want, n) < 1e-4, "cm_forward differs from the golden");
+        cm_free(want);
+        cm_free(got);
+    }
+    cm_st_close(ours);
+    cm_st_close(golden_io);
+    close(fd);
+    remove(out);
+}
+
+static void test_forward(void)
+{
+    forward("adm_imagenet64_like");
+    forward("adm_conv_resample");
+}
+
 static void test_imagenet64(void)
 {
     golden("adm_imagenet64_like");
@@ -274,6 +309,7 @@ static const check_test tests[] = {
     {"adm: class-conditional, scale-shift, residual resampling", test_imagenet64},
     {"adm: unconditional, additive embedding", test_lsun},
     {"adm: convolutional resampling, given heads, one channel", test_conv_resample},
+    {"adm: cm_forward, from file to file", test_forward},
     {"adm: bf16 stays near f32", test_bf16},
     {"adm: jvp, vjp and differences agree", test_calculus},
 };

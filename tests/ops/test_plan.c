@@ -1,0 +1,648 @@
+/* test_plan.c - where the results of a plan live must not be seen in what they
+ * are: placement, reuse, computing in a leaf, order of writes, constants.  The
+ * guards around memory bound by the caller are in test_ops.c. */
+#include "check.h"
+
+#include "base/memory.h"
+#include "cpu/cpu.h"
+#include "graph/op.h"
+#include "graph/plan.h"
+#include "graph/planner.h"
+
+/* ---- allocations of the library are counted: see meson.build, --wrap ---- */
+
+static int allocations;
+
+void *__real_aligned_alloc(size_t align, size_t bytes);
+void *__wrap_aligned_alloc(size_t align, size_t bytes);
+void *__real_malloc(size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__real_calloc(size_t n, size_t bytes);
+void *__wrap_calloc(size_t n, size_t bytes);
+void *__real_realloc(void *p, size_t bytes);
+void *__wrap_realloc(void *p, size_t bytes);
+
+void *__wrap_aligned_alloc(size_t align, size_t bytes)
+{
+    allocations++;
+    return __real_aligned_alloc(align, bytes);
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+    allocations++;
+    return __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t n, size_t bytes)
+{
+    allocations++;
+    return __real_calloc(n, bytes);
+}
+
+void *__wrap_realloc(void *p, size_t bytes)
+{
+    allocations++;
+    return __real_realloc(p, bytes);
+}
+
+/* ---- helpers ---- */
+
+static uint32_t rng;
+
+static int below(int n) /* 0..n-1 */
+{
+    rng = rng * 1664525u + 1013904223u;
+    return (int)((uint64_t)(rng >> 8) * (uint64_t)n >> 24);
+}
+
+static void fill(float *p, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        p[i] = (float)below(2001) * 1e-3f - 1.0f;
+}
+
+static cm_plan *compile_on(const cm_device *device, cm_graph *g, int n, cm_node *const *out)
+{
+    cm_error err = {0};
+    cm_plan *p = NULL;
+    if (!CHECK_OK(cm_plan_compile(g, n, out, device, 2, &p, &err), err))
+        exit(EXIT_FAILURE);
+    return p;
+}
+
+static cm_plan *compile(cm_graph *g, int n, cm_node *const *out)
+{
+    return compile_on(cm_cpu_device(), g, n, out);
+}
+
+static float *data(cm_plan *p, const cm_node *n)
+{
+    return cm_plan_data(p, n);
+}
+
+static void expect(cm_plan *p, const cm_node *n, float want, const char *what)
+{
+    for (int64_t i = 0; i < cm_type_count(&n->type); i++)
+        if (!CHECK(fabsf(data(p, n)[i] - want) < 1e-6f, "%s: element %d is %.9g, expected %.9g",
+                   what, (int)i, (double)data(p, n)[i], (double)want))
+            return;
+}
+
+static void set(cm_plan *p, const cm_node *n, float v)
+{
+    for (int64_t i = 0; i < cm_type_count(&n->type); i++)
+        data(p, n)[i] = v;
+}
+
+/* ---- the planner ---- */
+
+static int alive_together(const cm_block *a, const cm_block *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* The most bytes alive at one time. */
+static size_t peak_of(const cm_block *b, int n, int steps)
+{
+    size_t peak = 0;
+    for (int t = 0; t < steps; t++) {
+        size_t sum = 0;
+        for (int i = 0; i < n; i++)
+            sum += b[i].first <= t && t <= b[i].last ? (b[i].bytes + 63) / 64 * 64 : 0;
+        peak = sum > peak ? sum : peak;
+    }
+    return peak;
+}
+
+static void test_planner(void)
+{
+    enum { MOST = 80, STEPS = 60 };
+    cm_error err = {0};
+    for (int seed = 0; seed < 300; seed++) {
+        cm_block b[MOST] = {{0}};
+        size_t total = 0, sum = 0, asked[MOST];
+        rng = (uint32_t)seed;
+        const int n = below(MOST + 1), largest = 1 << below(16);
+        for (int i = 0; i < n; i++) {
+            b[i].first = below(STEPS);
+            b[i].last = below(4) ? b[i].first + below(STEPS - b[i].first) : b[i].first;
+            b[i].bytes = asked[i] = (size_t)below(largest);
+            sum += (asked[i] + 63) / 64 * 64;
+        }
+        const size_t peak = peak_of(b, n, STEPS);
+        CHECK_OK(cm_planner_place(b, n, &total, &err), err);
+        CHECK(total >= peak && total <= sum, "seed %d: total %zu, peak %zu, sum %zu", seed, total,
+              peak, sum);
+        for (int i = 0; i < n; i++) {
+            CHECK(b[i].offset % 64 == 0 && b[i].offset + asked[i] <= total,
+                  "seed %d: block %d at %zu + %zu of %zu", seed, i, b[i].offset, asked[i], total);
+            for (int k = 0; k < i; k++)
+                CHECK(!alive_together(&b[i], &b[k]) || b[i].offset + asked[i] <= b[k].offset ||
+                          b[k].offset + asked[k] <= b[i].offset,
+                      "seed %d: blocks %d and %d overlap", seed, i, k);
+        }
+    }
+}
+
+/* A chain of equal blocks, each needed for the next: two places are enough. */
+static void test_planner_reuses(void)
+{
+    cm_block b[20] = {{0}};
+    cm_error err = {0};
+    size_t total = 0;
+    for (int i = 0; i < 20; i++)
+        b[i] = (cm_block){i, i + 1, 1000, 0};
+    CHECK_OK(cm_planner_place(b, 20, &total, &err), err);
+    CHECK(total == 2 * 1024, "total %zu", total);
+}
+
+/* ---- random graphs ---- */
+
+enum { ROWS = 4, COLS = 6, STATE_ROWS = 10, POOL = 64, MAX_NODES = 512 };
+
+typedef struct random_graph {
+    cm_graph *g;
+    cm_node *x[2], *fixed, *whole, *pool[POOL];
+    cm_node *view[3]; /* rows 0.., 6.. and 3.. of the state: the last overlaps both */
+    int n;
+} random_graph;
+
+static cm_node *pick(random_graph *r)
+{
+    return r->pool[below(r->n)];
+}
+
+static cm_node *random_op(random_graph *r)
+{
+    const cm_type type = CM_TYPE(CM_F32, ROWS, COLS);
+    cm_graph *g = r->g;
+    cm_node *a = pick(r), *b = pick(r);
+    switch (below(13)) {
+    case 0:
+        return cm_affine(g, cm_add(g, a, b), 0.5f, 0.1f);
+    case 1:
+        return cm_clamp(g, cm_mul(g, a, b), -2.0f, 2.0f);
+    case 2:
+        return cm_sin(g, a);
+    case 3:
+        return cm_silu(g, cm_sin(g, a));
+    case 4: /* several aliases of one block */
+        a = CM_RESHAPE(g, cm_affine(g, CM_RESHAPE(g, a, 2, 12), -0.5f, 0.0f), 24);
+        return CM_RESHAPE(g, cm_cos(g, a), ROWS, COLS);
+    case 5:
+        return cm_affine(g, cm_add(g, a, cm_sum_to(g, b, CM_TYPE(CM_F32, 1, COLS))), 0.2f, 0.0f);
+    case 6:
+        return cm_concat(g, cm_slice(g, a, 0, 2), cm_slice(g, b, 1, 4));
+    case 7:
+        return cm_broadcast_to(g, cm_affine(g, cm_sum_to(g, a, CM_TYPE(CM_F32, ROWS, 1)), 0.1f, 0),
+                               type);
+    case 8:
+        return cm_sub(g, a, CM_RESHAPE(g, CM_RESHAPE(g, b, 24), ROWS, COLS));
+    case 9:
+    case 10: /* some stores of a fresh value, some of one that lives on */
+        a = below(2) ? cm_affine(g, a, 0.5f, 0.25f) : a;
+        b = r->view[below(3)];
+        return cm_store(g, a, below(2) ? b : cm_store(g, cm_affine(g, a, 2, 0), b));
+    case 11:
+        return cm_affine(g, r->view[below(3)], 0.5f, 0.0f);
+    default:
+        return cm_cos(g, r->view[below(3)]);
+    }
+}
+
+static random_graph random_graph_new(int seed)
+{
+    const cm_type type = CM_TYPE(CM_F32, ROWS, COLS);
+    random_graph r = {.g = cm_graph_new()};
+    rng = (uint32_t)seed * 2654435761u + 1u;
+    r.pool[r.n++] = r.x[0] = cm_input(r.g, "x", type);
+    r.pool[r.n++] = r.x[1] = cm_input(r.g, "y", type);
+    r.pool[r.n++] = r.fixed =
+        cm_leaf(r.g, cm_graph_buffer(r.g, "fixed", CM_BUFFER_CONST), 0, type, "fixed");
+    const int state = cm_graph_buffer(r.g, "state", 0);
+    r.whole = cm_leaf(r.g, state, 0, CM_TYPE(CM_F32, STATE_ROWS, COLS), "state");
+    for (int i = 0; i < 3; i++) {
+        const size_t row = i == 0 ? 0 : i == 1 ? 6 : 3;
+        r.view[i] = cm_leaf(r.g, state, row * COLS * sizeof(float), type, "view");
+    }
+    while (r.n < 40)
+        r.pool[r.n] = random_op(&r), r.n++;
+    return r;
+}
+
+static void random_graph_run(random_graph *r, cm_plan *p)
+{
+    rng = 7;
+    fill(data(p, r->x[0]), ROWS * COLS);
+    fill(data(p, r->x[1]), ROWS * COLS);
+    fill(data(p, r->fixed), ROWS * COLS);
+    for (int run = 0; run < 2; run++) { /* the second must not see the first */
+        rng = 11;
+        fill(data(p, r->whole), STATE_ROWS * COLS);
+        cm_plan_run(p);
+    }
+}
+
+static void check_equal(random_graph *r, cm_plan *p, cm_plan *q, const cm_node *n, int seed,
+                        int out)
+{
+    CHECK(!memcmp(cm_plan_data(p, n), cm_plan_data(q, n), cm_type_bytes(&n->type)),
+          "seed %d: node %d (%s) of %d differs when the output is node %d", seed, n->id,
+          cm_ops[n->op]->name, cm_graph_size(r->g), out);
+}
+
+/* Every node's value, computed in a plan that keeps all of them and so shares no
+ * memory, and in a plan where it is the only one kept. */
+static void test_sharing_is_invisible(void)
+{
+    int fewer_steps = 0;
+    for (int seed = 0; seed < 40; seed++) {
+        random_graph r = random_graph_new(seed);
+        cm_error err = {0};
+        cm_node *node[MAX_NODES];
+        const int n = cm_graph_size(r.g);
+        if (!CHECK_OK(cm_graph_check(r.g, &err), err) || !CHECK(n <= MAX_NODES, "%d nodes", n))
+            exit(EXIT_FAILURE);
+        for (int i = 0; i < n; i++)
+            node[i] = cm_graph_node(r.g, i);
+        cm_plan *all = compile(r.g, n, node);
+        random_graph_run(&r, all);
+        for (int i = -1; i < n; i += 1 + below(3)) {
+            cm_plan *p = compile(r.g, i >= 0, &node[i >= 0 ? i : 0]);
+            random_graph_run(&r, p);
+            check_equal(&r, all, p, r.whole, seed, i);
+            check_equal(&r, all, p, r.x[0], seed, i);
+            check_equal(&r, all, p, r.x[1], seed, i);
+            check_equal(&r, all, p, r.fixed, seed, i);
+            if (i >= 0)
+                check_equal(&r, all, p, node[i], seed, i);
+            CHECK(cm_plan_get_memory(p).activations <= cm_plan_get_memory(all).activations,
+                  "seed %d: more memory for fewer outputs", seed);
+            fewer_steps += cm_plan_steps(p) < cm_plan_steps(all);
+            cm_plan_free(p);
+        }
+        cm_plan_free(all);
+        cm_graph_free(r.g);
+    }
+    CHECK(fewer_steps > 100, "only %d plans had fewer steps", fewer_steps);
+}
+
+/* A chain of overwriting ops has one block. */
+static void test_in_place(void)
+{
+    cm_graph *g = cm_graph_new();
+    cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, 1000)), *y = x;
+    for (int i = 0; i < 10; i++)
+        y = cm_affine(g, CM_RESHAPE(g, cm_affine(g, y, 1, 1), 1000), 1, 1);
+    cm_plan *p = compile(g, 1, &y);
+    set(p, x, 2.0f);
+    cm_plan_run(p);
+    expect(p, y, 22.0f, "y");
+    expect(p, x, 2.0f, "the input");
+    CHECK(cm_plan_get_memory(p).activations == 4032, "%zu bytes",
+          cm_plan_get_memory(p).activations);
+    cm_plan_free(p);
+    cm_graph_free(g);
+}
+
+/* ---- stores ---- */
+
+typedef struct state {
+    cm_graph *g;
+    cm_node *x, *leaf;
+    cm_plan *p;
+} state;
+
+static state state_new(void)
+{
+    state s = {.g = cm_graph_new()};
+    cm_input(s.g, "unused", CM_TYPE(CM_F32, 3)); /* so that no index is 0 by chance */
+    s.x = cm_input(s.g, "x", CM_TYPE(CM_F32, 8));
+    s.leaf = cm_input(s.g, "leaf", CM_TYPE(CM_F32, 8));
+    return s;
+}
+
+/* x = 1, leaf = 100 */
+static void state_run(state *s, int n, cm_node *const *out)
+{
+    s->p = compile(s->g, n, out);
+    set(s->p, s->x, 1.0f);
+    set(s->p, s->leaf, 100.0f);
+    cm_plan_run(s->p);
+}
+
+static void state_free(state *s)
+{
+    cm_plan_free(s->p);
+    cm_graph_free(s->g);
+}
+
+static void test_store_without_copy(void)
+{
+    state s = state_new();
+    cm_node *v = cm_exp(s.g, cm_affine(s.g, s.x, 0.0f, 0.0f));
+    cm_store(s.g, CM_RESHAPE(s.g, cm_affine(s.g, v, 2, 0), 8), s.leaf);
+    cm_node *after = cm_affine(s.g, s.leaf, 1, 10);
+    state_run(&s, 1, &after);
+    expect(s.p, s.leaf, 2.0f, "leaf");
+    expect(s.p, after, 12.0f, "read after the store");
+    CHECK(cm_plan_steps(s.p) == 4, "%d steps, expected 4: the value is made in the leaf",
+          cm_plan_steps(s.p));
+    state_free(&s);
+}
+
+static void test_store_read_between(void)
+{
+    state s = state_new();
+    cm_node *v = cm_affine(s.g, s.x, 2, 0);
+    cm_node *before = cm_affine(s.g, CM_RESHAPE(s.g, s.leaf, 2, 4), 1, 1);
+    cm_store(s.g, v, s.leaf);
+    cm_node *out[2] = {before, cm_affine(s.g, s.leaf, 1, 10)};
+    state_run(&s, 2, out);
+    expect(s.p, before, 101.0f, "read between value and store");
+    expect(s.p, out[1], 12.0f, "read after the store");
+    state_free(&s);
+}
+
+/* The second store goes to the first one's result, which is the leaf. */
+static void test_store_to_a_store(void)
+{
+    state s = state_new();
+    cm_node *first = cm_store(s.g, cm_affine(s.g, s.x, 2, 0), s.leaf);
+    cm_node *v = cm_affine(s.g, s.x, 3, 0);
+    cm_node *between = cm_affine(s.g, s.leaf, 1, 10);
+    cm_store(s.g, v, first);
+    state_run(&s, 1, &between);
+    expect(s.p, between, 12.0f, "read between the stores");
+    expect(s.p, s.leaf, 3.0f, "leaf");
+    state_free(&s);
+}
+
+static void test_store_overlapping_views(void)
+{
+    state s = state_new();
+    const int buffer = s.leaf->attr.leaf.buffer;
+    cm_node *low = cm_leaf(s.g, buffer, 0, CM_TYPE(CM_F32, 4), "low");
+    cm_node *high = cm_leaf(s.g, buffer, 4 * sizeof(float), CM_TYPE(CM_F32, 4), "high");
+    cm_node *v = cm_affine(s.g, cm_slice(s.g, s.x, 0, 4), 2, 0);
+    cm_node *w = cm_affine(s.g, cm_slice(s.g, s.x, 4, 4), 3, 0);
+    cm_node *old = cm_affine(s.g, s.leaf, 1, 0);
+    cm_store(s.g, v, low);
+    cm_node *half = cm_affine(s.g, s.leaf, 1, 0);
+    cm_store(s.g, w, high);
+    cm_node *out[] = {old, half};
+    state_run(&s, 2, out);
+    expect(s.p, old, 100.0f, "before both");
+    CHECK(data(s.p, half)[3] == 2.0f && data(s.p, half)[4] == 100.0f, "between: %g, %g",
+          (double)data(s.p, half)[3], (double)data(s.p, half)[4]);
+    CHECK(data(s.p, s.leaf)[3] == 2.0f && data(s.p, s.leaf)[4] == 3.0f, "after both");
+    state_free(&s);
+}
+
+/* A value with another reader, one that is an output, one stored twice, and a
+ * leaf stored over itself. */
+static void test_store_of_shared_values(void)
+{
+    state s = state_new();
+    cm_node *other = cm_input(s.g, "other", CM_TYPE(CM_F32, 8));
+    cm_node *third = cm_input(s.g, "third", CM_TYPE(CM_F32, 8));
+    cm_node *v = cm_affine(s.g, s.x, 2, 0), *w = cm_affine(s.g, s.x, 5, 0);
+    cm_store(s.g, v, s.leaf);
+    cm_store(s.g, v, other);
+    cm_store(s.g, w, third);
+    cm_store(s.g, cm_affine(s.g, third, 2, 0), third);
+    cm_node *out[] = {cm_affine(s.g, v, 1, 1), w};
+    state_run(&s, 2, out);
+    expect(s.p, s.leaf, 2.0f, "first leaf");
+    expect(s.p, other, 2.0f, "second leaf");
+    expect(s.p, third, 10.0f, "leaf doubled");
+    expect(s.p, out[0], 3.0f, "later reader");
+    expect(s.p, w, 5.0f, "output");
+    state_free(&s);
+}
+
+/* ---- updates ---- */
+
+static void test_updates_in_order(void)
+{
+    cm_graph *g = cm_graph_new();
+    const cm_type t = CM_TYPE(CM_F32, 8), one = CM_TYPE(CM_F32, 1);
+    cm_node *p = cm_input(g, "p", t), *m = cm_input(g, "m", t), *v = cm_input(g, "v", t);
+    cm_node *grad = cm_input(g, "grad", t), *hyper = cm_input(g, "hyper", CM_TYPE(CM_F32, 2));
+    cm_node *gate = cm_input(g, "gate", one), *copy = cm_scalar(g, 1, 0.0f);
+    cm_node *old = cm_input(g, "old", t), *new = cm_input(g, "new", t),
+            *last = cm_input(g, "last", t);
+    cm_node *before = cm_affine(g, p, 1, 0);
+    cm_ema(g, old, p, copy, gate); /* rate 0: copies */
+    cm_node *stepped =
+        cm_radam(g, p, m, v, grad, hyper, gate, (cm_optimizer_attr){0.9f, 0.999f, 1e-8f, 0});
+    cm_ema(g, new, p, copy, gate);
+    cm_node *after = cm_affine(g, stepped, 1, 0);
+    cm_adamw(g, stepped, m, v, grad, hyper, gate, (cm_optimizer_attr){0, 0, 0, 0});
+    cm_ema(g, last, stepped, copy, gate);
+    cm_node *out[] = {before, after};
+    cm_plan *plan = compile(g, 2, out);
+    set(plan, p, 1.0f);
+    set(plan, grad, 0.5f);
+    data(plan, hyper)[0] = 0.125f;
+    data(plan, hyper)[1] =
+        1.0f; /* the first RAdam step is p -= lr g; AdamW's with no averages lr sign(g) */
+    cm_plan_run(plan);
+    expect(plan, before, 1.0f, "p before");
+    expect(plan, old, 1.0f, "average before the step");
+    expect(plan, after, 0.9375f, "p after the step");
+    expect(plan, new, 0.9375f, "average after the step");
+    expect(plan, last, 0.8125f, "average after both steps");
+    expect(plan, p, 0.8125f, "p");
+    data(plan, gate)[0] = NAN;
+    cm_plan_run(plan);
+    expect(plan, p, 0.8125f, "p behind a closed gate");
+    expect(plan, old, 1.0f, "average behind a closed gate");
+    cm_plan_free(plan);
+    cm_graph_free(g);
+}
+
+/* ---- constants; a device that counts ---- */
+
+static int sines, packs;
+
+static void counted_sin(const cm_call *c)
+{
+    sines++;
+    cm_cpu_device()->kernel(CM_OP_SIN)->run(c);
+}
+
+static void counted_pack(const cm_call *c)
+{
+    packs++;
+    cm_cpu_device()->kernel(CM_OP_CONV2D)->pack(c);
+}
+
+static const cm_kernel *counting_kernel(cm_op_id op)
+{
+    static cm_kernel sine, conv;
+    sine = *cm_cpu_device()->kernel(CM_OP_SIN);
+    conv = *cm_cpu_device()->kernel(CM_OP_CONV2D);
+    sine.run = counted_sin;
+    conv.pack = counted_pack;
+    return op == CM_OP_SIN ? &sine : op == CM_OP_CONV2D ? &conv : cm_cpu_device()->kernel(op);
+}
+
+static const cm_device counting = {"counting", counting_kernel};
+
+static void test_constants(void)
+{
+    cm_graph *g = cm_graph_new();
+    const int fixed = cm_graph_buffer(g, "fixed", CM_BUFFER_CONST);
+    cm_node *c = cm_leaf(g, fixed, 0, CM_TYPE(CM_F32, 1, 1, 1, 4), "c");
+    cm_node *w = cm_leaf(g, fixed, 64, CM_TYPE(CM_F32, 4, 4, 1, 1), "w");
+    cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, 2, 3, 3, 4));
+    cm_node *v = cm_input(g, "v", CM_TYPE(CM_F32, 4, 4, 1, 1));
+    cm_node *hoisted = cm_sin(g, cm_affine(g, c, 0.5f, 0)); /* 0 or 1/2: depends on c alone */
+    cm_node *y = cm_add(g, cm_conv2d(g, x, w, NULL, 1, 0), hoisted);
+    cm_node *z = cm_conv2d(g, y, v, NULL, 1, 0);
+    float *memory = cm_alloc(64 + 64);
+    cm_node *out[] = {y, z};
+    cm_plan *p = compile_on(&counting, g, 2, out);
+    cm_plan_bind(p, fixed, memory);
+    set(p, x, 1.0f);
+    set(p, v, 0.25f);
+    for (int i = 0; i < 16; i++)
+        memory[16 + i] = 0.5f;
+    sines = packs = 0;
+    for (int i = 0; i < 3; i++)
+        cm_plan_run(p);
+    expect(p, y, 2.0f, "y");
+    CHECK(sines == 1, "sin of a constant ran %d times", sines);
+    CHECK(packs == 1 + 3, "weights were packed %d times, expected once and 3 times", packs);
+    for (int i = 0; i < 4; i++)
+        memory[i] = 3.14159265f;
+    for (int i = 0; i < 16; i++)
+        memory[16 + i] = 1.0f;
+    cm_plan_run(p);
+    expect(p, y, 2.0f, "y before the refresh");
+    cm_plan_refresh(p);
+    CHECK(sines == 2, "sin ran %d times", sines);
+    cm_plan_run(p);
+    expect(p, y, 5.0f, "y after the refresh");
+    set(p, v, 0.5f); /* not constant: seen at once */
+    cm_plan_run(p);
+    expect(p, z, 10.0f, "z with other weights");
+    cm_plan_bind(p, fixed, memory + 0); /* binding again refreshes */
+    cm_plan_run(p);
+    CHECK(sines == 3, "sin ran %d times", sines);
+    cm_plan_free(p);
+    cm_graph_free(g);
+    cm_free(memory);
+}
+
+/* ---- running ---- */
+
+static void test_running_allocates_nothing(void)
+{
+    cm_graph *g = cm_graph_new();
+    const float one = 1.0f;
+    cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, 2, 8, 8, 16));
+    cm_node *w = cm_input(g, "w", CM_TYPE(CM_F32, 16, 16, 3, 3));
+    cm_node *m = cm_input(g, "m", w->type), *v = cm_input(g, "v", w->type);
+    cm_node *a = cm_input(g, "a", CM_TYPE(CM_F32, 1, 16)), *dw = NULL;
+    cm_node *hyper = cm_input(g, "hyper", CM_TYPE(CM_F32, 2)),
+            *gate = cm_input(g, "gate", CM_TYPE(CM_F32, 1));
+    cm_node *rng_leaf = cm_input(g, "rng", CM_TYPE(CM_I32, 3)),
+            *grad = cm_input(g, "grad", w->type);
+    cm_node *h = cm_add(g, x, cm_normal(g, rng_leaf, x->type, 1));
+    h = cm_conv2d(g, cm_group_norm(g, h, a, a, 4, 1e-5f, 1), w, NULL, 1, 1);
+    h = CM_RESHAPE(g, cm_dropout(g, h, rng_leaf, 0.1f, 2), 2, 64, 16);
+    h = cm_matmul(g, cm_softmax(g, cm_matmul(g, h, h, 0, 1)), h, 0, 0);
+    cm_node *loss = cm_sum_to(g, cm_mul(g, h, h), CM_TYPE(CM_F32, 1, 1, 1));
+    cm_graph_vjp(g, loss, cm_const(g, loss->type, &one), 1, &w, &dw);
+    cm_store(g, dw, grad);
+    cm_radam(g, w, m, v, grad, hyper, gate, (cm_optimizer_attr){0.9f, 0.999f, 1e-8f, 0});
+    cm_plan *p = compile(g, 1, &loss);
+    rng = 3;
+    fill(data(p, x), cm_type_count(&x->type));
+    fill(data(p, w), cm_type_count(&w->type));
+    set(p, a, 1.0f);
+    data(p, hyper)[1] = 1.0f;
+    cm_plan_run(p);
+    const float first = *data(p, loss);
+    CHECK(allocations > 0, "the counter does not count");
+    allocations = 0;
+    for (int i = 0; i < 3; i++)
+        cm_plan_run(p);
+    cm_plan_refresh(p);
+    CHECK(allocations == 0, "%d allocations in 3 runs", allocations);
+    CHECK(isfinite(first) && first > 0.0f && *data(p, loss) == first, "loss %g, then %g",
+          (double)first, (double)*data(p, loss));
+    cm_plan_free(p);
+    cm_graph_free(g);
+}
+
+static void nonfinite(cm_plan *p, const char *want)
+{
+    char text[256] = "all finite";
+    cm_plan_find_nonfinite(p, text, sizeof text);
+    CHECK(strstr(text, want), "found: %s; expected: %s", text, want);
+}
+
+static void test_find_nonfinite(void)
+{
+    state s = state_new();
+    cm_node *half = cm_cast(s.g, cm_affine(s.g, s.x, 1, 1), CM_BF16);
+    cm_node *log = cm_log(s.g, cm_cast(s.g, half, CM_F32));
+    cm_node *exp = cm_exp(s.g, cm_affine(s.g, log, 2, 0));
+    cm_store(s.g, exp, s.leaf);
+    cm_node *sum = cm_sum_squares(s.g, s.leaf);
+    s.p = compile(s.g, 1, &sum);
+    set(s.p, s.x, 1.0f);
+    nonfinite(s.p, "all finite"); /* also where the plan never ran */
+    data(s.p, s.x)[5] = -3.0f;
+    cm_plan_run(s.p);
+    nonfinite(s.p, "log f32 [8]"); /* though the leaf now holds NaN too */
+    data(s.p, s.x)[5] = -1.0f;
+    nonfinite(s.p, "log f32 [8]"); /* -infinity; exp makes it 0 again */
+    data(s.p, s.x)[5] = 1e30f;
+    nonfinite(s.p, "exp f32 [8]");
+    data(s.p, s.x)[5] = INFINITY;
+    nonfinite(s.p, "leaf f32 [8] x");
+    data(s.p, s.x)[5] = 3.39e38f; /* the largest float is beyond bf16 */
+    nonfinite(s.p, "exp f32 [8]");
+    data(s.p, s.x)[5] = 3.4e38f;
+    nonfinite(s.p, "cast bf16 [8]");
+    data(s.p, s.x)[5] = 1.0f;
+    nonfinite(s.p, "all finite");
+    state_free(&s);
+}
+
+/* An input that nothing reads still has memory, so that filling it is safe. */
+static void test_unread_input(void)
+{
+    state s = state_new();
+    cm_node *labels = cm_input(s.g, "labels", CM_TYPE(CM_F32, 9));
+    cm_node *y = cm_affine(s.g, s.x, 2, 0);
+    state_run(&s, 1, &y);
+    CHECK(cm_plan_data(s.p, labels), "no memory");
+    CHECK(cm_plan_data(s.p, labels) == cm_plan_data(s.p, labels), "it moves");
+    expect(s.p, y, 2.0f, "y");
+    state_free(&s);
+}
+
+static const check_test tests[] = {
+    {"planner: random lifetimes", test_planner},
+    {"planner: a chain takes two blocks", test_planner_reuses},
+    {"sharing memory changes no value", test_sharing_is_invisible},
+    {"a chain of overwriting ops has one block", test_in_place},
+    {"store: the value is made in the leaf", test_store_without_copy},
+    {"store: the leaf is read in between", test_store_read_between},
+    {"store: to another store", test_store_to_a_store},
+    {"store: overlapping views", test_store_overlapping_views},
+    {"store: shared values", test_store_of_shared_values},
+    {"updates in program order", test_updates_in_order},
+    {"constants: hoisted, packed once, refreshed", test_constants},
+    {"running allocates nothing", test_running_allocates_nothing},
+    {"the first node that is not finite", test_find_nonfinite},
+    {"an input that nothing reads", test_unread_input},
+};
+
+CHECK_MAIN(tests)
