@@ -9,6 +9,14 @@
 
 #include "base/memory.h"
 
+static int reads_dependent(const cm_node *v, const char *depends)
+{
+    int any = 0;
+    for (int k = 0; k < v->n_in; k++)
+        any |= depends[v->in[k]->id];
+    return any;
+}
+
 /* depends[i] := node i is one of x or is computed from one. */
 static char *dependence(cm_graph *g, int n, cm_node *const *x)
 {
@@ -19,11 +27,8 @@ static char *dependence(cm_graph *g, int n, cm_node *const *x)
     }
     for (int i = 0; i < n; i++)
         depends[x[i]->id] = 1;
-    for (int i = 0; i < cm_graph_size(g); i++) {
-        const cm_node *v = cm_graph_node(g, i);
-        for (int k = 0; k < v->n_in; k++)
-            depends[i] |= depends[v->in[k]->id];
-    }
+    for (int i = 0; i < cm_graph_size(g); i++)
+        depends[i] |= (char)reads_dependent(cm_graph_node(g, i), depends);
     return depends;
 }
 
@@ -31,7 +36,7 @@ static void vjp_walk(cm_graph *g, cm_node *y, cm_node **bar, const char *depends
 {
     for (int i = y->id; i >= 0; i--) {
         cm_node *v = cm_graph_node(g, i), *part[CM_MAX_IN] = {NULL};
-        if (!bar[i] || !depends[i] || !v->n_in)
+        if (!bar[i] || !reads_dependent(v, depends))
             continue;
         if (!cm_ops[v->op]->vjp) {
             cm_graph_fail(g, CM_ERR_UNSUPPORTED, "%s has no vjp", cm_ops[v->op]->name);
@@ -87,7 +92,8 @@ cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node
             cm_graph_fail(g, CM_ERR_UNSUPPORTED, "%s has no jvp", cm_ops[v->op]->name);
             break;
         }
-        dot[i] = cm_ops[v->op]->jvp(g, v, in);
+        /* dot[i] is set where v is itself one of x, computed from another */
+        dot[i] = cm_add_or_null(g, dot[i], cm_ops[v->op]->jvp(g, v, in));
     }
     cm_node *ydot = dot[y->id];
     cm_free(dot);

@@ -128,7 +128,7 @@ const char *cm_dtype_name(cm_dtype d)
 const char *cm_type_text(char *buf, size_t size, const cm_type *t)
 {
     int n = snprintf(buf, size, "[");
-    for (int i = 0; i < t->rank && n > 0 && (size_t)n < size; i++)
+    for (int i = 0; i < t->rank && i < CM_MAX_RANK && n > 0 && (size_t)n < size; i++)
         n += snprintf(buf + n, size - (size_t)n, "%s%" PRId64, i ? "," : "", t->dim[i]);
     if (n > 0 && (size_t)n < size)
         snprintf(buf + n, size - (size_t)n, "]");
@@ -236,6 +236,8 @@ cm_node *cm_input(cm_graph *g, const char *name, cm_type type)
 cm_node *cm_const(cm_graph *g, cm_type type, const float *values)
 {
     const size_t bytes = (size_t)cm_type_count(&type) * sizeof(float);
+    if (type.dtype != CM_F32)
+        cm_graph_fail(g, CM_ERR_ARGUMENT, "const: %s, expected f32", cm_dtype_name(type.dtype));
     float *copy = cm_graph_alloc(g, bytes);
     if (copy)
         memcpy(copy, values, bytes);

@@ -131,6 +131,7 @@ cm_node *cm_random_uniform(cm_graph *g, cm_node *rng, cm_type type, uint32_t str
 cm_node *cm_dropout(cm_graph *g, cm_node *x, cm_node *rng, float p, uint32_t stream);
 
 /* ---- ops that write to a leaf; they return it, so that order can be seen ---- */
+/* leaf := value, which is no other view of the same elements */
 cm_node *cm_store(cm_graph *g, cm_node *value, cm_node *leaf);
 /* f32 [1]: sum of x^2, accumulated in double; not finite when any x is not */
 cm_node *cm_sum_squares(cm_graph *g, cm_node *x);

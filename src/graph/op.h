@@ -1,6 +1,6 @@
 /* op.h - the op table: all the graph needs to know about an op except how to
  * run it.  To add an op: one line in CM_OP_LIST, one file in ops/, one kernel in
- * each device, one line in tests/ops/test_ops.c. */
+ * each device, one line in tests/ops/op_cases.c. */
 #ifndef CM_GRAPH_OP_H
 #define CM_GRAPH_OP_H
 

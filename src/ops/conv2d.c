@@ -16,14 +16,15 @@ static void conv2d_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
     const cm_type *x = &n->in[0]->type, *w = &n->in[1]->type;
     const int stride = n->attr.conv.stride, pad = n->attr.conv.pad;
-    char sx[96], sw[96];
+    char sx[96], sw[96], sb[96];
     const int ok = x->rank == 4 && w->rank == 4 && w->dtype == CM_F32 && x->dim[3] == w->dim[1] &&
                    x->dim[1] + 2 * pad >= w->dim[2] && x->dim[2] + 2 * pad >= w->dim[3] &&
                    (n->n_in < 3 || (n->in[2]->type.rank == 1 && n->in[2]->type.dtype == CM_F32 &&
                                     n->in[2]->type.dim[0] == w->dim[0]));
     if (!ok) {
-        cm_graph_fail(g, CM_ERR_SHAPE, "conv2d: x %s with w %s", cm_type_text(sx, sizeof sx, x),
-                      cm_type_text(sw, sizeof sw, w));
+        cm_graph_fail(g, CM_ERR_SHAPE, "conv2d: x %s with w %s%s%s", cm_type_text(sx, sizeof sx, x),
+                      cm_type_text(sw, sizeof sw, w), n->n_in < 3 ? "" : " and bias ",
+                      n->n_in < 3 ? "" : cm_type_text(sb, sizeof sb, &n->in[2]->type));
         return;
     }
     *out = CM_TYPE(x->dtype, x->dim[0], conv_out(x->dim[1], w->dim[2], stride, pad),

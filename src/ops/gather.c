@@ -4,8 +4,12 @@
 static void gather_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
     const cm_type *t = &n->in[0]->type, *i = &n->in[1]->type;
-    if (t->rank != 2 || i->rank != 1 || i->dtype != CM_I32)
-        cm_graph_fail(g, CM_ERR_SHAPE, "gather: needs a table [K,D] and i32 indices [N]");
+    char st[96], si[96];
+    if (t->rank != 2 || t->dtype != CM_F32 || i->rank != 1 || i->dtype != CM_I32)
+        cm_graph_fail(g, CM_ERR_SHAPE,
+                      "gather: table %s %s, indices %s %s; expected f32 [K,D] and i32 [N]",
+                      cm_dtype_name(t->dtype), cm_type_text(st, sizeof st, t),
+                      cm_dtype_name(i->dtype), cm_type_text(si, sizeof si, i));
     *out = CM_TYPE(t->dtype, i->dim[0], t->dim[1]);
 }
 

@@ -13,6 +13,9 @@ static void reshape_infer(cm_graph *g, const cm_node *n, cm_type *out)
     char a[96], b[96];
     *out = n->attr.to.type;
     out->dtype = n->in[0]->type.dtype;
+    if (out->rank > CM_MAX_RANK)
+        cm_graph_fail(g, CM_ERR_SHAPE, "reshape: rank %d, expected at most %d", out->rank,
+                      CM_MAX_RANK);
     if (cm_type_count(out) != cm_type_count(&n->in[0]->type))
         cm_graph_fail(g, CM_ERR_SHAPE, "reshape: %s has not as many elements as %s",
                       cm_type_text(a, sizeof a, &n->in[0]->type), cm_type_text(b, sizeof b, out));
@@ -103,11 +106,14 @@ static int64_t *last(cm_type *t)
 static void concat_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
     cm_type a = n->in[0]->type, b = n->in[1]->type;
+    char ta[96], tb[96];
     *out = a;
     *last(out) = *last(&a) + *last(&b);
     *last(&b) = *last(&a);
     if (!cm_type_equal(&a, &b))
-        cm_graph_fail(g, CM_ERR_SHAPE, "concat: operands differ before the last axis");
+        cm_graph_fail(g, CM_ERR_SHAPE, "concat: %s %s and %s %s differ before the last axis",
+                      cm_dtype_name(a.dtype), cm_type_text(ta, sizeof ta, &n->in[0]->type),
+                      cm_dtype_name(b.dtype), cm_type_text(tb, sizeof tb, &n->in[1]->type));
 }
 
 static void concat_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
@@ -201,9 +207,10 @@ static void resample_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
     const cm_type *x = &n->in[0]->type;
     const int up = n->op == CM_OP_UPSAMPLE2;
+    char a[96];
     if (x->rank != 4 || (!up && (x->dim[1] % 2 || x->dim[2] % 2)))
-        cm_graph_fail(g, CM_ERR_SHAPE, "%s: needs [N,H,W,C]%s", cm_ops[n->op]->name,
-                      up ? "" : " with even H and W");
+        cm_graph_fail(g, CM_ERR_SHAPE, "%s: %s, expected [N,H,W,C]%s", cm_ops[n->op]->name,
+                      cm_type_text(a, sizeof a, x), up ? "" : " with even H and W");
     *out = up ? CM_TYPE(x->dtype, x->dim[0], 2 * x->dim[1], 2 * x->dim[2], x->dim[3])
               : CM_TYPE(x->dtype, x->dim[0], x->dim[1] / 2, x->dim[2] / 2, x->dim[3]);
 }

@@ -26,10 +26,13 @@ static void sum_squares_infer(cm_graph *g, const cm_node *n, cm_type *out)
 static void update_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
     const int states = n->op == CM_OP_EMA ? 2 : 4;
+    char a[96], b[96];
     for (int i = 0; i < states; i++)
         if (!cm_type_equal(&n->in[i]->type, &n->in[0]->type) || n->in[i]->type.dtype != CM_F32)
-            cm_graph_fail(g, CM_ERR_SHAPE, "%s: operand %d is not f32 of the parameters' shape",
-                          cm_ops[n->op]->name, i);
+            cm_graph_fail(g, CM_ERR_SHAPE, "%s: operand %d is %s %s, expected f32 %s as the first",
+                          cm_ops[n->op]->name, i, cm_dtype_name(n->in[i]->type.dtype),
+                          cm_type_text(b, sizeof b, &n->in[i]->type),
+                          cm_type_text(a, sizeof a, &n->in[0]->type));
     *out = n->in[0]->type;
 }
 

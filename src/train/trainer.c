@@ -246,8 +246,9 @@ static cm_status config_of_run(const cm_train_config *now, cm_train_config *c, c
 static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
 {
     char samples[CM_RUN_PATH], note[512] = "";
-    cm_status s = cm_trainer_setup(t, err);
-    if (s || (s = cm_run_path(samples, t->config.out, "samples", err)) ||
+    cm_status s = cm_trainer_setup(t, err); /* first what can fail before anything is made */
+    if (s || (s = cm_run_lock(t->config.out, &t->lock, err)) ||
+        (s = cm_run_path(samples, t->config.out, "samples", err)) ||
         (s = cm_make_dirs(samples, err)))
         return s;
     if (resume)
@@ -288,8 +289,6 @@ cm_status cm_train(const cm_train_config *config, int resume, const cm_train_hoo
         s = cm_fail(err, CM_ERR_ARGUMENT, "out: say where to put the run (--out)");
     else
         s = resume ? config_of_run(config, &t->config, err) : refuse_existing(config->out, err);
-    if (!s)
-        s = cm_run_lock(t->config.out, &t->lock, err);
     if (!s)
         s = begin(t, resume, &l, err);
     if (!s) {

@@ -71,8 +71,17 @@ in_background()
     shift
     mkdir -p "$folder"
     # shellcheck disable=SC2086
-    (cd "$folder" && exec "$cm" train $tiny --out run "$@" >"$scratch/out" 2>"$scratch/err") &
+    (cd "$folder" && exec "$cm" train $tiny --out run "$@" >"$scratch/behind.out" \
+        2>"$scratch/behind.err") &
     pid=$!
+}
+
+# Wait for it; $code and the file err are as after run.
+rejoin()
+{
+    code=0
+    wait $pid || code=$?
+    cp "$scratch/behind.err" "$scratch/err"
 }
 
 ended_with()
@@ -147,10 +156,10 @@ ok 'and leaves nothing half-written' \
 
 # shellcheck disable=SC2086
 in_background stopped $settings
-sleep 0.5
+wait_for stopped/run/config.json # by then it listens
+sleep 0.1
 kill -INT $pid
-code=0
-wait $pid || code=$?
+rejoin
 ok 'Ctrl-C exits with 130' ended_with 130
 works 'and leaves a run that can be read' info stopped/run
 works 'and sampled' sample --model stopped/run --num 1 --out stopped.png
@@ -163,8 +172,7 @@ wait_for locked/run/config.json
 run train --resume --out locked/run
 ok 'a second trainer is refused' one_error 1 'locked/run'
 kill -TERM $pid
-code=0
-wait $pid || code=$?
+rejoin
 ok 'SIGTERM saves too' ended_with 130
 
 # A new run in the place of an old one.

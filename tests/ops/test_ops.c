@@ -15,9 +15,6 @@
  * tangent), with two threads between guards, and, where it says so, in bf16. */
 #include "op_problem.h"
 
-#include "base/memory.h"
-#include "cpu/cpu.h"
-
 /* ---- calculus ---- */
 
 /* <dy, f(x + t xdot)> */
