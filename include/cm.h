@@ -224,7 +224,7 @@ cm_status cm_options_read(const cm_option *table, void *config, const char *path
     X(INT,  num,             "num",             "16", NULL, 1, 1e7, "N",                          \
       "images")                                                                                   \
     X(TEXT, label,           "class",           "all", NULL, 0, 0, "C|all|random",                \
-      "a class index, all (in turn) or random")                                                   \
+      "a class index, all (an equal share each, in order) or random")                                                   \
     X(INT,  seed,            "seed",            "0", NULL, 0, 9e15, "N",                          \
       "image i depends on the seed and i only")                                                   \
     X(INT,  batch,           "batch",           "64", NULL, 1, 65536, "N",                        \
