@@ -27,8 +27,8 @@ static struct coefficients coefficients(cm_graph *g, cm_precond_kind kind,
     cm_node *beyond = cm_affine(g, sigma, 1.0f, kind == CM_PRECOND_SKIP ? -eps : 0.0f);
     c.c_in = cm_pow(g, s2, -0.5f);
     c.c_noise = cm_affine(g, cm_log(g, sigma), 250.0f, 0.0f);
-    c.c_skip = cm_affine(g, cm_pow(g, cm_affine(g, square(g, beyond), 1.0f, d * d), -1.0f), d * d,
-                         0.0f);
+    /* d^2/(beyond^2 + d^2), divided through by d^2: exactly 1 where beyond is 0. */
+    c.c_skip = cm_pow(g, cm_affine(g, square(g, beyond), 1.0f / (d * d), 1.0f), -1.0f);
     c.c_out = cm_affine(g, cm_mul(g, beyond, c.c_in), d, 0.0f);
     if (kind == CM_PRECOND_PIECEWISE) {
         /* on: 1 above sigma_min, 0 there */
@@ -74,6 +74,11 @@ cm_node *cm_sigma_at_index(cm_graph *g, const cm_noise_schedule *s, cm_node *ind
     const double top = pow(s->sigma_max, 1.0 / s->rho), bottom = pow(s->sigma_min, 1.0 / s->rho);
     cm_node *u = cm_mul(g, index, cm_pow(g, cm_affine(g, scales, 1.0f, -1.0f), -1.0f));
     cm_node *root = cm_affine(g, u, (float)(bottom - top), (float)top);
-    /* The last level is sigma_min exactly, where the boundary condition lives. */
-    return cm_clamp(g, cm_pow(g, root, (float)s->rho), (float)s->sigma_min, (float)s->sigma_max);
+    cm_node *sigma = cm_clamp(g, cm_pow(g, root, (float)s->rho), 0.0f, (float)s->sigma_max);
+    /* The last level is sigma_min exactly, where the boundary condition lives: rounding
+     * of u and of the power must not move it.  before: 1, and 0 at index N-1. */
+    cm_node *last = cm_affine(g, scales, -1.0f, 1.0f);
+    cm_node *before = cm_affine(g, cm_sign(g, cm_add(g, index, last)), -1.0f, 0.0f);
+    return cm_add(g, cm_mul(g, sigma, before),
+                  cm_affine(g, before, -(float)s->sigma_min, (float)s->sigma_min));
 }

@@ -22,6 +22,7 @@ static cm_status make_step(const cm_model *m, cm_method method, int batch, cm_dt
         .net = &m->net,
         .params = m->params,
         .schedule = m->schedule,
+        .teacher_schedule = m->schedule,
         .boundary = CM_PRECOND_SKIP,
         .weighting = method == CM_METHOD_EDM ? CM_WEIGHTING_KARRAS : CM_WEIGHTING_UNIFORM,
         .distance = CM_DISTANCE_L2,

@@ -72,10 +72,14 @@ static cm_status resolve_ema(cm_trainer *t, cm_error *err)
                                            "ema-rates", err);
     if (s)
         return s;
-    for (int i = 0; i < t->n_ema; i++)
+    for (int i = 0; i < t->n_ema; i++) {
         if (!(t->ema_rate[i] >= 0.0 && t->ema_rate[i] < 1.0))
             return cm_fail(err, CM_ERR_ARGUMENT, "ema-rates: expected 0 to below 1, found %g",
                            t->ema_rate[i]);
+        for (int j = 0; j < i; j++)
+            if (t->ema_rate[i] == t->ema_rate[j])
+                return cm_fail(err, CM_ERR_ARGUMENT, "ema-rates: %g is listed twice", t->ema_rate[i]);
+    }
     return t->n_ema ? CM_OK
                     : cm_fail(err, CM_ERR_ARGUMENT, "ema-rates: expected at least one rate");
 }
@@ -203,6 +207,7 @@ static cm_status compile_step(cm_trainer *t, cm_error *err)
         .net = &t->net,
         .params = t->params,
         .schedule = t->schedule,
+        .teacher_schedule = t->teacher ? t->teacher->schedule : t->schedule,
         .boundary = t->kind,
         .distance = strcmp(c->loss_norm, "l1") ? CM_DISTANCE_L2 : CM_DISTANCE_L1,
         .solver = strcmp(c->solver, "euler") ? CM_SOLVER_HEUN : CM_SOLVER_EULER,

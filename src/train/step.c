@@ -46,7 +46,7 @@ static cm_node *consistency(struct build *b, cm_node *z)
     cm_net teacher = cm_net_new(g, c->params, b->teacher, c->dtype);
     target.rng = b->student.rng; /* the same masks as the student's */
     target.stream = b->student.stream;
-    const cm_denoiser_graph teacher_graph = {&teacher, CM_PRECOND_EDM, &c->schedule, b->y};
+    const cm_denoiser_graph teacher_graph = {&teacher, CM_PRECOND_EDM, &c->teacher_schedule, b->y};
     const cm_consistency_loss l = {
         .student = {&b->student, c->boundary, &c->schedule, b->y},
         .target = {&target, c->boundary, &c->schedule, b->y},

@@ -17,7 +17,8 @@ typedef struct cm_step_config {
     const cm_net_config *net;
     cm_params *params;
     cm_noise_schedule schedule;
-    cm_precond_kind boundary; /* of student and target (cd, ct) */
+    cm_noise_schedule teacher_schedule; /* what the teacher was trained with (cd) */
+    cm_precond_kind boundary;           /* of student and target (cd, ct) */
     cm_weighting weighting;
     cm_distance distance;
     cm_solver solver;

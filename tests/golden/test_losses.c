@@ -173,29 +173,67 @@ static void test_dsm(void)
     close_setup(&s);
 }
 
-/* f(x, sigma_min) = x bit for bit, whatever the weights, in both boundary forms;
- * the coefficients along sigma equal the double-precision ones. */
+/* The grid in the graph against the one in double, and its last level exactly
+ * sigma_min for every N: a level above it would be off the boundary. */
+static void test_grid(void)
+{
+    enum { MOST = 200 };
+    cm_graph *g = cm_graph_new();
+    cm_error err = {0};
+    cm_plan *plan = NULL;
+    cm_node *index = cm_input(g, "index", CM_TYPE(CM_F32, MOST));
+    cm_node *scales = cm_input(g, "scales", CM_TYPE(CM_F32, 1));
+    cm_node *out = cm_sigma_at_index(g, &schedule, index, scales);
+    CHECK_OK(cm_plan_compile(g, 1, &out, cm_cpu_device(), 2, &plan, &err), err);
+    const float *sigma = cm_plan_data(plan, out);
+    for (int n = 2; n <= MOST; n++) {
+        *(float *)cm_plan_data(plan, scales) = (float)n;
+        for (int i = 0; i < MOST; i++)
+            ((float *)cm_plan_data(plan, index))[i] = (float)(i < n ? i : n - 1);
+        cm_plan_run(plan);
+        for (int i = 0; i < n; i++) {
+            const double want = cm_sigma_at(&schedule, (double)i / (n - 1));
+            CHECK(fabs((double)sigma[i] / want - 1.0) < 5e-6, "N %d, level %d: %g, expected %g", n, i,
+                  (double)sigma[i], want);
+        }
+        CHECK(sigma[n - 1] == (float)schedule.sigma_min, "N %d ends at %.9g", n,
+              (double)sigma[n - 1]);
+    }
+    cm_plan_free(plan);
+    cm_graph_free(g);
+}
+
+/* f(x, sigma_min) = x bit for bit, whatever the weights and the deviation of the
+ * data, in both boundary forms. */
+static void check_boundary(cm_precond_kind kind, double sigma_data)
+{
+    struct setup s = open_setup();
+    cm_error err = {0};
+    cm_plan *plan = NULL;
+    cm_noise_schedule own = schedule;
+    own.sigma_data = sigma_data;
+    cm_node *sigma = cm_input(s.g, "sigma", CM_TYPE(CM_F32, s.n));
+    const cm_denoiser_graph d = {&s.net[0], kind, &own, NULL};
+    cm_node *out = cm_denoise(&d, s.x0, sigma);
+    CHECK_OK(cm_plan_compile(s.g, 1, &out, cm_cpu_device(), 2, &plan, &err), err);
+    cm_plan_bind(plan, s.net[0].buffer, s.student.flat);
+    fill(plan, s.x0, network_images(s.file, "x_start"));
+    for (int64_t i = 0; i < s.n; i++)
+        ((float *)cm_plan_data(plan, sigma))[i] = (float)own.sigma_min;
+    cm_plan_run(plan);
+    CHECK(!memcmp(cm_plan_data(plan, out), cm_plan_data(plan, s.x0),
+                  cm_type_bytes(cm_node_type(out))),
+          "%s, sigma_data %g: f(x, sigma_min) is not x", cm_precond_name(kind), sigma_data);
+    cm_plan_free(plan);
+    close_setup(&s);
+}
+
 static void test_boundary(void)
 {
-    const cm_precond_kind kinds[] = {CM_PRECOND_SKIP, CM_PRECOND_PIECEWISE};
-    for (int k = 0; k < 2; k++) {
-        struct setup s = open_setup();
-        cm_error err = {0};
-        cm_plan *plan = NULL;
-        cm_node *sigma = cm_input(s.g, "sigma", CM_TYPE(CM_F32, s.n));
-        const cm_denoiser_graph d = {&s.net[0], kinds[k], &schedule, NULL};
-        cm_node *out = cm_denoise(&d, s.x0, sigma);
-        CHECK_OK(cm_plan_compile(s.g, 1, &out, cm_cpu_device(), 2, &plan, &err), err);
-        cm_plan_bind(plan, s.net[0].buffer, s.student.flat);
-        fill(plan, s.x0, network_images(s.file, "x_start"));
-        for (int64_t i = 0; i < s.n; i++)
-            ((float *)cm_plan_data(plan, sigma))[i] = (float)schedule.sigma_min;
-        cm_plan_run(plan);
-        CHECK(!memcmp(cm_plan_data(plan, out), cm_plan_data(plan, s.x0),
-                      cm_type_bytes(cm_node_type(out))),
-              "%s: f(x, sigma_min) is not x", cm_precond_name(kinds[k]));
-        cm_plan_free(plan);
-        close_setup(&s);
+    const double deviations[] = {0.5, 0.3, 0.7, 1.1};
+    for (int i = 0; i < 4; i++) {
+        check_boundary(CM_PRECOND_SKIP, deviations[i]);
+        check_boundary(CM_PRECOND_PIECEWISE, deviations[i]);
     }
 }
 
@@ -203,6 +241,7 @@ static const check_test tests[] = {
     {"consistency distillation: l1, l2; uniform and karras weights", test_cd},
     {"consistency training", test_ct},
     {"denoising score matching", test_dsm},
+    {"noise levels by index, the last exactly sigma_min", test_grid},
     {"boundary condition, bit for bit", test_boundary},
 };
 

@@ -52,6 +52,7 @@ static struct run make_run(cm_method method, cm_params *params)
                                 .net = &mlp,
                                 .params = params,
                                 .schedule = schedule,
+                                .teacher_schedule = schedule,
                                 .boundary = CM_PRECOND_SKIP,
                                 .weighting = method == CM_METHOD_EDM ? CM_WEIGHTING_KARRAS
                                                                      : CM_WEIGHTING_UNIFORM,
