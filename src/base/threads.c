@@ -1,8 +1,7 @@
 /* threads.c */
-#define _GNU_SOURCE
 #include "base/threads.h"
 
-#include <sched.h>
+#include <omp.h>
 #include <stdio.h>
 
 /* cgroup v2: "max 100000" or "150000 100000" (quota, period in microseconds). */
@@ -19,8 +18,8 @@ static int cgroup_quota(void)
 
 int cm_threads_available(void)
 {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+    /* Not the affinity of this thread: OMP_PROC_BIND narrows that to one core. */
+    int n = omp_get_num_procs();
     const int quota = cgroup_quota();
     if (quota > 0 && quota < n)
         n = quota;
