@@ -323,9 +323,12 @@ typedef struct cm_train_hooks {
 } cm_train_hooks;
 
 /* Train a model into config->out.  resume continues the run found there bit for
- * bit (same number of threads); only steps, out and the *-every settings of
- * config count then.  Errors: CM_ERR_NUMERIC names the step and the first node
- * that was not finite; nothing of it is saved. */
+ * bit (same number of threads).  Its settings are then those of RUN/config.json
+ * (cm_options_read), of which steps, threads, max-minutes, keep, the *-every
+ * settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
+ * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step
+ * and the first node that was not finite; nothing of it is saved.  CM_INTERRUPTED:
+ * hooks->stop said so, and a checkpoint was saved. */
 cm_status cm_train(const cm_train_config *config, int resume, const cm_train_hooks *hooks,
                    cm_error *err);
 

@@ -10,13 +10,12 @@
 #include "io/file.h"
 #include "io/json.h"
 #include "train/checkpoint.h"
+#include "train/run_config.h"
 #include "train/run_folder.h"
-#include "train/options.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { STREAM_DATA = 2, STREAM_STEP = 3, SAMPLE_SEED = 1 };
@@ -27,10 +26,9 @@ struct loop {
     const cm_train_hooks *hooks;
     double start, since;  /* of the run; of the last log line */
     int64_t first, since_k;
-    double images_per_s;
 };
 
-static void report(struct loop *l, const char *event)
+static void report(const struct loop *l, const char *event)
 {
     const cm_trainer *t = l->t;
     if (!l->hooks || !l->hooks->progress)
@@ -51,6 +49,13 @@ static void report(struct loop *l, const char *event)
         .event = event,
     };
     l->hooks->progress(l->hooks->user, &p);
+}
+
+static void report_file(const struct loop *l, const char *done, const char *path)
+{
+    char event[CM_RUN_PATH + 16];
+    snprintf(event, sizeof event, "%s %s", done, path);
+    report(l, event);
 }
 
 static double learning_rate(const cm_train_config *c, int64_t k)
@@ -149,7 +154,7 @@ static cm_status draw_samples(struct loop *l, cm_error *err)
             s = cm_images_write(images, path, 8, err);
         cm_images_free(images);
         if (!s)
-            report(l, path);
+            report_file(l, "drew", path);
     }
     return s;
 }
@@ -159,7 +164,7 @@ static cm_status save(struct loop *l, cm_error *err)
     char where[600];
     const cm_status s = cm_trainer_save(l->t, where, sizeof where, err);
     if (!s)
-        report(l, where);
+        report_file(l, "saved", where);
     return s;
 }
 
@@ -180,11 +185,9 @@ static cm_status loop(struct loop *l, cm_error *err)
         stop = l->hooks && l->hooks->stop && l->hooks->stop(l->hooks->user);
         last = t->k >= c->steps ||
                (c->max_minutes > 0.0 && cm_seconds() - l->start > 60.0 * c->max_minutes);
-        if (due(t->k, c->log_every) || (last && t->loss_count)) {
-            report(l, NULL);
+        report(l, NULL);
+        if (due(t->k, c->log_every) || (last && t->loss_count))
             s = write_log(l, err);
-        } else
-            report(l, NULL);
         if (!s && !stop && (last || due(t->k, c->sample_every)))
             s = draw_samples(l, err);
         if (!s && (last || stop || due(t->k, c->save_every)))
@@ -202,45 +205,8 @@ static cm_status export_model(struct loop *l, cm_error *err)
     if (!s)
         s = cm_model_write(&model, path, CM_BF16, err);
     if (!s)
-        report(l, path);
+        report_file(l, "wrote", path);
     return s;
-}
-
-static cm_status write_config(const cm_trainer *t, cm_error *err)
-{
-    char path[CM_RUN_PATH];
-    cm_file_writer *w = NULL;
-    json_t *j = cm_options_to_json(cm_train_options, &t->config);
-    char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
-    cm_status s = text ? cm_run_path(path, t->config.out, "config.json", err)
-                       : cm_fail(err, CM_ERR_MEMORY, "config: out of memory");
-    if (!s && !(s = cm_file_create(path, &w, err))) {
-        if ((s = cm_file_write(w, text, strlen(text), err)) || (s = cm_file_write(w, "\n", 1, err)))
-            cm_file_abandon(w);
-        else
-            s = cm_file_commit(w, err);
-    }
-    free(text);
-    json_decref(j);
-    return s;
-}
-
-/* Settings of the run that is resumed, but for those that may change. */
-static cm_status config_of_run(const cm_train_config *now, cm_train_config *c, cm_error *err)
-{
-    char path[CM_RUN_PATH];
-    cm_status s = cm_run_path(path, now->out, "config.json", err);
-    cm_train_defaults(c);
-    if (s || (s = cm_options_read(cm_train_options, c, path, err)))
-        return s;
-    snprintf(c->out, sizeof c->out, "%s", now->out);
-    c->steps = now->steps;
-    c->log_every = now->log_every;
-    c->sample_every = now->sample_every;
-    c->save_every = now->save_every;
-    c->keep = now->keep;
-    c->max_minutes = now->max_minutes;
-    return CM_OK;
 }
 
 static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
@@ -251,10 +217,10 @@ static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
         (s = cm_run_path(samples, t->config.out, "samples", err)) ||
         (s = cm_make_dirs(samples, err)))
         return s;
-    if (resume)
-        s = cm_trainer_restore(t, note, sizeof note, err);
-    else if (!(s = write_config(t, err)))
-        s = cm_runlog_open(t->config.out, 0, &t->log, err);
+    s = resume ? cm_trainer_restore(t, note, sizeof note, err)
+               : cm_runlog_open(t->config.out, 0, &t->log, err);
+    if (!s)
+        s = cm_run_config_write(&t->config, err);
     if (!s)
         s = cm_loader_new(t->data, (int)t->config.batch,
                           cm_stream_key((uint64_t)t->config.seed, STREAM_DATA), t->config.flip,
@@ -288,7 +254,7 @@ cm_status cm_train(const cm_train_config *config, int resume, const cm_train_hoo
     if (!config->out[0])
         s = cm_fail(err, CM_ERR_ARGUMENT, "out: say where to put the run (--out)");
     else
-        s = resume ? config_of_run(config, &t->config, err) : refuse_existing(config->out, err);
+        s = resume ? cm_run_config_check(config, err) : refuse_existing(config->out, err);
     if (!s)
         s = begin(t, resume, &l, err);
     if (!s) {

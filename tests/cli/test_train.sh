@@ -121,6 +121,10 @@ ok 'five steps' ended_with 0
 in_folder halves run train --resume --out run --steps 10
 ok 'five more' ended_with 0
 ok 'are the same as ten' same straight halves
+ok 'and so are the settings' cmp straight/run/config.json halves/run/config.json
+in_folder halves run train --resume --out run --steps 12 --lr 0.5
+ok 'another learning rate is refused' one_error 2 '"lr": the run began with 0.001, asked for 0.5'
+ok 'and nothing is changed' cmp straight/run/config.json halves/run/config.json
 in_folder fed run train --config "$scratch/straight/run/config.json" --out run
 ok 'config.json can be fed back' ended_with 0
 ok 'and gives the same files' same straight fed
