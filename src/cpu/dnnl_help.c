@@ -58,13 +58,22 @@ static cm_status failed(cm_error *err, const char *what, dnnl_status_t s)
 }
 
 /* Memory objects without memory: run() sets the handles. */
-static dnnl_status_t add_arg(cm_dnnl *d, int arg, const dnnl_memory_desc_t *md)
+static void add_arg(cm_dnnl *d, int arg, const dnnl_memory_desc_t *md)
 {
     dnnl_exec_arg_t *a = &d->arg[d->n];
+    if (d->status)
+        return;
     a->arg = arg;
-    const dnnl_status_t s = dnnl_memory_create(&a->memory, md, cm_dnnl_engine(), DNNL_MEMORY_NONE);
-    d->n += s == dnnl_success;
-    return s;
+    d->status = dnnl_memory_create(&a->memory, md, cm_dnnl_engine(), DNNL_MEMORY_NONE);
+    d->n += d->status == dnnl_success;
+}
+
+/* What a primitive runs on, after its arguments. */
+static cm_status add_stream(cm_dnnl *d, const char *what, cm_error *err)
+{
+    if (!d->status)
+        d->status = dnnl_stream_create(&d->stream, cm_dnnl_engine(), dnnl_stream_default_flags);
+    return d->status ? failed(err, what, d->status) : CM_OK;
 }
 
 /* From an operation descriptor to a primitive with its scratchpad argument. */
@@ -88,7 +97,7 @@ static cm_status finish(const_dnnl_op_desc_t op, dnnl_query_t query_weights, dnn
         out->scratch = -1;
         if (*scratch) {
             out->scratch = 0;
-            s = add_arg(out, DNNL_ARG_SCRATCHPAD, md);
+            add_arg(out, DNNL_ARG_SCRATCHPAD, md);
         }
     }
     if (!s)
@@ -146,7 +155,7 @@ cm_status cm_dnnl_conv(cm_conv_pass pass, const dnnl_memory_desc_t *x, dnnl_memo
         add_arg(out, DNNL_ARG_DIFF_DST, y);
         add_arg(out, DNNL_ARG_DIFF_WEIGHTS, w);
     }
-    return CM_OK;
+    return add_stream(out, "convolution", err);
 }
 
 cm_status cm_dnnl_matmul(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b,
@@ -165,7 +174,7 @@ cm_status cm_dnnl_matmul(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *
     add_arg(out, DNNL_ARG_SRC, a);
     add_arg(out, DNNL_ARG_WEIGHTS, b);
     add_arg(out, DNNL_ARG_DST, y);
-    return CM_OK;
+    return add_stream(out, "matmul", err);
 }
 
 cm_status cm_dnnl_reorder(const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to,
@@ -184,13 +193,12 @@ cm_status cm_dnnl_reorder(const dnnl_memory_desc_t *from, const dnnl_memory_desc
         return failed(err, "reorder", s);
     add_arg(out, DNNL_ARG_FROM, from);
     add_arg(out, DNNL_ARG_TO, to);
-    return CM_OK;
+    return add_stream(out, "reorder", err);
 }
 
 void cm_dnnl_run(const cm_dnnl *d, int threads, const void *const *memory, void *scratch)
 {
     const int saved = omp_get_max_threads(); /* of this thread; put back below */
-    dnnl_stream_t stream;
     if (saved != threads)
         omp_set_num_threads(threads);
     for (int i = 0; i < d->n; i++) {
@@ -200,11 +208,8 @@ void cm_dnnl_run(const cm_dnnl *d, int threads, const void *const *memory, void 
         } u = {i == d->scratch ? scratch : memory[i - (d->scratch == 0)]};
         dnnl_memory_set_data_handle(d->arg[i].memory, u.out);
     }
-    cm_assert(dnnl_stream_create(&stream, cm_dnnl_engine(), dnnl_stream_default_flags) ==
-              dnnl_success);
-    cm_assert(dnnl_primitive_execute(d->primitive, stream, d->n, d->arg) == dnnl_success);
-    dnnl_stream_wait(stream);
-    dnnl_stream_destroy(stream);
+    cm_assert(dnnl_primitive_execute(d->primitive, d->stream, d->n, d->arg) == dnnl_success);
+    dnnl_stream_wait(d->stream);
     if (saved != threads)
         omp_set_num_threads(saved);
 }
@@ -213,6 +218,8 @@ void cm_dnnl_release(cm_dnnl *d)
 {
     for (int i = 0; i < d->n; i++)
         dnnl_memory_destroy(d->arg[i].memory);
+    if (d->stream)
+        dnnl_stream_destroy(d->stream);
     if (d->primitive)
         dnnl_primitive_destroy(d->primitive);
     memset(d, 0, sizeof *d);

@@ -13,6 +13,8 @@ enum { CM_DNNL_ARGS = 5 };
 /* A primitive with its memory objects; reorders in and out are primitives too. */
 typedef struct cm_dnnl {
     dnnl_primitive_t primitive;
+    dnnl_stream_t stream;
+    dnnl_status_t status; /* of making the parts below */
     int n;
     int scratch; /* index of the scratchpad argument, or -1 */
     dnnl_exec_arg_t arg[CM_DNNL_ARGS];

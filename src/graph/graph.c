@@ -156,6 +156,23 @@ static cm_node *append(cm_graph *g)
     return n;
 }
 
+/* What an op writes to is a leaf, or a leaf that an op before it wrote to. */
+static void check_written(cm_graph *g, const cm_node *n)
+{
+    for (int i = 0; i < n->n_in; i++) {
+        const cm_node *leaf = n->in[i];
+        if (!(cm_ops[n->op]->writes >> i & 1))
+            continue;
+        while (cm_ops[leaf->op]->writes)
+            leaf = leaf->in[cm_ops[leaf->op]->writes & 1 ? 0 : 1];
+        if (leaf->op != CM_OP_LEAF)
+            cm_graph_fail(g, CM_ERR_ARGUMENT, "%s: input %d is not a leaf", cm_ops[n->op]->name, i);
+        else if (g->buffer[leaf->attr.leaf.buffer].flags & CM_BUFFER_CONST)
+            cm_graph_fail(g, CM_ERR_ARGUMENT, "%s: input %d, \"%s\", is in a constant buffer",
+                          cm_ops[n->op]->name, i, leaf->name);
+    }
+}
+
 cm_node *cm_node_new(cm_graph *g, cm_op_id op, cm_attr attr, int n_in, cm_node *const *in)
 {
     if (g->error.status)
@@ -172,9 +189,8 @@ cm_node *cm_node_new(cm_graph *g, cm_op_id op, cm_attr attr, int n_in, cm_node *
         n->in[i] = in[i];
     if (cm_ops[op]->infer)
         cm_ops[op]->infer(g, n, &n->type);
-    for (int i = 0; i < n_in; i++)
-        if (cm_ops[op]->writes >> i & 1 && n->in[i]->op != CM_OP_LEAF && !cm_ops[n->in[i]->op]->writes)
-            cm_graph_fail(g, CM_ERR_ARGUMENT, "%s: input %d is not a leaf", cm_ops[op]->name, i);
+    if (!g->error.status)
+        check_written(g, n);
     return g->error.status ? &g->poison : n;
 }
 
@@ -230,7 +246,7 @@ cm_node *cm_leaf(cm_graph *g, int buffer, size_t offset, cm_type type, const cha
 
 cm_node *cm_input(cm_graph *g, const char *name, cm_type type)
 {
-    return cm_leaf(g, cm_graph_buffer(g, name, 0), 0, type, name);
+    return cm_leaf(g, cm_graph_buffer(g, name, CM_BUFFER_OWN), 0, type, name);
 }
 
 cm_node *cm_const(cm_graph *g, cm_type type, const float *values)

@@ -56,18 +56,20 @@ const char *cm_type_text(char *buf, size_t size, const cm_type *t);
 /* ---- leaves ---- */
 
 /* Declare memory bound at run time.  CM_BUFFER_CONST: its contents change only
- * with cm_plan_refresh(), so work on it alone is done there, once. */
-enum { CM_BUFFER_CONST = 1 };
+ * with cm_plan_refresh(), so work on it alone is done there, once, and no op writes
+ * to it.  CM_BUFFER_OWN: a plan has memory for it, zeroed, until another is bound. */
+enum { CM_BUFFER_CONST = 1, CM_BUFFER_OWN = 2 };
 int cm_graph_buffer(cm_graph *g, const char *name, unsigned flags);
 /* A view of `type` at byte `offset` of a buffer. */
 cm_node *cm_leaf(cm_graph *g, int buffer, size_t offset, cm_type type, const char *name);
-/* A buffer of its own. */
+/* A buffer of its own, CM_BUFFER_OWN. */
 cm_node *cm_input(cm_graph *g, const char *name, cm_type type);
 /* f32 values known now; copied.  cm_scalar has shape [1,..,1] of that rank. */
 cm_node *cm_const(cm_graph *g, cm_type type, const float *values);
 cm_node *cm_scalar(cm_graph *g, int rank, float value);
 
-/* ---- elementwise; b broadcasts to a (equal rank, each dim equal or 1) ---- */
+/* ---- elementwise; b broadcasts to a (equal rank, each dim equal or 1), or a to
+ * b; the result has the dtype of a ---- */
 cm_node *cm_add(cm_graph *g, cm_node *a, cm_node *b);
 cm_node *cm_sub(cm_graph *g, cm_node *a, cm_node *b);
 cm_node *cm_mul(cm_graph *g, cm_node *a, cm_node *b);
@@ -149,8 +151,8 @@ cm_node *cm_ema(cm_graph *g, cm_node *average, cm_node *p, cm_node *rate, cm_nod
 
 /* ---- differentiation: both walks build nodes ---- */
 
-/* Reverse mode: dx[i] := J_i^T dy for y with respect to x[i].  NULL where y
- * does not depend on x[i]. */
+/* Reverse mode: dx[i] := J_i^T dy for y with respect to x[i]; dy has the type of y.
+ * NULL where y does not depend on x[i]. */
 void cm_graph_vjp(cm_graph *g, cm_node *y, cm_node *dy, int n, cm_node *const *x, cm_node **dx);
 /* Forward mode: returns J xdot, NULL where y depends on none of x. */
 cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node *const *xdot);

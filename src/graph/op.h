@@ -111,7 +111,7 @@ struct cm_node {
     cm_type type;
     cm_attr attr;
     cm_node *in[CM_MAX_IN];
-    const char *name; /* leaves, and where cm_node_label() was called; else NULL */
+    const char *name; /* of a leaf, else NULL */
 };
 
 typedef struct cm_op {
@@ -124,7 +124,7 @@ typedef struct cm_op {
     /* xdot[i] may be NULL (= zero), but not all of them are; NULL result = zero. */
     cm_node *(*jvp)(cm_graph *g, cm_node *n, cm_node *const *xdot);
     unsigned inplace;  /* bit i: the output may overwrite input i */
-    unsigned writes;   /* bit i: input i, a leaf, is modified; bit 0: the output is it */
+    unsigned writes;   /* bit i: input i, a leaf, is modified; the output is the lowest of them */
     int alias;         /* the output is the memory of input 0 */
 } cm_op;
 

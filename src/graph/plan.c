@@ -249,6 +249,14 @@ static cm_status allocate(struct compile *c, cm_error *err)
         if (end > p->buffer_bytes[v->attr.leaf.buffer])
             p->buffer_bytes[v->attr.leaf.buffer] = end;
     }
+    for (int i = 0; i < n; i++) {
+        if (!p->buffer_bytes[i] || !(cm_graph_buffer_flags(c->g, i) & CM_BUFFER_OWN))
+            continue;
+        if (!(p->buffer[i] = cm_alloc(p->buffer_bytes[i])))
+            return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory (%zu bytes of \"%s\")",
+                           p->buffer_bytes[i], cm_graph_buffer_name(c->g, i));
+        p->own[i] = 1;
+    }
     return CM_OK;
 }
 

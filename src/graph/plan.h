@@ -14,7 +14,7 @@ cm_status cm_plan_compile(cm_graph *g, int n_out, cm_node *const *out, const cm_
 void cm_plan_free(cm_plan *p);
 
 /* Say where a buffer of the graph is; 64-byte aligned memory of the caller, which
- * outlives its use.  Buffers never bound are the plan's own, zeroed. */
+ * outlives its use.  All but CM_BUFFER_OWN ones are bound before the first run. */
 void cm_plan_bind(cm_plan *p, int buffer, void *memory);
 /* The memory of a leaf or output; for an output valid until the next run. */
 void *cm_plan_data(cm_plan *p, const cm_node *n);

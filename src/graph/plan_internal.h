@@ -42,6 +42,8 @@ struct cm_plan {
 };
 
 void cm_plan_resolve(cm_plan *p);
-void cm_step_run(cm_plan *p, cm_step *s);
+void cm_step_pack(cm_plan *p, cm_step *s);    /* its weights, unless that is done once */
+void cm_step_compute(cm_plan *p, cm_step *s);
+void cm_step_run(cm_plan *p, cm_step *s); /* both */
 
 #endif

@@ -31,21 +31,12 @@ static void *address(cm_plan *p, const cm_node *n)
     return NULL;
 }
 
-static void own_unbound(cm_plan *p)
-{
-    for (int i = 0; i < cm_graph_buffer_count(p->graph); i++)
-        if (!p->buffer[i] && p->buffer_bytes[i]) {
-            p->buffer[i] = cm_alloc(p->buffer_bytes[i]);
-            cm_assert(p->buffer[i]);
-            p->own[i] = 1;
-        }
-}
-
 void cm_plan_resolve(cm_plan *p)
 {
     if (p->resolved)
         return;
-    own_unbound(p);
+    for (int i = 0; i < cm_graph_buffer_count(p->graph); i++)
+        cm_assert(p->buffer[i] || !p->buffer_bytes[i]); /* else cm_plan_bind() was forgotten */
     for (int i = 0; i < p->n_steps; i++) {
         cm_step *s = &p->step[i];
         for (int k = 0; k < s->node->n_in; k++)
@@ -78,12 +69,23 @@ static cm_call call_of(cm_plan *p, cm_step *s)
                      p->workspace + p->scratch_bytes, p->threads};
 }
 
-void cm_step_run(cm_plan *p, cm_step *s)
+void cm_step_pack(cm_plan *p, cm_step *s)
 {
     const cm_call c = call_of(p, s);
     if (s->kernel->pack && !s->pack_once)
         s->kernel->pack(&c);
+}
+
+void cm_step_compute(cm_plan *p, cm_step *s)
+{
+    const cm_call c = call_of(p, s);
     s->kernel->run(&c);
+}
+
+void cm_step_run(cm_plan *p, cm_step *s)
+{
+    cm_step_pack(p, s);
+    cm_step_compute(p, s);
 }
 
 void cm_plan_refresh(cm_plan *p)

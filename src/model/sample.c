@@ -105,6 +105,16 @@ static cm_status resolve(const cm_model *m, const cm_sample_config *c, struct re
                     : !strcmp(c->sampler, "multistep") ? MULTISTEP
                     : !strcmp(c->sampler, "euler")     ? EULER
                                                        : HEUN;
+    if (!consistency && (r->method == ONESTEP || r->method == MULTISTEP))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "sampler %s: needs a consistency model, this one is a diffusion teacher (heun "
+                       "or euler sample it)",
+                       c->sampler);
+    if (r->method == ONESTEP && c->steps > 1)
+        return cm_fail(err, CM_ERR_ARGUMENT, "steps: expected 1 with the onestep sampler, found %d",
+                       (int)c->steps);
+    if (r->method != HEUN && c->s_churn > 0.0)
+        return cm_fail(err, CM_ERR_ARGUMENT, "s-churn: is for the heun sampler");
     if (lists && r->method != MULTISTEP)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "ts and sigmas are for the multistep sampler of a consistency model");

@@ -119,6 +119,9 @@ cm_status cm_net_config_from_json(const json_t *json, const char *file, cm_net_c
                           err)) ||
         (s = cm_json_real(json, file, "dropout", 0.0, 0.99, CM_JSON_OPTIONAL, &c.dropout, err)))
         return s;
+    if (c.type == CM_NET_MLP && c.num_classes)
+        return cm_fail(err, CM_ERR_FORMAT, "%s: \"num_classes\": expected none with type mlp, found %d",
+                       file, c.num_classes);
     if (c.type == CM_NET_ADM && c.image_size % (1 << (c.n_levels - 1)))
         return cm_fail(err, CM_ERR_FORMAT,
                        "%s: \"image_size\" %d cannot be halved %d times (\"channel_mult\" has %d "

@@ -36,6 +36,8 @@ cm_node *cm_dropout(cm_graph *g, cm_node *x, cm_node *rng, float p, uint32_t str
 {
     if (p <= 0.0f)
         return x;
+    if (!(p < 1.0f))
+        cm_graph_fail(g, CM_ERR_ARGUMENT, "dropout: probability %g, expected below 1", (double)p);
     return cm_node_new(g, CM_OP_DROPOUT, (cm_attr){.random = {x->type, stream, p}}, 2,
                        (cm_node *[]){x, rng});
 }

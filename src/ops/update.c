@@ -19,7 +19,9 @@ static void store_infer(cm_graph *g, const cm_node *n, cm_type *out)
 
 static void sum_squares_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
-    (void)g, (void)n;
+    if (n->in[0]->type.dtype != CM_F32)
+        cm_graph_fail(g, CM_ERR_SHAPE, "sum_squares: %s, expected f32",
+                      cm_dtype_name(n->in[0]->type.dtype));
     *out = CM_TYPE(CM_F32, 1);
 }
 
@@ -33,6 +35,13 @@ static void update_infer(cm_graph *g, const cm_node *n, cm_type *out)
                           cm_ops[n->op]->name, i, cm_dtype_name(n->in[i]->type.dtype),
                           cm_type_text(b, sizeof b, &n->in[i]->type),
                           cm_type_text(a, sizeof a, &n->in[0]->type));
+    for (int i = states; i < n->n_in; i++) { /* hyper [2], rate [1], gate [1] */
+        const int64_t count = n->op != CM_OP_EMA && i == states ? 2 : 1;
+        if (n->in[i]->type.dtype != CM_F32 || cm_type_count(&n->in[i]->type) != count)
+            cm_graph_fail(g, CM_ERR_SHAPE, "%s: operand %d is %s %s, expected %d f32",
+                          cm_ops[n->op]->name, i, cm_dtype_name(n->in[i]->type.dtype),
+                          cm_type_text(b, sizeof b, &n->in[i]->type), (int)count);
+    }
     *out = n->in[0]->type;
 }
 

@@ -69,7 +69,8 @@ static cm_status check_text(const cm_option *o, const char *where, const char *t
 {
     char found[128];
     if (o->choices && !is_choice(o->choices, text))
-        return cm_fail(err, fail, "%s: expected %s, found '%s'", where, o->choices,
+        return cm_fail(err, fail, "%s: expected %s, found '%s'", where,
+                       o->choices + (o->choices[0] == '|'), /* which is not to be typed */
                        cm_escape(found, sizeof found, text));
     if (strlen(text) >= sizeof(cm_text))
         return cm_fail(err, fail, "%s: expected at most %zu bytes, found %zu", where,

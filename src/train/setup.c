@@ -272,8 +272,13 @@ cm_status cm_trainer_setup(cm_trainer *t, cm_error *err)
         return s;
     t->net.dropout = t->config.dropout;
     t->threads = cm_threads_resolve(t->config.threads);
-    if ((s = cm_params_new(&t->net, &t->params, err)) || (s = compile_step(t, err)))
-        return s == CM_ERR_SHAPE ? CM_ERR_ARGUMENT : s;
+    if ((s = cm_params_new(&t->net, &t->params, err)) || (s = compile_step(t, err))) {
+        if (s == CM_ERR_SHAPE) /* options that no network can have */
+            s = CM_ERR_ARGUMENT;
+        if (err)
+            err->status = s;
+        return s;
+    }
     first_weights(t);
     return make_metadata(t, err);
 }

@@ -91,8 +91,8 @@ cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err
     cm_status s = state ? cm_model_metadata_make(&model, &meta, err)
                         : cm_fail(err, CM_ERR_MEMORY, "checkpoint: out of memory");
     for (int i = 0; i < n && !s; i++) {
-        out[i] = (cm_ckpt_file){.name = files[i].name,
-                                .n_meta = meta.n,
+        out[i] = (cm_ckpt_file){.name = files[i].name, /* moments are not a model */
+                                .n_meta = arrays_of(&files[i]) == 1 ? meta.n : 0,
                                 .meta_keys = meta.key,
                                 .meta_values = (const char *const *)meta.value};
         out[i].entries = make_entries(t, &files[i], &arena, &out[i].n);

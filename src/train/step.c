@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cpu/cpu.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Philox streams of a step; dropout layers count up from the last. */
@@ -94,11 +95,14 @@ static void build_gradients(struct build *b)
     if (!grad || cm_graph_check(g, NULL))
         return;
     const float one = 1.0f;
+    char name[300];
     cm_graph_vjp(g, b->loss, cm_const(g, CM_TYPE(CM_F32, 1), &one), n, b->student.leaf, grad);
     for (int i = 0; i < n; i++) {
         const cm_param *p = cm_params_at(b->config->params, i);
-        if (grad[i]) /* else the parameter is unused and its gradient stays zero */
-            cm_store(g, grad[i], cm_leaf(g, b->grad, p->offset * sizeof(float), p->type, p->name));
+        if (!grad[i]) /* the parameter is unused and its gradient stays zero */
+            continue;
+        snprintf(name, sizeof name, "gradient of %s", p->name);
+        cm_store(g, grad[i], cm_leaf(g, b->grad, p->offset * sizeof(float), p->type, name));
     }
 }
 

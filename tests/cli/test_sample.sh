@@ -56,6 +56,8 @@ for sampler in onestep 'multistep --sigmas 80,0.8' 'multistep --ts 0,1,2 --steps
     # shellcheck disable=SC2086
     works "sampler $sampler" sample --model $model --num 2 --out s.png --sampler $sampler
 done
+fails 2 'steps' sample --model $model --sampler onestep --steps 4 --out s.png
+fails 2 's-churn' sample --model $model --sampler euler --s-churn 1 --out s.png
 
 # ---- image i depends on the seed and i only -----------------------------------
 

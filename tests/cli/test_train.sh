@@ -105,6 +105,9 @@ done
 ok 'and a sample grid' test -n "$(find straight/run -name '*.png' -size +0)"
 ok 'no escape codes in a file' test "$(grep -c "$(printf '\033')" err)" -eq 0
 ok 'the last step is reported' grep -q 'step 10/10' err
+for file in straight/run/ckpt/latest/*.safetensors; do
+    works "info ${file##*/}" info "$file"
+done
 # shellcheck disable=SC2086
 train again $settings --steps 10 --quiet
 ok 'quiet: nothing printed' test ! -s err
@@ -189,11 +192,15 @@ fails_to_replace()
 
 # ---- distilling, and what does not fit ----------------------------------------
 
+fails 2 'teacher' sample --model straight/run --sampler onestep --out s.png
+fails 2 'consistency model' sample --model straight/run --sampler multistep --out s.png
 train student --method cd --steps 2 --teacher ../straight/run
 ok 'distil a run' ended_with 0
 works 'the student is described' info student/run
 train misfit --method cd --steps 1 --teacher ../student/run
 ok 'a consistency model is no teacher' test "$code" -ne 0
+train misfit --method edm --steps 1 --ema-rates 0.9,0.90
+ok 'an average twice' one_error 2 'ema-rates'
 ok 'the run that is there is not touched' fails_to_replace
 : >file
 # shellcheck disable=SC2086

@@ -81,6 +81,21 @@ ERROR(store_shape, cm_store(g, cm_exp(g, f32(g, 2, 2, 3, 1, 1)), f32(g, 2, 3, 2,
 ERROR(store_no_leaf, cm_store(g, f32(g, 1, 3, 1, 1, 1), cm_exp(g, f32(g, 1, 3, 1, 1, 1))))
 ERROR(ema_shape, cm_ema(g, f32(g, 1, 3, 1, 1, 1), f32(g, 1, 4, 1, 1, 1), f32(g, 1, 1, 1, 1, 1),
                         f32(g, 1, 1, 1, 1, 1)))
+ERROR(ema_rate, cm_ema(g, f32(g, 1, 3, 1, 1, 1), f32(g, 1, 3, 1, 1, 1), f32(g, 1, 2, 1, 1, 1),
+                       f32(g, 1, 1, 1, 1, 1)))
+ERROR(adamw_hyper, cm_adamw(g, f32(g, 1, 3, 1, 1, 1), f32(g, 1, 3, 1, 1, 1), f32(g, 1, 3, 1, 1, 1),
+                            f32(g, 1, 3, 1, 1, 1), f32(g, 1, 1, 1, 1, 1), f32(g, 1, 1, 1, 1, 1),
+                            (cm_optimizer_attr){0}))
+ERROR(store_constant,
+      cm_store(g, f32(g, 1, 3, 1, 1, 1),
+               cm_leaf(g, cm_graph_buffer(g, "b", CM_BUFFER_CONST), 0, CM_TYPE(CM_F32, 3), "fixed")))
+ERROR(dropout_all, cm_dropout(g, f32(g, 1, 3, 1, 1, 1), integers(g, 3), 1.0f, 0))
+ERROR(norm_of_bf16, cm_sum_squares(g, cm_cast(g, f32(g, 1, 3, 1, 1, 1), CM_BF16)))
+static void vjp_type(cm_graph *g)
+{
+    cm_node *x = f32(g, 1, 3, 1, 1, 1), *dx;
+    cm_graph_vjp(g, cm_exp(g, x), f32(g, 2, 3, 1, 1, 1), 1, &x, &dx);
+}
 ERROR(constant_bf16, cm_const(g, CM_TYPE(CM_BF16, 1), (const float[]){1}))
 
 /* Words of the message: the op, and the shapes in it where they are the matter. */
@@ -113,6 +128,12 @@ static const struct {
     {store_shape, {"store", "f32 [2,3]", "f32 [3,2]"}},
     {store_no_leaf, {"store", "input 1", "leaf"}},
     {ema_shape, {"ema", "[3]", "[4]"}},
+    {ema_rate, {"ema", "operand 2", "[2]"}},
+    {adamw_hyper, {"adamw", "operand 4", "2 f32"}},
+    {store_constant, {"store", "fixed", "constant"}},
+    {dropout_all, {"dropout", "below 1"}},
+    {norm_of_bf16, {"sum_squares", "bf16"}},
+    {vjp_type, {"vjp", "[3,1]", "y is f32 [3]"}},
     {constant_bf16, {"const", "bf16"}},
 };
 
