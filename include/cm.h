@@ -13,11 +13,9 @@
  *         cm_sample_defaults(&config);
  *         config.num = 16;
  *         if (cm_model_open("models/fashion-mnist-cd.safetensors", &model, &err) ||
- *             cm_sample(model, &config, &images, &err) || cm_images_write(images, "out.png", 0, &err))
- *             fprintf(stderr, "%s\n", err.message);
- *         cm_images_free(images);
- *         cm_model_free(model);
- *         return (int)err.status;
+ *             cm_sample(model, &config, &images, &err) || cm_images_write(images, "out.png", 0,
+ * &err)) fprintf(stderr, "%s\n", err.message); cm_images_free(images); cm_model_free(model); return
+ * (int)err.status;
  *     }
  *
  * Conventions.  A call that can fail returns a cm_status and, when that is not
@@ -78,14 +76,14 @@ typedef char cm_text[512];
 typedef enum cm_option_type { CM_OPT_TEXT, CM_OPT_INT, CM_OPT_REAL, CM_OPT_FLAG } cm_option_type;
 
 typedef struct cm_option {
-    const char *name;        /* long option and JSON key, e.g. "ema-rates" */
-    cm_option_type type;     /* cm_text, int64_t, double, int */
-    size_t offset;           /* of the field in its struct */
-    const char *initial;     /* default, as text */
-    const char *choices;     /* "a|b|c" for CM_OPT_TEXT, else NULL */
-    double min, max;         /* range for INT and REAL, inclusive */
-    const char *metavar;     /* for --help */
-    const char *help;        /* one line */
+    const char *name;    /* long option and JSON key, e.g. "ema-rates" */
+    cm_option_type type; /* cm_text, int64_t, double, int */
+    size_t offset;       /* of the field in its struct */
+    const char *initial; /* default, as text */
+    const char *choices; /* "a|b|c" for CM_OPT_TEXT, else NULL */
+    double min, max;     /* range for INT and REAL, inclusive */
+    const char *metavar; /* for --help */
+    const char *help;    /* one line */
 } cm_option;
 
 /* Set every field to its default. */
@@ -235,10 +233,10 @@ cm_status cm_options_read(const cm_option *table, void *config, const char *path
       "threads (0: the cores this process may use)")
 /* clang-format on */
 
-#define CM_FIELD_TEXT cm_text
-#define CM_FIELD_INT  int64_t
-#define CM_FIELD_REAL double
-#define CM_FIELD_FLAG int
+#define CM_FIELD_TEXT                                                   cm_text
+#define CM_FIELD_INT                                                    int64_t
+#define CM_FIELD_REAL                                                   double
+#define CM_FIELD_FLAG                                                   int
 #define X(type, field, name, initial, choices, min, max, metavar, help) CM_FIELD_##type field;
 typedef struct cm_train_config {
     CM_TRAIN_OPTIONS(X)
@@ -309,11 +307,11 @@ cm_status cm_images_write(const cm_images *images, const char *path, int columns
 /* ---- training ----------------------------------------------------------- */
 
 typedef struct cm_train_progress {
-    int64_t step, steps;       /* done, in all */
-    double loss;               /* mean since the last report */
+    int64_t step, steps; /* done, in all */
+    double loss;         /* mean since the last report */
     double images_per_s, eta_s;
-    int scales;                /* N(k), 0 for edm */
-    const char *event;         /* NULL, or what just happened: "saved runs/x/ckpt/00002000" */
+    int scales;        /* N(k), 0 for edm */
+    const char *event; /* NULL, or what just happened: "saved runs/x/ckpt/00002000" */
 } cm_train_progress;
 
 typedef struct cm_train_hooks {
@@ -338,8 +336,8 @@ cm_status cm_train(const cm_train_config *config, int resume, const cm_train_hoo
  * ("edm", "cd", "ct") of this model: step, op, shape, dtype, offset,
  * implementation; with profile also milliseconds and share.  *text is freed with
  * cm_text_free. */
-cm_status cm_explain(cm_model *model, const char *method, int batch, const char *dtype,
-                     int threads, int profile, char **text, cm_error *err);
+cm_status cm_explain(cm_model *model, const char *method, int batch, const char *dtype, int threads,
+                     int profile, char **text, cm_error *err);
 
 /* Time training steps and sampling of this model; line() gets the table row by
  * row. */

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int check_failures; /* in the running test */
+/* In the running test; one for all files of a program. */
+__attribute__((weak)) int check_failures;
 
 /* Report and go on: one run shows every failure.  The value is whether it holds. */
 #define CHECK(cond, ...) ((cond) ? 1 : check_fail(__FILE__, __LINE__, __VA_ARGS__))
@@ -29,13 +30,12 @@ __attribute__((format(printf, 3, 4))) static inline int check_fail(const char *f
 }
 
 /* |got - want| <= tol * (1 + |want|) */
-#define CHECK_CLOSE(got, want, tol)                                                                \
-    CHECK(fabs((double)(got) - (double)(want)) <= (tol) * (1.0 + fabs((double)(want))),            \
-          "%s = %.10g, expected %.10g (tolerance %.1g)", #got, (double)(got), (double)(want),      \
+#define CHECK_CLOSE(got, want, tol)                                                           \
+    CHECK(fabs((double)(got) - (double)(want)) <= (tol) * (1.0 + fabs((double)(want))),       \
+          "%s = %.10g, expected %.10g (tolerance %.1g)", #got, (double)(got), (double)(want), \
           (double)(tol))
 
-#define CHECK_OK(call, err)                                                                        \
-    CHECK((call) == CM_OK, "%s: %s", #call, (err).message)
+#define CHECK_OK(call, err) CHECK((call) == CM_OK, "%s: %s", #call, (err).message)
 
 typedef struct check_test {
     const char *name;
@@ -56,10 +56,10 @@ static inline int check_main(const check_test *tests, size_t n)
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-#define CHECK_MAIN(tests)                                                                          \
-    int main(void)                                                                                 \
-    {                                                                                              \
-        return check_main(tests, sizeof(tests) / sizeof *(tests));                                 \
+#define CHECK_MAIN(tests)                                          \
+    int main(void)                                                 \
+    {                                                              \
+        return check_main(tests, sizeof(tests) / sizeof *(tests)); \
     }
 
 /* The reference outputs; a test fails loudly when they are missing. */

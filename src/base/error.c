@@ -7,8 +7,8 @@
 const char *cm_status_name(cm_status s)
 {
     switch (s) {
-#define X(id, name)                                                                                \
-    case CM_##id:                                                                                  \
+#define X(id, name) \
+    case CM_##id:   \
         return name;
         CM_STATUS_LIST(X)
 #undef X

@@ -5,10 +5,10 @@
 
 #include <stddef.h>
 
-void *cm_alloc(size_t bytes);                        /* NULL when out of memory */
-void *cm_alloc_array(size_t count, size_t elem);     /* NULL also when count*elem overflows */
+void *cm_alloc(size_t bytes);                    /* NULL when out of memory */
+void *cm_alloc_array(size_t count, size_t elem); /* NULL also when count*elem overflows */
 void *cm_grow(void *p, size_t old_bytes, size_t new_bytes); /* like realloc; p is kept on NULL */
-void cm_free(void *p);                               /* NULL is allowed */
+void cm_free(void *p);                                      /* NULL is allowed */
 char *cm_strdup(const char *s);
 
 /* Many small things with one lifetime. */

@@ -16,16 +16,16 @@ typedef enum cm_distance { CM_DISTANCE_L1, CM_DISTANCE_L2 } cm_distance;
 typedef enum cm_solver { CM_SOLVER_HEUN, CM_SOLVER_EULER } cm_solver;
 
 /* mean over the pixels of each sample of |a - b| or (a - b)^2: [N] */
-cm_node *cm_distance_graph(cm_graph *g, cm_distance kind, cm_node *a, cm_node *b);
+cm_node *cm_mean_distance(cm_graph *g, cm_distance kind, cm_node *a, cm_node *b);
 
 /* x0, z f32 [N,H,W,C]; sigma f32 [N] -> [N] */
-cm_node *cm_loss_dsm(const cm_denoiser_graph *d, cm_weighting weighting, cm_node *x0, cm_node *z,
+cm_node *cm_loss_dsm(const cm_denoiser *d, cm_weighting weighting, cm_node *x0, cm_node *z,
                      cm_node *sigma);
 
 typedef struct cm_consistency_loss {
-    cm_denoiser_graph student, target;
-    const cm_denoiser_graph *teacher; /* NULL: consistency training */
-    cm_solver solver;                 /* of the teacher's ODE */
+    cm_denoiser student, target;
+    const cm_denoiser *teacher; /* NULL: consistency training */
+    cm_solver solver;           /* of the teacher's ODE */
     cm_distance distance;
     cm_weighting weighting;
 } cm_consistency_loss;
@@ -35,7 +35,6 @@ cm_node *cm_loss_consistency(const cm_consistency_loss *l, cm_node *x0, cm_node 
                              cm_node *t2);
 
 /* One step of dx/dt = (x - D(x,t)) / t from t to t2. */
-cm_node *cm_ode_step(const cm_denoiser_graph *d, cm_solver solver, cm_node *x, cm_node *t,
-                     cm_node *t2);
+cm_node *cm_ode_step(const cm_denoiser *d, cm_solver solver, cm_node *x, cm_node *t, cm_node *t2);
 
 #endif

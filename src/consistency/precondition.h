@@ -1,4 +1,6 @@
-/* precondition.h - the wrapper around the raw network F and the loss weights.
+/* precondition.h - the wrapper around the raw network F and the loss weights, as
+ * graph nodes: functions of the node sigma, so that both differentiation modes see
+ * them.
  *
  *     D(x, sigma) = c_skip x + c_out F(c_in x, c_noise)
  *
@@ -31,28 +33,30 @@
 
 /* Loss weight over sigma, with snr = 1/sigma^2 and d = sigma_data. */
 #define CM_WEIGHTING_LIST(X)                                                  \
-    X(UNIFORM,       "uniform",       1)                                      \
-    X(SNR,           "snr",           snr)                                    \
-    X(SNR_PLUS_1,    "snr+1",         snr + 1)                                \
-    X(KARRAS,        "karras",        snr + 1 / (d * d))                      \
-    X(TRUNCATED_SNR, "truncated-snr", snr > 1 ? snr : 1)
+    X(UNIFORM,       "uniform")       /* 1 */                                 \
+    X(SNR,           "snr")           /* snr */                               \
+    X(SNR_PLUS_1,    "snr+1")         /* snr + 1 */                           \
+    X(KARRAS,        "karras")        /* snr + 1/d^2 */                       \
+    X(TRUNCATED_SNR, "truncated-snr") /* max(snr, 1) */
 /* clang-format on */
 
 #define X(id, name) CM_PRECOND_##id,
 typedef enum cm_precond_kind { CM_PRECOND_LIST(X) } cm_precond_kind;
 #undef X
 
-#define X(id, name, formula) CM_WEIGHTING_##id,
+#define X(id, name) CM_WEIGHTING_##id,
 typedef enum cm_weighting { CM_WEIGHTING_LIST(X) } cm_weighting;
 #undef X
 
 typedef struct cm_precond {
-    double c_skip, c_out, c_in, c_noise;
+    cm_node *c_skip, *c_out, *c_in, *c_noise; /* f32 [N] */
 } cm_precond;
 
-/* sigma > 0. */
-cm_precond cm_precondition(cm_precond_kind kind, const cm_noise_schedule *s, double sigma);
-double cm_loss_weight(cm_weighting kind, const cm_noise_schedule *s, double sigma);
+/* sigma f32 [N], positive */
+cm_precond cm_precondition(cm_graph *g, cm_precond_kind kind, const cm_noise_schedule *s,
+                           cm_node *sigma);
+/* w(sigma) f32 [N] */
+cm_node *cm_loss_weight(cm_graph *g, cm_weighting kind, const cm_noise_schedule *s, cm_node *sigma);
 
 /* Errors: CM_ERR_ARGUMENT, with the names there are. */
 cm_status cm_precond_from_name(const char *name, cm_precond_kind *kind, cm_error *err);

@@ -18,11 +18,11 @@
 #include "base/error.h"
 #include "consistency/schedule.h"
 
-typedef struct cm_denoiser {
+typedef struct cm_denoise_fn {
     /* denoised[count] = D(x[count], sigma); the two do not overlap. */
     cm_status (*run)(void *user, const double *x, double sigma, double *denoised, cm_error *err);
     void *user;
-} cm_denoiser;
+} cm_denoise_fn;
 
 typedef struct cm_noise_source {
     /* z[count] = draw number `draw` of N(0, I). */
@@ -33,7 +33,7 @@ typedef struct cm_noise_source {
 enum { CM_SAMPLER_WORK = 3 }; /* vectors of work memory */
 
 typedef struct cm_sampler {
-    cm_denoiser denoiser;
+    cm_denoise_fn denoiser;
     cm_noise_source noise;
     size_t count;      /* length of x */
     double *work;      /* CM_SAMPLER_WORK * count, the caller's */

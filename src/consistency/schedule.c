@@ -38,3 +38,17 @@ void cm_karras_grid(const cm_noise_schedule *s, int n, double *sigma)
         sigma[i] = cm_sigma_at(s, (double)i / (n - 1));
     sigma[n] = 0;
 }
+
+cm_node *cm_sigma_at_index(cm_graph *g, const cm_noise_schedule *s, cm_node *index, cm_node *scales)
+{
+    const double top = pow(s->sigma_max, 1.0 / s->rho), bottom = pow(s->sigma_min, 1.0 / s->rho);
+    cm_node *u = cm_mul(g, index, cm_pow(g, cm_affine(g, scales, 1.0f, -1.0f), -1.0f));
+    cm_node *root = cm_affine(g, u, (float)(bottom - top), (float)top);
+    cm_node *sigma = cm_clamp(g, cm_pow(g, root, (float)s->rho), 0.0f, (float)s->sigma_max);
+    /* The last level is sigma_min exactly, where the boundary condition lives: rounding
+     * of u and of the power must not move it.  before: 1, and 0 at index N-1. */
+    cm_node *last = cm_affine(g, scales, -1.0f, 1.0f);
+    cm_node *before = cm_affine(g, cm_sign(g, cm_add(g, index, last)), -1.0f, 0.0f);
+    return cm_add(g, cm_mul(g, sigma, before),
+                  cm_affine(g, before, -(float)s->sigma_min, (float)s->sigma_min));
+}

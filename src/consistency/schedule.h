@@ -11,7 +11,7 @@
 #ifndef CM_CONSISTENCY_SCHEDULE_H
 #define CM_CONSISTENCY_SCHEDULE_H
 
-#include "base/error.h"
+#include "graph/graph.h"
 
 /* sigma_data is the standard deviation of the data; all in units of pixels that
  * span [-1, 1].  rho > 0 puts more levels near sigma_min as it grows. */
@@ -35,5 +35,10 @@ double cm_sigma_at(const cm_noise_schedule *s, double u);
 /* sigma[0..n-1] falling from sigma_max to sigma_min, then sigma[n] = 0; n >= 1,
  * and n = 1 is {sigma_max, 0}. */
 void cm_karras_grid(const cm_noise_schedule *s, int n, double *sigma);
+
+/* The same as graph nodes: sigma f32 [N] of level index f32 [N] in a grid of
+ * scales f32 [1] levels; the last is (float)sigma_min exactly. */
+cm_node *cm_sigma_at_index(cm_graph *g, const cm_noise_schedule *s, cm_node *index,
+                           cm_node *scales);
 
 #endif

@@ -15,8 +15,8 @@ extern const cm_kernel cm_kernels_plain[CM_OP_COUNT];
 /* Convolutions and matrix products. */
 extern const cm_kernel cm_kernels_dnnl[CM_OP_COUNT];
 
-/* What this CPU (or CM_ISA=avx2|plain in the environment, read once per plan by
- * the caller) runs. */
+/* What this CPU runs, or less where CM_ISA=avx2|plain in the environment says so;
+ * asked when a plan is compiled, never while it runs. */
 typedef enum cm_isa { CM_ISA_PLAIN, CM_ISA_AVX2, CM_ISA_AVX512 } cm_isa;
 cm_isa cm_cpu_isa(void);
 const char *cm_isa_name(cm_isa isa);

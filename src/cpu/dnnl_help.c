@@ -90,7 +90,8 @@ static cm_status finish(const_dnnl_op_desc_t op, dnnl_query_t query_weights, dnn
         s = dnnl_primitive_desc_create(&pd, op, attr, cm_dnnl_engine(), NULL);
     dnnl_primitive_attr_destroy(attr);
     if (!s) {
-        const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+        const dnnl_memory_desc_t *md =
+            dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
         *scratch = md ? dnnl_memory_desc_get_size(md) : 0;
         if (w)
             *w = *dnnl_primitive_desc_query_md(pd, query_weights, 0);
@@ -135,9 +136,9 @@ cm_status cm_dnnl_conv(cm_conv_pass pass, const dnnl_memory_desc_t *x, dnnl_memo
                                                         strides, pads, far);
     if (s)
         return failed(err, "convolution", s);
-    const cm_status status = finish(
-        &op, pass == CM_CONV_WEIGHT ? dnnl_query_diff_weights_md : dnnl_query_weights_md, w, out,
-        scratch, impl, "convolution", err);
+    const cm_status status =
+        finish(&op, pass == CM_CONV_WEIGHT ? dnnl_query_diff_weights_md : dnnl_query_weights_md, w,
+               out, scratch, impl, "convolution", err);
     if (status)
         return status;
     if (pass == CM_CONV_FORWARD) {
@@ -183,8 +184,8 @@ cm_status cm_dnnl_reorder(const dnnl_memory_desc_t *from, const dnnl_memory_desc
     dnnl_primitive_desc_t pd = NULL;
     memset(out, 0, sizeof *out);
     out->scratch = -1;
-    dnnl_status_t s = dnnl_reorder_primitive_desc_create(&pd, from, cm_dnnl_engine(), to,
-                                                         cm_dnnl_engine(), NULL);
+    dnnl_status_t s =
+        dnnl_reorder_primitive_desc_create(&pd, from, cm_dnnl_engine(), to, cm_dnnl_engine(), NULL);
     if (!s)
         s = dnnl_primitive_create(&out->primitive, pd);
     if (pd)

@@ -27,9 +27,9 @@ static cm_status make_conv(const cm_node *n, cm_conv_pass pass, const cm_type *x
         dnnl_memory_desc_init_by_tag(&bias, 1, dims, dnnl_f32, dnnl_a);
     }
     size_t scratch;
-    cm_status status = cm_dnnl_conv(pass, &mx, &mw, has_bias ? &bias : NULL, &my,
-                                    n->attr.conv.stride, n->attr.conv.pad, &s->main, &scratch,
-                                    &p->impl, err);
+    cm_status status =
+        cm_dnnl_conv(pass, &mx, &mw, has_bias ? &bias : NULL, &my, n->attr.conv.stride,
+                     n->attr.conv.pad, &s->main, &scratch, &p->impl, err);
     if (!status)
         status = pass == CM_CONV_WEIGHT ? cm_dnnl_reorder(&mw, &plain, &s->reorder, err)
                                         : cm_dnnl_reorder(&plain, &mw, &s->reorder, err);
@@ -156,8 +156,8 @@ static void run_matmul(const cm_call *c)
 }
 
 const cm_kernel cm_kernels_dnnl[CM_OP_COUNT] = {
-    [CM_OP_CONV2D] = {prepare_conv, pack_conv, run_conv, release_conv},
-    [CM_OP_CONV2D_GRAD_INPUT] = {prepare_conv, pack_conv, run_conv, release_conv},
-    [CM_OP_CONV2D_GRAD_WEIGHT] = {prepare_conv, NULL, run_grad_weight, release_conv},
-    [CM_OP_MATMUL] = {prepare_matmul, NULL, run_matmul, release_matmul},
+    [CM_OP_CONV2D] = {"oneDNN", prepare_conv, pack_conv, run_conv, release_conv},
+    [CM_OP_CONV2D_GRAD_INPUT] = {"oneDNN", prepare_conv, pack_conv, run_conv, release_conv},
+    [CM_OP_CONV2D_GRAD_WEIGHT] = {"oneDNN", prepare_conv, NULL, run_grad_weight, release_conv},
+    [CM_OP_MATMUL] = {"oneDNN", prepare_matmul, NULL, run_matmul, release_matmul},
 };

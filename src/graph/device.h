@@ -23,6 +23,7 @@ typedef struct cm_prepared {
 } cm_prepared;
 
 typedef struct cm_kernel {
+    const char *name; /* for cm explain, where prepare() gives no impl */
     /* Once, at compile time (optional). */
     cm_status (*prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
     /* Before run(): each time, or once where the weights are constant (optional). */

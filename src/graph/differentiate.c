@@ -59,9 +59,9 @@ void cm_graph_vjp(cm_graph *g, cm_node *y, cm_node *dy, int n, cm_node *const *x
         return;
     if (!cm_type_equal(&dy->type, &y->type)) {
         char a[96], b[96];
-        cm_graph_fail(g, CM_ERR_SHAPE, "vjp: dy is %s %s, y is %s %s", cm_dtype_name(dy->type.dtype),
-                      cm_type_text(a, sizeof a, &dy->type), cm_dtype_name(y->type.dtype),
-                      cm_type_text(b, sizeof b, &y->type));
+        cm_graph_fail(g, CM_ERR_SHAPE, "vjp: dy is %s %s, y is %s %s",
+                      cm_dtype_name(dy->type.dtype), cm_type_text(a, sizeof a, &dy->type),
+                      cm_dtype_name(y->type.dtype), cm_type_text(b, sizeof b, &y->type));
         return;
     }
     cm_node **bar = cm_alloc_array((size_t)cm_graph_size(g), sizeof *bar);

@@ -67,7 +67,8 @@ static void print_step(FILE *f, cm_plan *p, int i, double total)
     char type[96], place[96];
     fprintf(f, "%5d %-22s %-18s %-4s %-18s %-32s", i, cm_ops[s->node->op]->name,
             cm_type_text(type, sizeof type, &s->node->type), cm_dtype_name(s->node->type.dtype),
-            place_text(p, s->node, place, sizeof place), s->prepared.impl ? s->prepared.impl : "c");
+            place_text(p, s->node, place, sizeof place),
+            s->prepared.impl ? s->prepared.impl : s->kernel->name);
     if (total > 0.0) {
         const double flops = cm_node_flops(s->node);
         fprintf(f, " %8.3f %5.1f%%", 1e3 * s->seconds, 100.0 * s->seconds / total);
@@ -101,13 +102,15 @@ char *cm_plan_explain(cm_plan *p, int runs)
     FILE *f = open_memstream(&text, &size);
     if (!f)
         return NULL;
-    fprintf(f, " step op                     shape              type offset             "
-               "implementation                  %s\n",
+    fprintf(f,
+            " step op                     shape              type offset             "
+            "implementation                  %s\n",
             total > 0.0 ? "       ms share GFLOP/s" : "");
     for (int i = 0; i < p->n_steps; i++)
         print_step(f, p, i, total);
-    fprintf(f, "%d steps on %s, %d threads; activations %.1f MiB, workspace %.1f MiB, "
-               "constants %.1f MiB\n",
+    fprintf(f,
+            "%d steps on %s, %d threads; activations %.1f MiB, workspace %.1f MiB, "
+            "constants %.1f MiB\n",
             p->n_steps, p->device, p->threads, (double)p->arena_bytes / 1048576.0,
             (double)(p->scratch_bytes + p->workspace_bytes) / 1048576.0,
             (double)p->constant_bytes / 1048576.0);

@@ -141,8 +141,8 @@ static cm_node *append(cm_graph *g)
 {
     if (g->n == g->cap) {
         const int cap = g->cap ? 2 * g->cap : 256;
-        cm_node **bigger = cm_grow(g->node, (size_t)g->n * sizeof(cm_node *),
-                                   (size_t)cap * sizeof(cm_node *));
+        cm_node **bigger =
+            cm_grow(g->node, (size_t)g->n * sizeof(cm_node *), (size_t)cap * sizeof(cm_node *));
         if (!bigger)
             return NULL;
         g->node = bigger;
@@ -200,8 +200,8 @@ int cm_graph_buffer(cm_graph *g, const char *name, unsigned flags)
         return 0;
     if (g->n_buffers == g->cap_buffers) {
         const int cap = g->cap_buffers ? 2 * g->cap_buffers : 16;
-        struct buffer *bigger = cm_grow(g->buffer, (size_t)g->n_buffers * sizeof *bigger,
-                                        (size_t)cap * sizeof *bigger);
+        struct buffer *bigger =
+            cm_grow(g->buffer, (size_t)g->n_buffers * sizeof *bigger, (size_t)cap * sizeof *bigger);
         if (!bigger) {
             cm_graph_fail(g, CM_ERR_MEMORY, "buffer %s: out of memory", name);
             return 0;

@@ -41,8 +41,8 @@ void cm_graph_free(cm_graph *g);
 cm_status cm_graph_check(const cm_graph *g, cm_error *err); /* the first error, or CM_OK */
 
 cm_type cm_type_make(cm_dtype dtype, int rank, const int64_t *dim);
-#define CM_TYPE(dtype, ...)                                                                        \
-    cm_type_make(dtype, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                 \
+#define CM_TYPE(dtype, ...)                                                        \
+    cm_type_make(dtype, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
                  (int64_t[]){__VA_ARGS__})
 int cm_type_equal(const cm_type *a, const cm_type *b);
 int cm_type_same_shape(const cm_type *a, const cm_type *b);
@@ -88,8 +88,8 @@ cm_node *cm_cast(cm_graph *g, cm_node *x, cm_dtype dtype);
 
 /* ---- shape ---- */
 cm_node *cm_reshape(cm_graph *g, cm_node *x, int rank, const int64_t *dim); /* no copy */
-#define CM_RESHAPE(g, x, ...)                                                                      \
-    cm_reshape(g, x, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                    \
+#define CM_RESHAPE(g, x, ...)                                                   \
+    cm_reshape(g, x, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
                (int64_t[]){__VA_ARGS__})
 /* x to the shape and dtype of `type`: adjoint of each other. */
 cm_node *cm_broadcast_to(cm_graph *g, cm_node *x, cm_type type);

@@ -123,9 +123,9 @@ typedef struct cm_op {
     void (*vjp)(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx);
     /* xdot[i] may be NULL (= zero), but not all of them are; NULL result = zero. */
     cm_node *(*jvp)(cm_graph *g, cm_node *n, cm_node *const *xdot);
-    unsigned inplace;  /* bit i: the output may overwrite input i */
-    unsigned writes;   /* bit i: input i, a leaf, is modified; the output is the lowest of them */
-    int alias;         /* the output is the memory of input 0 */
+    unsigned inplace; /* bit i: the output may overwrite input i */
+    unsigned writes;  /* bit i: input i, a leaf, is modified; the output is the lowest of them */
+    int alias;        /* the output is the memory of input 0 */
 } cm_op;
 
 #define X(id, entry, help) extern const cm_op cm_op_##entry;

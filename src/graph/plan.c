@@ -17,9 +17,9 @@ struct compile {
     cm_graph *g;
     int n; /* nodes */
     char *live, *constant;
-    int *owner;      /* node id */
-    int *last;       /* last step that reads the block of this owner; INT_MAX: keep */
-    int *stored;     /* leaf id where the owner's block is placed, or -1 */
+    int *owner;  /* node id */
+    int *last;   /* last step that reads the block of this owner; INT_MAX: keep */
+    int *stored; /* leaf id where the owner's block is placed, or -1 */
 };
 
 static cm_node *node(const struct compile *c, int i)
@@ -122,7 +122,8 @@ static void find_owners(struct compile *c, int n_out, cm_node *const *out)
         c->last[c->owner[out[i]->id]] = INT_MAX;
     for (int i = 0; i < c->n; i++) {
         const cm_node *v = node(c, i);
-        if (c->live[i] && v->op == CM_OP_STORE && node(c, c->owner[v->in[1]->id])->op == CM_OP_LEAF) {
+        if (c->live[i] && v->op == CM_OP_STORE &&
+            node(c, c->owner[v->in[1]->id])->op == CM_OP_LEAF) {
             const int value = c->owner[v->in[0]->id];
             if (may_compute_in_leaf(c, value, v))
                 c->stored[value] = c->owner[v->in[1]->id];
@@ -218,9 +219,9 @@ static cm_status add_steps(struct compile *c, const cm_device *device, cm_error 
         return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
     for (int i = 0; i < c->n && !s; i++) {
         cm_node *v = node(c, i);
-        const int in_place_store = v->op == CM_OP_STORE &&
-                                   !memcmp(&p->location[v->in[0]->id], &p->location[i],
-                                           sizeof(cm_location));
+        const int in_place_store =
+            v->op == CM_OP_STORE &&
+            !memcmp(&p->location[v->in[0]->id], &p->location[i], sizeof(cm_location));
         if (c->live[i] && !is_memory(v) && !cm_ops[v->op]->alias && !in_place_store)
             s = add_step(c, device, v, err);
     }
@@ -260,8 +261,8 @@ static cm_status allocate(struct compile *c, cm_error *err)
     return CM_OK;
 }
 
-static cm_status compile(struct compile *c, int n_out, cm_node *const *out,
-                         const cm_device *device, cm_error *err)
+static cm_status compile(struct compile *c, int n_out, cm_node *const *out, const cm_device *device,
+                         cm_error *err)
 {
     const size_t n = (size_t)c->n + 1;
     c->live = cm_alloc(n);

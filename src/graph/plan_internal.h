@@ -17,8 +17,13 @@ typedef struct cm_step {
 } cm_step;
 
 /* Where a node's result lives. */
-typedef enum cm_place { CM_PLACE_NONE, CM_PLACE_BUFFER, CM_PLACE_VALUES, CM_PLACE_ARENA,
-                        CM_PLACE_CONSTANTS } cm_place;
+typedef enum cm_place {
+    CM_PLACE_NONE,
+    CM_PLACE_BUFFER,
+    CM_PLACE_VALUES,
+    CM_PLACE_ARENA,
+    CM_PLACE_CONSTANTS
+} cm_place;
 
 typedef struct cm_location {
     cm_place place;
@@ -42,7 +47,7 @@ struct cm_plan {
 };
 
 void cm_plan_resolve(cm_plan *p);
-void cm_step_pack(cm_plan *p, cm_step *s);    /* its weights, unless that is done once */
+void cm_step_pack(cm_plan *p, cm_step *s); /* its weights, unless that is done once */
 void cm_step_compute(cm_plan *p, cm_step *s);
 void cm_step_run(cm_plan *p, cm_step *s); /* both */
 

@@ -65,8 +65,9 @@ void *cm_plan_data(cm_plan *p, const cm_node *n)
 
 static cm_call call_of(cm_plan *p, cm_step *s)
 {
-    return (cm_call){s->node,   s->in, s->out, s->prepared.state, s->packed,
-                     p->workspace + p->scratch_bytes, p->threads};
+    return (cm_call){s->node,           s->in,     s->out,
+                     s->prepared.state, s->packed, p->workspace + p->scratch_bytes,
+                     p->threads};
 }
 
 void cm_step_pack(cm_plan *p, cm_step *s)

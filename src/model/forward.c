@@ -22,8 +22,8 @@ static cm_status expect(const struct io *io, const char *name, const cm_st_tenso
     if (!t)
         return cm_fail(err, CM_ERR_FORMAT, "%s: tensor \"%s\" is missing", io->path, name);
     if (t->rank != rank)
-        return cm_fail(err, CM_ERR_FORMAT, "%s: tensor \"%s\": expected rank %d, found %d", io->path,
-                       name, rank, t->rank);
+        return cm_fail(err, CM_ERR_FORMAT, "%s: tensor \"%s\": expected rank %d, found %d",
+                       io->path, name, rank, t->rank);
     for (int i = 0; i < rank; i++)
         if (t->dim[i] != dim[i])
             return cm_fail(err, CM_ERR_FORMAT,
@@ -46,8 +46,8 @@ static cm_status open_input(const cm_model *m, const char *path, struct io *io, 
     io->channels = m->net.in_channels;
     s = expect(io, "x", io->x, 4, (int64_t[]){io->n, io->channels, io->side, io->side}, err);
     if (!s && (io->n < 1 || io->n > 65536))
-        s = cm_fail(err, CM_ERR_FORMAT, "%s: tensor \"x\": expected 1 to 65536 images, found %" PRId64,
-                    path, io->n);
+        s = cm_fail(err, CM_ERR_FORMAT,
+                    "%s: tensor \"x\": expected 1 to 65536 images, found %" PRId64, path, io->n);
     if (!s)
         s = expect(io, "timesteps", io->t, 1, &io->n, err);
     if (!s && m->net.num_classes)
@@ -108,8 +108,8 @@ static cm_status run(const cm_model *m, const struct io *io, const char *output,
     to_nhwc(io->n, io->channels, pixels, work, cm_plan_data(*plan, x));
     cm_plan_run(*plan);
     to_nchw(io->n, m->net.out_channels, pixels, cm_plan_data(*plan, out), work);
-    const cm_st_entry entry = {"out", CM_ST_F32, 4,
-                               {io->n, m->net.out_channels, io->side, io->side}, work};
+    const cm_st_entry entry = {
+        "out", CM_ST_F32, 4, {io->n, m->net.out_channels, io->side, io->side}, work};
     return cm_st_write(output, 1, &entry, 0, NULL, NULL, err);
 }
 
@@ -129,8 +129,8 @@ cm_status cm_forward(const char *weights, const char *config_json, const char *i
     if (!s)
         s = open_input(m, input, &io, err);
     if (!s) {
-        const int64_t c = m->net.in_channels > m->net.out_channels ? m->net.in_channels
-                                                                   : m->net.out_channels;
+        const int64_t c =
+            m->net.in_channels > m->net.out_channels ? m->net.in_channels : m->net.out_channels;
         work = cm_alloc_array((size_t)(io.n * io.side * io.side * c), sizeof *work);
         s = work ? run(m, &io, output, dtype, cm_threads_resolve(threads), g, &plan, work, err)
                  : cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", input);

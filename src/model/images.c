@@ -33,8 +33,8 @@ static cm_status write_grid(const cm_images *m, const char *path, int columns, c
     memset(grid, BACKGROUND, (size_t)(w * h * m->c));
     for (int64_t i = 0; i < m->n; i++)
         for (int64_t y = 0; y < m->h; y++)
-            memcpy(grid + (((i / cols) * (m->h + GAP) + GAP + y) * w +
-                           (i % cols) * (m->w + GAP) + GAP) *
+            memcpy(grid + (((i / cols) * (m->h + GAP) + GAP + y) * w + (i % cols) * (m->w + GAP) +
+                           GAP) *
                               m->c,
                    m->pixels + (i * m->h + y) * m->w * m->c, (size_t)(m->w * m->c));
     const cm_status s = cm_png_write(path, (int)w, (int)h, m->c, grid, 0, NULL, NULL, err);

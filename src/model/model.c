@@ -39,8 +39,10 @@ static cm_status read_kind(const char *text, const char *path, cm_model *m, cm_e
         return s;
     cm_noise_schedule *n = &m->schedule;
     if (!(s = cm_json_text(j, path, "kind", CM_JSON_REQUIRED, &kind, err)) &&
-        !(s = cm_json_real(j, path, "sigma_min", 1e-9, 1e3, CM_JSON_OPTIONAL, &n->sigma_min, err)) &&
-        !(s = cm_json_real(j, path, "sigma_max", 1e-3, 1e9, CM_JSON_OPTIONAL, &n->sigma_max, err)) &&
+        !(s = cm_json_real(j, path, "sigma_min", 1e-9, 1e3, CM_JSON_OPTIONAL, &n->sigma_min,
+                           err)) &&
+        !(s = cm_json_real(j, path, "sigma_max", 1e-3, 1e9, CM_JSON_OPTIONAL, &n->sigma_max,
+                           err)) &&
         !(s = cm_json_real(j, path, "sigma_data", 1e-6, 1e6, CM_JSON_OPTIONAL, &n->sigma_data,
                            err)) &&
         !(s = cm_json_real(j, path, "rho", 1e-2, 1e3, CM_JSON_OPTIONAL, &n->rho, err)) &&
@@ -234,7 +236,7 @@ cm_status cm_denoiser_plan_new(const cm_model *m, int batch, cm_dtype dtype, int
     cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, batch, side, side, m->net.in_channels));
     cm_node *sigma = cm_input(g, "sigma", CM_TYPE(CM_F32, batch));
     cm_node *y = m->net.num_classes ? cm_input(g, "y", CM_TYPE(CM_I32, batch)) : NULL;
-    const cm_denoiser_graph d = {&net, m->kind, &m->schedule, y};
+    const cm_denoiser d = {&net, m->kind, &m->schedule, y};
     cm_node *out = cm_denoise(&d, x, sigma);
     const cm_status s = cm_plan_compile(g, 1, &out, cm_cpu_device(), threads, &p->plan, err);
     if (s) {

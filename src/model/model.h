@@ -15,19 +15,18 @@
 struct cm_model {
     cm_net_config net;
     cm_params *params;
-    float *flat;           /* [cm_params_floats]; owned, unless borrowed is set */
+    float *flat; /* [cm_params_floats]; owned, unless borrowed is set */
     int borrowed;
-    cm_precond_kind kind;  /* EDM: a diffusion teacher */
+    cm_precond_kind kind; /* EDM: a diffusion teacher */
     cm_noise_schedule schedule;
-    int scales;            /* levels of the grid it was trained on */
+    int scales;               /* levels of the grid it was trained on */
     char *classes, *training; /* JSON texts or NULL; owned */
 };
 
 /* Read a model file.  config_json: a file with the network's configuration, for
  * weights that carry none (then the kind is a consistency model with the default
  * schedule); NULL: the metadata.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
-cm_status cm_model_read(const char *path, const char *config_json, cm_model **model,
-                        cm_error *err);
+cm_status cm_model_read(const char *path, const char *config_json, cm_model **model, cm_error *err);
 /* Write it, values as f32 or bf16. */
 cm_status cm_model_write(const cm_model *model, const char *path, cm_dtype dtype, cm_error *err);
 

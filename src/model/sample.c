@@ -33,8 +33,7 @@ struct batch {
     int64_t first; /* index of the batch's first image */
 };
 
-static cm_status denoise(void *user, const double *x, double sigma, double *denoised,
-                         cm_error *err)
+static cm_status denoise(void *user, const double *x, double sigma, double *denoised, cm_error *err)
 {
     const struct batch *b = user;
     cm_denoiser_plan *p = b->plan;
@@ -73,7 +72,8 @@ static cm_status levels_from_lists(const cm_model *m, const cm_sample_config *c,
     if (c->sigmas[0] && c->ts[0])
         return cm_fail(err, CM_ERR_ARGUMENT, "ts and sigmas: give one of them");
     if (c->sigmas[0]) {
-        const cm_status s = cm_parse_real_list(c->sigmas, MAX_LEVELS, r->sigma, &r->n, "sigmas", err);
+        const cm_status s =
+            cm_parse_real_list(c->sigmas, MAX_LEVELS, r->sigma, &r->n, "sigmas", err);
         return s ? s : cm_sigma_list_check(&m->schedule, r->sigma, r->n, err);
     }
     if (c->ts[0]) {
@@ -106,10 +106,11 @@ static cm_status resolve(const cm_model *m, const cm_sample_config *c, struct re
                     : !strcmp(c->sampler, "euler")     ? EULER
                                                        : HEUN;
     if (!consistency && (r->method == ONESTEP || r->method == MULTISTEP))
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "sampler %s: needs a consistency model, this one is a diffusion teacher (heun "
-                       "or euler sample it)",
-                       c->sampler);
+        return cm_fail(
+            err, CM_ERR_ARGUMENT,
+            "sampler %s: needs a consistency model, this one is a diffusion teacher (heun "
+            "or euler sample it)",
+            c->sampler);
     if (r->method == ONESTEP && c->steps > 1)
         return cm_fail(err, CM_ERR_ARGUMENT, "steps: expected 1 with the onestep sampler, found %d",
                        (int)c->steps);
@@ -136,13 +137,15 @@ static cm_status choose_labels(const cm_model *m, const cm_sample_config *c, int
         if (!k)
             return cm_fail(err, CM_ERR_ARGUMENT, "class %s: this model has no classes", c->label);
         if (!cm_text_to_int(c->label, &fixed) || fixed < 0 || fixed >= k)
-            return cm_fail(err, CM_ERR_ARGUMENT,
-                           "class: expected 0 to %d, all or random, found %s", k - 1, c->label);
+            return cm_fail(err, CM_ERR_ARGUMENT, "class: expected 0 to %d, all or random, found %s",
+                           k - 1, c->label);
     }
     for (int64_t i = 0; i < c->num; i++) {
-        const cm_philox_block b =
-            cm_philox((uint64_t)c->seed, 0, (uint32_t)i, 0, STREAM_LABEL);
-        labels[i] = !k ? -1 : all ? i * k / c->num : random ? (int64_t)(b.v[0] % (uint32_t)k) : fixed;
+        const cm_philox_block b = cm_philox((uint64_t)c->seed, 0, (uint32_t)i, 0, STREAM_LABEL);
+        labels[i] = !k       ? -1
+                    : all    ? i * k / c->num
+                    : random ? (int64_t)(b.v[0] % (uint32_t)k)
+                             : fixed;
     }
     return CM_OK;
 }
@@ -201,10 +204,8 @@ static cm_images *images_new(const cm_model *m, int64_t n)
     cm_images *images = cm_alloc(sizeof *images);
     if (!images)
         return NULL;
-    *images = (cm_images){.n = n,
-                          .h = m->net.image_size,
-                          .w = m->net.image_size,
-                          .c = m->net.out_channels};
+    *images = (cm_images){
+        .n = n, .h = m->net.image_size, .w = m->net.image_size, .c = m->net.out_channels};
     size_t bytes;
     if (!__builtin_mul_overflow((size_t)n, (size_t)(images->h * images->w * images->c), &bytes))
         images->pixels = cm_alloc(bytes);
@@ -231,9 +232,10 @@ cm_status cm_sample(cm_model *model, const cm_sample_config *config, cm_images *
     cm_denoiser_plan *plan = NULL;
     cm_images *out = images_new(model, config->num);
     cm_dtype dtype;
-    cm_status s = r.sigma && out ? CM_OK
-                                 : cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %" PRId64
-                                                               " images", config->num);
+    cm_status s = r.sigma && out
+                      ? CM_OK
+                      : cm_fail(err, CM_ERR_MEMORY,
+                                "sampling: out of memory for %" PRId64 " images", config->num);
     if (!s)
         s = resolve(model, config, &r, err);
     if (!s)

@@ -19,8 +19,8 @@ struct walk {
     cm_net *net;
     cm_graph *g;
     const cm_net_config *config;
-    cm_node *emb; /* SiLU(time + class embedding), f32 [N, 4 model_channels] */
-    int ds;       /* downsampling so far */
+    cm_node *emb;   /* SiLU(time + class embedding), f32 [N, 4 model_channels] */
+    int ds;         /* downsampling so far */
     uint32_t masks; /* dropout layers so far */
 };
 
@@ -38,7 +38,8 @@ static int64_t channels_of(const cm_node *x)
 }
 
 /* gamma and beta as [1,C] */
-static void norm_params(struct walk *w, int64_t c, const char *name, cm_node **gamma, cm_node **beta)
+static void norm_params(struct walk *w, int64_t c, const char *name, cm_node **gamma,
+                        cm_node **beta)
 {
     cm_node *a = cm_net_param(w->net, CM_INIT_ONE, 0, CM_TYPE(CM_F32, c), "%s.weight", name);
     cm_node *b = cm_net_param(w->net, CM_INIT_ZERO, 0, CM_TYPE(CM_F32, c), "%s.bias", name);
@@ -55,9 +56,7 @@ static cm_node *norm(struct walk *w, cm_node *x, int silu, const char *name)
 
 static cm_node *resampled(cm_graph *g, cm_node *x, resample r)
 {
-    return r == UP     ? cm_upsample2(g, x, 1.0f)
-           : r == DOWN ? cm_sumpool2(g, x, 0.25f)
-                       : x;
+    return r == UP ? cm_upsample2(g, x, 1.0f) : r == DOWN ? cm_sumpool2(g, x, 0.25f) : x;
 }
 
 /* norm of h with the embedding's scale and shift, SiLU: one op with
@@ -81,8 +80,8 @@ static cm_node *res_block(struct walk *w, cm_node *x, int64_t out, resample r, c
     cm_node *h = resampled(g, norm(w, x, 1, join(b, name, "in_layers.0")), r);
     x = resampled(g, x, r);
     h = cm_net_conv(w->net, h, out, 3, 1, 0, join(b, name, "in_layers.2"));
-    cm_node *e = cm_net_linear(w->net, w->emb, modulate ? 2 * out : out, 0,
-                               join(b, name, "emb_layers.1"));
+    cm_node *e =
+        cm_net_linear(w->net, w->emb, modulate ? 2 * out : out, 0, join(b, name, "emb_layers.1"));
     if (modulate)
         h = modulated_norm(w, h, e, join(b, name, "out_layers.0"));
     else {
@@ -152,9 +151,9 @@ static cm_node *embed(struct walk *w, cm_node *t, cm_node *y)
     e = cm_silu(g, cm_net_linear(w->net, e, 4 * c, 0, "time_embed.0"));
     e = cm_net_linear(w->net, e, 4 * c, 0, "time_embed.2");
     if (w->config->num_classes) {
-        cm_node *table = cm_net_param(w->net, CM_INIT_NORMAL, 0,
-                                      CM_TYPE(CM_F32, w->config->num_classes, 4 * c),
-                                      "label_emb.weight");
+        cm_node *table =
+            cm_net_param(w->net, CM_INIT_NORMAL, 0, CM_TYPE(CM_F32, w->config->num_classes, 4 * c),
+                         "label_emb.weight");
         if (y)
             e = cm_add(g, e, cm_gather(g, table, y));
         else

@@ -8,22 +8,22 @@
 #include <string.h>
 
 /* The plain integer fields: key, field, smallest, largest, required. */
-#define INT_FIELDS(X)                                                                              \
-    X("image_size", image_size, 1, 65536, CM_JSON_REQUIRED)                                        \
-    X("in_channels", in_channels, 1, 4096, CM_JSON_REQUIRED)                                       \
-    X("out_channels", out_channels, 1, 4096, CM_JSON_REQUIRED)                                     \
-    X("model_channels", model_channels, 1, 65536, CM_JSON_REQUIRED)                                \
-    X("num_res_blocks", num_res_blocks, 1, 64, CM_JSON_REQUIRED)                                   \
+#define INT_FIELDS(X)                                               \
+    X("image_size", image_size, 1, 65536, CM_JSON_REQUIRED)         \
+    X("in_channels", in_channels, 1, 4096, CM_JSON_REQUIRED)        \
+    X("out_channels", out_channels, 1, 4096, CM_JSON_REQUIRED)      \
+    X("model_channels", model_channels, 1, 65536, CM_JSON_REQUIRED) \
+    X("num_res_blocks", num_res_blocks, 1, 64, CM_JSON_REQUIRED)    \
     X("num_heads", num_heads, 1, 4096, CM_JSON_OPTIONAL)
 
 static cm_status read_ints(const json_t *j, const char *file, cm_net_config *c, cm_error *err)
 {
     int64_t v;
     cm_status s;
-#define X(key, field, lo, hi, need)                                                                \
-    v = c->field;                                                                                  \
-    if ((s = cm_json_int(j, file, key, lo, hi, need, &v, err)))                                    \
-        return s;                                                                                  \
+#define X(key, field, lo, hi, need)                             \
+    v = c->field;                                               \
+    if ((s = cm_json_int(j, file, key, lo, hi, need, &v, err))) \
+        return s;                                               \
     c->field = (int)v;
     INT_FIELDS(X)
 #undef X
@@ -120,8 +120,9 @@ cm_status cm_net_config_from_json(const json_t *json, const char *file, cm_net_c
         (s = cm_json_real(json, file, "dropout", 0.0, 0.99, CM_JSON_OPTIONAL, &c.dropout, err)))
         return s;
     if (c.type == CM_NET_MLP && c.num_classes)
-        return cm_fail(err, CM_ERR_FORMAT, "%s: \"num_classes\": expected none with type mlp, found %d",
-                       file, c.num_classes);
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: \"num_classes\": expected none with type mlp, found %d", file,
+                       c.num_classes);
     if (c.type == CM_NET_ADM && c.image_size % (1 << (c.n_levels - 1)))
         return cm_fail(err, CM_ERR_FORMAT,
                        "%s: \"image_size\" %d cannot be halved %d times (\"channel_mult\" has %d "
@@ -212,10 +213,8 @@ void cm_params_entries(const cm_params *params, const float *flat, cm_st_entry *
 {
     for (int i = 0; i < cm_params_size(params); i++) {
         const cm_param *p = cm_params_at(params, i);
-        entries[i] = (cm_st_entry){.name = p->name,
-                                   .dtype = CM_ST_F32,
-                                   .rank = p->type.rank,
-                                   .data = flat + p->offset};
+        entries[i] = (cm_st_entry){
+            .name = p->name, .dtype = CM_ST_F32, .rank = p->type.rank, .data = flat + p->offset};
         memcpy(entries[i].dim, p->type.dim, sizeof p->type.dim);
     }
 }

@@ -24,8 +24,8 @@ static cm_status params_append(cm_params *p, const cm_param *param)
 {
     if (p->n == p->cap) {
         const int cap = p->cap ? 2 * p->cap : 256;
-        cm_param *bigger = cm_grow(p->list, (size_t)p->n * sizeof *bigger,
-                                   (size_t)cap * sizeof *bigger);
+        cm_param *bigger =
+            cm_grow(p->list, (size_t)p->n * sizeof *bigger, (size_t)cap * sizeof *bigger);
         if (!bigger)
             return CM_ERR_MEMORY;
         p->list = bigger;
@@ -120,12 +120,11 @@ void cm_params_init(const cm_params *p, uint64_t seed, float *flat)
             float z[4];
             const cm_philox_block b = cm_philox(seed, (uint32_t)(k / 4), (uint32_t)i, 0, 0x1417u);
             cm_normal4(b, z);
-            flat[q->offset + (size_t)k] =
-                q->init == CM_INIT_ZERO  ? 0.0f
-                : q->init == CM_INIT_ONE ? 1.0f
-                : q->init == CM_INIT_UNIFORM
-                    ? bound * (2.0f * cm_uniform(b.v[k % 4]) - 1.0f)
-                    : z[k % 4];
+            flat[q->offset + (size_t)k] = q->init == CM_INIT_ZERO  ? 0.0f
+                                          : q->init == CM_INIT_ONE ? 1.0f
+                                          : q->init == CM_INIT_UNIFORM
+                                              ? bound * (2.0f * cm_uniform(b.v[k % 4]) - 1.0f)
+                                              : z[k % 4];
         }
     }
 }
@@ -134,7 +133,8 @@ void cm_params_init(const cm_params *p, uint64_t seed, float *flat)
 
 cm_net cm_net_new(cm_graph *g, cm_params *params, int buffer, cm_dtype dtype)
 {
-    cm_net net = {.g = g, .config = &params->config, .params = params, .buffer = buffer, .dtype = dtype};
+    cm_net net = {
+        .g = g, .config = &params->config, .params = params, .buffer = buffer, .dtype = dtype};
     if (!params->open)
         net.leaf = cm_graph_alloc(g, (size_t)params->n * sizeof *net.leaf);
     return net;

@@ -39,7 +39,7 @@ typedef struct cm_param {
     cm_type type;     /* f32, in the checkpoint's layout */
     size_t offset;    /* in floats; a multiple of 16 */
     cm_init init;
-    int64_t fan_in;   /* uniform: +-1/sqrt(fan_in) */
+    int64_t fan_in; /* uniform: +-1/sqrt(fan_in) */
 } cm_param;
 
 typedef struct cm_params cm_params;
@@ -61,12 +61,12 @@ typedef struct cm_net {
     cm_graph *g;
     const cm_net_config *config;
     cm_params *params;
-    int buffer;        /* of the flat parameters */
-    cm_dtype dtype;    /* of activations */
-    cm_node *rng;      /* dropout, NULL: none */
-    uint32_t stream;   /* of the first dropout mask; equal streams share masks */
-    int cursor;        /* parameters asked for so far */
-    cm_node **leaf;    /* [cm_params_size], the leaves of the first use */
+    int buffer;      /* of the flat parameters */
+    cm_dtype dtype;  /* of activations */
+    cm_node *rng;    /* dropout, NULL: none */
+    uint32_t stream; /* of the first dropout mask; equal streams share masks */
+    int cursor;      /* parameters asked for so far */
+    cm_node **leaf;  /* [cm_params_size], the leaves of the first use */
 } cm_net;
 
 /* A network whose parameters live in `buffer` of g; params must outlive it. */

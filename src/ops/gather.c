@@ -46,8 +46,7 @@ cm_node *cm_gather(cm_graph *g, cm_node *table, cm_node *index)
 
 cm_node *cm_scatter_add(cm_graph *g, cm_node *dy, cm_node *index, cm_type table)
 {
-    return cm_node_new(g, CM_OP_SCATTER_ADD, (cm_attr){.to = {table}}, 2,
-                       (cm_node *[]){dy, index});
+    return cm_node_new(g, CM_OP_SCATTER_ADD, (cm_attr){.to = {table}}, 2, (cm_node *[]){dy, index});
 }
 
 const cm_op cm_op_gather = {

@@ -26,8 +26,8 @@ static void norm_infer(cm_graph *g, const cm_node *n, cm_type *out)
         cm_graph_fail(g, CM_ERR_SHAPE, "%s: x %s with a %s", cm_ops[n->op]->name,
                       cm_type_text(sx, sizeof sx, x), cm_type_text(sa, sizeof sa, a));
     else if (groups < 1 || x->dim[3] % groups)
-        cm_graph_fail(g, CM_ERR_SHAPE, "%s: %" PRId64 " channels in %d groups",
-                      cm_ops[n->op]->name, x->dim[3], groups);
+        cm_graph_fail(g, CM_ERR_SHAPE, "%s: %" PRId64 " channels in %d groups", cm_ops[n->op]->name,
+                      x->dim[3], groups);
     *out = n->op == CM_OP_GROUP_NORM_GRAD_AFFINE ? CM_TYPE(CM_F32, x->dim[0], 2 * x->dim[3]) : *x;
 }
 
@@ -52,10 +52,10 @@ static void group_norm_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
 {
     cm_node *x = n->in[0], *a = n->in[1], *b = n->in[2];
     const int64_t c = a->type.dim[1];
-    cm_node *dab = cm_node_new(g, CM_OP_GROUP_NORM_GRAD_AFFINE, n->attr, 4,
-                               (cm_node *[]){dy, x, a, b});
-    dx[0] = cm_node_new(g, CM_OP_GROUP_NORM_GRAD_INPUT, n->attr, 5,
-                        (cm_node *[]){dy, x, a, b, dab});
+    cm_node *dab =
+        cm_node_new(g, CM_OP_GROUP_NORM_GRAD_AFFINE, n->attr, 4, (cm_node *[]){dy, x, a, b});
+    dx[0] =
+        cm_node_new(g, CM_OP_GROUP_NORM_GRAD_INPUT, n->attr, 5, (cm_node *[]){dy, x, a, b, dab});
     dx[1] = cm_unbroadcast(g, cm_slice(g, dab, 0, c), a);
     dx[2] = cm_unbroadcast(g, cm_slice(g, dab, c, c), b);
 }
@@ -86,5 +86,4 @@ const cm_op cm_op_group_norm_grad_affine = {
     .name = "group_norm_grad_affine", .n_in = 4, .infer = norm_grad_infer};
 const cm_op cm_op_group_norm_grad_input = {
     .name = "group_norm_grad_input", .n_in = 5, .infer = norm_grad_infer};
-const cm_op cm_op_group_norm_jvp = {
-    .name = "group_norm_jvp", .n_in = 6, .infer = norm_grad_infer};
+const cm_op cm_op_group_norm_jvp = {.name = "group_norm_jvp", .n_in = 6, .infer = norm_grad_infer};

@@ -136,8 +136,9 @@ static void range_infer(cm_graph *g, const cm_node *n, cm_type *out)
     const int64_t c = *last(out);
     const int64_t end = n->op == CM_OP_SLICE ? begin + count : begin + c;
     if (begin < 0 || count < 1 || end > (n->op == CM_OP_SLICE ? c : count))
-        cm_graph_fail(g, CM_ERR_SHAPE, "%s: begin %" PRId64 ", n %" PRId64 " with %" PRId64
-                      " channels", cm_ops[n->op]->name, begin, count, c);
+        cm_graph_fail(g, CM_ERR_SHAPE,
+                      "%s: begin %" PRId64 ", n %" PRId64 " with %" PRId64 " channels",
+                      cm_ops[n->op]->name, begin, count, c);
     *last(out) = count;
 }
 

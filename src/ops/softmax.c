@@ -30,9 +30,6 @@ cm_node *cm_softmax_grad(cm_graph *g, cm_node *dy, cm_node *y)
     return cm_node_new(g, CM_OP_SOFTMAX_GRAD, (cm_attr){0}, 2, (cm_node *[]){dy, y});
 }
 
-const cm_op cm_op_softmax = {.name = "softmax",
-                             .n_in = 1,
-                             .infer = same_type,
-                             .vjp = softmax_vjp,
-                             .jvp = softmax_jvp};
+const cm_op cm_op_softmax = {
+    .name = "softmax", .n_in = 1, .infer = same_type, .vjp = softmax_vjp, .jvp = softmax_jvp};
 const cm_op cm_op_softmax_grad = {.name = "softmax_grad", .n_in = 2, .infer = same_type};

@@ -54,27 +54,27 @@ static cm_node *clamp_d(cm_graph *g, cm_node *n, cm_node *d)
 
 /* ---- table entries ---- */
 
-#define STEP_RULES(f)                                                                              \
-    static void f##_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)                        \
-    {                                                                                              \
-        (void)g, (void)n, (void)dy, (void)dx; /* piecewise constant: no dependence */             \
-    }                                                                                              \
-    static cm_node *f##_jvp(cm_graph *g, cm_node *n, cm_node *const *xdot)                         \
-    {                                                                                              \
-        (void)g, (void)n, (void)xdot;                                                              \
-        return NULL;                                                                               \
+#define STEP_RULES(f)                                                                 \
+    static void f##_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)           \
+    {                                                                                 \
+        (void)g, (void)n, (void)dy, (void)dx; /* piecewise constant: no dependence */ \
+    }                                                                                 \
+    static cm_node *f##_jvp(cm_graph *g, cm_node *n, cm_node *const *xdot)            \
+    {                                                                                 \
+        (void)g, (void)n, (void)xdot;                                                 \
+        return NULL;                                                                  \
     }
 STEP_RULES(sign)
 STEP_RULES(floor)
 
-#define UNARY_RULES(f)                                                                             \
-    static void f##_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)                        \
-    {                                                                                              \
-        dx[0] = f##_d(g, n, dy);                                                                   \
-    }                                                                                              \
-    static cm_node *f##_jvp(cm_graph *g, cm_node *n, cm_node *const *xdot)                         \
-    {                                                                                              \
-        return f##_d(g, n, xdot[0]);                                                               \
+#define UNARY_RULES(f)                                                      \
+    static void f##_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx) \
+    {                                                                       \
+        dx[0] = f##_d(g, n, dy);                                            \
+    }                                                                       \
+    static cm_node *f##_jvp(cm_graph *g, cm_node *n, cm_node *const *xdot)  \
+    {                                                                       \
+        return f##_d(g, n, xdot[0]);                                        \
     }
 UNARY_RULES(silu)
 UNARY_RULES(exp)
@@ -85,8 +85,8 @@ UNARY_RULES(abs)
 UNARY_RULES(pow)
 UNARY_RULES(clamp)
 
-#define UNARY_OP(f)                                                                                \
-    const cm_op cm_op_##f = {                                                                      \
+#define UNARY_OP(f)           \
+    const cm_op cm_op_##f = { \
         .name = #f, .n_in = 1, .infer = same_type, .vjp = f##_vjp, .jvp = f##_jvp, .inplace = 1u}
 UNARY_OP(silu);
 UNARY_OP(exp);
@@ -153,6 +153,5 @@ cm_node *cm_silu_grad(cm_graph *g, cm_node *dy, cm_node *x)
 }
 cm_node *cm_clamp_grad(cm_graph *g, cm_node *dy, cm_node *x, float lo, float hi)
 {
-    return cm_node_new(g, CM_OP_CLAMP_GRAD, (cm_attr){.clamp = {lo, hi}}, 2,
-                       (cm_node *[]){dy, x});
+    return cm_node_new(g, CM_OP_CLAMP_GRAD, (cm_attr){.clamp = {lo, hi}}, 2, (cm_node *[]){dy, x});
 }

@@ -9,11 +9,10 @@ static void store_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
     char a[96], b[96];
     if (!cm_type_equal(&n->in[1]->type, &n->in[0]->type))
-        cm_graph_fail(g, CM_ERR_SHAPE, "store: %s %s into %s %s",
-                      cm_dtype_name(n->in[0]->type.dtype),
-                      cm_type_text(a, sizeof a, &n->in[0]->type),
-                      cm_dtype_name(n->in[1]->type.dtype),
-                      cm_type_text(b, sizeof b, &n->in[1]->type));
+        cm_graph_fail(
+            g, CM_ERR_SHAPE, "store: %s %s into %s %s", cm_dtype_name(n->in[0]->type.dtype),
+            cm_type_text(a, sizeof a, &n->in[0]->type), cm_dtype_name(n->in[1]->type.dtype),
+            cm_type_text(b, sizeof b, &n->in[1]->type));
     *out = n->in[1]->type;
 }
 

@@ -82,8 +82,8 @@ static cm_status describe_run(FILE *f, const char *run, cm_error *err)
 {
     char folder[CM_RUN_PATH], note[512];
     cm_model *m = NULL;
-    cm_status s = cm_checkpoint_find(run, CM_CKPT_LOOK, folder, sizeof folder, note, sizeof note,
-                                     err);
+    cm_status s =
+        cm_checkpoint_find(run, CM_CKPT_LOOK, folder, sizeof folder, note, sizeof note, err);
     if (!s)
         s = cm_model_open(run, &m, err);
     if (s)
@@ -106,7 +106,7 @@ cm_status cm_describe(const char *path, char **text, cm_error *err)
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
     fprintf(f, "file        %s\n", path);
     cm_status s = !stat(path, &st) && S_ISDIR(st.st_mode) ? describe_run(f, path, err)
-                                                           : describe_file(f, path, err);
+                                                          : describe_file(f, path, err);
     if (fclose(f) && !s)
         s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
     if (!s && !(*text = cm_strdup(buffer)))

@@ -3,7 +3,6 @@
 #include "train/checkpoint.h"
 #include "train/run_folder.h"
 
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,8 @@
 static cm_status open_run(const char *run, cm_model **model, cm_error *err)
 {
     char folder[CM_RUN_PATH], path[CM_RUN_PATH], note[512], file[80];
-    cm_status s = cm_checkpoint_find(run, CM_CKPT_LOOK, folder, sizeof folder, note, sizeof note, err);
+    cm_status s =
+        cm_checkpoint_find(run, CM_CKPT_LOOK, folder, sizeof folder, note, sizeof note, err);
     if (s)
         return s;
     cm_train_config config;

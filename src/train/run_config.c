@@ -11,8 +11,8 @@
 
 /* None of these is in the value of a step, but for steps with lr-decay or a
  * progressive N(k), which run to the last one: those ask for the longer run. */
-static const char *const may_change[] = {"out",          "data",       "teacher", "steps",
-                                         "threads",      "log-every",  "keep",    "sample-every",
+static const char *const may_change[] = {"out",         "data",      "teacher", "steps",
+                                         "threads",     "log-every", "keep",    "sample-every",
                                          "max-minutes", "save-every"};
 
 static int fixed(const char *name)
@@ -38,11 +38,11 @@ static cm_status differs(const char *path, const char *name, const json_t *then,
                          cm_error *err)
 {
     char *a = json_dumps(then, JSON_ENCODE_ANY), *b = json_dumps(now, JSON_ENCODE_ANY);
-    const cm_status s =
-        cm_fail(err, CM_ERR_ARGUMENT,
-                "%s: \"%s\": the run began with %.100s, asked for %.100s; a continued run may change "
-                "steps, threads, max-minutes, keep, the *-every settings and paths",
-                path, name, a ? a : "?", b ? b : "?");
+    const cm_status s = cm_fail(
+        err, CM_ERR_ARGUMENT,
+        "%s: \"%s\": the run began with %.100s, asked for %.100s; a continued run may change "
+        "steps, threads, max-minutes, keep, the *-every settings and paths",
+        path, name, a ? a : "?", b ? b : "?");
     free(a);
     free(b);
     return s;

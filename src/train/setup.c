@@ -78,7 +78,8 @@ static cm_status resolve_ema(cm_trainer *t, cm_error *err)
                            t->ema_rate[i]);
         for (int j = 0; j < i; j++)
             if (t->ema_rate[i] == t->ema_rate[j])
-                return cm_fail(err, CM_ERR_ARGUMENT, "ema-rates: %g is listed twice", t->ema_rate[i]);
+                return cm_fail(err, CM_ERR_ARGUMENT, "ema-rates: %g is listed twice",
+                               t->ema_rate[i]);
     }
     return t->n_ema ? CM_OK
                     : cm_fail(err, CM_ERR_ARGUMENT, "ema-rates: expected at least one rate");
@@ -159,10 +160,9 @@ static cm_status check_fit(const cm_trainer *t, const char *path, const cm_net_c
 {
     const cm_dataset *d = t->data;
     if (n->image_size != d->h || n->in_channels != d->c || n->out_channels != d->c)
-        return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: made for %dx%d images with %d channels, %s has %dx%d with %d", path,
-                       n->image_size, n->image_size, n->in_channels, t->config.data, d->w, d->h,
-                       d->c);
+        return cm_fail(
+            err, CM_ERR_FORMAT, "%s: made for %dx%d images with %d channels, %s has %dx%d with %d",
+            path, n->image_size, n->image_size, n->in_channels, t->config.data, d->w, d->h, d->c);
     if (n->num_classes && n->num_classes != d->classes)
         return cm_fail(err, CM_ERR_FORMAT, "%s: made for %d classes, %s has %d", path,
                        n->num_classes, t->config.data, d->classes);
@@ -179,8 +179,8 @@ static cm_status open_data_and_models(cm_trainer *t, cm_error *err)
     if (!s && c->teacher[0])
         s = cm_model_open(c->teacher, &t->teacher, err);
     if (!s && t->teacher && t->teacher->kind != CM_PRECOND_EDM)
-        s = cm_fail(err, CM_ERR_FORMAT, "%s: expected a diffusion teacher, found a consistency model",
-                    c->teacher);
+        s = cm_fail(err, CM_ERR_FORMAT,
+                    "%s: expected a diffusion teacher, found a consistency model", c->teacher);
     if (!s && c->init[0])
         s = cm_model_open(c->init, &t->init, err);
     const cm_model *given = t->teacher ? t->teacher : t->init;
@@ -193,7 +193,8 @@ static cm_status open_data_and_models(cm_trainer *t, cm_error *err)
     s = check_fit(t, t->teacher ? c->teacher : c->init, &given->net, err);
     if (!s && t->teacher && t->init &&
         cm_params_floats(t->init->params) != cm_params_floats(t->teacher->params))
-        s = cm_fail(err, CM_ERR_FORMAT, "%s: not the network of the teacher %s", c->init, c->teacher);
+        s = cm_fail(err, CM_ERR_FORMAT, "%s: not the network of the teacher %s", c->init,
+                    c->teacher);
     return s;
 }
 

@@ -144,16 +144,17 @@ static cm_status load_file(const cm_trainer *t, const char *folder, const weight
 }
 
 /* The run must go on with what it was made of. */
-static cm_status check_same(const char *path, const json_t *state, const char *key,
-                            const char *now, const char *what, cm_error *err)
+static cm_status check_same(const char *path, const json_t *state, const char *key, const char *now,
+                            const char *what, cm_error *err)
 {
     const char *then = NULL;
     const cm_status s = cm_json_text(state, path, key, CM_JSON_REQUIRED, &then, err);
     if (s || !strcmp(then, now))
         return s;
     char shown[64];
-    return cm_fail(err, CM_ERR_FORMAT, "%s: \"%s\": %s is not what this run began with (%s then, %s now)",
-                   path, key, what, cm_escape(shown, sizeof shown, then), now);
+    return cm_fail(err, CM_ERR_FORMAT,
+                   "%s: \"%s\": %s is not what this run began with (%s then, %s now)", path, key,
+                   what, cm_escape(shown, sizeof shown, then), now);
 }
 
 static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, int64_t *threads,
@@ -186,7 +187,8 @@ cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *e
     json_t *state = NULL;
     int64_t threads = t->threads;
     const int n = list_files(t, files);
-    cm_status s = cm_checkpoint_find(t->config.out, CM_CKPT_RESUME, folder, sizeof folder, note, size, err);
+    cm_status s =
+        cm_checkpoint_find(t->config.out, CM_CKPT_RESUME, folder, sizeof folder, note, size, err);
     if (!s)
         s = cm_checkpoint_state(folder, &state, err);
     if (!s)

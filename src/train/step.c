@@ -30,7 +30,7 @@ static cm_node *dsm(struct build *b, cm_node *z)
     cm_graph *g = b->g;
     cm_node *u = cm_normal(g, b->rng, CM_TYPE(CM_F32, c->batch), STREAM_SIGMA);
     cm_node *sigma = cm_exp(g, cm_affine(g, u, (float)c->p_std, (float)c->p_mean));
-    const cm_denoiser_graph d = {&b->student, CM_PRECOND_EDM, &c->schedule, b->y};
+    const cm_denoiser d = {&b->student, CM_PRECOND_EDM, &c->schedule, b->y};
     return cm_loss_dsm(&d, c->weighting, b->x, z, sigma);
 }
 
@@ -47,7 +47,7 @@ static cm_node *consistency(struct build *b, cm_node *z)
     cm_net teacher = cm_net_new(g, c->params, b->teacher, c->dtype);
     target.rng = b->student.rng; /* the same masks as the student's */
     target.stream = b->student.stream;
-    const cm_denoiser_graph teacher_graph = {&teacher, CM_PRECOND_EDM, &c->teacher_schedule, b->y};
+    const cm_denoiser teacher_graph = {&teacher, CM_PRECOND_EDM, &c->teacher_schedule, b->y};
     const cm_consistency_loss l = {
         .student = {&b->student, c->boundary, &c->schedule, b->y},
         .target = {&target, c->boundary, &c->schedule, b->y},

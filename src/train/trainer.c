@@ -24,7 +24,7 @@ enum { STREAM_DATA = 2, STREAM_STEP = 3, SAMPLE_SEED = 1 };
 struct loop {
     cm_trainer *t;
     const cm_train_hooks *hooks;
-    double start, since;  /* of the run; of the last log line */
+    double start, since; /* of the run; of the last log line */
     int64_t first, since_k;
 };
 
@@ -118,8 +118,8 @@ static cm_status write_log(struct loop *l, cm_error *err)
         json_object_set_new(j, "scales", json_integer((json_int_t)*t->step->scales));
         json_object_set_new(j, "mu", json_real((double)*t->step->mu));
     }
-    const cm_status s = j ? cm_runlog_line(t->log, j, err)
-                          : cm_fail(err, CM_ERR_MEMORY, "log: out of memory");
+    const cm_status s =
+        j ? cm_runlog_line(t->log, j, err) : cm_fail(err, CM_ERR_MEMORY, "log: out of memory");
     json_decref(j);
     t->loss_sum = 0.0;
     t->loss_count = 0;

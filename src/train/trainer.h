@@ -29,8 +29,8 @@ typedef struct cm_trainer {
     char *classes, *training; /* metadata of what is saved */
     int lock;
     cm_runlog *log;
-    int64_t k;                /* steps done */
-    double loss_sum;          /* since the last log line */
+    int64_t k;       /* steps done */
+    double loss_sum; /* since the last log line */
     int64_t loss_count;
 } cm_trainer;
 

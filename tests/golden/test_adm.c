@@ -87,8 +87,8 @@ static void close_case(struct case_ *c)
 static double forward_error(struct case_ *c)
 {
     float *want = network_images(c->io, "out");
-    const double e = network_error(cm_plan_data(c->plan, c->out), want,
-                                   cm_type_count(cm_node_type(c->out)));
+    const double e =
+        network_error(cm_plan_data(c->plan, c->out), want, cm_type_count(cm_node_type(c->out)));
     cm_free(want);
     return e;
 }
@@ -121,7 +121,8 @@ static void check_gradient(struct case_ *c, const char *name, const float *got, 
             worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
             largest = fmax(largest, fabs((double)want[i]));
         }
-        CHECK(worst <= 1e-3 * largest + floor, "%s: off by %.2g, largest %.2g", key, worst, largest);
+        CHECK(worst <= 1e-3 * largest + floor, "%s: off by %.2g, largest %.2g", key, worst,
+              largest);
         cm_free(want);
     }
     snprintf(key, sizeof key, "gradnorm.%s", name);
@@ -162,8 +163,7 @@ static void golden(const char *name)
     const double floor = rounding(&c);
     for (int i = 1; i < c.n_wrt; i++) {
         const cm_param *p = cm_params_at(c.net.params, i - 1);
-        check_gradient(&c, p->name, cm_plan_data(c.plan, c.dx[i]), cm_type_count(&p->type),
-                       floor);
+        check_gradient(&c, p->name, cm_plan_data(c.plan, c.dx[i]), cm_type_count(&p->type), floor);
     }
     printf("    %s: out %.1e, grad.x %.1e\n", name, e, ex);
     close_case(&c);

@@ -66,8 +66,8 @@ static void check_gradient(const char *name, const float *got, const float *want
         worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
         largest = fmax(largest, fabs((double)want[i]));
     }
-    CHECK(worst <= 1e-3 * largest + 4.0 * 0x1p-23 * grad_norm, "%s: off by %.2g, largest %.2g", name,
-          worst, largest);
+    CHECK(worst <= 1e-3 * largest + 4.0 * 0x1p-23 * grad_norm, "%s: off by %.2g, largest %.2g",
+          name, worst, largest);
 }
 
 /* Differentiate the mean of loss [N], run, and compare with the golden `key`;
@@ -133,7 +133,7 @@ static void consistency(const char *key, int scales, int distil, cm_distance dis
     char indices[256];
     cm_node *i = cm_input(s.g, "indices", CM_TYPE(CM_F32, s.n));
     cm_node *n = cm_scalar(s.g, 1, (float)scales);
-    const cm_denoiser_graph teacher = {&s.net[2], CM_PRECOND_EDM, &schedule, NULL};
+    const cm_denoiser teacher = {&s.net[2], CM_PRECOND_EDM, &schedule, NULL};
     const cm_consistency_loss l = {
         .student = {&s.net[0], CM_PRECOND_SKIP, &schedule, NULL},
         .target = {&s.net[1], CM_PRECOND_SKIP, &schedule, NULL},
@@ -142,9 +142,9 @@ static void consistency(const char *key, int scales, int distil, cm_distance dis
         .distance = distance,
         .weighting = weighting,
     };
-    cm_node *loss = cm_loss_consistency(
-        &l, s.x0, s.z, cm_sigma_at_index(s.g, &schedule, i, n),
-        cm_sigma_at_index(s.g, &schedule, cm_affine(s.g, i, 1.0f, 1.0f), n));
+    cm_node *loss =
+        cm_loss_consistency(&l, s.x0, s.z, cm_sigma_at_index(s.g, &schedule, i, n),
+                            cm_sigma_at_index(s.g, &schedule, cm_affine(s.g, i, 1.0f, 1.0f), n));
     snprintf(indices, sizeof indices, "%s.indices", key);
     compare(&s, loss, i, indices, key);
     close_setup(&s);
@@ -167,7 +167,7 @@ static void test_dsm(void)
 {
     struct setup s = open_setup();
     cm_node *sigma = cm_input(s.g, "sigma", CM_TYPE(CM_F32, s.n));
-    const cm_denoiser_graph d = {&s.net[0], CM_PRECOND_EDM, &schedule, NULL};
+    const cm_denoiser d = {&s.net[0], CM_PRECOND_EDM, &schedule, NULL};
     compare(&s, cm_loss_dsm(&d, CM_WEIGHTING_KARRAS, s.x0, s.z, sigma), sigma, "dsm.sigmas",
             "dsm.karras");
     close_setup(&s);
@@ -193,8 +193,8 @@ static void test_grid(void)
         cm_plan_run(plan);
         for (int i = 0; i < n; i++) {
             const double want = cm_sigma_at(&schedule, (double)i / (n - 1));
-            CHECK(fabs((double)sigma[i] / want - 1.0) < 5e-6, "N %d, level %d: %g, expected %g", n, i,
-                  (double)sigma[i], want);
+            CHECK(fabs((double)sigma[i] / want - 1.0) < 5e-6, "N %d, level %d: %g, expected %g", n,
+                  i, (double)sigma[i], want);
         }
         CHECK(sigma[n - 1] == (float)schedule.sigma_min, "N %d ends at %.9g", n,
               (double)sigma[n - 1]);
@@ -213,7 +213,7 @@ static void check_boundary(cm_precond_kind kind, double sigma_data)
     cm_noise_schedule own = schedule;
     own.sigma_data = sigma_data;
     cm_node *sigma = cm_input(s.g, "sigma", CM_TYPE(CM_F32, s.n));
-    const cm_denoiser_graph d = {&s.net[0], kind, &own, NULL};
+    const cm_denoiser d = {&s.net[0], kind, &own, NULL};
     cm_node *out = cm_denoise(&d, s.x0, sigma);
     CHECK_OK(cm_plan_compile(s.g, 1, &out, cm_cpu_device(), 2, &plan, &err), err);
     cm_plan_bind(plan, s.net[0].buffer, s.student.flat);

@@ -355,7 +355,7 @@ static void test_straight_line(void)
     double x0[] = {-0.5, 0, 0.75}, x[3];
     gaussian g = {.z = z};
     cm_sampler s = gaussian_sampler(&g);
-    s.denoiser = (cm_denoiser){run_constant, x0};
+    s.denoiser = (cm_denoise_fn){run_constant, x0};
     const cm_churn none = {0};
     cm_error err = {0};
     for (int n = 1; n <= 2; n++)
@@ -401,7 +401,7 @@ static void test_clamp(void)
     gaussian g = {.z = z};
     cm_sampler s = gaussian_sampler(&g);
     cm_error err = {0};
-    s.denoiser = (cm_denoiser){run_constant, x0};
+    s.denoiser = (cm_denoise_fn){run_constant, x0};
     CHECK_OK(cm_sampler_onestep(&s, 2, x, &err), err);
     CHECK(x[0] == -1 && x[1] == 0.5 && x[2] == 1, "the result: %g %g %g", x[0], x[1], x[2]);
     /* One Euler step goes half way to D. */

@@ -86,9 +86,9 @@ ERROR(ema_rate, cm_ema(g, f32(g, 1, 3, 1, 1, 1), f32(g, 1, 3, 1, 1, 1), f32(g, 1
 ERROR(adamw_hyper, cm_adamw(g, f32(g, 1, 3, 1, 1, 1), f32(g, 1, 3, 1, 1, 1), f32(g, 1, 3, 1, 1, 1),
                             f32(g, 1, 3, 1, 1, 1), f32(g, 1, 1, 1, 1, 1), f32(g, 1, 1, 1, 1, 1),
                             (cm_optimizer_attr){0}))
-ERROR(store_constant,
-      cm_store(g, f32(g, 1, 3, 1, 1, 1),
-               cm_leaf(g, cm_graph_buffer(g, "b", CM_BUFFER_CONST), 0, CM_TYPE(CM_F32, 3), "fixed")))
+ERROR(store_constant, cm_store(g, f32(g, 1, 3, 1, 1, 1),
+                               cm_leaf(g, cm_graph_buffer(g, "b", CM_BUFFER_CONST), 0,
+                                       CM_TYPE(CM_F32, 3), "fixed")))
 ERROR(dropout_all, cm_dropout(g, f32(g, 1, 3, 1, 1, 1), integers(g, 3), 1.0f, 0))
 ERROR(norm_of_bf16, cm_sum_squares(g, cm_cast(g, f32(g, 1, 3, 1, 1, 1), CM_BF16)))
 static void vjp_type(cm_graph *g)

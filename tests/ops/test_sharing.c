@@ -128,9 +128,8 @@ static random_graph random_graph_new(int seed)
     plan_random = (uint32_t)seed * 2654435761u + 1u;
     r.pool[r.n++] = r.x[0] = cm_input(r.g, "x", type);
     r.pool[r.n++] = r.x[1] = cm_input(r.g, "y", type);
-    r.pool[r.n++] = r.fixed =
-        cm_leaf(r.g, cm_graph_buffer(r.g, "fixed", CM_BUFFER_CONST | CM_BUFFER_OWN), 0, type,
-                "fixed");
+    r.pool[r.n++] = r.fixed = cm_leaf(
+        r.g, cm_graph_buffer(r.g, "fixed", CM_BUFFER_CONST | CM_BUFFER_OWN), 0, type, "fixed");
     const int state = cm_graph_buffer(r.g, "state", CM_BUFFER_OWN);
     r.whole = cm_leaf(r.g, state, 0, CM_TYPE(CM_F32, STATE_ROWS, COLS), "state");
     for (int i = 0; i < 3; i++) {

@@ -122,7 +122,7 @@ static double worst_error(cm_params *params, float *weights, cm_precond_kind kin
     cm_net net = cm_net_new(g, params, cm_graph_buffer(g, "params", CM_BUFFER_CONST), CM_F32);
     cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, POINTS, 1, 1, DIM));
     cm_node *t = cm_input(g, "t", CM_TYPE(CM_F32, POINTS));
-    const cm_denoiser_graph d = {&net, kind, &schedule, NULL};
+    const cm_denoiser d = {&net, kind, &schedule, NULL};
     cm_node *out = cm_denoise(&d, x, t);
     CHECK_OK(cm_plan_compile(g, 1, &out, cm_cpu_device(), 1, &plan, &err), err);
     cm_plan_bind(plan, net.buffer, weights);

@@ -4,6 +4,13 @@
 #define TABLE_PASTE(suffix)  cm_kernels_##suffix
 #define TABLE_EXPAND(suffix) TABLE_PASTE(suffix)
 
-#define X(id, name)         [CM_OP_##id] = {.run = CM_K(name)},
-#define Y(id, name, wanted) [CM_OP_##id] = {.run = CM_K(name), .prepare = CM_K(wanted)},
+#define TABLE_TEXT(suffix) #suffix
+#define TABLE_NAME(suffix) TABLE_TEXT(suffix)
+
+/* clang-format off */
+#define X(id, kernel) \
+    [CM_OP_##id] = {.name = TABLE_NAME(CM_ISA_SUFFIX), .run = CM_K(kernel)},
+#define Y(id, kernel, wanted) \
+    [CM_OP_##id] = {.name = TABLE_NAME(CM_ISA_SUFFIX), .prepare = CM_K(wanted), .run = CM_K(kernel)},
+/* clang-format on */
 const cm_kernel TABLE_EXPAND(CM_ISA_SUFFIX)[CM_OP_COUNT] = {CM_KERNEL_LIST(X, Y)};
