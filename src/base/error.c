@@ -36,7 +36,7 @@ cm_status cm_fail(cm_error *err, cm_status s, const char *fmt, ...)
         char raw[sizeof err->message];
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(raw, sizeof raw, fmt, ap);
+        vsnprintf(raw, sizeof raw, fmt, ap); /* NOLINT(clang-analyzer-valist.Uninitialized) */
         va_end(ap);
         err->status = s;
         escape(err->message, sizeof err->message, raw, 0x100); /* file names may be UTF-8 */

@@ -1,4 +1,4 @@
-/* dnnl_help.c - oneDNN, v2 API */
+/* dnnl_help.c - oneDNN, API versions 2 and 3 */
 #include "cpu/dnnl_help.h"
 
 #include <omp.h>
@@ -6,48 +6,18 @@
 #include <string.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static dnnl_engine_t engine; /* written once, then only read */
+static dnnl_engine_t shared_engine; /* written once, then only read */
 
 static void make_engine(void)
 {
-    dnnl_engine_create(&engine, dnnl_cpu, 0);
+    if (dnnl_engine_create(&shared_engine, dnnl_cpu, 0))
+        shared_engine = NULL; /* which every call below refuses */
 }
 
-dnnl_engine_t cm_dnnl_engine(void)
+static dnnl_engine_t engine(void)
 {
     pthread_once(&once, make_engine);
-    return engine;
-}
-
-dnnl_data_type_t cm_dnnl_dtype(cm_dtype d)
-{
-    return d == CM_BF16 ? dnnl_bf16 : dnnl_f32;
-}
-
-dnnl_memory_desc_t cm_dnnl_image(const cm_type *t)
-{
-    dnnl_memory_desc_t md;
-    const dnnl_dims_t dims = {t->dim[0], t->dim[3], t->dim[1], t->dim[2]};
-    dnnl_memory_desc_init_by_tag(&md, 4, dims, cm_dnnl_dtype(t->dtype), dnnl_nhwc);
-    return md;
-}
-
-static dnnl_memory_desc_t weights(const cm_type *t, dnnl_data_type_t type, dnnl_format_tag_t tag)
-{
-    dnnl_memory_desc_t md;
-    const dnnl_dims_t dims = {t->dim[0], t->dim[1], t->dim[2], t->dim[3]};
-    dnnl_memory_desc_init_by_tag(&md, 4, dims, type, tag);
-    return md;
-}
-
-dnnl_memory_desc_t cm_dnnl_weights(const cm_type *t)
-{
-    return weights(t, dnnl_f32, dnnl_oihw);
-}
-
-dnnl_memory_desc_t cm_dnnl_weights_any(const cm_type *t, cm_dtype compute)
-{
-    return weights(t, cm_dnnl_dtype(compute), dnnl_format_tag_any);
+    return shared_engine;
 }
 
 static cm_status failed(cm_error *err, const char *what, dnnl_status_t s)
@@ -57,144 +27,364 @@ static cm_status failed(cm_error *err, const char *what, dnnl_status_t s)
                    what, (int)s);
 }
 
+/* ---- what differs between the versions ----------------------------------- */
+
+typedef struct shape {
+    int rank;
+    dnnl_dims_t dim, stride;
+    int any; /* the layout is the primitive's choice, stride is not read */
+    dnnl_data_type_t type;
+} shape;
+
+#if DNNL_VERSION_MAJOR < 3
+
+typedef const dnnl_memory_desc_t *md_ref;
+
+static md_ref ref(const dnnl_memory_desc_t *md)
+{
+    return md;
+}
+
+static dnnl_status_t md_new(dnnl_memory_desc_t *md, const shape *s)
+{
+    return s->any ? dnnl_memory_desc_init_by_tag(md, s->rank, s->dim, s->type, dnnl_format_tag_any)
+                  : dnnl_memory_desc_init_by_strides(md, s->rank, s->dim, s->type, s->stride);
+}
+
+static dnnl_status_t md_copy(dnnl_memory_desc_t *md, md_ref from)
+{
+    *md = *from;
+    return dnnl_success;
+}
+
+static void md_free(dnnl_memory_desc_t *md)
+{
+    (void)md;
+}
+
+#else
+
+typedef const_dnnl_memory_desc_t md_ref;
+
+static md_ref ref(const dnnl_memory_desc_t *md)
+{
+    return *md;
+}
+
+static dnnl_status_t md_new(dnnl_memory_desc_t *md, const shape *s)
+{
+    return s->any
+               ? dnnl_memory_desc_create_with_tag(md, s->rank, s->dim, s->type, dnnl_format_tag_any)
+               : dnnl_memory_desc_create_with_strides(md, s->rank, s->dim, s->type, s->stride);
+}
+
+static dnnl_status_t md_copy(dnnl_memory_desc_t *md, md_ref from)
+{
+    return dnnl_memory_desc_clone(md, from);
+}
+
+static void md_free(dnnl_memory_desc_t *md)
+{
+    if (*md)
+        dnnl_memory_desc_destroy(*md);
+    *md = NULL;
+}
+
+#endif
+
+/* The tensors of a convolution and how it slides. */
+typedef struct conv {
+    cm_conv_pass pass;
+    dnnl_memory_desc_t x, w, bias, y;
+    md_ref bias_or_null;
+    dnnl_dims_t strides, near, far; /* near, far: padding before and after */
+} conv;
+
+#if DNNL_VERSION_MAJOR < 3
+
+static dnnl_status_t conv_pd(const conv *c, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *pd)
+{
+    dnnl_convolution_desc_t op;
+    dnnl_status_t s;
+    if (c->pass == CM_CONV_FORWARD)
+        s = dnnl_convolution_forward_desc_init(&op, dnnl_forward_training, dnnl_convolution_direct,
+                                               &c->x, &c->w, c->bias_or_null, &c->y, c->strides,
+                                               c->near, c->far);
+    else if (c->pass == CM_CONV_INPUT)
+        s = dnnl_convolution_backward_data_desc_init(&op, dnnl_convolution_direct, &c->x, &c->w,
+                                                     &c->y, c->strides, c->near, c->far);
+    else
+        s = dnnl_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, &c->x, &c->w,
+                                                        NULL, &c->y, c->strides, c->near, c->far);
+    return s ? s : dnnl_primitive_desc_create(pd, &op, attr, engine(), NULL);
+}
+
+static dnnl_status_t matmul_pd(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b,
+                               const dnnl_memory_desc_t *y, dnnl_primitive_attr_t attr,
+                               dnnl_primitive_desc_t *pd)
+{
+    dnnl_matmul_desc_t op;
+    const dnnl_status_t s = dnnl_matmul_desc_init(&op, a, b, NULL, y);
+    return s ? s : dnnl_primitive_desc_create(pd, &op, attr, engine(), NULL);
+}
+
+#else
+
+static dnnl_status_t conv_pd(const conv *c, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *pd)
+{
+    const dnnl_dims_t dense = {0, 0};
+    if (c->pass == CM_CONV_FORWARD)
+        return dnnl_convolution_forward_primitive_desc_create(
+            pd, engine(), dnnl_forward_training, dnnl_convolution_direct, c->x, c->w,
+            c->bias_or_null, c->y, c->strides, dense, c->near, c->far, attr);
+    if (c->pass == CM_CONV_INPUT)
+        return dnnl_convolution_backward_data_primitive_desc_create(
+            pd, engine(), dnnl_convolution_direct, c->x, c->w, c->y, c->strides, dense, c->near,
+            c->far, NULL, attr);
+    return dnnl_convolution_backward_weights_primitive_desc_create(
+        pd, engine(), dnnl_convolution_direct, c->x, c->w, NULL, c->y, c->strides, dense, c->near,
+        c->far, NULL, attr);
+}
+
+static dnnl_status_t matmul_pd(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b,
+                               const dnnl_memory_desc_t *y, dnnl_primitive_attr_t attr,
+                               dnnl_primitive_desc_t *pd)
+{
+    return dnnl_matmul_primitive_desc_create(pd, engine(), *a, *b, NULL, *y, attr);
+}
+
+#endif
+
+/* ---- primitives ---------------------------------------------------------- */
+
+static dnnl_data_type_t type_of(cm_dtype d)
+{
+    return d == CM_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
+/* Row-major. */
+static shape dense_shape(int rank, const int64_t *dim, cm_dtype dtype)
+{
+    shape s = {.rank = rank, .type = type_of(dtype)};
+    int64_t stride = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        s.dim[i] = dim[i];
+        s.stride[i] = stride;
+        stride *= dim[i];
+    }
+    return s;
+}
+
+/* [N,H,W,C] as oneDNN sees it: dims N,C,H,W in nhwc order. */
+static shape image_shape(const cm_type *t)
+{
+    const int64_t h = t->dim[1], w = t->dim[2], c = t->dim[3];
+    return (shape){.rank = 4,
+                   .dim = {t->dim[0], c, h, w},
+                   .stride = {h * w * c, 1, w * c, c},
+                   .type = type_of(t->dtype)};
+}
+
+/* The logical operand op(m): strides swap where it is read transposed. */
+static shape matrix_shape(const cm_type *t, int transposed)
+{
+    shape s = dense_shape(t->rank, t->dim, t->dtype);
+    const int a = t->rank - 2, b = t->rank - 1;
+    if (transposed) {
+        const int64_t d = s.dim[a], stride = s.stride[a];
+        s.dim[a] = s.dim[b];
+        s.dim[b] = d;
+        s.stride[a] = s.stride[b];
+        s.stride[b] = stride;
+    }
+    return s;
+}
+
 /* Memory objects without memory: run() sets the handles. */
-static void add_arg(cm_dnnl *d, int arg, const dnnl_memory_desc_t *md)
+static dnnl_status_t add_arg(cm_dnnl *d, int arg, md_ref md)
 {
     dnnl_exec_arg_t *a = &d->arg[d->n];
-    if (d->status)
-        return;
     a->arg = arg;
-    d->status = dnnl_memory_create(&a->memory, md, cm_dnnl_engine(), DNNL_MEMORY_NONE);
-    d->n += d->status == dnnl_success;
+    const dnnl_status_t s = dnnl_memory_create(&a->memory, md, engine(), DNNL_MEMORY_NONE);
+    d->n += s == dnnl_success;
+    return s;
 }
 
-/* What a primitive runs on, after its arguments. */
-static cm_status add_stream(cm_dnnl *d, const char *what, cm_error *err)
+/* The scratchpad is the caller's: running must not allocate. */
+static dnnl_status_t make_attr(dnnl_primitive_attr_t *attr)
 {
-    if (!d->status)
-        d->status = dnnl_stream_create(&d->stream, cm_dnnl_engine(), dnnl_stream_default_flags);
-    return d->status ? failed(err, what, d->status) : CM_OK;
+    const dnnl_status_t s = dnnl_primitive_attr_create(attr);
+    return s ? s : dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
 }
 
-/* From an operation descriptor to a primitive with its scratchpad argument. */
-static cm_status finish(const_dnnl_op_desc_t op, dnnl_query_t query_weights, dnnl_memory_desc_t *w,
-                        cm_dnnl *out, size_t *scratch, const char **impl, const char *what,
-                        cm_error *err)
+/* Primitive, stream and scratchpad argument of a description. */
+static dnnl_status_t make_primitive(dnnl_primitive_desc_t pd, cm_dnnl *out)
+{
+    md_ref scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    dnnl_status_t s = dnnl_primitive_create(&out->primitive, pd);
+    if (!s)
+        s = dnnl_stream_create(&out->stream, engine(), dnnl_stream_default_flags);
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &out->impl);
+    out->scratch_bytes = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
+    out->scratch = out->scratch_bytes ? 0 : -1;
+    if (!s && out->scratch_bytes)
+        s = add_arg(out, DNNL_ARG_SCRATCHPAD, scratch);
+    return s;
+}
+
+static dnnl_status_t conv_args(const conv *c, cm_dnnl *out)
+{
+    static const int args[3][4] = {
+        [CM_CONV_FORWARD] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST},
+        [CM_CONV_INPUT] = {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, 0, DNNL_ARG_DIFF_SRC},
+        [CM_CONV_WEIGHT] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, 0, DNNL_ARG_DIFF_WEIGHTS},
+    };
+    const md_ref x = ref(&c->x), y = ref(&c->y), w = ref(&out->weights);
+    const md_ref md[3][4] = {
+        [CM_CONV_FORWARD] = {x, w, c->bias_or_null, y},
+        [CM_CONV_INPUT] = {y, w, NULL, x},
+        [CM_CONV_WEIGHT] = {x, y, NULL, w},
+    };
+    dnnl_status_t s = dnnl_success;
+    for (int i = 0; i < 4 && !s; i++)
+        if (md[c->pass][i])
+            s = add_arg(out, args[c->pass][i], md[c->pass][i]);
+    return s;
+}
+
+static dnnl_status_t conv_make(const conv *c, cm_dnnl *out)
 {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t s = dnnl_primitive_attr_create(&attr);
+    dnnl_status_t s = make_attr(&attr);
     if (!s)
-        s = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+        s = conv_pd(c, attr, &pd);
     if (!s)
-        s = dnnl_primitive_desc_create(&pd, op, attr, cm_dnnl_engine(), NULL);
-    dnnl_primitive_attr_destroy(attr);
+        s = md_copy(&out->weights, dnnl_primitive_desc_query_md(pd,
+                                                                c->pass == CM_CONV_WEIGHT
+                                                                    ? dnnl_query_diff_weights_md
+                                                                    : dnnl_query_weights_md,
+                                                                0));
     if (!s) {
-        const dnnl_memory_desc_t *md =
-            dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
-        *scratch = md ? dnnl_memory_desc_get_size(md) : 0;
-        if (w)
-            *w = *dnnl_primitive_desc_query_md(pd, query_weights, 0);
-        out->scratch = -1;
-        if (*scratch) {
-            out->scratch = 0;
-            add_arg(out, DNNL_ARG_SCRATCHPAD, md);
-        }
+        out->weights_bytes = dnnl_memory_desc_get_size(ref(&out->weights));
+        s = make_primitive(pd, out);
     }
     if (!s)
-        s = dnnl_primitive_create(&out->primitive, pd);
-    if (!s) {
-        const char *name = NULL;
-        dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
-        *impl = name; /* a literal inside the library */
-    }
+        s = conv_args(c, out);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
-    return s ? failed(err, what, s) : CM_OK;
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    return s;
 }
 
-cm_status cm_dnnl_conv(cm_conv_pass pass, const dnnl_memory_desc_t *x, dnnl_memory_desc_t *w,
-                       const dnnl_memory_desc_t *bias, const dnnl_memory_desc_t *y, int stride,
-                       int pad, cm_dnnl *out, size_t *scratch, const char **impl, cm_error *err)
+cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *err)
 {
-    const dnnl_dims_t strides = {stride, stride}, pads = {pad, pad};
-    const int64_t kh = w->dims[2], kw = w->dims[3];
-    /* What remains on the far side so that the output has y's size. */
-    const dnnl_dims_t far = {(y->dims[2] - 1) * stride + kh - x->dims[2] - pad,
-                             (y->dims[3] - 1) * stride + kw - x->dims[3] - pad};
-    dnnl_convolution_desc_t op;
-    dnnl_status_t s;
-    memset(out, 0, sizeof *out);
-    if (pass == CM_CONV_FORWARD)
-        s = dnnl_convolution_forward_desc_init(&op, dnnl_forward_training, dnnl_convolution_direct,
-                                               x, w, bias, y, strides, pads, far);
-    else if (pass == CM_CONV_INPUT)
-        s = dnnl_convolution_backward_data_desc_init(&op, dnnl_convolution_direct, x, w, y, strides,
-                                                     pads, far);
-    else
-        s = dnnl_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, x, w, NULL, y,
-                                                        strides, pads, far);
-    if (s)
-        return failed(err, "convolution", s);
-    const cm_status status =
-        finish(&op, pass == CM_CONV_WEIGHT ? dnnl_query_diff_weights_md : dnnl_query_weights_md, w,
-               out, scratch, impl, "convolution", err);
-    if (status)
-        return status;
-    if (pass == CM_CONV_FORWARD) {
-        add_arg(out, DNNL_ARG_SRC, x);
-        add_arg(out, DNNL_ARG_WEIGHTS, w);
-        if (bias)
-            add_arg(out, DNNL_ARG_BIAS, bias);
-        add_arg(out, DNNL_ARG_DST, y);
-    } else if (pass == CM_CONV_INPUT) {
-        add_arg(out, DNNL_ARG_DIFF_DST, y);
-        add_arg(out, DNNL_ARG_WEIGHTS, w);
-        add_arg(out, DNNL_ARG_DIFF_SRC, x);
-    } else {
-        add_arg(out, DNNL_ARG_SRC, x);
-        add_arg(out, DNNL_ARG_DIFF_DST, y);
-        add_arg(out, DNNL_ARG_DIFF_WEIGHTS, w);
+    const cm_type *x = spec->x, *w = spec->w, *y = spec->y;
+    const cm_dtype compute = spec->pass == CM_CONV_WEIGHT  ? CM_F32
+                             : spec->pass == CM_CONV_INPUT ? y->dtype
+                                                           : x->dtype;
+    const shape sx = image_shape(x), sy = image_shape(y);
+    const shape sb = dense_shape(1, w->dim, CM_F32);
+    shape sw = dense_shape(4, w->dim, compute);
+    conv c = {.pass = spec->pass};
+    sw.any = 1;
+    for (int i = 0; i < 2; i++) {
+        c.strides[i] = spec->stride;
+        c.near[i] = spec->pad;
+        /* What remains on the far side so that the output has y's size. */
+        c.far[i] = (sy.dim[2 + i] - 1) * spec->stride + w->dim[2 + i] - sx.dim[2 + i] - spec->pad;
     }
-    return add_stream(out, "convolution", err);
-}
-
-cm_status cm_dnnl_matmul(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b,
-                         const dnnl_memory_desc_t *y, cm_dnnl *out, size_t *scratch,
-                         const char **impl, cm_error *err)
-{
-    dnnl_matmul_desc_t op;
     memset(out, 0, sizeof *out);
-    const dnnl_status_t s = dnnl_matmul_desc_init(&op, a, b, NULL, y);
-    if (s)
-        return failed(err, "matmul", s);
-    const cm_status status =
-        finish(&op, dnnl_query_weights_md, NULL, out, scratch, impl, "matmul", err);
-    if (status)
-        return status;
-    add_arg(out, DNNL_ARG_SRC, a);
-    add_arg(out, DNNL_ARG_WEIGHTS, b);
-    add_arg(out, DNNL_ARG_DST, y);
-    return add_stream(out, "matmul", err);
+    dnnl_status_t s = md_new(&c.x, &sx);
+    if (!s)
+        s = md_new(&c.w, &sw);
+    if (!s)
+        s = md_new(&c.y, &sy);
+    if (!s && spec->bias && !(s = md_new(&c.bias, &sb)))
+        c.bias_or_null = ref(&c.bias);
+    if (!s)
+        s = conv_make(&c, out);
+    md_free(&c.x);
+    md_free(&c.w);
+    md_free(&c.y);
+    if (c.bias_or_null)
+        md_free(&c.bias);
+    return s ? failed(err, "convolution", s) : CM_OK;
 }
 
-cm_status cm_dnnl_reorder(const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to,
-                          cm_dnnl *out, cm_error *err)
+cm_status cm_dnnl_matmul(const cm_type *a, int ta, const cm_type *b, int tb, const cm_type *y,
+                         cm_dnnl *out, cm_error *err)
 {
+    static const int arg[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST};
+    const shape shapes[] = {matrix_shape(a, ta), matrix_shape(b, tb), matrix_shape(y, 0)};
+    dnnl_memory_desc_t md[3] = {0};
+    dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     memset(out, 0, sizeof *out);
-    out->scratch = -1;
-    dnnl_status_t s =
-        dnnl_reorder_primitive_desc_create(&pd, from, cm_dnnl_engine(), to, cm_dnnl_engine(), NULL);
+    dnnl_status_t s = make_attr(&attr);
+    for (int i = 0; i < 3 && !s; i++)
+        s = md_new(&md[i], &shapes[i]);
     if (!s)
-        s = dnnl_primitive_create(&out->primitive, pd);
+        s = matmul_pd(&md[0], &md[1], &md[2], attr, &pd);
+    if (!s)
+        s = make_primitive(pd, out);
+    for (int i = 0; i < 3 && !s; i++)
+        s = add_arg(out, arg[i], ref(&md[i]));
+    for (int i = 0; i < 3; i++)
+        md_free(&md[i]);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
-    if (s)
-        return failed(err, "reorder", s);
-    add_arg(out, DNNL_ARG_FROM, from);
-    add_arg(out, DNNL_ARG_TO, to);
-    return add_stream(out, "reorder", err);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    return s ? failed(err, "matmul", s) : CM_OK;
+}
+
+static cm_status reorder(md_ref from, md_ref to, cm_dnnl *out, cm_error *err)
+{
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    memset(out, 0, sizeof *out);
+    dnnl_status_t s = make_attr(&attr);
+    if (!s)
+        s = dnnl_reorder_primitive_desc_create(&pd, from, engine(), to, engine(), attr);
+    if (!s)
+        s = make_primitive(pd, out);
+    if (!s)
+        s = add_arg(out, DNNL_ARG_FROM, from);
+    if (!s)
+        s = add_arg(out, DNNL_ARG_TO, to);
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    return s ? failed(err, "reorder", s) : CM_OK;
+}
+
+static cm_status reorder_weights(const cm_dnnl *of, const cm_type *w, int pack, cm_dnnl *out,
+                                 cm_error *err)
+{
+    const shape s = dense_shape(4, w->dim, CM_F32);
+    dnnl_memory_desc_t plain = {0};
+    const dnnl_status_t made = md_new(&plain, &s);
+    memset(out, 0, sizeof *out);
+    if (made)
+        return failed(err, "reorder", made);
+    const md_ref chosen = ref(&of->weights);
+    const cm_status status =
+        pack ? reorder(ref(&plain), chosen, out, err) : reorder(chosen, ref(&plain), out, err);
+    md_free(&plain);
+    return status;
+}
+
+cm_status cm_dnnl_pack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_error *err)
+{
+    return reorder_weights(of, w, 1, out, err);
+}
+
+cm_status cm_dnnl_unpack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_error *err)
+{
+    return reorder_weights(of, w, 0, out, err);
 }
 
 void cm_dnnl_run(const cm_dnnl *d, int threads, const void *const *memory, void *scratch)
@@ -223,5 +413,6 @@ void cm_dnnl_release(cm_dnnl *d)
         dnnl_stream_destroy(d->stream);
     if (d->primitive)
         dnnl_primitive_destroy(d->primitive);
+    md_free(&d->weights);
     memset(d, 0, sizeof *d);
 }

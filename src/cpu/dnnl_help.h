@@ -1,6 +1,6 @@
-/* dnnl_help.h - the few oneDNN calls the kernels need, behind names of our own,
- * so that a change of its API (v2 has operation descriptors, v3 has not) stays
- * in dnnl_help.c. */
+/* dnnl_help.h - the few oneDNN calls the kernels need, behind names of our own.
+ * Versions 2 and 3 differ in how memory is described and primitives are made; the
+ * difference stays in dnnl_help.c. */
 #ifndef CM_CPU_DNNL_HELP_H
 #define CM_CPU_DNNL_HELP_H
 
@@ -10,41 +10,41 @@
 
 enum { CM_DNNL_ARGS = 5 };
 
-/* A primitive with its memory objects; reorders in and out are primitives too. */
+/* A primitive with its memory objects and stream; all zero: none. */
 typedef struct cm_dnnl {
     dnnl_primitive_t primitive;
     dnnl_stream_t stream;
-    dnnl_status_t status; /* of making the parts below */
     int n;
     int scratch; /* index of the scratchpad argument, or -1 */
     dnnl_exec_arg_t arg[CM_DNNL_ARGS];
+    const char *impl; /* a literal inside the library */
+    size_t scratch_bytes;
+    /* Convolutions: the layout of weights (or their gradient) that it chose. */
+    size_t weights_bytes;
+    dnnl_memory_desc_t weights;
 } cm_dnnl;
-
-dnnl_engine_t cm_dnnl_engine(void); /* the CPU; made once */
-dnnl_data_type_t cm_dnnl_dtype(cm_dtype d);
-
-/* [N,H,W,C] as oneDNN sees it: dims N,C,H,W in nhwc order. */
-dnnl_memory_desc_t cm_dnnl_image(const cm_type *t);
-/* weights [O,I,kh,kw]: as stored, and in whatever layout the primitive wants */
-dnnl_memory_desc_t cm_dnnl_weights(const cm_type *t);
-dnnl_memory_desc_t cm_dnnl_weights_any(const cm_type *t, cm_dtype compute);
 
 typedef enum cm_conv_pass { CM_CONV_FORWARD, CM_CONV_INPUT, CM_CONV_WEIGHT } cm_conv_pass;
 
-/* Make the convolution primitive of a pass; x, w, y describe the three tensors,
- * bias may be NULL.  *w receives the chosen layout. */
-cm_status cm_dnnl_conv(cm_conv_pass pass, const dnnl_memory_desc_t *x, dnnl_memory_desc_t *w,
-                       const dnnl_memory_desc_t *bias, const dnnl_memory_desc_t *y, int stride,
-                       int pad, cm_dnnl *out, size_t *scratch, const char **impl, cm_error *err);
-cm_status cm_dnnl_matmul(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b,
-                         const dnnl_memory_desc_t *y, cm_dnnl *out, size_t *scratch,
-                         const char **impl, cm_error *err);
-cm_status cm_dnnl_reorder(const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to,
-                          cm_dnnl *out, cm_error *err);
+typedef struct cm_dnnl_conv_spec {
+    cm_conv_pass pass;
+    const cm_type *x, *w, *y; /* [N,H,W,I], f32 [O,I,kh,kw], [N,H',W',O] */
+    int bias, stride, pad;
+} cm_dnnl_conv_spec;
+
+/* Each writes *out, which is released with cm_dnnl_release also on an error.
+ * Errors: CM_ERR_UNSUPPORTED, CM_ERR_MEMORY. */
+cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *err);
+/* Reorders between plain f32 weights [O,I,kh,kw] and the layout a convolution chose. */
+cm_status cm_dnnl_pack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_error *err);
+cm_status cm_dnnl_unpack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_error *err);
+/* y = op(a) op(b); ta, tb: read transposed */
+cm_status cm_dnnl_matmul(const cm_type *a, int ta, const cm_type *b, int tb, const cm_type *y,
+                         cm_dnnl *out, cm_error *err);
 
 /* Execute on the given memory, in the order the arguments were made:
  * forward: x, w, [bias], y; input: y, w, x; weight: x, y, w; matmul: a, b, y;
- * reorder: from, to; then the scratchpad. */
+ * reorder: from, to; the scratchpad apart. */
 void cm_dnnl_run(const cm_dnnl *d, int threads, const void *const *memory, void *scratch);
 void cm_dnnl_release(cm_dnnl *d);
 

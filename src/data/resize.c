@@ -44,7 +44,7 @@ static int axis_weights(kernel k, int n_in, int n_out, int o, int32_t weight[MAX
 {
     const double scale = (double)n_in / n_out, wide = scale > 1 ? scale : 1;
     const double centre = (o + 0.5) * scale, radius = k.radius * wide;
-    double w[MAX_TAPS], sum = 0;
+    double w[MAX_TAPS] = {0}, sum = 0;
     int lo = (int)floor(centre - radius + 0.5), hi = (int)floor(centre + radius + 0.5);
     lo = lo > 0 ? lo : 0;
     hi = hi < n_in ? hi : n_in;

@@ -279,7 +279,7 @@ static cm_status find_complete(const char *ckpt, const int64_t *steps, size_t n,
 cm_status cm_checkpoint_find(const char *run, cm_ckpt_access use, char *path, size_t size,
                              char *note, size_t note_size, cm_error *err)
 {
-    char ckpt[CM_RUN_PATH], found[CM_RUN_PATH], skipped[sizeof err->message];
+    char ckpt[CM_RUN_PATH], found[CM_RUN_PATH], skipped[sizeof((cm_error){0}.message)];
     struct stat st;
     int64_t *steps;
     size_t n;

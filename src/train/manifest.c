@@ -105,7 +105,7 @@ cm_status cm_manifest_write(const char *folder, int64_t step, int n, const char 
 static cm_status check_file(const char *folder, const char *name, int64_t size, const char *hash,
                             cm_manifest_depth depth, cm_error *err)
 {
-    char path[CM_RUN_PATH], found_hash[HASH_TEXT];
+    char path[CM_RUN_PATH], found_hash[HASH_TEXT] = "";
     uint64_t found;
     int fd;
     cm_status s = cm_run_path(path, folder, name, err);
