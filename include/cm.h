@@ -260,6 +260,10 @@ typedef struct cm_model cm_model;
 
 /* Errors: CM_ERR_IO, CM_ERR_FORMAT (what was expected and found), CM_ERR_MEMORY. */
 cm_status cm_model_open(const char *path, cm_model **model, cm_error *err);
+/* The network of a configuration file (JSON, the field names of the original code)
+ * with random first weights, as a consistency model: for timing.
+ * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model, cm_error *err);
 void cm_model_free(cm_model *model);
 
 /* Facts about a model. */
@@ -339,10 +343,25 @@ cm_status cm_train(const cm_train_config *config, int resume, const cm_train_hoo
 cm_status cm_explain(cm_model *model, const char *method, int batch, const char *dtype, int threads,
                      int profile, char **text, cm_error *err);
 
-/* Time training steps and sampling of this model; line() gets the table row by
- * row. */
-cm_status cm_bench(cm_model *model, int threads, void (*line)(void *user, const char *text),
-                   void *user, cm_error *err);
+/* What one kind of work costs. */
+typedef struct cm_bench_result {
+    double ms, images_per_s; /* best of five runs */
+    double matrix_floor_ms;  /* the best isolated times of its convolutions and matrix
+                                products, added up */
+    double memory_floor_ms;  /* what its steps read and write, at the speed of a copy */
+    int threads;
+    int64_t peak_bytes;      /* weights, optimizer state, averages and the plan's memory */
+} cm_bench_result;
+
+/* Time one-step sampling ("onestep") or a training step ("edm", "cd", "ct") of this
+ * model's network.  dtype "auto", "f32" or "bf16"; threads 0: the cores there are.
+ * Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
+cm_status cm_bench(cm_model *model, const char *work, int batch, const char *dtype, int threads,
+                   cm_bench_result *result, cm_error *err);
+
+/* The processor, the cores used, kernels and oneDNN version, as one line; cut to
+ * size. */
+void cm_machine(char *text, size_t size);
 
 #ifdef __cplusplus
 }

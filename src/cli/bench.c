@@ -1,47 +1,155 @@
 /* bench.c - cm bench: times of training steps and sampling */
 #include "cli/cli.h"
 
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef struct bench_options {
-    cm_text model;
-    int64_t threads;
+    cm_text model, config, work, dtype;
+    int64_t batch, threads;
+    int json;
 } bench_options;
 
 static const cm_option options[] = {
     {"model", CM_OPT_TEXT, offsetof(bench_options, model), "models/fashion-mnist-cd.safetensors",
      NULL, 0, 0, "MODEL", "a .safetensors model or a run folder"},
+    {"config", CM_OPT_TEXT, offsetof(bench_options, config), "", NULL, 0, 0, "FILE",
+     "instead of a model: the network of this JSON file, with random weights"},
+    {"work", CM_OPT_TEXT, offsetof(bench_options, work), "all", "all|onestep|edm|cd|ct", 0, 0,
+     "WORK", "one-step sampling, or a training step of a method"},
+    {"batch", CM_OPT_INT, offsetof(bench_options, batch), "0", NULL, 0, 65536, "N",
+     "images a step (0: 1 and 64 for sampling, 64 for training)"},
+    {"dtype", CM_OPT_TEXT, offsetof(bench_options, dtype), "all", "all|f32|bf16", 0, 0, "TYPE",
+     "activations and matrix operands"},
     {"threads", CM_OPT_INT, offsetof(bench_options, threads), "0", NULL, 0, 4096, "N",
      "threads (0: the cores this process may use)"},
+    {"json", CM_OPT_FLAG, offsetof(bench_options, json), "false", NULL, 0, 1, NULL,
+     "print an array of objects"},
     {0},
 };
 
 static const char text[] =
-    "Time one training step of each method and one-step sampling of a model.\n"
+    "Time training steps and one-step sampling of a network.\n"
     "\n"
     "  cm bench\n"
-    "  cm bench --model runs/student --threads 1\n";
+    "  cm bench --model runs/student --threads 1\n"
+    "  cm bench --config bench/networks/imagenet64.json --work onestep --batch 8\n"
+    "\n"
+    "Efficiency is the matrix floor (the best isolated times of the convolutions and\n"
+    "matrix products, added up) over the time of the whole; the memory floor is what\n"
+    "the steps read and write at the speed of a copy.\n";
+
+typedef struct bench {
+    const bench_options *options;
+    cm_model *model;
+    char network[128]; /* the file's name without folder and ending */
+    json_t *rows;      /* with --json */
+} bench;
+
+static void name_network(bench *b)
+{
+    const char *path = *b->options->config ? b->options->config : b->options->model;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash && slash[1] ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    const int n = dot ? (int)(dot - name) : (int)strlen(name);
+    snprintf(b->network, sizeof b->network, "%.*s", n, name);
+}
 
 /* A row may take seconds: show each when it is known. */
-static void print_line(void *user, const char *line)
+static void show(const bench *b, const char *work, const char *dtype, int batch,
+                 const cm_bench_result *r)
 {
-    (void)user;
-    puts(line);
+    const double efficiency = r->matrix_floor_ms / r->ms;
+    if (b->rows) {
+        json_array_append_new(
+            b->rows,
+            json_pack("{s:s,s:s,s:s,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:I}", "work", work, "network",
+                      b->network, "dtype", dtype, "batch", batch, "threads", r->threads, "ms",
+                      r->ms, "images_per_s", r->images_per_s, "efficiency", efficiency,
+                      "matrix_floor_ms", r->matrix_floor_ms, "memory_floor_ms", r->memory_floor_ms,
+                      "peak_bytes", (json_int_t)r->peak_bytes));
+        return;
+    }
+    printf("%-8s %-20s %-5s %5d %10.2f %9.1f %10.2f %12.2f %12.2f %9.1f\n", work, b->network, dtype,
+           batch, r->ms, r->images_per_s, efficiency, r->matrix_floor_ms, r->memory_floor_ms,
+           (double)r->peak_bytes / 1048576.0);
     fflush(stdout);
+}
+
+static cm_status run_work(const bench *b, const char *work, const char *dtype, cm_error *err)
+{
+    const int sampling = !strcmp(work, "onestep");
+    const int given = (int)b->options->batch;
+    const int batch[] = {given ? given : sampling ? 1 : 64, 64};
+    for (int i = 0; i < (sampling && !given ? 2 : 1); i++) {
+        cm_bench_result r;
+        const cm_status status =
+            cm_bench(b->model, work, batch[i], dtype, (int)b->options->threads, &r, err);
+        if (status)
+            return status;
+        show(b, work, dtype, batch[i], &r);
+    }
+    return CM_OK;
+}
+
+/* bf16 is left out, with the reason, where the processor does not compute in it. */
+static cm_status run_all(const bench *b, cm_error *err)
+{
+    static const char *const works[] = {"onestep", "edm", "cd", "ct"};
+    static const char *const dtypes[] = {"f32", "bf16"};
+    const bench_options *o = b->options;
+    cm_status status = CM_OK;
+    for (int d = 0; d < 2 && !status; d++)
+        for (int w = 0; w < 4 && !status; w++)
+            if ((!strcmp(o->work, "all") || !strcmp(o->work, works[w])) &&
+                (!strcmp(o->dtype, "all") || !strcmp(o->dtype, dtypes[d])))
+                status = run_work(b, works[w], dtypes[d], err);
+    if (status == CM_ERR_UNSUPPORTED && !strcmp(o->dtype, "all")) {
+        fprintf(stderr, "left out: %s\n", err->message);
+        return CM_OK;
+    }
+    return status;
+}
+
+static cm_status print_json(json_t *rows, cm_error *err)
+{
+    char *dump = json_dumps(rows, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    if (!dump)
+        return cli_fail(err, CM_ERR_MEMORY, "bench: out of memory");
+    puts(dump);
+    free(dump);
+    return CM_OK;
 }
 
 cm_status cli_bench(int argc, char **argv, cm_error *err)
 {
-    bench_options b;
-    const cli_table table = {options, &b};
+    bench_options o;
+    const cli_table table = {options, &o};
     const cli_usage usage = {"cm bench", "", text, &table, 1};
-    cm_model *model = NULL;
-    cm_options_defaults(options, &b);
+    bench b = {.options = &o};
+    char machine[256];
+    cm_options_defaults(options, &o);
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
     if (!status)
-        status = cm_model_open(b.model, &model, err);
-    if (!status)
-        status = cm_bench(model, (int)b.threads, print_line, NULL, err);
-    cm_model_free(model);
+        status = *o.config ? cm_model_random(o.config, 1, &b.model, err)
+                           : cm_model_open(o.model, &b.model, err);
+    if (status)
+        return status;
+    name_network(&b);
+    cm_machine(machine, sizeof machine);
+    if (o.json)
+        b.rows = json_array();
+    else
+        printf("%s\nwork     network              dtype batch         ms  images/s efficiency "
+               "matrix floor memory floor       MiB\n",
+               machine);
+    status = run_all(&b, err);
+    if (!status && b.rows)
+        status = print_json(b.rows, err);
+    json_decref(b.rows);
+    cm_model_free(b.model);
     return status;
 }

@@ -20,6 +20,14 @@ static dnnl_engine_t engine(void)
     return shared_engine;
 }
 
+#define TEXT_(x) #x
+#define TEXT(x)  TEXT_(x)
+const char *cm_cpu_library(void)
+{
+    return "oneDNN " TEXT(DNNL_VERSION_MAJOR) "." TEXT(DNNL_VERSION_MINOR) "." TEXT(
+        DNNL_VERSION_PATCH);
+}
+
 static cm_status failed(cm_error *err, const char *what, dnnl_status_t s)
 {
     return cm_fail(err, s == dnnl_out_of_memory ? CM_ERR_MEMORY : CM_ERR_UNSUPPORTED,

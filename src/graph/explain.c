@@ -32,6 +32,23 @@ double cm_node_flops(const cm_node *n)
     return 2.0 * (double)cm_type_count(t) * (double)(w->dim[1] * w->dim[2] * w->dim[3]);
 }
 
+static double bytes_moved(const cm_node *n)
+{
+    double bytes = (double)cm_type_bytes(&n->type);
+    for (int k = 0; k < n->n_in; k++)
+        bytes += (double)cm_type_bytes(&n->in[k]->type);
+    return bytes;
+}
+
+double cm_plan_bytes_moved(const cm_plan *p)
+{
+    double bytes = 0.0;
+    for (int i = 0; i < p->n_steps; i++)
+        if (!p->step[i].constant)
+            bytes += bytes_moved(p->step[i].node);
+    return bytes;
+}
+
 static double profile(cm_plan *p, int runs)
 {
     double total = 0.0;
@@ -72,8 +89,9 @@ static void print_step(FILE *f, cm_plan *p, int i, double total)
     if (total > 0.0) {
         const double flops = cm_node_flops(s->node);
         fprintf(f, " %8.3f %5.1f%%", 1e3 * s->seconds, 100.0 * s->seconds / total);
-        if (flops > 0.0 && s->seconds > 0.0)
-            fprintf(f, " %7.0f", 1e-9 * flops / s->seconds);
+        if (s->seconds > 0.0)
+            fprintf(f, flops > 0.0 ? " %7.0f GFLOP/s" : " %7.1f GB/s",
+                    1e-9 * (flops > 0.0 ? flops : bytes_moved(s->node)) / s->seconds);
     }
     fprintf(f, "\n");
 }
@@ -105,7 +123,7 @@ char *cm_plan_explain(cm_plan *p, int runs)
     fprintf(f,
             " step op                     shape              type offset             "
             "implementation                  %s\n",
-            total > 0.0 ? "       ms share GFLOP/s" : "");
+            total > 0.0 ? "      ms share   speed" : "");
     for (int i = 0; i < p->n_steps; i++)
         print_step(f, p, i, total);
     fprintf(f,
@@ -114,8 +132,11 @@ char *cm_plan_explain(cm_plan *p, int runs)
             p->n_steps, p->device, p->threads, (double)p->arena_bytes / 1048576.0,
             (double)(p->scratch_bytes + p->workspace_bytes) / 1048576.0,
             (double)p->constant_bytes / 1048576.0);
-    if (total > 0.0)
+    if (total > 0.0) {
         print_totals(f, p, total);
+        fprintf(f, "  matrix floor %.3f ms; %.1f MB read and written\n",
+                1e3 * cm_plan_matrix_floor(p, runs), 1e-6 * cm_plan_bytes_moved(p));
+    }
     if (fclose(f))
         return NULL;
     char *copy = cm_strdup(text);

@@ -37,6 +37,8 @@ char *cm_plan_explain(cm_plan *p, int runs);
 /* Seconds: the sum over convolutions and matrix products of the best of `runs`
  * isolated times; the floor of any plan that computes them one after another. */
 double cm_plan_matrix_floor(cm_plan *p, int runs);
+/* Bytes that the steps of a run read and write, caches not considered. */
+double cm_plan_bytes_moved(const cm_plan *p);
 int cm_plan_steps(const cm_plan *p);
 
 /* 2 x multiply-adds of a convolution or matrix product, else 0. */

@@ -127,6 +127,34 @@ cm_status cm_model_read(const char *path, const char *config_json, cm_model **mo
     return CM_OK;
 }
 
+cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model, cm_error *err)
+{
+    json_t *j = NULL;
+    cm_status s = cm_json_load(config_json, &j, err);
+    if (s)
+        return s;
+    cm_model *m = cm_alloc(sizeof *m);
+    if (m) {
+        m->schedule = (cm_noise_schedule)CM_NOISE_SCHEDULE_DEFAULT;
+        m->kind = CM_PRECOND_SKIP;
+        m->scales = 40;
+        if (!(s = cm_net_config_from_json(j, config_json, &m->net, err)))
+            s = cm_params_new(&m->net, &m->params, err);
+    }
+    json_decref(j);
+    if (m && !s)
+        m->flat = cm_alloc_array(cm_params_floats(m->params), sizeof *m->flat);
+    if (!s && !(m && m->flat))
+        s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", config_json);
+    if (s) {
+        cm_model_free(m);
+        return s;
+    }
+    cm_params_init(m->params, (uint64_t)seed, m->flat);
+    *model = m;
+    return CM_OK;
+}
+
 void cm_model_free(cm_model *m)
 {
     if (!m)

@@ -1,15 +1,13 @@
 /* bench.c - cm_explain and cm_bench: the plans of sampling and of training steps,
- * described and timed.
- *
- * efficiency = (sum of the best isolated times of the convolutions and matrix
- * products) / (time of the whole step): 1 would mean that nothing else costs. */
+ * described and timed */
 #include "base/clock.h"
+#include "base/memory.h"
+#include "cpu/cpu.h"
 #include "model/model.h"
 #include "train/step.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum { RUNS = 5, FLOOR_RUNS = 5 };
 
@@ -55,7 +53,16 @@ static cm_status make_step(const cm_model *m, cm_method method, int batch, cm_dt
     return CM_OK;
 }
 
-static const char *const method_name[] = {"edm", "cd", "ct"};
+static cm_status method_from_name(const char *name, cm_method *method, cm_error *err)
+{
+    static const char *const names[] = {"edm", "cd", "ct"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(name, names[i])) {
+            *method = (cm_method)i;
+            return CM_OK;
+        }
+    return cm_fail(err, CM_ERR_ARGUMENT, "method: expected edm, cd or ct, found '%s'", name);
+}
 
 cm_status cm_explain(cm_model *m, const char *method, int batch, const char *dtype_text,
                      int threads, int profile, char **text, cm_error *err)
@@ -63,16 +70,12 @@ cm_status cm_explain(cm_model *m, const char *method, int batch, const char *dty
     cm_dtype dtype;
     cm_denoiser_plan *denoiser = NULL;
     cm_train_step *step = NULL;
-    int which = 0;
+    cm_method which = CM_METHOD_EDM;
     cm_status s = cm_dtype_resolve(dtype_text, &dtype, err);
-    if (s)
+    if (s || (method && (s = method_from_name(method, &which, err))))
         return s;
-    while (method && which < 3 && strcmp(method, method_name[which]))
-        which++;
-    if (method && which == 3)
-        return cm_fail(err, CM_ERR_ARGUMENT, "method: expected edm, cd or ct, found %s", method);
     threads = cm_threads_resolve(threads);
-    s = method ? make_step(m, (cm_method)which, batch, dtype, threads, &step, err)
+    s = method ? make_step(m, which, batch, dtype, threads, &step, err)
                : cm_denoiser_plan_new(m, batch, dtype, threads, &denoiser, err);
     if (!s) {
         *text = cm_plan_explain(method ? step->plan : denoiser->plan, profile ? RUNS : 0);
@@ -86,77 +89,94 @@ cm_status cm_explain(cm_model *m, const char *method, int batch, const char *dty
 
 /* ---- bench ---- */
 
-struct table {
-    void (*line)(void *user, const char *text);
-    void *user;
-};
-
-static void print_row(const struct table *t, const char *work, cm_dtype dtype, int batch,
-                      int threads, cm_plan *plan, size_t arrays)
+/* Bytes a second of a copy, reading and writing counted, too large for the caches. */
+static double memory_speed(int threads)
 {
-    char text[256];
+    const size_t floats = (size_t)16 << 20;
+    float *from = cm_alloc_array(floats, sizeof *from), *to = cm_alloc_array(floats, sizeof *to);
+    double best = 1e9;
+    for (int run = 0; from && to && run < RUNS; run++) {
+        const double start = cm_seconds();
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (size_t block = 0; block < 16; block++)
+            memcpy(to + block * (floats / 16), from + block * (floats / 16),
+                   floats / 16 * sizeof *to);
+        const double seconds = cm_seconds() - start;
+        best = seconds < best ? seconds : best;
+    }
+    cm_free(from);
+    cm_free(to);
+    return 2.0 * (double)(floats * sizeof(float)) / best;
+}
+
+static void measure(cm_plan *plan, int batch, int threads, size_t arrays, cm_bench_result *r)
+{
     double best = 1e9;
     cm_plan_run(plan);
-    for (int r = 0; r < RUNS; r++) {
+    for (int run = 0; run < RUNS; run++) {
         const double start = cm_seconds();
         cm_plan_run(plan);
         const double seconds = cm_seconds() - start;
         best = seconds < best ? seconds : best;
     }
     const cm_plan_memory m = cm_plan_get_memory(plan);
-    const double bytes = (double)(m.activations + m.workspace + m.constants + arrays);
-    snprintf(text, sizeof text, "%-10s %-5s %5d %7d %10.2f %10.0f %10.2f %10.1f", work,
-             cm_dtype_name(dtype), batch, threads, 1e3 * best, (double)batch / best,
-             cm_plan_matrix_floor(plan, FLOOR_RUNS) / best, bytes / 1048576.0);
-    t->line(t->user, text);
+    *r = (cm_bench_result){
+        .ms = 1e3 * best,
+        .images_per_s = (double)batch / best,
+        .matrix_floor_ms = 1e3 * cm_plan_matrix_floor(plan, FLOOR_RUNS),
+        .threads = threads,
+        .memory_floor_ms = 1e3 * cm_plan_bytes_moved(plan) / memory_speed(threads),
+        .peak_bytes = (int64_t)(m.activations + m.workspace + m.constants + arrays)};
 }
 
-static cm_status bench_dtype(const struct table *t, const cm_model *m, cm_dtype dtype, int threads,
-                             cm_error *err)
+cm_status cm_bench(cm_model *m, const char *work, int batch, const char *dtype_text, int threads,
+                   cm_bench_result *result, cm_error *err)
 {
-    static const int batches[] = {1, 64};
     const size_t weights = cm_params_floats(m->params) * sizeof(float);
-    for (int i = 0; i < 2; i++) {
-        cm_denoiser_plan *p = NULL;
-        const cm_status s = cm_denoiser_plan_new(m, batches[i], dtype, threads, &p, err);
-        if (s)
+    cm_denoiser_plan *p = NULL;
+    cm_train_step *step = NULL;
+    cm_method method = CM_METHOD_EDM;
+    cm_dtype dtype;
+    threads = cm_threads_resolve(threads);
+    cm_status s = cm_dtype_resolve(dtype_text, &dtype, err);
+    if (!s && strcmp(work, "onestep") && (s = method_from_name(work, &method, err)))
+        return s;
+    if (!s && !strcmp(work, "onestep")) {
+        if ((s = cm_denoiser_plan_new(m, batch, dtype, threads, &p, err)))
             return s;
         for (int k = 0; k < p->batch; k++)
             p->sigma[k] = (float)m->schedule.sigma_max;
-        print_row(t, "onestep", dtype, batches[i], threads, p->plan, weights);
+        measure(p->plan, batch, threads, weights, result);
         cm_denoiser_plan_free(p);
-    }
-    for (int method = 0; method < 3; method++) {
-        cm_train_step *step = NULL;
-        const cm_status s = make_step(m, (cm_method)method, 64, dtype, threads, &step, err);
-        if (s)
-            return s;
+    } else if (!s && !(s = make_step(m, method, batch, dtype, threads, &step, err))) {
         const size_t arrays = 5u + !!step->target + !!step->teacher;
-        print_row(t, method_name[method], dtype, 64, threads, step->plan, arrays * weights);
+        measure(step->plan, batch, threads, arrays * weights, result);
         cm_train_step_free(step);
     }
-    return CM_OK;
+    return s;
 }
 
-cm_status cm_bench(cm_model *m, int threads, void (*line)(void *user, const char *text), void *user,
-                   cm_error *err)
+/* The processor's name as the system gives it. */
+static void processor_name(char *name, size_t size)
 {
-    const struct table t = {line, user};
-    cm_dtype best;
-    cm_dtype_resolve("auto", &best, NULL);
-    threads = cm_threads_resolve(threads);
-    line(user, "work       dtype batch threads         ms   images/s efficiency memory MiB");
-    cm_status s = bench_dtype(&t, m, CM_F32, threads, err);
-    if (!s && best == CM_BF16)
-        s = bench_dtype(&t, m, CM_BF16, threads, err);
-    if (!s && best != CM_BF16)
-        line(user, "bf16: skipped, this CPU does not compute in it");
-    struct rusage usage;
-    char text[128];
-    if (!s && !getrusage(RUSAGE_SELF, &usage)) {
-        snprintf(text, sizeof text, "peak resident memory of this process: %.1f MiB",
-                 (double)usage.ru_maxrss / 1024.0);
-        line(user, text);
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "re");
+    snprintf(name, size, "unknown processor");
+    while (f && fgets(line, sizeof line, f)) {
+        const char *value = strchr(line, ':');
+        if (strncmp(line, "model name", 10) || !value)
+            continue;
+        snprintf(name, size, "%.*s", (int)strcspn(value + 2, "\n"), value + 2);
+        break;
     }
-    return s;
+    if (f)
+        fclose(f);
+}
+
+void cm_machine(char *text, size_t size)
+{
+    char name[128];
+    processor_name(name, sizeof name);
+    snprintf(text, size, "%s, %d cores, %s kernels%s, %s", name, cm_threads_resolve(0),
+             cm_isa_name(cm_cpu_isa()), cm_cpu_has_bf16() ? ", bf16" : "", cm_cpu_library());
 }

@@ -14,6 +14,7 @@ absolute()
 
 cm=$(absolute "$1")
 make_data=$(absolute "${2:-}")
+root=$PWD
 goldens=$(absolute "${CM_GOLDENS:-../shared/goldens}")
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT

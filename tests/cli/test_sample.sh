@@ -56,6 +56,11 @@ for sampler in onestep 'multistep --sigmas 80,0.8' 'multistep --ts 0,1,2 --steps
     # shellcheck disable=SC2086
     works "sampler $sampler" sample --model $model --num 2 --out s.png --sampler $sampler
 done
+works 'bench, as JSON' bench --model $model --work onestep --batch 2 --dtype f32 --json
+ok 'with its keys' grep -q '"efficiency"' out
+works 'bench of a network that has no weights' bench --config "$root/bench/networks/wide.json" \
+    --work onestep --batch 1 --dtype f32
+fails 2 'work' bench --model $model --work nothing
 fails 2 'steps' sample --model $model --sampler onestep --steps 4 --out s.png
 fails 2 's-churn' sample --model $model --sampler euler --s-churn 1 --out s.png
 
