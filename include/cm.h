@@ -113,6 +113,8 @@ cm_status cm_options_read(const cm_option *table, void *config, const char *path
       "training steps")                                                                           \
     X(INT,  batch,           "batch",           "128", NULL, 1, 65536, "N",                       \
       "images a step")                                                                            \
+    X(INT,  accumulate,      "accumulate",      "1", NULL, 1, 65536, "N",                         \
+      "parts of a batch, computed one after another: memory of a part, gradients of the whole")   \
     X(REAL, lr,              "lr",              "1e-3", NULL, 0, 10, "X",                         \
       "learning rate")                                                                            \
     X(INT,  lr_warmup,       "lr-warmup",       "0", NULL, 0, 1e9, "N",                           \

@@ -1,9 +1,7 @@
 /* bench.c - cm bench: times of training steps and sampling */
 #include "cli/cli.h"
 
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct bench_options {
@@ -45,7 +43,7 @@ typedef struct bench {
     const bench_options *options;
     cm_model *model;
     char network[128]; /* the file's name without folder and ending */
-    json_t *rows;      /* with --json */
+    int rows;          /* printed */
 } bench;
 
 static void name_network(bench *b)
@@ -56,30 +54,31 @@ static void name_network(bench *b)
     const char *dot = strrchr(name, '.');
     const int n = dot ? (int)(dot - name) : (int)strlen(name);
     snprintf(b->network, sizeof b->network, "%.*s", n, name);
+    for (char *c = b->network; *c; c++) /* so that it is a JSON text as it is */
+        if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ')
+            *c = '_';
 }
 
 /* A row may take seconds: show each when it is known. */
-static void show(const bench *b, const char *work, const char *dtype, int batch,
-                 const cm_bench_result *r)
+static void show(bench *b, const char *work, const char *dtype, int batch, const cm_bench_result *r)
 {
     const double efficiency = r->matrix_floor_ms / r->ms;
-    if (b->rows) {
-        json_array_append_new(
-            b->rows,
-            json_pack("{s:s,s:s,s:s,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:I}", "work", work, "network",
-                      b->network, "dtype", dtype, "batch", batch, "threads", r->threads, "ms",
-                      r->ms, "images_per_s", r->images_per_s, "efficiency", efficiency,
-                      "matrix_floor_ms", r->matrix_floor_ms, "memory_floor_ms", r->memory_floor_ms,
-                      "peak_bytes", (json_int_t)r->peak_bytes));
-        return;
-    }
-    printf("%-8s %-20s %-5s %5d %10.2f %9.1f %10.2f %12.2f %12.2f %9.1f\n", work, b->network, dtype,
-           batch, r->ms, r->images_per_s, efficiency, r->matrix_floor_ms, r->memory_floor_ms,
-           (double)r->peak_bytes / 1048576.0);
+    if (b->options->json)
+        printf("%s\n {\"work\": \"%s\", \"network\": \"%s\", \"dtype\": \"%s\", \"batch\": %d, "
+               "\"threads\": %d, \"ms\": %.3f, \"images_per_s\": %.2f, \"efficiency\": %.3f, "
+               "\"matrix_floor_ms\": %.3f, \"memory_floor_ms\": %.3f, \"peak_bytes\": %lld}",
+               b->rows ? "," : "", work, b->network, dtype, batch, r->threads, r->ms,
+               r->images_per_s, efficiency, r->matrix_floor_ms, r->memory_floor_ms,
+               (long long)r->peak_bytes);
+    else
+        printf("%-8s %-20s %-5s %5d %10.2f %9.1f %10.2f %12.2f %12.2f %9.1f\n", work, b->network,
+               dtype, batch, r->ms, r->images_per_s, efficiency, r->matrix_floor_ms,
+               r->memory_floor_ms, (double)r->peak_bytes / 1048576.0);
     fflush(stdout);
+    b->rows++;
 }
 
-static cm_status run_work(const bench *b, const char *work, const char *dtype, cm_error *err)
+static cm_status run_work(bench *b, const char *work, const char *dtype, cm_error *err)
 {
     const int sampling = !strcmp(work, "onestep");
     const int given = (int)b->options->batch;
@@ -96,7 +95,7 @@ static cm_status run_work(const bench *b, const char *work, const char *dtype, c
 }
 
 /* bf16 is left out, with the reason, where the processor does not compute in it. */
-static cm_status run_all(const bench *b, cm_error *err)
+static cm_status run_all(bench *b, cm_error *err)
 {
     static const char *const works[] = {"onestep", "edm", "cd", "ct"};
     static const char *const dtypes[] = {"f32", "bf16"};
@@ -112,16 +111,6 @@ static cm_status run_all(const bench *b, cm_error *err)
         return CM_OK;
     }
     return status;
-}
-
-static cm_status print_json(json_t *rows, cm_error *err)
-{
-    char *dump = json_dumps(rows, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    if (!dump)
-        return cli_fail(err, CM_ERR_MEMORY, "bench: out of memory");
-    puts(dump);
-    free(dump);
-    return CM_OK;
 }
 
 cm_status cli_bench(int argc, char **argv, cm_error *err)
@@ -141,15 +130,14 @@ cm_status cli_bench(int argc, char **argv, cm_error *err)
     name_network(&b);
     cm_machine(machine, sizeof machine);
     if (o.json)
-        b.rows = json_array();
+        printf("[");
     else
         printf("%s\nwork     network              dtype batch         ms  images/s efficiency "
                "matrix floor memory floor       MiB\n",
                machine);
     status = run_all(&b, err);
-    if (!status && b.rows)
-        status = print_json(b.rows, err);
-    json_decref(b.rows);
+    if (o.json)
+        printf("\n]\n");
     cm_model_free(b.model);
     return status;
 }

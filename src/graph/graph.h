@@ -126,7 +126,8 @@ cm_node *cm_group_norm(cm_graph *g, cm_node *x, cm_node *a, cm_node *b, int grou
 cm_node *cm_gather(cm_graph *g, cm_node *table, cm_node *index);
 
 /* ---- random numbers: functions of (rng, stream, sample, element) ----
- * rng is i32 [3]: seed low, seed high, step.  dim 0 of type counts samples. */
+ * rng is i32 [4]: seed low, seed high, step, number of the first sample.  dim 0 of
+ * type counts samples. */
 cm_node *cm_normal(cm_graph *g, cm_node *rng, cm_type type, uint32_t stream);
 cm_node *cm_random_uniform(cm_graph *g, cm_node *rng, cm_type type, uint32_t stream);
 /* x * mask / (1 - p) */
@@ -135,6 +136,8 @@ cm_node *cm_dropout(cm_graph *g, cm_node *x, cm_node *rng, float p, uint32_t str
 /* ---- ops that write to a leaf; they return it, so that order can be seen ---- */
 /* leaf := value, which is no other view of the same elements */
 cm_node *cm_store(cm_graph *g, cm_node *value, cm_node *leaf);
+/* leaf := leaf + value, both f32 */
+cm_node *cm_accumulate(cm_graph *g, cm_node *value, cm_node *leaf);
 /* f32 [1]: sum of x^2, accumulated in double; not finite when any x is not */
 cm_node *cm_sum_squares(cm_graph *g, cm_node *x);
 typedef struct cm_optimizer_attr {

@@ -17,9 +17,10 @@ struct compile {
     cm_graph *g;
     int n; /* nodes */
     char *live, *constant;
-    int *owner;  /* node id */
-    int *last;   /* last step that reads the block of this owner; INT_MAX: keep */
-    int *stored; /* leaf id where the owner's block is placed, or -1 */
+    uint64_t *reads; /* the constant buffers that a constant node depends on */
+    int *owner;      /* node id */
+    int *last;       /* last step that reads the block of this owner; INT_MAX: keep */
+    int *stored;     /* leaf id where the owner's block is placed, or -1 */
 };
 
 static cm_node *node(const struct compile *c, int i)
@@ -52,8 +53,13 @@ static void mark_constant(struct compile *c)
             c->constant[i] = !!(cm_graph_buffer_flags(c->g, v->attr.leaf.buffer) & CM_BUFFER_CONST);
         else
             c->constant[i] = !cm_ops[v->op]->writes;
-        for (int k = 0; k < v->n_in; k++)
+        c->reads[i] = v->op == CM_OP_LEAF ? cm_buffer_bit(v->attr.leaf.buffer) : 0;
+        for (int k = 0; k < v->n_in; k++) {
             c->constant[i] &= c->constant[v->in[k]->id];
+            c->reads[i] |= c->reads[v->in[k]->id];
+        }
+        if (!v->n_in && v->op != CM_OP_LEAF)
+            c->reads[i] = UINT64_C(1) << 63; /* fixed values: done once */
     }
 }
 
@@ -188,6 +194,8 @@ static cm_status add_step(struct compile *c, const cm_device *device, cm_node *v
     s->node = v;
     s->kernel = device->kernel(v->op);
     s->constant = c->constant[v->id];
+    if (s->constant)
+        s->reads = c->reads[v->id];
     if (!s->kernel)
         return cm_fail(err, CM_ERR_UNSUPPORTED, "%s has no kernel on %s", cm_ops[v->op]->name,
                        device->name);
@@ -201,6 +209,7 @@ static cm_status add_step(struct compile *c, const cm_device *device, cm_node *v
     size_t scratch = (s->prepared.workspace + 63) / 64 * 64;
     s->pack_once = packed && c->constant[v->in[s->prepared.packs]->id];
     if (s->pack_once) {
+        s->reads |= c->reads[v->in[s->prepared.packs]->id];
         s->packed_offset = p->constant_bytes;
         p->constant_bytes += packed;
     } else if (packed > p->scratch_bytes)
@@ -267,11 +276,13 @@ static cm_status compile(struct compile *c, int n_out, cm_node *const *out, cons
     const size_t n = (size_t)c->n + 1;
     c->live = cm_alloc(n);
     c->constant = cm_alloc(n);
+    c->reads = cm_alloc_array(n, sizeof *c->reads);
     c->owner = cm_alloc_array(n, sizeof(int));
     c->last = cm_alloc_array(n, sizeof(int));
     c->stored = cm_alloc_array(n, sizeof(int));
     c->plan->location = cm_alloc_array(n, sizeof(cm_location));
-    if (!c->live || !c->constant || !c->owner || !c->last || !c->stored || !c->plan->location)
+    if (!c->live || !c->constant || !c->reads || !c->owner || !c->last || !c->stored ||
+        !c->plan->location)
         return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
     mark_live(c, n_out, out);
     mark_constant(c);
@@ -300,6 +311,7 @@ cm_status cm_plan_compile(cm_graph *g, int n_out, cm_node *const *out, const cm_
     s = compile(&c, n_out, out, device, err);
     cm_free(c.live);
     cm_free(c.constant);
+    cm_free(c.reads);
     cm_free(c.owner);
     cm_free(c.last);
     cm_free(c.stored);

@@ -21,6 +21,8 @@ void *cm_plan_data(cm_plan *p, const cm_node *n);
 /* Do the work that depends on constant buffers only; call after their contents
  * change.  The first run does it by itself. */
 void cm_plan_refresh(cm_plan *p);
+/* The part of it that depends on this buffer; when all was done once. */
+void cm_plan_refresh_buffer(cm_plan *p, int buffer);
 void cm_plan_run(cm_plan *p);
 
 /* Run once more, testing each result: the first node, in program order, that

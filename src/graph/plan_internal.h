@@ -12,6 +12,7 @@ typedef struct cm_step {
     void *out, *packed;
     size_t packed_offset; /* in the constants, when pack_once */
     int constant;         /* runs in refresh only */
+    uint64_t reads;       /* bit i: the constant or packed input depends on buffer i */
     int pack_once;        /* the packed input is constant */
     double seconds;       /* of a profiled run */
 } cm_step;
@@ -45,6 +46,12 @@ struct cm_plan {
     size_t arena_bytes, workspace_bytes, scratch_bytes, constant_bytes;
     int resolved, fresh; /* pointers filled; constant steps done */
 };
+
+/* Beyond 62 buffers they share a bit. */
+static inline uint64_t cm_buffer_bit(int buffer)
+{
+    return UINT64_C(1) << (buffer < 62 ? buffer : 62);
+}
 
 void cm_plan_resolve(cm_plan *p);
 void cm_step_pack(cm_plan *p, cm_step *s); /* its weights, unless that is done once */

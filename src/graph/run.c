@@ -89,11 +89,13 @@ void cm_step_run(cm_plan *p, cm_step *s)
     cm_step_compute(p, s);
 }
 
-void cm_plan_refresh(cm_plan *p)
+static void refresh(cm_plan *p, uint64_t buffers)
 {
     cm_plan_resolve(p);
     for (int i = 0; i < p->n_steps; i++) {
         cm_step *s = &p->step[i];
+        if (!(s->reads & buffers))
+            continue;
         const cm_call c = call_of(p, s);
         if (s->kernel->pack && s->pack_once)
             s->kernel->pack(&c);
@@ -101,6 +103,16 @@ void cm_plan_refresh(cm_plan *p)
             s->kernel->run(&c);
     }
     p->fresh = 1;
+}
+
+void cm_plan_refresh(cm_plan *p)
+{
+    refresh(p, UINT64_MAX);
+}
+
+void cm_plan_refresh_buffer(cm_plan *p, int buffer)
+{
+    refresh(p, p->fresh ? cm_buffer_bit(buffer) : UINT64_MAX);
 }
 
 void cm_plan_run(cm_plan *p)

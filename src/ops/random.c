@@ -7,8 +7,8 @@
 static void random_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
     const cm_type *r = &n->in[n->n_in - 1]->type;
-    if (r->dtype != CM_I32 || cm_type_count(r) != 3)
-        cm_graph_fail(g, CM_ERR_SHAPE, "%s: rng must be i32 [3]", cm_ops[n->op]->name);
+    if (r->dtype != CM_I32 || cm_type_count(r) != 4)
+        cm_graph_fail(g, CM_ERR_SHAPE, "%s: rng must be i32 [4]", cm_ops[n->op]->name);
     *out = n->op == CM_OP_DROPOUT ? n->in[0]->type : n->attr.random.type;
 }
 

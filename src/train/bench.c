@@ -64,6 +64,21 @@ static cm_status method_from_name(const char *name, cm_method *method, cm_error 
     return cm_fail(err, CM_ERR_ARGUMENT, "method: expected edm, cd or ct, found '%s'", name);
 }
 
+/* Both plans; NULL: out of memory. */
+static char *explain_step(const cm_train_step *step, int profile)
+{
+    char *part = cm_plan_explain(step->part, profile ? RUNS : 0);
+    char *update = cm_plan_explain(step->update, profile ? RUNS : 0), *text = NULL;
+    if (part && update) {
+        const size_t size = strlen(part) + strlen(update) + 64;
+        if ((text = cm_alloc(size)))
+            snprintf(text, size, "loss and gradient\n%s\nupdate\n%s", part, update);
+    }
+    cm_text_free(part);
+    cm_text_free(update);
+    return text;
+}
+
 cm_status cm_explain(cm_model *m, const char *method, int batch, const char *dtype_text,
                      int threads, int profile, char **text, cm_error *err)
 {
@@ -78,7 +93,8 @@ cm_status cm_explain(cm_model *m, const char *method, int batch, const char *dty
     s = method ? make_step(m, which, batch, dtype, threads, &step, err)
                : cm_denoiser_plan_new(m, batch, dtype, threads, &denoiser, err);
     if (!s) {
-        *text = cm_plan_explain(method ? step->plan : denoiser->plan, profile ? RUNS : 0);
+        *text = method ? explain_step(step, profile)
+                       : cm_plan_explain(denoiser->plan, profile ? RUNS : 0);
         if (!*text)
             s = cm_fail(err, CM_ERR_MEMORY, "explain: out of memory");
     }
@@ -109,24 +125,52 @@ static double memory_speed(int threads)
     return 2.0 * (double)(floats * sizeof(float)) / best;
 }
 
-static void measure(cm_plan *plan, int batch, int threads, size_t arrays, cm_bench_result *r)
+/* Sampling is one plan; a training step runs its two. */
+struct work {
+    cm_train_step *step; /* NULL: sampling */
+    cm_plan *sampling;
+    size_t bytes;
+};
+
+static void run_once(const struct work *w)
+{
+    if (w->step)
+        cm_train_step_run(w->step);
+    else
+        cm_plan_run(w->sampling);
+}
+
+static double both(const struct work *w, double (*of)(cm_plan *p))
+{
+    return w->step ? w->step->parts * of(w->step->part) + of(w->step->update) : of(w->sampling);
+}
+
+static double floor_of(cm_plan *p)
+{
+    return cm_plan_matrix_floor(p, FLOOR_RUNS);
+}
+
+static double bytes_of(cm_plan *p)
+{
+    return cm_plan_bytes_moved(p);
+}
+
+static void measure(const struct work *w, int batch, int threads, cm_bench_result *r)
 {
     double best = 1e9;
-    cm_plan_run(plan);
+    run_once(w);
     for (int run = 0; run < RUNS; run++) {
         const double start = cm_seconds();
-        cm_plan_run(plan);
+        run_once(w);
         const double seconds = cm_seconds() - start;
         best = seconds < best ? seconds : best;
     }
-    const cm_plan_memory m = cm_plan_get_memory(plan);
-    *r = (cm_bench_result){
-        .ms = 1e3 * best,
-        .images_per_s = (double)batch / best,
-        .matrix_floor_ms = 1e3 * cm_plan_matrix_floor(plan, FLOOR_RUNS),
-        .threads = threads,
-        .memory_floor_ms = 1e3 * cm_plan_bytes_moved(plan) / memory_speed(threads),
-        .peak_bytes = (int64_t)(m.activations + m.workspace + m.constants + arrays)};
+    *r = (cm_bench_result){.ms = 1e3 * best,
+                           .images_per_s = (double)batch / best,
+                           .matrix_floor_ms = 1e3 * both(w, floor_of),
+                           .memory_floor_ms = 1e3 * both(w, bytes_of) / memory_speed(threads),
+                           .threads = threads,
+                           .peak_bytes = (int64_t)w->bytes};
 }
 
 cm_status cm_bench(cm_model *m, const char *work, int batch, const char *dtype_text, int threads,
@@ -146,11 +190,14 @@ cm_status cm_bench(cm_model *m, const char *work, int batch, const char *dtype_t
             return s;
         for (int k = 0; k < p->batch; k++)
             p->sigma[k] = (float)m->schedule.sigma_max;
-        measure(p->plan, batch, threads, weights, result);
+        const cm_plan_memory memory = cm_plan_get_memory(p->plan);
+        const struct work w = {NULL, p->plan,
+                               weights + memory.activations + memory.workspace + memory.constants};
+        measure(&w, batch, threads, result);
         cm_denoiser_plan_free(p);
     } else if (!s && !(s = make_step(m, method, batch, dtype, threads, &step, err))) {
-        const size_t arrays = 5u + !!step->target + !!step->teacher;
-        measure(step->plan, batch, threads, arrays * weights, result);
+        const struct work w = {step, NULL, cm_train_step_bytes(step)};
+        measure(&w, batch, threads, result);
         cm_train_step_free(step);
     }
     return s;

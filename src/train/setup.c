@@ -36,6 +36,10 @@ static cm_status resolve_method(cm_trainer *t, cm_error *err)
     if (t->method != CM_METHOD_CD && c->teacher[0])
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "teacher: method %s has none (--init starts from its weights)", c->method);
+    if (c->batch % c->accumulate)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "accumulate: expected a divisor of the batch of %d, found %d", (int)c->batch,
+                       (int)c->accumulate);
     set_if_empty(c->weighting, t->method == CM_METHOD_EDM ? "karras" : "uniform");
     set_if_empty(c->target_ema_mode, t->method == CM_METHOD_CT ? "adaptive" : "fixed");
     set_if_empty(c->scale_mode, t->method == CM_METHOD_CT ? "progressive" : "fixed");
@@ -218,6 +222,7 @@ static cm_status compile_step(cm_trainer *t, cm_error *err)
         .optimizer = {(float)c->beta1, (float)c->beta2, 1e-8f, (float)c->weight_decay},
         .n_ema = t->n_ema,
         .batch = (int)c->batch,
+        .parts = (int)c->accumulate,
         .dtype = t->dtype,
         .threads = t->threads,
     };

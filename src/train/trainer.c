@@ -89,10 +89,10 @@ static cm_status one_step(cm_trainer *t, cm_error *err)
 {
     char node[256];
     feed(t);
-    cm_plan_run(t->step->plan);
+    cm_train_step_run(t->step);
     const float loss = *t->step->loss, g2 = *t->step->grad_squared;
     if (!isfinite(loss) || !isfinite(g2)) {
-        const int found = cm_plan_find_nonfinite(t->step->plan, node, sizeof node);
+        const int found = cm_train_step_find_nonfinite(t->step, node, sizeof node);
         return cm_fail(err, CM_ERR_NUMERIC,
                        "step %" PRId64 ": the %s is not finite; first at %s; nothing was saved "
                        "after the last checkpoint",

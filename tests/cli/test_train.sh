@@ -116,6 +116,12 @@ ok 'the same run twice gives the same files' same straight again
 train other $settings --steps 10 --seed 2
 ok 'another seed gives other files' differ straight other
 
+# shellcheck disable=SC2086
+train parts $settings --steps 3 --accumulate 2
+ok 'a batch in two parts' ended_with 0
+train misfit $settings --steps 3 --accumulate 3
+ok 'three parts of four images' one_error 2 'accumulate'
+
 # ---- resume ------------------------------------------------------------------
 
 # shellcheck disable=SC2086

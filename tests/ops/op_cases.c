@@ -43,7 +43,7 @@ PLAIN(matmul, cm_matmul(g, x[0], x[1], (int)c->i[0], (int)c->i[1])) /* ta, tb */
 PLAIN(group_norm, cm_group_norm(g, x[0], x[1], x[2], (int)c->i[0], 1e-3f, (int)c->i[1]))
 /* indices [i1] below i0; test_ops.c fills integer inputs with values below i0 */
 PLAIN(gather, cm_gather(g, x[0], cm_input(g, "index", CM_TYPE(CM_I32, c->i[1]))))
-PLAIN(dropout, cm_dropout(g, x[0], cm_input(g, "rng", CM_TYPE(CM_I32, 3)), c->f[0], 5))
+PLAIN(dropout, cm_dropout(g, x[0], cm_input(g, "rng", CM_TYPE(CM_I32, 4)), c->f[0], 5))
 
 static cm_type target(const op_case *c, cm_dtype dtype)
 {

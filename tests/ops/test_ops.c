@@ -204,6 +204,7 @@ static const struct {
     {CM_OP_GROUP_NORM_JVP, "derivative of group_norm"},
     {CM_OP_NORMAL, "a function of integers"},
     {CM_OP_UNIFORM, "a function of integers"},
+    {CM_OP_ACCUMULATE, "an update: ends a step"},
     {CM_OP_STORE, "an update: ends a step"},
     {CM_OP_SUM_SQUARES, "gates the updates"},
     {CM_OP_RADAM, "an update"},

@@ -283,7 +283,7 @@ static void test_running_allocates_nothing(void)
     cm_node *a = cm_input(g, "a", CM_TYPE(CM_F32, 1, 16)), *dw = NULL;
     cm_node *hyper = cm_input(g, "hyper", CM_TYPE(CM_F32, 2)),
             *gate = cm_input(g, "gate", CM_TYPE(CM_F32, 1));
-    cm_node *rng_leaf = cm_input(g, "rng", CM_TYPE(CM_I32, 3)),
+    cm_node *rng_leaf = cm_input(g, "rng", CM_TYPE(CM_I32, 4)),
             *grad = cm_input(g, "grad", w->type);
     cm_node *h = cm_add(g, x, cm_normal(g, rng_leaf, x->type, 1));
     h = cm_conv2d(g, cm_group_norm(g, h, a, a, 4, 1e-5f, 1), w, NULL, 1, 1);

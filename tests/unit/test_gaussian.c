@@ -103,7 +103,7 @@ static void train(struct run *r, const float *teacher, float *weights)
             *s->scales = (float)p.scales;
             *s->mu = (float)p.target_ema;
         }
-        cm_plan_run(s->plan);
+        cm_train_step_run(s);
     }
     CHECK(isfinite(*s->loss), "the loss is not finite");
     memcpy(weights, s->ema[0], bytes);

@@ -22,11 +22,11 @@ static void test_philox(void)
 }
 
 /* The number the kernels must give, uniform or normal. */
-static double counted(const int32_t rng[3], uint32_t stream, int64_t s, int64_t e, int normal)
+static double counted(const int32_t rng[4], uint32_t stream, int64_t s, int64_t e, int normal)
 {
     const uint64_t seed = (uint32_t)rng[0] | (uint64_t)(uint32_t)rng[1] << 32;
     const cm_philox_block b =
-        cm_philox(seed, (uint32_t)(e / 4), (uint32_t)s, (uint32_t)rng[2], stream);
+        cm_philox(seed, (uint32_t)(e / 4), (uint32_t)(rng[3] + s), (uint32_t)rng[2], stream);
     const double u = (double)cm_uniform(b.v[e % 4]);
     if (!normal)
         return u;
@@ -52,9 +52,9 @@ static void check_same_bits(cm_op_id op, cm_attr attr, cm_type type, tensor *rng
 static void test_random(void)
 {
     static const int64_t dims[][4] = {{1, 1, 1, 1}, {3, 1, 1, 3}, {5, 32, 33, 3}, {1, 40, 41, 3}};
-    const int32_t words[3] = {-123456789, 77, 1000};
-    tensor *rng = tensor_new(CM_TYPE(CM_I32, 3));
-    for (int i = 0; i < 3; i++)
+    const int32_t words[4] = {-123456789, 77, 1000, 13};
+    tensor *rng = tensor_new(CM_TYPE(CM_I32, 4));
+    for (int i = 0; i < 4; i++)
         set_value(rng, i, words[i]);
     for (size_t k = 0; k < sizeof dims / sizeof *dims; k++)
         for (int normal = 0; normal < 2; normal++) {
@@ -76,8 +76,8 @@ static void test_random(void)
 static void test_normal_moments(void)
 {
     const cm_type t = CM_TYPE(CM_F32, 16, 65536);
-    tensor *rng = tensor_new(CM_TYPE(CM_I32, 3));
-    for (int i = 0; i < 3; i++)
+    tensor *rng = tensor_new(CM_TYPE(CM_I32, 4));
+    for (int i = 0; i < 4; i++)
         set_value(rng, i, 42 + i);
     const cm_node node = node_make(CM_OP_NORMAL, (cm_attr){.random = {t, 0, 0}}, t, 1, &rng);
     unsigned char *x = kernel_run(&node, cm_cpu_isa(), 1, &rng);
@@ -97,13 +97,13 @@ static void test_normal_moments(void)
 
 static void test_dropout(void)
 {
-    const int32_t words[3] = {1, 2, 3};
+    const int32_t words[4] = {1, 2, 3, 40};
     for (int t = 0; t < 2; t++) {
         tensor *in[2] = {tensor_random(CM_TYPE(floats[t], 3, 17, 500), 0, 1),
-                         tensor_new(CM_TYPE(CM_I32, 3))};
+                         tensor_new(CM_TYPE(CM_I32, 4))};
         const double keep = 1.0 - (double)0.3f;
         double *want = doubles(in[0]->n);
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 4; i++)
             set_value(in[1], i, words[i]);
         for (int64_t i = 0; i < in[0]->n; i++)
             want[i] =

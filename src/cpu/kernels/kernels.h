@@ -58,6 +58,7 @@
     RUN(NORMAL, normal)                                                                            \
     RUN(UNIFORM, uniform)                                                                          \
     RUN(DROPOUT, dropout)                                                                          \
+    RUN(ACCUMULATE, accumulate)                                                                    \
     RUN(STORE, store)                                                                              \
     RUN(SUM_SQUARES, sum_squares)                                                                  \
     RUN(RADAM, radam)                                                                              \

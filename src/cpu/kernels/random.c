@@ -15,7 +15,7 @@ enum { BLOCKS = 256, LANES = 4 * BLOCKS }; /* Philox blocks a task, and numbers 
 
 typedef struct draw {
     uint64_t seed;
-    uint32_t step, stream;
+    uint32_t step, first, stream;
 } draw;
 
 /* Philox on several blocks at once, one in each 64-bit lane; the upper half of a
@@ -145,7 +145,7 @@ static void numbers(float *x, lanes_fn *f, const draw *d, int64_t s, int64_t e0)
 {
     uint32_t u[4][BLOCKS];
     float z[4][BLOCKS];
-    philox_lanes(u, d, (uint32_t)s, (uint32_t)(e0 / 4));
+    philox_lanes(u, d, d->first + (uint32_t)s, (uint32_t)(e0 / 4));
     f(z, u);
     for (int b = 0; b < BLOCKS; b++)
         for (int k = 0; k < 4; k++)
@@ -157,6 +157,7 @@ static draw draw_make(const cm_call *c, int rng)
     const int32_t *r = c->in[rng];
     return (draw){.seed = (uint32_t)r[0] | (uint64_t)(uint32_t)r[1] << 32,
                   .step = (uint32_t)r[2],
+                  .first = (uint32_t)r[3],
                   .stream = c->node->attr.random.stream};
 }
 
