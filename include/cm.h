@@ -212,7 +212,7 @@ cm_status cm_options_read(const cm_option *table, void *config, const char *path
     X(TEXT, ts,              "ts",              "", NULL, 0, 0, "LIST",                           \
       "multistep: grid indices, 0 first, steps-1 last, e.g. 0,22,39")                             \
     X(TEXT, sigmas,          "sigmas",          "", NULL, 0, 0, "LIST",                           \
-      "multistep: noise levels instead of indices, falling, e.g. 80,0.8")                         \
+      "multistep: noise levels instead of indices, falling, e.g. 80,5")                         \
     X(REAL, s_churn,         "s-churn",         "0", NULL, 0, 1e6, "X",                           \
       "heun: fresh noise a run")                                                                  \
     X(REAL, s_tmin,          "s-tmin",          "0", NULL, 0, 1e6, "X",                           \

@@ -28,10 +28,10 @@ static const double NEEDED_REAL = 0.90, NEEDED_ONESTEP = 0.85;
 /* clang-format off */
 /*    type, field,      name, default, min, max, metavar, help */
 #define QUALITY_OPTIONS(X)                                                                    \
-    X(INT,  num,        "num",        "2000",   10,   1e6,  "N",                              \
+    X(INT,  num,        "num",        "4000",   10,   1e6,  "N",                              \
       "images a sampler (teachers: a quarter)")                                               \
     X(INT,  seed,       "seed",       "0",      0,    9e15, "N", "seed of the samples")       \
-    X(TEXT, sigmas,     "sigmas",     "80,0.8", 0,    0,    "LIST",                           \
+    X(TEXT, sigmas,     "sigmas",     "80,5", 0,    0,    "LIST",                           \
       "noise levels of the two steps")                                                        \
     X(INT,  epochs,     "epochs",     "5",      1,    1000, "N",                              \
       "classifier: times through the data")                                                   \

@@ -23,7 +23,7 @@ static const char text[] =
     "\n"
     "  cm sample --model models/fashion-mnist-cd.safetensors --out clothes.png\n"
     "  cm sample --model M --num 100 --class all --columns 10 --out grid.png\n"
-    "  cm sample --model M --sampler multistep --sigmas 80,0.8 --out x.png\n"
+    "  cm sample --model M --sampler multistep --sigmas 80,5 --out x.png\n"
     "  cm sample --model M --num 10000 --class random --out samples.npz\n";
 
 static cm_status generate(const sample_files *files, const cm_sample_config *config, cm_error *err)

@@ -87,9 +87,9 @@ static cm_status levels_from_lists(const cm_model *m, const cm_sample_config *c,
         cm_free(ts);
         return s;
     }
-    r->n = 2; /* a second look at the level where 32 x 32 images take shape */
+    r->n = 2; /* a second look where classes are told apart (docs/models.md) */
     r->sigma[0] = m->schedule.sigma_max;
-    r->sigma[1] = 0.8;
+    r->sigma[1] = 5.0;
     return cm_sigma_list_check(&m->schedule, r->sigma, r->n, err);
 }
 
