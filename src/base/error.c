@@ -30,18 +30,17 @@ static const char *escape(char *buf, size_t size, const char *text, unsigned end
     return buf;
 }
 
-cm_status cm_fail(cm_error *err, cm_status s, const char *fmt, ...)
+void cm_error_set(cm_error *err, cm_status s, const char *fmt, ...)
 {
     if (err) {
         char raw[sizeof err->message];
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(raw, sizeof raw, fmt, ap); /* NOLINT(clang-analyzer-valist.Uninitialized) */
+        vsnprintf(raw, sizeof raw, fmt, ap);
         va_end(ap);
         err->status = s;
         escape(err->message, sizeof err->message, raw, 0x100); /* file names may be UTF-8 */
     }
-    return s;
 }
 
 const char *cm_escape(char *buf, size_t size, const char *text)

@@ -11,8 +11,14 @@
 
 /* Fill *err (NULL allowed) and return s, so callers write
  *     return cm_fail(err, CM_ERR_FORMAT, "%s: ...", path);            */
-cm_status cm_fail(cm_error *err, cm_status s, const char *fmt, ...)
+#define cm_fail(err, s, ...) (cm_error_set(err, s, __VA_ARGS__), cm_failed(s))
+void cm_error_set(cm_error *err, cm_status s, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* s, where the analyser of one file can see that it is the status given. */
+static inline cm_status cm_failed(cm_status s)
+{
+    return s;
+}
 
 /* Copy text with control bytes and non-ASCII escaped as \xNN: names from files
  * must not reach a terminal raw.  Returns buf. */

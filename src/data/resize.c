@@ -63,7 +63,7 @@ static void resample_axis(kernel k, const uint8_t *src, size_t outer, int n_in, 
                           int n_out, uint8_t *dst)
 {
     for (int o = 0; o < n_out; o++) {
-        int32_t weight[MAX_TAPS];
+        int32_t weight[MAX_TAPS] = {0};
         int first;
         const int taps = axis_weights(k, n_in, n_out, o, weight, &first);
         for (size_t a = 0; a < outer; a++) {

@@ -93,32 +93,46 @@ static cm_status levels_from_lists(const cm_model *m, const cm_sample_config *c,
     return cm_sigma_list_check(&m->schedule, r->sigma, r->n, err);
 }
 
+static method method_of(const cm_model *m, const cm_sample_config *c)
+{
+    static const struct {
+        const char *name;
+        method which;
+    } names[] = {{"onestep", ONESTEP}, {"multistep", MULTISTEP}, {"euler", EULER}, {"heun", HEUN}};
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(c->sampler, names[i].name))
+            return names[i].which;
+    return m->kind == CM_PRECOND_EDM ? HEUN : c->ts[0] || c->sigmas[0] ? MULTISTEP : ONESTEP;
+}
+
+/* Settings that the sampler would not look at are mistakes. */
+static cm_status check_method(const cm_model *m, const cm_sample_config *c, method which,
+                              cm_error *err)
+{
+    if (m->kind == CM_PRECOND_EDM && (which == ONESTEP || which == MULTISTEP))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "sampler %s: needs a consistency model, this one is a diffusion teacher "
+                       "(heun or euler sample it)",
+                       c->sampler);
+    if (which == ONESTEP && c->steps > 1)
+        return cm_fail(err, CM_ERR_ARGUMENT, "steps: expected 1 with the onestep sampler, found %d",
+                       (int)c->steps);
+    if (which != HEUN && c->s_churn > 0.0)
+        return cm_fail(err, CM_ERR_ARGUMENT, "s-churn: is for the heun sampler");
+    if (which != MULTISTEP && (c->ts[0] || c->sigmas[0]))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "ts and sigmas are for the multistep sampler of a consistency model");
+    return CM_OK;
+}
+
 static cm_status resolve(const cm_model *m, const cm_sample_config *c, struct recipe *r,
                          cm_error *err)
 {
-    const int consistency = m->kind != CM_PRECOND_EDM, lists = c->ts[0] || c->sigmas[0];
     r->churn = (cm_churn){c->s_churn, c->s_tmin, c->s_tmax, c->s_noise};
-    if (!strcmp(c->sampler, "auto"))
-        r->method = !consistency ? HEUN : lists ? MULTISTEP : ONESTEP;
-    else
-        r->method = !strcmp(c->sampler, "onestep")     ? ONESTEP
-                    : !strcmp(c->sampler, "multistep") ? MULTISTEP
-                    : !strcmp(c->sampler, "euler")     ? EULER
-                                                       : HEUN;
-    if (!consistency && (r->method == ONESTEP || r->method == MULTISTEP))
-        return cm_fail(
-            err, CM_ERR_ARGUMENT,
-            "sampler %s: needs a consistency model, this one is a diffusion teacher (heun "
-            "or euler sample it)",
-            c->sampler);
-    if (r->method == ONESTEP && c->steps > 1)
-        return cm_fail(err, CM_ERR_ARGUMENT, "steps: expected 1 with the onestep sampler, found %d",
-                       (int)c->steps);
-    if (r->method != HEUN && c->s_churn > 0.0)
-        return cm_fail(err, CM_ERR_ARGUMENT, "s-churn: is for the heun sampler");
-    if (lists && r->method != MULTISTEP)
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "ts and sigmas are for the multistep sampler of a consistency model");
+    r->method = method_of(m, c);
+    const cm_status s = check_method(m, c, r->method, err);
+    if (s)
+        return s;
     if (r->method == MULTISTEP)
         return levels_from_lists(m, c, r, err);
     r->n = r->method == ONESTEP ? 1 : c->steps ? (int)c->steps : 18;

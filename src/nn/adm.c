@@ -223,7 +223,7 @@ cm_node *cm_net_adm(cm_net *net, cm_node *x, cm_node *t, cm_node *y)
 {
     cm_graph *g = net->g;
     struct walk w = {.net = net, .g = g, .config = net->config, .ds = 1};
-    cm_node *skips[MAX_SKIPS];
+    cm_node *skips[MAX_SKIPS] = {NULL};
     int n = 0;
     if ((net->config->num_res_blocks + 1) * net->config->n_levels + 1 > MAX_SKIPS) {
         cm_graph_fail(g, CM_ERR_ARGUMENT, "network: more than %d blocks", MAX_SKIPS);

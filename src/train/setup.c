@@ -244,7 +244,7 @@ static void first_weights(cm_trainer *t)
         memcpy(s->ema[i], s->params, bytes);
     if (s->target)
         memcpy(s->target, s->params, bytes);
-    if (s->teacher) {
+    if (s->teacher && t->teacher) {
         memcpy(s->teacher, t->teacher->flat, bytes);
         t->teacher_hash = XXH3_64bits(s->teacher, bytes);
     }

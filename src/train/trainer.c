@@ -173,6 +173,18 @@ static int due(int64_t k, int64_t every)
     return every > 0 && k % every == 0;
 }
 
+static int asked_to_stop(const struct loop *l)
+{
+    return l->hooks && l->hooks->stop && l->hooks->stop(l->hooks->user);
+}
+
+static int is_last(const struct loop *l)
+{
+    const cm_train_config *c = &l->t->config;
+    return l->t->k >= c->steps ||
+           (c->max_minutes > 0.0 && cm_seconds() - l->start > 60.0 * c->max_minutes);
+}
+
 static cm_status loop(struct loop *l, cm_error *err)
 {
     cm_trainer *t = l->t;
@@ -182,9 +194,8 @@ static cm_status loop(struct loop *l, cm_error *err)
     while (!last && !stop && !s) {
         if ((s = one_step(t, err)))
             return s;
-        stop = l->hooks && l->hooks->stop && l->hooks->stop(l->hooks->user);
-        last = t->k >= c->steps ||
-               (c->max_minutes > 0.0 && cm_seconds() - l->start > 60.0 * c->max_minutes);
+        stop = asked_to_stop(l);
+        last = is_last(l);
         report(l, NULL);
         if (due(t->k, c->log_every) || (last && t->loss_count))
             s = write_log(l, err);

@@ -119,6 +119,7 @@ ok 'another seed gives other files' differ straight other
 # shellcheck disable=SC2086
 train parts $settings --steps 3 --accumulate 2
 ok 'a batch in two parts' ended_with 0
+# shellcheck disable=SC2086
 train misfit $settings --steps 3 --accumulate 3
 ok 'three parts of four images' one_error 2 'accumulate'
 

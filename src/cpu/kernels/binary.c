@@ -158,7 +158,7 @@ static void walk(const cm_call *c, void (*f)(const row *r))
     const nest t = nest_make(out, a, cm_in_type(c, ib));
     const int last = CM_MAX_RANK - 1;
     const int64_t count = cm_type_count(out), n = t.dim[last];
-    const int64_t rows = n ? count / n : 0, step = n < CM_CHUNK ? CM_CHUNK / n : 1;
+    const int64_t rows = n ? count / n : 0, step = n && n < CM_CHUNK ? CM_CHUNK / n : 1;
     const int64_t pieces = cm_ceil_div(n, CM_CHUNK), blocks = cm_ceil_div(rows, step);
 #pragma omp parallel for num_threads(cm_team(c, count)) schedule(static)
     for (int64_t task = 0; task < blocks * pieces; task++) {

@@ -130,6 +130,7 @@ void CM_K(sum_to)(const cm_call *c)
     const int bf16 = x->dtype == CM_BF16;
     const int64_t outs = s.k0 * s.k2, n_out = outs * s.k4;
     double *part = c->workspace; /* [parts][k0 k2][k4] */
+    /* NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): the pragmas read it */
     const int team = cm_team(c, cm_type_count(x));
 #pragma omp parallel for num_threads(team) schedule(static)
     for (int64_t task = 0; task < s.parts * outs * s.blocks; task++) {
