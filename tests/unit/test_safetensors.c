@@ -231,7 +231,8 @@ static void write_refuses(void)
     cm_st_close(f);
 }
 
-/* 100,000 tensors open, and are all found, in less than a second. */
+/* 100,000 tensors open, and are all found, in well below the 10^10 comparisons of a
+ * search from the front: half a second, but sanitizers are several times slower. */
 static void many_tensors(void)
 {
     enum { N = 100000 };
@@ -252,7 +253,7 @@ static void many_tensors(void)
         missing += !cm_st_find(f, names[i]);
     const double s = (double)(clock() - start) / CLOCKS_PER_SEC;
     CHECK(!missing, "%d names not found", missing);
-    CHECK(s < 1, "opening %d tensors took %.2f s", (int)N, s);
+    CHECK(s < 10, "opening %d tensors took %.2f s", (int)N, s);
     cm_st_close(f);
     cm_free(e);
     cm_free(names);
