@@ -81,27 +81,45 @@ static char *copy_or_null(const char *text)
     return text ? cm_strdup(text) : NULL;
 }
 
+/* The parameter table of m->net, and room for the weights. */
+static cm_status make_params(const char *path, cm_model *m, cm_error *err)
+{
+    const cm_status s = cm_params_new(&m->net, &m->params, err);
+    if (s) {
+        const cm_error why = err ? *err : (cm_error){0};
+        return s == CM_ERR_SHAPE ? cm_fail(err, CM_ERR_FORMAT, "%s: %.900s", path, why.message) : s;
+    }
+    m->flat = cm_alloc_array(cm_params_floats(m->params), sizeof *m->flat);
+    return m->flat ? CM_OK
+                   : cm_fail(err, CM_ERR_MEMORY, "%s: out of memory for %zu parameters", path,
+                             cm_params_floats(m->params));
+}
+
 static cm_status read_file(const char *path, const cm_st_file *f, const char *config_json,
                            cm_model *m, cm_error *err)
 {
     cm_status s = read_config(path, f, config_json, m, err);
-    if (s)
-        return s;
-    if (cm_st_metadata(f, "model"))
+    if (!s && cm_st_metadata(f, "model"))
         s = read_kind(cm_st_metadata(f, "model"), path, m, err);
     if (!s)
-        s = cm_params_new(&m->net, &m->params, err);
-    if (s) {
-        cm_error why = err ? *err : (cm_error){0};
-        return s == CM_ERR_SHAPE ? cm_fail(err, CM_ERR_FORMAT, "%s: %.900s", path, why.message) : s;
-    }
-    m->flat = cm_alloc_array(cm_params_floats(m->params), sizeof *m->flat);
-    if (!m->flat)
-        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory for %zu parameters", path,
-                       cm_params_floats(m->params));
+        s = make_params(path, m, err);
+    if (s)
+        return s;
     m->classes = copy_or_null(cm_st_metadata(f, "classes"));
     m->training = copy_or_null(cm_st_metadata(f, "training"));
     return cm_params_load(m->params, f, m->flat, err);
+}
+
+/* What weights without metadata are taken for; NULL: out of memory. */
+static cm_model *model_new(void)
+{
+    cm_model *m = cm_alloc(sizeof *m);
+    if (m) {
+        m->schedule = (cm_noise_schedule)CM_NOISE_SCHEDULE_DEFAULT;
+        m->kind = CM_PRECOND_SKIP;
+        m->scales = 40;
+    }
+    return m;
 }
 
 cm_status cm_model_read(const char *path, const char *config_json, cm_model **model, cm_error *err)
@@ -110,14 +128,9 @@ cm_status cm_model_read(const char *path, const char *config_json, cm_model **mo
     cm_status s = cm_st_open(path, &f, err);
     if (s)
         return s;
-    cm_model *m = cm_alloc(sizeof *m);
-    if (m) {
-        m->schedule = (cm_noise_schedule)CM_NOISE_SCHEDULE_DEFAULT;
-        m->kind = CM_PRECOND_SKIP;
-        m->scales = 40;
-        s = read_file(path, f, config_json, m, err);
-    } else
-        s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
+    cm_model *m = model_new();
+    s = m ? read_file(path, f, config_json, m, err)
+          : cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
     cm_st_close(f);
     if (s) {
         cm_model_free(m);
@@ -133,19 +146,12 @@ cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **mode
     cm_status s = cm_json_load(config_json, &j, err);
     if (s)
         return s;
-    cm_model *m = cm_alloc(sizeof *m);
-    if (m) {
-        m->schedule = (cm_noise_schedule)CM_NOISE_SCHEDULE_DEFAULT;
-        m->kind = CM_PRECOND_SKIP;
-        m->scales = 40;
-        if (!(s = cm_net_config_from_json(j, config_json, &m->net, err)))
-            s = cm_params_new(&m->net, &m->params, err);
-    }
+    cm_model *m = model_new();
+    s = m ? cm_net_config_from_json(j, config_json, &m->net, err)
+          : cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", config_json);
     json_decref(j);
-    if (m && !s)
-        m->flat = cm_alloc_array(cm_params_floats(m->params), sizeof *m->flat);
-    if (!s && !(m && m->flat))
-        s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", config_json);
+    if (!s)
+        s = make_params(config_json, m, err);
     if (s) {
         cm_model_free(m);
         return s;

@@ -61,7 +61,7 @@ static cm_status method_from_name(const char *name, cm_method *method, cm_error 
             *method = (cm_method)i;
             return CM_OK;
         }
-    return cm_fail(err, CM_ERR_ARGUMENT, "method: expected edm, cd or ct, found '%s'", name);
+    return cm_fail(err, CM_ERR_ARGUMENT, "method: expected edm, cd or ct, found '%.100s'", name);
 }
 
 /* Both plans; NULL: out of memory. */

@@ -60,6 +60,9 @@ works 'bench, as JSON' bench --model $model --work onestep --batch 2 --dtype f32
 ok 'with its keys' grep -q '"efficiency"' out
 works 'bench of a network that has no weights' bench --config "$root/bench/networks/wide.json" \
     --work onestep --batch 1 --dtype f32
+echo '{"type":"adm","image_size":32,"in_channels":1,"out_channels":1,"model_channels":33,
+    "num_res_blocks":1,"channel_mult":[1,2],"attention_resolutions":[2]}' >odd.json
+fails 4 'odd.json: group_norm: 33 channels' bench --config odd.json
 fails 2 'work' bench --model $model --work nothing
 fails 2 'steps' sample --model $model --sampler onestep --steps 4 --out s.png
 fails 2 's-churn' sample --model $model --sampler euler --s-churn 1 --out s.png
