@@ -26,8 +26,18 @@ struct cm_graph {
 const cm_op *const cm_ops[CM_OP_COUNT] = {CM_OP_LIST(X)};
 #undef X
 
+static void second_infer(cm_graph *g, const cm_node *n, cm_type *out)
+{
+    const cm_op *op = cm_ops[n->in[0]->op];
+    if (op->second)
+        *out = op->second(n->in[0]);
+    else
+        cm_graph_fail(g, CM_ERR_ARGUMENT, "%s has no second result", op->name);
+}
+
 const cm_op cm_op_leaf = {.name = "leaf"};
 const cm_op cm_op_const = {.name = "const"};
+const cm_op cm_op_second = {.name = "second", .n_in = 1, .infer = second_infer, .alias = 1};
 
 cm_graph *cm_graph_new(void)
 {
@@ -192,6 +202,24 @@ cm_node *cm_node_new(cm_graph *g, cm_op_id op, cm_attr attr, int n_in, cm_node *
     if (!g->error.status)
         check_written(g, n);
     return g->error.status ? &g->poison : n;
+}
+
+cm_node *cm_second(cm_graph *g, cm_node *n)
+{
+    return cm_node_new(g, CM_OP_SECOND, (cm_attr){0}, 1, &n);
+}
+
+size_t cm_second_offset(const cm_node *n)
+{
+    return (cm_type_bytes(&n->type) + 63) / 64 * 64;
+}
+
+size_t cm_results_bytes(const cm_node *n)
+{
+    if (!cm_ops[n->op]->second)
+        return cm_type_bytes(&n->type);
+    const cm_type second = cm_ops[n->op]->second(n);
+    return cm_second_offset(n) + cm_type_bytes(&second);
 }
 
 int cm_graph_buffer(cm_graph *g, const char *name, unsigned flags)

@@ -28,6 +28,7 @@
     X(CLAMP_GRAD,             clamp_grad,             "dy where lo < x < hi, else 0")             \
     X(CAST,                   cast,                   "change the dtype")                         \
     X(RESHAPE,                reshape,                "another shape, same memory")               \
+    X(SECOND,                 second,                 "the second result of an op")               \
     X(BROADCAST_TO,           broadcast_to,           "repeat along axes of length 1")            \
     X(SUM_TO,                 sum_to,                 "sum over axes to length 1")                \
     X(CONCAT,                 concat,                 "join along the last axis")                 \
@@ -43,8 +44,7 @@
     X(SOFTMAX,                softmax,                "softmax over the last axis")               \
     X(SOFTMAX_GRAD,           softmax_grad,           "(diag(y) - y y^T) dy")                     \
     X(GROUP_NORM,             group_norm,             "act(a * normalised x + b)")                \
-    X(GROUP_NORM_GRAD_AFFINE, group_norm_grad_affine, "cotangents of a and b, a sample each")     \
-    X(GROUP_NORM_GRAD_INPUT,  group_norm_grad_input,  "cotangent of x")                           \
+    X(GROUP_NORM_GRAD,        group_norm_grad,        "cotangents of x, and of a and b")          \
     X(GROUP_NORM_JVP,         group_norm_jvp,         "tangent of group_norm")                    \
     X(GATHER,                 gather,                 "rows of a table")                          \
     X(SCATTER_ADD,            scatter_add,            "adjoint of gather")                        \
@@ -127,6 +127,9 @@ typedef struct cm_op {
     unsigned inplace; /* bit i: the output may overwrite input i */
     unsigned writes;  /* bit i: input i, a leaf, is modified; the output is the lowest of them */
     int alias;        /* the output is the memory of input 0 */
+    /* A small result besides the output, kept behind it and read by a SECOND node
+     * (optional). */
+    cm_type (*second)(const cm_node *n);
 } cm_op;
 
 #define X(id, entry, help) extern const cm_op cm_op_##entry;
@@ -149,6 +152,11 @@ cm_node *cm_add_or_null(cm_graph *g, cm_node *a, cm_node *b);
 /* dy to the type of x: summed over broadcast axes, cast. */
 cm_node *cm_unbroadcast(cm_graph *g, cm_node *dy, const cm_node *x);
 cm_node *cm_zeros(cm_graph *g, cm_type type);
+/* The second result of n. */
+cm_node *cm_second(cm_graph *g, cm_node *n);
+/* Bytes from the output of n to its second result, and of both together. */
+size_t cm_second_offset(const cm_node *n);
+size_t cm_results_bytes(const cm_node *n);
 
 /* The derivative ops; they are linear in dy and not differentiable in x, since
  * no objective here takes second derivatives. */

@@ -83,6 +83,8 @@ static int may_compute_in_leaf(const struct compile *c, int value, const cm_node
     if (is_memory(node(c, value)) || c->constant[value] || c->stored[value] >= 0 ||
         c->last[value] != store->id)
         return 0;
+    if (cm_ops[node(c, value)->op]->second) /* a leaf has no room behind it */
+        return 0;
     for (int i = value; i < store->id; i++)
         for (int k = 0; c->live[i] && k < node(c, i)->n_in; k++) {
             const cm_node *in = node(c, c->owner[node(c, i)->in[k]->id]);
@@ -100,11 +102,20 @@ static void own_alias(struct compile *c, const cm_node *v)
         c->owner[v->id] = c->owner[v->in[written_input(v)]->id];
 }
 
+static int is_second(const cm_node *v) /* or a view of one */
+{
+    while (v->op != CM_OP_SECOND && cm_ops[v->op]->alias)
+        v = v->in[0];
+    return v->op == CM_OP_SECOND;
+}
+
 /* The step of v ends the life of an input's block that has the right size. */
 static void own_in_place(struct compile *c, const cm_node *v)
 {
-    for (int k = 0; k < v->n_in; k++) {
+    for (int k = 0; k < v->n_in && !cm_ops[v->op]->second; k++) {
         const int r = c->owner[v->in[k]->id];
+        if (is_second(v->in[k]))
+            continue;
         if (!(cm_ops[v->op]->inplace >> k & 1) || is_memory(node(c, r)) || c->constant[r] ||
             c->constant[v->id] || c->last[r] != v->id || c->stored[r] >= 0 ||
             !cm_type_same_shape(&v->in[k]->type, &v->type) || v->in[k]->type.dtype != v->type.dtype)
@@ -169,19 +180,24 @@ static cm_status place(struct compile *c, cm_error *err)
             *at = (cm_location){CM_PLACE_BUFFER, leaf->attr.leaf.buffer, leaf->attr.leaf.offset};
         } else if (c->constant[i]) {
             *at = (cm_location){CM_PLACE_CONSTANTS, 0, p->constant_bytes};
-            p->constant_bytes += (cm_type_bytes(&v->type) + 63) / 64 * 64;
+            p->constant_bytes += (cm_results_bytes(v) + 63) / 64 * 64;
         } else {
             at->place = CM_PLACE_ARENA;
             id[m] = i;
-            block[m++] = (cm_block){i, c->last[i], cm_type_bytes(&v->type), 0};
+            block[m++] = (cm_block){i, c->last[i], cm_results_bytes(v), 0};
         }
     }
     const cm_status s = cm_planner_place(block, m, &p->arena_bytes, err);
     for (int i = 0; i < m; i++)
         p->location[id[i]].offset = block[i].offset;
-    for (int i = 0; i < c->n; i++)
-        if (c->live[i])
-            p->location[i] = p->location[c->owner[i]];
+    for (int i = 0; i < c->n; i++) {
+        const cm_node *v = node(c, i);
+        if (!c->live[i])
+            continue;
+        p->location[i] = p->location[cm_ops[v->op]->alias ? v->in[0]->id : c->owner[i]];
+        if (v->op == CM_OP_SECOND)
+            p->location[i].offset += cm_second_offset(v->in[0]);
+    }
     cm_free(block);
     cm_free(id);
     return s;

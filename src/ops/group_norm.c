@@ -4,10 +4,12 @@
  * shift of an embedding already folded in, so that one op is the whole
  * norm - modulate - SiLU of a residual block.
  *
- * With dz = act'(z) dy, sigma the denominator, and means over a sample's group:
- *   da[n,c] = sum_hw dz xh,   db[n,c] = sum_hw dz          (grad_affine, [N,2C])
- *   dx      = (a dz - mean(a dz) - xh mean(a dz xh)) / sigma          (grad_input)
- * where both means follow from da and db: mean(a dz) = sum_c a db / m.
+ * Forward keeps mean and 1/sigma of each sample's channels as its second result,
+ * [N,2C].  With dz = act'(z) dy, sigma the denominator, and means over a sample's group:
+ *   da[n,c] = sum_hw dz xh,   db[n,c] = sum_hw dz,       (second result of grad, [N,2C])
+ *   dx      = (a dz - mean(a dz) - xh mean(a dz xh)) / sigma [+ r]              (grad)
+ * where both means follow from da and db: mean(a dz) = sum_c a db / m, and r is a
+ * cotangent of x from elsewhere.
  *   ydot    = act'(z) (adot xh + a xhdot + bdot),                            (jvp)
  *   xhdot   = (xdot - mean(xdot) - xh mean(xh xdot)) / sigma */
 #include "graph/op.h"
@@ -16,7 +18,7 @@
 
 static void norm_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
-    const int first = n->op == CM_OP_GROUP_NORM || n->op == CM_OP_GROUP_NORM_JVP ? 0 : 1;
+    const int first = n->op == CM_OP_GROUP_NORM_GRAD ? 1 : 0;
     const cm_type *x = &n->in[first]->type, *a = &n->in[first + 1]->type,
                   *b = &n->in[first + 2]->type;
     const int groups = n->attr.norm.groups;
@@ -28,23 +30,34 @@ static void norm_infer(cm_graph *g, const cm_node *n, cm_type *out)
     else if (groups < 1 || x->dim[3] % groups)
         cm_graph_fail(g, CM_ERR_SHAPE, "%s: %" PRId64 " channels in %d groups", cm_ops[n->op]->name,
                       x->dim[3], groups);
-    *out = n->op == CM_OP_GROUP_NORM_GRAD_AFFINE ? CM_TYPE(CM_F32, x->dim[0], 2 * x->dim[3]) : *x;
+    *out = *x;
 }
 
-/* The derivative ops: dy or xdot like x, adot and bdot like a, dab [N,2C]. */
+/* Mean and 1/sigma, or da and db. */
+static cm_type two_a_channel(const cm_node *n)
+{
+    return CM_TYPE(CM_F32, n->type.dim[0], 2 * n->type.dim[3]);
+}
+
+/* jvp: x, a, b, xdot, adot, bdot */
+static void norm_jvp_infer(cm_graph *g, const cm_node *n, cm_type *out)
+{
+    int ok = cm_type_equal(&n->in[3]->type, &n->in[0]->type);
+    norm_infer(g, n, out);
+    for (int i = 4; i < 6; i++)
+        ok = ok && cm_type_equal(&n->in[i]->type, &n->in[1]->type);
+    if (!ok)
+        cm_graph_fail(g, CM_ERR_SHAPE, "%s: the operands differ in type", cm_ops[n->op]->name);
+}
+
+/* grad: dy, x, a, b, statistics, r or nothing */
 static void norm_grad_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
-    const int jvp = n->op == CM_OP_GROUP_NORM_JVP;
-    const cm_type *x = &n->in[jvp ? 0 : 1]->type, *d = &n->in[jvp ? 3 : 0]->type;
-    int ok = cm_type_equal(d, x);
+    const cm_type *x = &n->in[1]->type;
     norm_infer(g, n, out);
-    for (int i = 4; i < 6 && jvp; i++)
-        ok = ok && cm_type_equal(&n->in[i]->type, &n->in[1]->type);
-    if (n->op == CM_OP_GROUP_NORM_GRAD_INPUT) {
-        const cm_type dab = CM_TYPE(CM_F32, x->dim[0], 2 * x->dim[3]);
-        ok = ok && cm_type_equal(&n->in[4]->type, &dab);
-    }
-    if (!ok)
+    const cm_type statistics = CM_TYPE(CM_F32, x->dim[0], 2 * x->dim[3]);
+    if (!cm_type_equal(&n->in[0]->type, x) || !cm_type_equal(&n->in[4]->type, &statistics) ||
+        (n->n_in == 6 && !cm_type_equal(&n->in[5]->type, x)))
         cm_graph_fail(g, CM_ERR_SHAPE, "%s: the operands differ in type", cm_ops[n->op]->name);
 }
 
@@ -52,10 +65,9 @@ static void group_norm_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
 {
     cm_node *x = n->in[0], *a = n->in[1], *b = n->in[2];
     const int64_t c = a->type.dim[1];
-    cm_node *dab =
-        cm_node_new(g, CM_OP_GROUP_NORM_GRAD_AFFINE, n->attr, 4, (cm_node *[]){dy, x, a, b});
-    dx[0] =
-        cm_node_new(g, CM_OP_GROUP_NORM_GRAD_INPUT, n->attr, 5, (cm_node *[]){dy, x, a, b, dab});
+    dx[0] = cm_node_new(g, CM_OP_GROUP_NORM_GRAD, n->attr, 5,
+                        (cm_node *[]){dy, x, a, b, cm_second(g, n)});
+    cm_node *dab = cm_second(g, dx[0]);
     dx[1] = cm_unbroadcast(g, cm_slice(g, dab, 0, c), a);
     dx[2] = cm_unbroadcast(g, cm_slice(g, dab, c, c), b);
 }
@@ -81,9 +93,8 @@ const cm_op cm_op_group_norm = {.name = "group_norm",
                                 .n_in = 3,
                                 .infer = norm_infer,
                                 .vjp = group_norm_vjp,
-                                .jvp = group_norm_jvp};
-const cm_op cm_op_group_norm_grad_affine = {
-    .name = "group_norm_grad_affine", .n_in = 4, .infer = norm_grad_infer};
-const cm_op cm_op_group_norm_grad_input = {
-    .name = "group_norm_grad_input", .n_in = 5, .infer = norm_grad_infer};
-const cm_op cm_op_group_norm_jvp = {.name = "group_norm_jvp", .n_in = 6, .infer = norm_grad_infer};
+                                .jvp = group_norm_jvp,
+                                .second = two_a_channel};
+const cm_op cm_op_group_norm_grad = {
+    .name = "group_norm_grad", .n_in = 6, .infer = norm_grad_infer, .second = two_a_channel};
+const cm_op cm_op_group_norm_jvp = {.name = "group_norm_jvp", .n_in = 6, .infer = norm_jvp_infer};

@@ -196,11 +196,11 @@ static const struct {
 } without_rules[] = {
     {CM_OP_LEAF, "has no inputs"},
     {CM_OP_CONST, "has no inputs"},
+    {CM_OP_SECOND, "a part of a result that has no cotangent of its own"},
     {CM_OP_SILU_GRAD, "derivative of silu: no objective takes second derivatives"},
     {CM_OP_CLAMP_GRAD, "derivative of clamp"},
     {CM_OP_SOFTMAX_GRAD, "derivative of softmax"},
-    {CM_OP_GROUP_NORM_GRAD_AFFINE, "derivative of group_norm"},
-    {CM_OP_GROUP_NORM_GRAD_INPUT, "derivative of group_norm"},
+    {CM_OP_GROUP_NORM_GRAD, "derivative of group_norm"},
     {CM_OP_GROUP_NORM_JVP, "derivative of group_norm"},
     {CM_OP_NORMAL, "a function of integers"},
     {CM_OP_UNIFORM, "a function of integers"},

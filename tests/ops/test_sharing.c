@@ -87,7 +87,7 @@ static cm_node *random_op(random_graph *r)
     const cm_type type = CM_TYPE(CM_F32, ROWS, COLS);
     cm_graph *g = r->g;
     cm_node *a = pick(r), *b = pick(r);
-    switch (below(13)) {
+    switch (below(15)) {
     case 0:
         return cm_affine(g, cm_add(g, a, b), 0.5f, 0.1f);
     case 1:
@@ -114,7 +114,15 @@ static cm_node *random_op(random_graph *r)
             a = cm_affine(g, a, 0.5f, 0.25f);
         b = r->view[below(3)];
         return cm_store(g, a, below(2) ? b : cm_store(g, cm_affine(g, a, 2, 0), b));
-    case 11:
+    case 11: /* an op with two results */
+    case 12:
+        b = CM_RESHAPE(g, cm_affine(g, cm_slice(g, CM_RESHAPE(g, b, 24), 0, COLS), 1, 1), 1, COLS);
+        a = cm_group_norm(g, CM_RESHAPE(g, a, ROWS, 1, 1, COLS), b, b, 2, 1e-2f, 1);
+        b = cm_affine(g, cm_second(g, a), 0.5f, 0.0f); /* not over the first result */
+        b = cm_slice(g, b, below(COLS), COLS);
+        return below(2) ? cm_affine(g, b, 0.1f, 0.0f)
+                        : cm_add(g, CM_RESHAPE(g, a, ROWS, COLS), cm_affine(g, b, 0.1f, 0.0f));
+    case 13:
         return cm_affine(g, r->view[below(3)], 0.5f, 0.0f);
     default:
         return cm_cos(g, r->view[below(3)]);

@@ -43,7 +43,7 @@ static inline void *guarded(size_t bytes)
     unsigned char *p = NULL;
     if (posix_memalign((void **)&p, 64, bytes + 2 * GUARD))
         abort();
-    memset(p, GUARD_BYTE, bytes + 2 * GUARD);
+    memset(p, GUARD_BYTE, bytes + 2 * GUARD); /* also between two results */
     return p;
 }
 
@@ -120,7 +120,7 @@ static inline unsigned char *call(const cm_node *node, cm_isa isa, int threads,
                                   const void *const *in, void *out)
 {
     const cm_kernel *k = cm_cpu_kernel(node->op, isa);
-    const size_t bytes = cm_type_bytes(&node->type);
+    const size_t bytes = cm_results_bytes(node);
     cm_prepared p = {0};
     cm_error err;
     unsigned char *block = out ? NULL : guarded(bytes);
@@ -176,7 +176,7 @@ static inline unsigned char *kernel_run(const cm_node *node, cm_isa isa, int n, 
     unsigned char *out = call(node, isa, 1, data, NULL);
     for (int threads = 2; threads <= 3; threads++) {
         unsigned char *other = call(node, isa, threads, data, NULL);
-        CHECK(!memcmp(out + GUARD, other + GUARD, cm_type_bytes(&node->type)),
+        CHECK(!memcmp(out + GUARD, other + GUARD, cm_results_bytes(node)),
               "%s %s: %d threads differ from 1", cm_ops[node->op]->name, cm_isa_name(isa), threads);
         free(other);
     }
@@ -211,12 +211,14 @@ static inline void check_values(const char *what, const void *data, cm_dtype t, 
           value_at(data, t, at < 0 ? 0 : at), want[at < 0 ? 0 : at]);
 }
 
-/* Run on every instruction set and compare with `want`; AVX2 and AVX-512 must give
- * the same bytes (cpu/kernels/vec.h). */
-static inline void expect_scaled(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in,
-                                 const double *want, double tol, double scale)
+/* Run on every instruction set and compare with `want`, and the second result with
+ * `second` where that is not NULL; AVX2 and AVX-512 must give the same bytes
+ * (cpu/kernels/vec.h). */
+static inline void expect_both(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in,
+                               const double *want, const double *second, double tol, double scale)
 {
     const cm_node node = node_make(op, attr, out, n, in);
+    const size_t bytes = cm_results_bytes(&node);
     unsigned char *before = NULL;
     for (cm_isa isa = CM_ISA_PLAIN; isa <= cm_cpu_isa(); isa++) {
         char what[128], shape[96];
@@ -224,12 +226,24 @@ static inline void expect_scaled(cm_op_id op, cm_attr attr, cm_type out, int n, 
                  cm_dtype_name(out.dtype), cm_type_text(shape, sizeof shape, &out));
         unsigned char *y = kernel_run(&node, isa, n, in);
         check_values(what, y + GUARD, out.dtype, cm_type_count(&out), want, tol, scale);
-        CHECK(isa != CM_ISA_AVX512 || !memcmp(before + GUARD, y + GUARD, cm_type_bytes(&out)),
+        if (second) {
+            const cm_type t = cm_ops[op]->second(&node);
+            strcat(what, ", second");
+            check_values(what, y + GUARD + cm_second_offset(&node), t.dtype, cm_type_count(&t),
+                         second, tol, scale);
+        }
+        CHECK(isa != CM_ISA_AVX512 || !memcmp(before + GUARD, y + GUARD, bytes),
               "%s: not the bits of avx2", what);
         free(before);
         before = y;
     }
     free(before);
+}
+
+static inline void expect_scaled(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in,
+                                 const double *want, double tol, double scale)
+{
+    expect_both(op, attr, out, n, in, want, NULL, tol, scale);
 }
 
 static inline void expect(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in,

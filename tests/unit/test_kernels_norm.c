@@ -107,6 +107,24 @@ static double objective(const problem *p, const setup *u, int64_t s, int64_t i, 
     return sum;
 }
 
+/* Mean and 1/sigma of each sample's channels, [n,2c]: what forward keeps. */
+static tensor *statistics(const problem *p, const setup *u)
+{
+    const int64_t rows = p->h * p->w, c = p->c, d = c / p->groups;
+    tensor *t = tensor_new(CM_TYPE(CM_F32, p->n, 2 * c));
+    for (int64_t i = 0; i < p->n * c; i++) {
+        const double *x = u->x->v + i / c * u->size + i % c / d * d;
+        double mean = 0.0, var = 0.0;
+        for (int64_t k = 0; k < rows * d; k++)
+            mean += x[k / d * c + k % d] / (double)(rows * d);
+        for (int64_t k = 0; k < rows * d; k++)
+            var += pow(x[k / d * c + k % d] - mean, 2) / (double)(rows * d);
+        set_value(t, i / c * 2 * c + i % c, mean);
+        set_value(t, i / c * 2 * c + c + i % c, 1.0 / sqrt(var + eps));
+    }
+    return t;
+}
+
 /* Every derivative of the objective: dx [n,h,w,c] and dab [n,2c]. */
 static void gradients(const problem *p, const setup *u, double *dx, double *dab)
 {
@@ -127,7 +145,10 @@ static void check_forward_and_jvp(const problem *p, const setup *u, double tol)
     double *y = forward(p, u, 0.0), *plus = forward(p, u, t), *minus = forward(p, u, -t);
     for (int64_t i = 0; i < p->n * u->size; i++)
         plus[i] = (plus[i] - minus[i]) / (2.0 * t);
-    expect(CM_OP_GROUP_NORM, norm_attr(p), image(p), 3, (tensor *[]){u->x, u->a, u->b}, y, tol);
+    tensor *kept = statistics(p, u);
+    expect_both(CM_OP_GROUP_NORM, norm_attr(p), image(p), 3, (tensor *[]){u->x, u->a, u->b}, y,
+                kept->v, tol, 1.0);
+    tensor_free(kept);
     expect(CM_OP_GROUP_NORM_JVP, norm_attr(p), image(p), 6,
            (tensor *[]){u->x, u->a, u->b, u->xdot, u->adot, u->bdot}, plus, tol);
     free(y);
@@ -137,23 +158,19 @@ static void check_forward_and_jvp(const problem *p, const setup *u, double tol)
 
 static void check_gradients(const problem *p, const setup *u, double tol)
 {
-    const cm_type affine = CM_TYPE(CM_F32, p->n, 2 * p->c);
-    double *dx = doubles(p->n * u->size);
-    tensor *dab = tensor_new(affine);
-    double *want = doubles(dab->n);
-    gradients(p, u, dx, want);
-    for (int64_t i = 0; i < dab->n; i++)
-        set_value(dab, i, want[i]);
-    expect(CM_OP_GROUP_NORM_GRAD_AFFINE, norm_attr(p), affine, 4,
-           (tensor *[]){u->dy, u->x, u->a, u->b}, want, tol);
-    expect(CM_OP_GROUP_NORM_GRAD_INPUT, norm_attr(p), image(p), 5,
-           (tensor *[]){u->dy, u->x, u->a, u->b, dab}, dx, tol);
-    tensor_free(dab);
+    double *dx = doubles(p->n * u->size), *dab = doubles(2 * p->n * p->c);
+    tensor *in[6] = {u->dy, u->x, u->a, u->b, statistics(p, u), u->xdot};
+    gradients(p, u, dx, dab);
+    expect_both(CM_OP_GROUP_NORM_GRAD, norm_attr(p), image(p), 5, in, dx, dab, tol, 1.0);
+    for (int64_t i = 0; i < p->n * u->size; i++)
+        dx[i] += u->xdot->v[i];
+    expect_both(CM_OP_GROUP_NORM_GRAD, norm_attr(p), image(p), 6, in, dx, dab, tol, 1.0);
+    tensor_free(in[4]);
     free(dx);
-    free(want);
+    free(dab);
 }
 
-/* All four, on small odd shapes. */
+/* All three, on small odd shapes. */
 static void test_small(void)
 {
     static const problem shapes[] = {
@@ -205,16 +222,14 @@ static void check_adjoint(const problem *p, cm_isa isa)
     for (int64_t i = 0; i < p->n * u.size; i++)
         want += u.dy->v[i] * (plus[i] - minus[i]) / (2.0 * t);
 
-    tensor *in[5] = {u.dy, u.x, u.a, u.b, tensor_new(CM_TYPE(CM_F32, p->n, 2 * p->c))};
-    cm_node node = node_make(CM_OP_GROUP_NORM_GRAD_AFFINE, norm_attr(p), in[4]->node.type, 4, in);
-    unsigned char *dab = kernel_run(&node, isa, 4, in);
+    tensor *in[5] = {u.dy, u.x, u.a, u.b, statistics(p, &u)};
+    const cm_node node = node_make(CM_OP_GROUP_NORM_GRAD, norm_attr(p), image(p), 5, in);
+    unsigned char *dx = kernel_run(&node, isa, 5, in);
+    const unsigned char *dab = dx + GUARD + cm_second_offset(&node);
     for (int64_t i = 0; i < in[4]->n; i++) {
         const int64_t s = i / (2 * p->c), k = i % p->c, at = p->an == 1 ? k : s * p->c + k;
-        set_value(in[4], i, value_at(dab + GUARD, CM_F32, i));
-        got += in[4]->v[i] * (i / p->c % 2 ? u.bdot->v[at] : u.adot->v[at]);
+        got += value_at(dab, CM_F32, i) * (i / p->c % 2 ? u.bdot->v[at] : u.adot->v[at]);
     }
-    node = node_make(CM_OP_GROUP_NORM_GRAD_INPUT, norm_attr(p), image(p), 5, in);
-    unsigned char *dx = kernel_run(&node, isa, 5, in);
     for (int64_t i = 0; i < u.x->n; i++)
         got += value_at(dx + GUARD, p->dtype, i) * u.xdot->v[i];
     /* rounding to bf16 is random: it grows with the root of the count */
@@ -222,7 +237,6 @@ static void check_adjoint(const problem *p, cm_isa isa)
     CHECK(fabs(got - want) < noise + 1e-6 * fabs(want), "%s: <dx, xdot> = %.9g, expected %.9g",
           cm_isa_name(isa), got, want);
     tensor_free(in[4]);
-    free(dab);
     free(dx);
     free(plus);
     free(minus);
@@ -274,19 +288,19 @@ static void test_mixed_types_fail(void)
     const problem p = {2, 2, 2, 4, 2, 0, 1, CM_F32, 0.0};
     setup u = setup_new(&p);
     u.dy->node.type.dtype = CM_BF16;
-    tensor *in[4] = {u.dy, u.x, u.a, u.b};
-    const cm_node node =
-        node_make(CM_OP_GROUP_NORM_GRAD_AFFINE, norm_attr(&p), CM_TYPE(CM_F32, 2, 8), 4, in);
+    tensor *in[5] = {u.dy, u.x, u.a, u.b, statistics(&p, &u)};
+    const cm_node node = node_make(CM_OP_GROUP_NORM_GRAD, norm_attr(&p), image(&p), 5, in);
     cm_prepared prepared = {0};
     cm_error err;
     CHECK(cm_cpu_kernel(node.op, CM_ISA_PLAIN)->prepare(&node, 1, &prepared, &err) ==
               CM_ERR_UNSUPPORTED,
           "dy bf16 and x f32 pass prepare");
+    tensor_free(in[4]);
     setup_free(&u);
 }
 
 static const check_test tests[] = {
-    {"small, all four", test_small},      {"large, forward and jvp", test_large},
+    {"small, all three", test_small},     {"large, forward and jvp", test_large},
     {"large, cotangents", test_adjoint},  {"large mean", test_large_mean},
     {"variance 0 and NaN", test_special}, {"types differ", test_mixed_types_fail},
 };

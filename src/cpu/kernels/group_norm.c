@@ -1,5 +1,5 @@
-/* group_norm.c - group norm with affine and SiLU, its two cotangents and its
- * tangent; the formulas are in ops/group_norm.c.
+/* group_norm.c - group norm with affine and SiLU, its cotangents and its tangent;
+ * the formulas are in ops/group_norm.c.
  *
  * A sample is worked on as a whole while it is in cache: sums over its pixels
  * for each channel, folded to a mean and a variance for each group, then one
@@ -10,7 +10,10 @@
  * pass in f32 accurate when the mean is large.  Pixels are summed in chunks given
  * by the shape (f32), chunks in double; so the result does not depend on which
  * threads did it.  Threads share out samples where there are enough of them,
- * else the chunks of one sample after the other. */
+ * else the chunks of one sample after the other.
+ *
+ * The gradient goes over a sample twice: dz = act'(z) dy with its sums, kept in f32
+ * in the workspace, then dx from dz. */
 #include "cpu/kernels/vec.h"
 
 #include <omp.h>
@@ -32,20 +35,22 @@ typedef struct norm {
     int bf16, silu, team;       /* team: threads inside one sample */
     float eps;
     const void *x, *dy; /* dy: the cotangent of y or the tangent of x; or NULL */
+    const void *r;      /* added to dx, or NULL */
     const float *a, *b;
     int64_t ab_pitch; /* 0: a and b are shared by the samples */
 } norm;
 
-/* What works on one sample: arrays of C floats. */
+/* What works on one sample. */
 typedef struct scratch {
     float *coef; /* [COEFS][C] */
     float *sum;  /* [chunks][SUMS][C] */
+    float *dz;   /* [pixels][C], for the gradient */
 } scratch;
 
 /* position of x among the inputs: dy comes first in the cotangents */
 static int x_input(const cm_node *n)
 {
-    return n->op == CM_OP_GROUP_NORM || n->op == CM_OP_GROUP_NORM_JVP ? 0 : 1;
+    return n->op == CM_OP_GROUP_NORM_GRAD ? 1 : 0;
 }
 
 static norm norm_make(const cm_node *n)
@@ -64,9 +69,10 @@ static norm norm_make(const cm_node *n)
     return d;
 }
 
-static int64_t scratch_floats(const norm *d)
+static int64_t scratch_floats(const norm *d, const cm_node *n)
 {
-    return (COEFS + SUMS * d->chunks) * d->ch;
+    const int64_t dz = n->op == CM_OP_GROUP_NORM_GRAD ? d->rows : 0;
+    return cm_ceil_div((COEFS + SUMS * d->chunks + dz) * d->ch, CM_LANES) * CM_LANES;
 }
 
 cm_status CM_K(group_norm_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
@@ -78,7 +84,8 @@ cm_status CM_K(group_norm_prepare)(const cm_node *n, int threads, cm_prepared *p
         return cm_fail(err, CM_ERR_UNSUPPORTED, "%s: x is %s, expected %s like operand %d",
                        cm_ops[n->op]->name, cm_dtype_name(t),
                        cm_dtype_name(n->in[other]->type.dtype), other);
-    *p = (cm_prepared){.workspace = (size_t)threads * (size_t)scratch_floats(&d) * sizeof(float)};
+    *p =
+        (cm_prepared){.workspace = (size_t)threads * (size_t)scratch_floats(&d, n) * sizeof(float)};
     return CM_OK;
 }
 
@@ -95,11 +102,13 @@ static void each_sample(const cm_call *c, sample_fn *f)
     d.a = c->in[x + 1];
     d.b = c->in[x + 2];
     d.dy = c->node->op == CM_OP_GROUP_NORM_JVP ? c->in[3] : x ? c->in[0] : NULL;
+    d.r = c->node->op == CM_OP_GROUP_NORM_GRAD && c->node->n_in == 6 ? c->in[5] : NULL;
     d.team = outer > 1 ? 1 : threads;
 #pragma omp parallel for num_threads(outer) schedule(static)
     for (int64_t s = 0; s < d.n; s++) {
-        float *p = (float *)c->workspace + omp_get_thread_num() * scratch_floats(&d);
-        f(&d, (scratch){p, p + COEFS * d.ch}, s);
+        float *p = (float *)c->workspace + omp_get_thread_num() * scratch_floats(&d, c->node);
+        float *sum = p + COEFS * d.ch;
+        f(&d, (scratch){p, sum, sum + SUMS * d.chunks * d.ch}, s);
     }
 }
 
@@ -196,15 +205,16 @@ static void set(float *coef, int64_t begin, int64_t n, double v)
 static void fold_group(const norm *d, scratch w, int64_t c)
 {
     const float *x0 = w.coef + X0 * d->ch;
-    const double rows = (double)d->rows, m = rows * (double)d->group;
+    const double rows = (double)d->rows, one_rows = 1.0 / rows, one_m = one_rows / (double)d->group;
     double mean = 0.0, squares = 0.0;
     for (int64_t i = c; i < c + d->group; i++)
-        mean += (rows * (double)x0[i] + total(d, w, 0, i)) / m;
+        mean += rows * (double)x0[i] + total(d, w, 0, i);
+    mean *= one_m;
     for (int64_t i = c; i < c + d->group; i++) {
-        const double own = total(d, w, 0, i) / rows, off = (double)x0[i] + own - mean;
+        const double own = total(d, w, 0, i) * one_rows, off = (double)x0[i] + own - mean;
         squares += total(d, w, 1, i) - rows * own * own + rows * off * off;
     }
-    const double var = squares > 0.0 ? squares / m : squares * 0.0; /* NaN stays */
+    const double var = squares > 0.0 ? squares * one_m : squares * 0.0; /* NaN stays */
     set(w.coef + MEAN * d->ch, c, d->group, mean);
     set(w.coef + RSTD * d->ch, c, d->group, 1.0 / sqrt(var + (double)d->eps));
 }
@@ -225,18 +235,11 @@ static void fold_group_tangent(const norm *d, scratch w, int64_t c)
     set(w.coef + M2 * d->ch, c, d->group, m2 * rstd / m * rstd);
 }
 
-/* Statistics, and the sample's a and b, and k = a / sigma. */
-static void begin_sample(const norm *d, scratch w, int64_t s)
+/* The sample's a and b, and k = a / sigma. */
+static void set_affine(const norm *d, scratch w, int64_t s)
 {
     const int64_t ch = d->ch;
     const float *a = d->a + s * d->ab_pitch, *b = d->b + s * d->ab_pitch;
-    cm_load(w.coef + X0 * ch, d->x, d->bf16 ? CM_BF16 : CM_F32, s * d->rows * ch, ch);
-    each_chunk(d, w, s, sum_chunk);
-    for (int64_t c = 0; c < ch; c += d->group) {
-        fold_group(d, w, c);
-        if (d->call->node->op == CM_OP_GROUP_NORM_JVP)
-            fold_group_tangent(d, w, c);
-    }
     for (int64_t i = 0; i < ch; i++) {
         w.coef[A * ch + i] = a[i];
         w.coef[B * ch + i] = b[i];
@@ -244,13 +247,26 @@ static void begin_sample(const norm *d, scratch w, int64_t s)
     }
 }
 
+static void begin_sample(const norm *d, scratch w, int64_t s)
+{
+    const int64_t ch = d->ch;
+    cm_load(w.coef + X0 * ch, d->x, d->bf16 ? CM_BF16 : CM_F32, s * d->rows * ch, ch);
+    each_chunk(d, w, s, sum_chunk);
+    for (int64_t c = 0; c < ch; c += d->group) {
+        fold_group(d, w, c);
+        if (d->call->node->op == CM_OP_GROUP_NORM_JVP)
+            fold_group_tangent(d, w, c);
+    }
+    set_affine(d, w, s);
+}
+
 /* ---- passes over one chunk; `bf16` and `silu` are constants ---- */
 
 typedef struct pass {
     void *y;
-    const void *x, *dy; /* dy: cotangent or tangent */
+    const void *x, *dy, *r; /* dy: cotangent or tangent */
     const float *coef;
-    float *sum; /* grad_affine */
+    float *sum, *dz; /* of the gradient */
     int64_t rows, ch;
 } pass;
 
@@ -269,41 +285,64 @@ CM_INLINE void forward(const pass *p, int bf16, int silu)
     }
 }
 
-CM_INLINE void grad_affine(const pass *p, int bf16, int silu)
+/* dz of some rows, and their part of the sums da and db */
+CM_INLINE void slope_rows(const pass *p, int64_t row, int rows, int bf16, int silu)
 {
     const int64_t ch = p->ch;
     const float *mean = p->coef + MEAN * ch, *rstd = p->coef + RSTD * ch;
     const float *a = p->coef + A * ch, *b = p->coef + B * ch;
-    float *restrict da = p->sum, *restrict db = p->sum + ch;
-    memset(p->sum, 0, (size_t)(2 * ch) * sizeof(float));
-    for (int64_t r = 0; r < p->rows; r++) {
-        const void *x = cm_at(p->x, r * ch, bf16), *dy = cm_at(p->dy, r * ch, bf16);
+    const void *x = cm_at(p->x, row * ch, bf16), *dy = cm_at(p->dy, row * ch, bf16);
+    float *restrict da = p->sum, *restrict db = p->sum + ch, *restrict dz = p->dz + row * ch;
+    CM_SIMD
+    for (int64_t i = 0; i < ch; i++) {
+        float sa = 0.0f, sb = 0.0f;
+        for (int r = 0; r < rows; r++) {
+            const float xh = (cm_get(x, r * ch + i, bf16) - mean[i]) * rstd[i];
+            const float d = cm_get(dy, r * ch + i, bf16);
+            const float z = silu ? d * cm_silu_slope(cm_fma(a[i], xh, b[i])) : d;
+            dz[r * ch + i] = z;
+            sa = cm_fma(z, xh, sa);
+            sb += z;
+        }
+        da[i] += sa;
+        db[i] += sb;
+    }
+}
+
+CM_INLINE void slope(const pass *p, int bf16, int silu)
+{
+    enum { STEP = 2 };
+    int64_t r = 0;
+    memset(p->sum, 0, (size_t)(2 * p->ch) * sizeof(float));
+    for (; r + STEP <= p->rows; r += STEP)
+        slope_rows(p, r, STEP, bf16, silu);
+    for (; r < p->rows; r++)
+        slope_rows(p, r, 1, bf16, silu);
+}
+
+CM_INLINE void grad_rows(const pass *p, int bf16, int residual)
+{
+    const int64_t ch = p->ch;
+    const float *mean = p->coef + MEAN * ch, *rstd = p->coef + RSTD * ch, *k = p->coef + K * ch;
+    const float *m1 = p->coef + M1 * ch, *m2 = p->coef + M2 * ch;
+    for (int64_t row = 0; row < p->rows; row++) {
+        const void *x = cm_at(p->x, row * ch, bf16);
+        const void *r = residual ? cm_at(p->r, row * ch, bf16) : x;
+        const float *dz = p->dz + row * ch;
+        void *dx = cm_at_out(p->y, row * ch, bf16);
         CM_SIMD
         for (int64_t i = 0; i < ch; i++) {
-            const float xh = (cm_get(x, i, bf16) - mean[i]) * rstd[i], d = cm_get(dy, i, bf16);
-            const float dz = silu ? d * cm_silu_slope(cm_fma(a[i], xh, b[i])) : d;
-            da[i] = cm_fma(dz, xh, da[i]);
-            db[i] += dz;
+            const float xh = (cm_get(x, i, bf16) - mean[i]) * rstd[i];
+            const float d = cm_fma(k[i], dz[i], -cm_fma(xh, m2[i], m1[i]));
+            cm_put(dx, i, bf16, residual ? d + cm_get(r, i, bf16) : d);
         }
     }
 }
 
-CM_INLINE void grad_input(const pass *p, int bf16, int silu)
+CM_INLINE void grad(const pass *p, int bf16, int silu)
 {
-    const int64_t ch = p->ch;
-    const float *mean = p->coef + MEAN * ch, *rstd = p->coef + RSTD * ch, *k = p->coef + K * ch;
-    const float *a = p->coef + A * ch, *b = p->coef + B * ch;
-    const float *m1 = p->coef + M1 * ch, *m2 = p->coef + M2 * ch;
-    for (int64_t r = 0; r < p->rows; r++) {
-        const void *x = cm_at(p->x, r * ch, bf16), *dy = cm_at(p->dy, r * ch, bf16);
-        void *dx = cm_at_out(p->y, r * ch, bf16);
-        CM_SIMD
-        for (int64_t i = 0; i < ch; i++) {
-            const float xh = (cm_get(x, i, bf16) - mean[i]) * rstd[i], d = cm_get(dy, i, bf16);
-            const float dz = silu ? d * cm_silu_slope(cm_fma(a[i], xh, b[i])) : d;
-            cm_put(dx, i, bf16, cm_fma(k[i], dz, -cm_fma(xh, m2[i], m1[i])));
-        }
-    }
+    (void)silu;
+    p->r ? grad_rows(p, bf16, 1) : grad_rows(p, bf16, 0);
 }
 
 CM_INLINE void jvp(const pass *p, int bf16, int silu)
@@ -331,8 +370,10 @@ static pass pass_make(const norm *d, scratch w, int64_t s, int64_t k)
     return (pass){.y = cm_at_out(d->call->out, at, d->bf16),
                   .x = cm_at(d->x, at, d->bf16),
                   .dy = d->dy ? cm_at(d->dy, at, d->bf16) : NULL,
+                  .r = d->r ? cm_at(d->r, at, d->bf16) : NULL,
                   .coef = w.coef,
                   .sum = w.sum + k * SUMS * d->ch,
+                  .dz = w.dz + k * d->chunk * d->ch,
                   .rows = chunk_rows(d, k),
                   .ch = d->ch};
 }
@@ -349,45 +390,58 @@ static pass pass_make(const norm *d, scratch w, int64_t s, int64_t k)
             d->silu ? f(&p, 0, 1) : f(&p, 0, 0);                          \
     }
 CHUNK(forward)
-CHUNK(grad_affine)
-CHUNK(grad_input)
+CHUNK(slope)
+CHUNK(grad)
 CHUNK(jvp)
+
+/* [N,2C] behind the output: mean and 1/sigma, or da and db */
+static float *second(const norm *d, int64_t s)
+{
+    const size_t offset = cm_second_offset(d->call->node);
+    return (float *)(void *)((char *)d->call->out + offset) + s * 2 * d->ch;
+}
 
 static void sample_forward(const norm *d, scratch w, int64_t s)
 {
+    const size_t bytes = (size_t)d->ch * sizeof(float);
     begin_sample(d, w, s);
+    memcpy(second(d, s), w.coef + MEAN * d->ch, bytes);
+    memcpy(second(d, s) + d->ch, w.coef + RSTD * d->ch, bytes);
     each_chunk(d, w, s, forward_chunk);
 }
 
-static void sample_grad_affine(const norm *d, scratch w, int64_t s)
-{
-    float *out = (float *)d->call->out + s * 2 * d->ch;
-    begin_sample(d, w, s);
-    each_chunk(d, w, s, grad_affine_chunk);
-    for (int64_t i = 0; i < d->ch; i++) {
-        out[i] = (float)total(d, w, 0, i);
-        out[d->ch + i] = (float)total(d, w, 1, i);
-    }
-}
-
 /* S1 = sum_c a db, S2 = sum_c a da over the group; m1, m2 = S / (m sigma) */
-static void sample_grad_input(const norm *d, scratch w, int64_t s)
+static void fold_gradient(const norm *d, scratch w, const float *da, const float *db)
 {
     const int64_t ch = d->ch;
-    const double m = (double)d->rows * (double)d->group;
-    const float *da = (const float *)d->call->in[4] + s * 2 * ch, *db = da + ch;
-    begin_sample(d, w, s);
+    const double one_m = 1.0 / ((double)d->rows * (double)d->group);
     for (int64_t c = 0; c < ch; c += d->group) {
-        const double rstd = (double)w.coef[RSTD * ch + c];
+        const double scale = (double)w.coef[RSTD * ch + c] * one_m;
         double s1 = 0.0, s2 = 0.0;
         for (int64_t i = c; i < c + d->group; i++) {
             s1 += (double)w.coef[A * ch + i] * (double)db[i];
             s2 += (double)w.coef[A * ch + i] * (double)da[i];
         }
-        set(w.coef + M1 * ch, c, d->group, s1 / m * rstd);
-        set(w.coef + M2 * ch, c, d->group, s2 / m * rstd);
+        set(w.coef + M1 * ch, c, d->group, s1 * scale);
+        set(w.coef + M2 * ch, c, d->group, s2 * scale);
     }
-    each_chunk(d, w, s, grad_input_chunk);
+}
+
+static void sample_grad(const norm *d, scratch w, int64_t s)
+{
+    const int64_t ch = d->ch;
+    const float *statistics = (const float *)d->call->in[4] + s * 2 * ch;
+    float *da = second(d, s), *db = da + ch;
+    memcpy(w.coef + MEAN * ch, statistics, (size_t)ch * sizeof(float));
+    memcpy(w.coef + RSTD * ch, statistics + ch, (size_t)ch * sizeof(float));
+    set_affine(d, w, s);
+    each_chunk(d, w, s, slope_chunk);
+    for (int64_t i = 0; i < ch; i++) {
+        da[i] = (float)total(d, w, 0, i);
+        db[i] = (float)total(d, w, 1, i);
+    }
+    fold_gradient(d, w, da, db);
+    each_chunk(d, w, s, grad_chunk);
 }
 
 static void sample_jvp(const norm *d, scratch w, int64_t s)
@@ -405,14 +459,9 @@ void CM_K(group_norm)(const cm_call *c)
     each_sample(c, sample_forward);
 }
 
-void CM_K(group_norm_grad_affine)(const cm_call *c)
+void CM_K(group_norm_grad)(const cm_call *c)
 {
-    each_sample(c, sample_grad_affine);
-}
-
-void CM_K(group_norm_grad_input)(const cm_call *c)
-{
-    each_sample(c, sample_grad_input);
+    each_sample(c, sample_grad);
 }
 
 void CM_K(group_norm_jvp)(const cm_call *c)

@@ -50,8 +50,7 @@
     PREPARED(SOFTMAX, softmax, softmax_prepare)                                                    \
     PREPARED(SOFTMAX_GRAD, softmax_grad, softmax_prepare)                                                          \
     PREPARED(GROUP_NORM, group_norm, group_norm_prepare)                                           \
-    PREPARED(GROUP_NORM_GRAD_AFFINE, group_norm_grad_affine, group_norm_prepare)                   \
-    PREPARED(GROUP_NORM_GRAD_INPUT, group_norm_grad_input, group_norm_prepare)                     \
+    PREPARED(GROUP_NORM_GRAD, group_norm_grad, group_norm_prepare)                                 \
     PREPARED(GROUP_NORM_JVP, group_norm_jvp, group_norm_prepare)                                   \
     RUN(GATHER, gather)                                                                            \
     RUN(SCATTER_ADD, scatter_add)                                                                  \
