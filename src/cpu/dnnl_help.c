@@ -103,6 +103,7 @@ static void md_free(dnnl_memory_desc_t *md)
 /* The tensors of a convolution and how it slides. */
 typedef struct conv {
     cm_conv_pass pass;
+    int residual;
     dnnl_memory_desc_t x, w, bias, y;
     md_ref bias_or_null;
     dnnl_dims_t strides, near, far; /* near, far: padding before and after */
@@ -128,11 +129,11 @@ static dnnl_status_t conv_pd(const conv *c, dnnl_primitive_attr_t attr, dnnl_pri
 }
 
 static dnnl_status_t matmul_pd(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b,
-                               const dnnl_memory_desc_t *y, dnnl_primitive_attr_t attr,
-                               dnnl_primitive_desc_t *pd)
+                               md_ref bias_or_null, const dnnl_memory_desc_t *y,
+                               dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *pd)
 {
     dnnl_matmul_desc_t op;
-    const dnnl_status_t s = dnnl_matmul_desc_init(&op, a, b, NULL, y);
+    const dnnl_status_t s = dnnl_matmul_desc_init(&op, a, b, bias_or_null, y);
     return s ? s : dnnl_primitive_desc_create(pd, &op, attr, engine(), NULL);
 }
 
@@ -155,10 +156,10 @@ static dnnl_status_t conv_pd(const conv *c, dnnl_primitive_attr_t attr, dnnl_pri
 }
 
 static dnnl_status_t matmul_pd(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b,
-                               const dnnl_memory_desc_t *y, dnnl_primitive_attr_t attr,
-                               dnnl_primitive_desc_t *pd)
+                               md_ref bias_or_null, const dnnl_memory_desc_t *y,
+                               dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *pd)
 {
-    return dnnl_matmul_primitive_desc_create(pd, engine(), *a, *b, NULL, *y, attr);
+    return dnnl_matmul_primitive_desc_create(pd, engine(), *a, *b, bias_or_null, *y, attr);
 }
 
 #endif
@@ -225,6 +226,25 @@ static dnnl_status_t make_attr(dnnl_primitive_attr_t *attr)
     return s ? s : dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
 }
 
+/* Add to what the output holds. */
+static dnnl_status_t append_sum(dnnl_primitive_attr_t attr)
+{
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t s = dnnl_post_ops_create(&ops);
+#if DNNL_VERSION_MAJOR < 3
+    if (!s)
+        s = dnnl_post_ops_append_sum(ops, 1.0f);
+#else
+    if (!s)
+        s = dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+#endif
+    if (!s)
+        s = dnnl_primitive_attr_set_post_ops(attr, ops);
+    if (ops)
+        dnnl_post_ops_destroy(ops);
+    return s;
+}
+
 /* Primitive, stream and scratchpad argument of a description. */
 static dnnl_status_t make_primitive(dnnl_primitive_desc_t pd, cm_dnnl *out)
 {
@@ -265,6 +285,8 @@ static dnnl_status_t conv_make(const conv *c, cm_dnnl *out)
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t s = make_attr(&attr);
+    if (!s && c->residual)
+        s = append_sum(attr);
     if (!s)
         s = conv_pd(c, attr, &pd);
     if (!s)
@@ -295,7 +317,7 @@ cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *er
     const shape sx = image_shape(x), sy = image_shape(y);
     const shape sb = dense_shape(1, w->dim, CM_F32);
     shape sw = dense_shape(4, w->dim, compute);
-    conv c = {.pass = spec->pass};
+    conv c = {.pass = spec->pass, .residual = spec->residual};
     sw.any = 1;
     for (int i = 0; i < 2; i++) {
         c.strides[i] = spec->stride;
@@ -321,25 +343,29 @@ cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *er
     return s ? failed(err, "convolution", s) : CM_OK;
 }
 
-cm_status cm_dnnl_matmul(const cm_type *a, int ta, const cm_type *b, int tb, const cm_type *y,
-                         cm_dnnl *out, cm_error *err)
+cm_status cm_dnnl_matmul(const cm_type *a, int ta, const cm_type *b, int tb, int bias,
+                         const cm_type *y, cm_dnnl *out, cm_error *err)
 {
-    static const int arg[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST};
-    const shape shapes[] = {matrix_shape(a, ta), matrix_shape(b, tb), matrix_shape(y, 0)};
-    dnnl_memory_desc_t md[3] = {0};
+    enum { A, B, BIAS, Y, N };
+    static const int arg[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST};
+    const cm_type row = CM_TYPE(CM_F32, 1, y->dim[y->rank - 1]);
+    const shape shapes[] = {matrix_shape(a, ta), matrix_shape(b, tb), matrix_shape(&row, 0),
+                            matrix_shape(y, 0)};
+    dnnl_memory_desc_t md[N] = {0};
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     memset(out, 0, sizeof *out);
     dnnl_status_t s = make_attr(&attr);
-    for (int i = 0; i < 3 && !s; i++)
+    for (int i = 0; i < N && !s; i++)
         s = md_new(&md[i], &shapes[i]);
     if (!s)
-        s = matmul_pd(&md[0], &md[1], &md[2], attr, &pd);
+        s = matmul_pd(&md[A], &md[B], bias ? ref(&md[BIAS]) : NULL, &md[Y], attr, &pd);
     if (!s)
         s = make_primitive(pd, out);
-    for (int i = 0; i < 3 && !s; i++)
-        s = add_arg(out, arg[i], ref(&md[i]));
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < N && !s; i++)
+        if (i != BIAS || bias)
+            s = add_arg(out, arg[i], ref(&md[i]));
+    for (int i = 0; i < N; i++)
         md_free(&md[i]);
     if (pd)
         dnnl_primitive_desc_destroy(pd);

@@ -30,6 +30,7 @@ typedef struct cm_dnnl_conv_spec {
     cm_conv_pass pass;
     const cm_type *x, *w, *y; /* [N,H,W,I], f32 [O,I,kh,kw], [N,H',W',O] */
     int bias, stride, pad;
+    int residual; /* y += instead of y = */
 } cm_dnnl_conv_spec;
 
 /* Each writes *out, which is released with cm_dnnl_release also on an error.
@@ -38,12 +39,12 @@ cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *er
 /* Reorders between plain f32 weights [O,I,kh,kw] and the layout a convolution chose. */
 cm_status cm_dnnl_pack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_error *err);
 cm_status cm_dnnl_unpack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_error *err);
-/* y = op(a) op(b); ta, tb: read transposed */
-cm_status cm_dnnl_matmul(const cm_type *a, int ta, const cm_type *b, int tb, const cm_type *y,
-                         cm_dnnl *out, cm_error *err);
+/* y = op(a) op(b) [+ bias f32 [N], to each row]; ta, tb: read transposed */
+cm_status cm_dnnl_matmul(const cm_type *a, int ta, const cm_type *b, int tb, int bias,
+                         const cm_type *y, cm_dnnl *out, cm_error *err);
 
 /* Execute on the given memory, in the order the arguments were made:
- * forward: x, w, [bias], y; input: y, w, x; weight: x, y, w; matmul: a, b, y;
+ * forward: x, w, [bias], y; input: y, w, x; weight: x, y, w; matmul: a, b, [bias], y;
  * reorder: from, to; the scratchpad apart. */
 void cm_dnnl_run(const cm_dnnl *d, int threads, const void *const *memory, void *scratch);
 void cm_dnnl_release(cm_dnnl *d);

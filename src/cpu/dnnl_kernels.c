@@ -8,11 +8,17 @@
 #include "base/memory.h"
 
 #include <omp.h>
+#include <string.h>
 
 struct conv {
     cm_dnnl main, reorder; /* reorder: weights in, or weight gradient out */
     size_t dw_offset;      /* of the blocked weight gradient in the workspace */
 };
+
+static int has_bias(const cm_node *n)
+{
+    return n->n_in - n->attr.conv.residual == 3;
+}
 
 static cm_status make_conv(const cm_dnnl_conv_spec *spec, struct conv *s, cm_prepared *p,
                            cm_error *err)
@@ -51,12 +57,13 @@ static cm_status prepare_conv(const cm_node *n, int threads, cm_prepared *p, cm_
     cm_status status;
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "convolution: out of memory");
-    cm_dnnl_conv_spec spec = {CM_CONV_FORWARD, in0, in1, out, n->n_in == 3, n->attr.conv.stride,
-                              n->attr.conv.pad};
+    cm_dnnl_conv_spec spec = {
+        CM_CONV_FORWARD,      in0, in1, out, has_bias(n), n->attr.conv.stride, n->attr.conv.pad,
+        n->attr.conv.residual};
     if (n->op == CM_OP_CONV2D_GRAD_INPUT)
-        spec = (cm_dnnl_conv_spec){CM_CONV_INPUT, out, in1, in0, 0, spec.stride, spec.pad};
+        spec = (cm_dnnl_conv_spec){CM_CONV_INPUT, out, in1, in0, 0, spec.stride, spec.pad, 0};
     else if (n->op == CM_OP_CONV2D_GRAD_WEIGHT)
-        spec = (cm_dnnl_conv_spec){CM_CONV_WEIGHT, in1, out, in0, 0, spec.stride, spec.pad};
+        spec = (cm_dnnl_conv_spec){CM_CONV_WEIGHT, in1, out, in0, 0, spec.stride, spec.pad, 0};
     omp_set_num_threads(threads);
     status = make_conv(&spec, s, p, err);
     omp_set_num_threads(saved);
@@ -74,14 +81,28 @@ static void pack_conv(const cm_call *c)
     cm_dnnl_run(&s->reorder, c->threads, (const void *[]){c->in[1], c->packed}, c->workspace);
 }
 
+/* The output begins as the residual, unless the planner put it there. */
+static void copy_residual(const cm_call *c)
+{
+    const char *from = c->in[c->node->n_in - 1];
+    const size_t bytes = cm_type_bytes(&c->node->type), step = 1 << 16;
+    if (from == c->out)
+        return;
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (size_t i = 0; i < bytes; i += step)
+        memcpy((char *)c->out + i, from + i, bytes - i < step ? bytes - i : step);
+}
+
 static void run_conv(const cm_call *c)
 {
     const struct conv *s = c->state;
     const void *memory[4] = {c->in[0], c->packed, c->out, NULL};
-    if (c->node->n_in == 3) {
+    if (has_bias(c->node)) {
         memory[2] = c->in[2];
         memory[3] = c->out;
     }
+    if (c->node->attr.conv.residual)
+        copy_residual(c);
     cm_dnnl_run(&s->main, c->threads, memory, c->workspace);
 }
 
@@ -109,7 +130,7 @@ static cm_status prepare_matmul(const cm_node *n, int threads, cm_prepared *p, c
         return cm_fail(err, CM_ERR_MEMORY, "matmul: out of memory");
     omp_set_num_threads(threads);
     const cm_status status = cm_dnnl_matmul(&n->in[0]->type, n->attr.matmul.ta, &n->in[1]->type,
-                                            n->attr.matmul.tb, &n->type, d, err);
+                                            n->attr.matmul.tb, n->n_in == 3, &n->type, d, err);
     omp_set_num_threads(saved);
     p->state = d;
     p->impl = d->impl;
@@ -123,7 +144,12 @@ static cm_status prepare_matmul(const cm_node *n, int threads, cm_prepared *p, c
 
 static void run_matmul(const cm_call *c)
 {
-    cm_dnnl_run(c->state, c->threads, (const void *[]){c->in[0], c->in[1], c->out}, c->workspace);
+    const void *memory[4] = {c->in[0], c->in[1], c->out, NULL};
+    if (c->node->n_in == 3) {
+        memory[2] = c->in[2];
+        memory[3] = c->out;
+    }
+    cm_dnnl_run(c->state, c->threads, memory, c->workspace);
 }
 
 const cm_kernel cm_kernels_dnnl[CM_OP_COUNT] = {

@@ -78,11 +78,23 @@ static const char *place_text(const cm_plan *p, const cm_node *n, char *buf, siz
     return buf;
 }
 
+/* The op and what fusion added to it. */
+static const char *op_text(const cm_node *n, char *buf, size_t size)
+{
+    const int residual = n->attr.conv.residual && n->op == CM_OP_CONV2D;
+    const int full = n->op == CM_OP_GROUP_NORM_GRAD && n->n_in == 6;
+    snprintf(buf, size, "%s%s", cm_ops[n->op]->name,
+             residual || full                        ? " + r"
+             : n->op == CM_OP_MATMUL && n->n_in == 3 ? " + bias"
+                                                     : "");
+    return buf;
+}
+
 static void print_step(FILE *f, cm_plan *p, int i, double total)
 {
     const cm_step *s = &p->step[i];
-    char type[96], place[96];
-    fprintf(f, "%5d %-22s %-18s %-4s %-18s %-32s", i, cm_ops[s->node->op]->name,
+    char type[96], place[96], op[64];
+    fprintf(f, "%5d %-22s %-18s %-4s %-18s %-32s", i, op_text(s->node, op, sizeof op),
             cm_type_text(type, sizeof type, &s->node->type), cm_dtype_name(s->node->type.dtype),
             place_text(p, s->node, place, sizeof place),
             s->prepared.impl ? s->prepared.impl : s->kernel->name);

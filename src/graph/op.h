@@ -92,6 +92,7 @@ typedef union cm_attr {
     struct {
         int stride, pad;
         cm_type type; /* grad_input: of x; grad_weight: of w */
+        int residual; /* the last input is added; by fusion only (graph/fuse.c) */
     } conv;
     struct {
         int groups, silu;

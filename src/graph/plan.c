@@ -3,10 +3,14 @@
  * Memory.  A node's *owner* is the node whose block holds its result: itself, or
  * what it aliases (reshape), or the leaf it writes (optimizers), or an input it
  * may overwrite that nobody reads later.  Owners with a lifetime go to one
- * arena.  A value that is only stored to a leaf is computed there directly. */
+ * arena.  A value that is only stored to a leaf is computed there directly.
+ *
+ * The plan has a copy of the nodes, which fusion rewrites (fuse.c); the graph stays as
+ * it was built. */
 #include "graph/plan_internal.h"
 
 #include "base/memory.h"
+#include "graph/fuse.h"
 #include "graph/planner.h"
 
 #include <limits.h>
@@ -17,6 +21,7 @@ struct compile {
     cm_graph *g;
     int n; /* nodes */
     char *live, *constant;
+    char *kept;      /* an output */
     uint64_t *reads; /* the constant buffers that a constant node depends on */
     int *owner;      /* node id */
     int *last;       /* last step that reads the block of this owner; INT_MAX: keep */
@@ -25,7 +30,17 @@ struct compile {
 
 static cm_node *node(const struct compile *c, int i)
 {
-    return cm_graph_node(c->g, i);
+    return &c->plan->node[i];
+}
+
+static void copy_nodes(struct compile *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        cm_node *v = node(c, i);
+        *v = *cm_graph_node(c->g, i);
+        for (int k = 0; k < v->n_in; k++)
+            v->in[k] = node(c, v->in[k]->id);
+    }
 }
 
 static int is_memory(const cm_node *v) /* has memory before any step runs */
@@ -36,7 +51,7 @@ static int is_memory(const cm_node *v) /* has memory before any step runs */
 static void mark_live(struct compile *c, int n_out, cm_node *const *out)
 {
     for (int i = 0; i < n_out; i++)
-        c->live[out[i]->id] = 1;
+        c->live[out[i]->id] = c->kept[out[i]->id] = 1;
     for (int i = c->n - 1; i >= 0; i--) {
         const cm_node *v = node(c, i);
         c->live[i] |= cm_ops[v->op]->writes != 0;
@@ -290,17 +305,21 @@ static cm_status compile(struct compile *c, int n_out, cm_node *const *out, cons
                          cm_error *err)
 {
     const size_t n = (size_t)c->n + 1;
+    c->plan->node = cm_alloc_array(n, sizeof(cm_node));
     c->live = cm_alloc(n);
+    c->kept = cm_alloc(n);
     c->constant = cm_alloc(n);
     c->reads = cm_alloc_array(n, sizeof *c->reads);
     c->owner = cm_alloc_array(n, sizeof(int));
     c->last = cm_alloc_array(n, sizeof(int));
     c->stored = cm_alloc_array(n, sizeof(int));
     c->plan->location = cm_alloc_array(n, sizeof(cm_location));
-    if (!c->live || !c->constant || !c->reads || !c->owner || !c->last || !c->stored ||
-        !c->plan->location)
+    if (!c->plan->node || !c->live || !c->kept || !c->constant || !c->reads || !c->owner ||
+        !c->last || !c->stored || !c->plan->location)
         return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
+    copy_nodes(c);
     mark_live(c, n_out, out);
+    cm_fuse(c->plan->node, c->n, c->live, c->kept, c->owner); /* owner: not yet in use */
     mark_constant(c);
     find_owners(c, n_out, out);
     cm_status s = place(c, err);
@@ -326,6 +345,7 @@ cm_status cm_plan_compile(cm_graph *g, int n_out, cm_node *const *out, const cm_
     struct compile c = {.plan = p, .g = g, .n = cm_graph_size(g)};
     s = compile(&c, n_out, out, device, err);
     cm_free(c.live);
+    cm_free(c.kept);
     cm_free(c.constant);
     cm_free(c.reads);
     cm_free(c.owner);
@@ -350,6 +370,7 @@ void cm_plan_free(cm_plan *p)
         if (p->own[i])
             cm_free(p->buffer[i]);
     cm_free(p->step);
+    cm_free(p->node);
     cm_free(p->location);
     cm_free(p->buffer);
     cm_free(p->own);

@@ -36,6 +36,7 @@ struct cm_plan {
     cm_graph *graph;
     int threads;
     const char *device;
+    cm_node *node; /* a copy of the graph's, rewritten by fusion */
     cm_step *step;
     int n_steps;
     cm_location *location; /* a node each, by id */

@@ -114,7 +114,13 @@ cm_node *cm_conv2d_grad_weight(cm_graph *g, cm_node *dy, cm_node *x, cm_type w, 
 }
 
 const cm_op cm_op_conv2d = {
-    .name = "conv2d", .n_in = 3, .infer = conv2d_infer, .vjp = conv2d_vjp, .jvp = conv2d_jvp};
+    .name = "conv2d",
+    .n_in = 4,
+    .infer = conv2d_infer,
+    .vjp = conv2d_vjp,
+    .jvp = conv2d_jvp,
+    .inplace = 1u << 2 | 1u << 3, /* the residual; a bias has another shape */
+};
 const cm_op cm_op_conv2d_grad_input = {.name = "conv2d_grad_input",
                                        .n_in = 2,
                                        .infer = grad_infer,

@@ -2,7 +2,8 @@
  *
  * Bilinear, hence closed under differentiation: with A = op(a), B = op(b)
  *   jvp   ydot = Adot @ B + A @ Bdot
- *   vjp   dA   = dy @ B^T,  dB = A^T @ dy   (and transposed back for ta, tb) */
+ *   vjp   dA   = dy @ B^T,  dB = A^T @ dy   (and transposed back for ta, tb)
+ * Fusion gives it a third input, the bias of a linear layer (graph/fuse.c). */
 #include "graph/op.h"
 
 static void matmul_infer(cm_graph *g, const cm_node *n, cm_type *out)
@@ -45,4 +46,4 @@ cm_node *cm_matmul(cm_graph *g, cm_node *a, cm_node *b, int ta, int tb)
 }
 
 const cm_op cm_op_matmul = {
-    .name = "matmul", .n_in = 2, .infer = matmul_infer, .vjp = matmul_vjp, .jvp = matmul_jvp};
+    .name = "matmul", .n_in = 3, .infer = matmul_infer, .vjp = matmul_vjp, .jvp = matmul_jvp};

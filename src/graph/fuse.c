@@ -1,0 +1,84 @@
+/* fuse.c - additions that disappear into the op that made an operand
+ *
+ *   conv2d(x, w, bias) + r            -> conv2d(x, w, bias, r)
+ *   matmul(a, b) + bias [1,N]         -> matmul(a, b, bias)
+ *   group_norm_grad(dy, ..) + r       -> group_norm_grad(dy, .., r)
+ *
+ * so r is read where the result is written, in one rounding.  The op keeps its place
+ * in the program and the addition becomes an alias of it; so r must be older than
+ * the op, nothing else may read the op's own result, and no leaf may be written
+ * between the two.  tests/ops/test_fuse.c proves each equal to its composition. */
+#include "graph/fuse.h"
+
+static void count_readers(const cm_node *node, int n, const char *live, const char *kept,
+                          int *readers)
+{
+    for (int i = 0; i < n; i++)
+        readers[i] = kept[i];
+    for (int i = 0; i < n; i++)
+        for (int k = 0; live[i] && k < node[i].n_in; k++)
+            readers[node[i].in[k]->id] += node[i].op != CM_OP_SECOND; /* that part is not changed */
+}
+
+static int written_between(const cm_node *node, int from, int to)
+{
+    for (int i = from; i < to; i++)
+        if (cm_ops[node[i].op]->writes)
+            return 1;
+    return 0;
+}
+
+static int takes_residual(const cm_node *p)
+{
+    return (p->op == CM_OP_CONV2D && !p->attr.conv.residual) ||
+           (p->op == CM_OP_GROUP_NORM_GRAD && p->n_in == 5);
+}
+
+/* [1,N] or a view of it, to be added to each row of p */
+static cm_node *bias_of(cm_node *p, cm_node *bias)
+{
+    const cm_type *t = &bias->type;
+    if (p->op != CM_OP_MATMUL || p->n_in != 2 || p->type.rank != 2 || t->dtype != CM_F32 ||
+        t->dim[0] != 1 || t->dim[1] != p->type.dim[1])
+        return NULL;
+    while (bias->op == CM_OP_RESHAPE)
+        bias = bias->in[0];
+    return bias;
+}
+
+/* p takes over what v = p + other adds. */
+static int fuse(const cm_node *node, cm_node *v, cm_node *p, cm_node *other)
+{
+    cm_node *r = NULL;
+    if (!cm_type_equal(&p->type, &v->type))
+        return 0;
+    if (takes_residual(p) && cm_type_equal(&other->type, &v->type))
+        r = other;
+    else
+        r = bias_of(p, other);
+    if (!r || r->id >= p->id || written_between(node, p->id, v->id))
+        return 0;
+    p->in[p->n_in++] = r;
+    if (p->op == CM_OP_CONV2D)
+        p->attr.conv.residual = 1;
+    *v = (cm_node){.op = CM_OP_RESHAPE,
+                   .id = v->id,
+                   .n_in = 1,
+                   .type = v->type,
+                   .attr = {.to = {v->type}},
+                   .name = v->name,
+                   .in = {p}};
+    return 1;
+}
+
+void cm_fuse(cm_node *node, int n, const char *live, const char *kept, int *readers)
+{
+    count_readers(node, n, live, kept, readers);
+    for (int i = 0; i < n; i++) {
+        cm_node *v = &node[i], *a = v->in[0], *b = v->in[1];
+        if (!live[i] || v->op != CM_OP_ADD || a == b)
+            continue;
+        if (!(readers[a->id] == 1 && fuse(node, v, a, b)) && readers[b->id] == 1)
+            fuse(node, v, b, a);
+    }
+}
