@@ -421,6 +421,11 @@ cm_status cm_dnnl_unpack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_e
     return reorder_weights(of, w, 0, out, err);
 }
 
+int cm_dnnl_same_weights(const cm_dnnl *a, const cm_dnnl *b)
+{
+    return dnnl_memory_desc_equal(ref(&a->weights), ref(&b->weights));
+}
+
 void cm_dnnl_run(const cm_dnnl *d, int threads, const void *const *memory, void *scratch)
 {
     const int saved = omp_get_max_threads(); /* of this thread; put back below */

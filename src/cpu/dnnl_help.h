@@ -39,6 +39,8 @@ cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *er
 /* Reorders between plain f32 weights [O,I,kh,kw] and the layout a convolution chose. */
 cm_status cm_dnnl_pack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_error *err);
 cm_status cm_dnnl_unpack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_error *err);
+/* Two convolutions chose the same layout and dtype of weights. */
+int cm_dnnl_same_weights(const cm_dnnl *a, const cm_dnnl *b);
 /* y = op(a) op(b) [+ bias f32 [N], to each row]; ta, tb: read transposed */
 cm_status cm_dnnl_matmul(const cm_type *a, int ta, const cm_type *b, int tb, int bias,
                          const cm_type *y, cm_dnnl *out, cm_error *err);

@@ -1,8 +1,9 @@
 /* dnnl_kernels.c - convolutions and matrix products by oneDNN
  *
  * Weights are f32 [O,I,kh,kw] outside; pack() reorders them to the primitive's
- * own layout and dtype, once where they are constant, else just before use; the
- * weight gradient is reordered back. */
+ * own layout and dtype, once where they are constant, else just before use; steps
+ * that want the same weights in the same layout share them then.  The weight gradient
+ * is reordered back. */
 #include "cpu/dnnl_help.h"
 
 #include "base/memory.h"
@@ -81,6 +82,12 @@ static void pack_conv(const cm_call *c)
     cm_dnnl_run(&s->reorder, c->threads, (const void *[]){c->in[1], c->packed}, c->workspace);
 }
 
+static int same_packed(const void *a, const void *b)
+{
+    const struct conv *s = a, *t = b;
+    return cm_dnnl_same_weights(&s->main, &t->main);
+}
+
 /* The output begins as the residual, unless the planner put it there. */
 static void copy_residual(const cm_call *c)
 {
@@ -153,8 +160,9 @@ static void run_matmul(const cm_call *c)
 }
 
 const cm_kernel cm_kernels_dnnl[CM_OP_COUNT] = {
-    [CM_OP_CONV2D] = {"oneDNN", prepare_conv, pack_conv, run_conv, release_conv},
-    [CM_OP_CONV2D_GRAD_INPUT] = {"oneDNN", prepare_conv, pack_conv, run_conv, release_conv},
+    [CM_OP_CONV2D] = {"oneDNN", prepare_conv, pack_conv, run_conv, release_conv, same_packed},
+    [CM_OP_CONV2D_GRAD_INPUT] = {"oneDNN", prepare_conv, pack_conv, run_conv, release_conv,
+                                 same_packed},
     [CM_OP_CONV2D_GRAD_WEIGHT] = {"oneDNN", prepare_conv, NULL, run_grad_weight, release_conv},
     [CM_OP_MATMUL] = {"oneDNN", prepare_matmul, NULL, run_matmul, release_matmul},
 };

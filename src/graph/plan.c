@@ -218,6 +218,37 @@ static cm_status place(struct compile *c, cm_error *err)
     return s;
 }
 
+/* An earlier step whose packed weights serve s too; NULL: none. */
+static const cm_step *same_packed(const struct compile *c, const cm_step *s)
+{
+    const int weights = c->owner[s->node->in[s->prepared.packs]->id];
+    for (const cm_step *t = c->plan->step; t < s && s->kernel->same_packed; t++)
+        if (t->pack_once && c->owner[t->node->in[t->prepared.packs]->id] == weights &&
+            t->kernel->pack == s->kernel->pack &&
+            s->kernel->same_packed(t->prepared.state, s->prepared.state))
+            return t;
+    return NULL;
+}
+
+static void place_packed(struct compile *c, cm_step *s)
+{
+    cm_plan *p = c->plan;
+    const size_t bytes = (s->prepared.packed + 63) / 64 * 64;
+    const cm_node *weights = s->node->in[s->prepared.packs];
+    s->pack_once = bytes && c->constant[weights->id];
+    if (!s->pack_once) { /* packed weights used at once: before the workspace */
+        p->scratch_bytes = bytes > p->scratch_bytes ? bytes : p->scratch_bytes;
+        return;
+    }
+    const cm_step *before = same_packed(c, s);
+    s->packed_before = before != NULL;
+    s->packed_offset = before ? before->packed_offset : p->constant_bytes;
+    if (before)
+        return;
+    s->reads |= c->reads[weights->id];
+    p->constant_bytes += bytes;
+}
+
 static cm_status add_step(struct compile *c, const cm_device *device, cm_node *v, cm_error *err)
 {
     cm_plan *p = c->plan;
@@ -236,15 +267,9 @@ static cm_status add_step(struct compile *c, const cm_device *device, cm_node *v
         if (status)
             return status;
     }
-    const size_t packed = (s->prepared.packed + 63) / 64 * 64;
-    size_t scratch = (s->prepared.workspace + 63) / 64 * 64;
-    s->pack_once = packed && c->constant[v->in[s->prepared.packs]->id];
-    if (s->pack_once) {
-        s->reads |= c->reads[v->in[s->prepared.packs]->id];
-        s->packed_offset = p->constant_bytes;
-        p->constant_bytes += packed;
-    } else if (packed > p->scratch_bytes)
-        p->scratch_bytes = packed; /* packed weights used at once: before the workspace */
+    if (s->prepared.packed)
+        place_packed(c, s);
+    const size_t scratch = (s->prepared.workspace + 63) / 64 * 64;
     if (scratch > p->workspace_bytes)
         p->workspace_bytes = scratch;
     return CM_OK;

@@ -14,6 +14,7 @@ typedef struct cm_step {
     int constant;         /* runs in refresh only */
     uint64_t reads;       /* bit i: the constant or packed input depends on buffer i */
     int pack_once;        /* the packed input is constant */
+    int packed_before;    /* by an earlier step, whose copy this one reads */
     double seconds;       /* of a profiled run */
 } cm_step;
 

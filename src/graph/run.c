@@ -97,7 +97,7 @@ static void refresh(cm_plan *p, uint64_t buffers)
         if (!(s->reads & buffers))
             continue;
         const cm_call c = call_of(p, s);
-        if (s->kernel->pack && s->pack_once)
+        if (s->kernel->pack && s->pack_once && !s->packed_before)
             s->kernel->pack(&c);
         if (s->constant)
             s->kernel->run(&c);

@@ -271,6 +271,49 @@ static void test_constants(void)
     cm_free(memory);
 }
 
+/* Weights read twice are packed and kept once; other weights are not mixed up with
+ * them, nor is another layout of the same ones. */
+static void test_shared_packing(void)
+{
+    cm_graph *g = cm_graph_new();
+    const int fixed = cm_graph_buffer(g, "fixed", CM_BUFFER_CONST), half = cm_cpu_has_bf16();
+    const size_t bytes = 16 * 16 * sizeof(float);
+    const cm_type weights = CM_TYPE(CM_F32, 16, 16, 1, 1);
+    cm_node *w = cm_leaf(g, fixed, 0, weights, "w"), *v = cm_leaf(g, fixed, bytes, weights, "v");
+    cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, 2, 4, 4, 16));
+    cm_node *ones = cm_broadcast_to(g, cm_scalar(g, 4, 1.0f), x->type), *out[5];
+    out[0] = cm_conv2d(g, x, w, NULL, 1, 0);
+    out[1] = cm_conv2d(g, out[0], v, NULL, 1, 0);
+    out[2] = cm_conv2d(g, out[1], w, NULL, 1, 0);
+    out[3] = cm_conv2d(g, ones, w, NULL, 1, 0); /* constant itself */
+    cm_node *low = half ? cm_cast(g, x, CM_BF16) : x;
+    out[4] = cm_cast(g, cm_conv2d(g, low, w, NULL, 1, 0), CM_F32);
+    float *memory = cm_alloc(2 * bytes);
+    cm_plan *p = compile_on(&counting, g, 5, out);
+    const size_t images = 2 * cm_type_bytes(&x->type); /* the constant ones */
+    cm_plan_bind(p, fixed, memory);
+    set(p, x, 1.0f);
+    for (int i = 0; i < 512; i++)
+        memory[i] = i < 256 ? 0.0625f : 0.125f; /* a row sums to 1 and to 2 */
+    packs = 0;
+    for (int run = 0; run < 2; run++)
+        cm_plan_run(p);
+    CHECK(packs == 2 + half, "weights were packed %d times, expected %d", packs, 2 + half);
+    CHECK(cm_plan_get_memory(p).constants == images + 2 * bytes + (half ? bytes / 2 : 0),
+          "%zu bytes of constants", cm_plan_get_memory(p).constants);
+    for (int i = 0; i < 5; i++)
+        expect(p, out[i], i == 1 || i == 2 ? 2.0f : 1.0f, "before the refresh");
+    for (int i = 0; i < 256; i++)
+        memory[i] = 0.1875f; /* 3 */
+    cm_plan_refresh_buffer(p, fixed);
+    cm_plan_run(p);
+    for (int i = 0; i < 5; i++)
+        expect(p, out[i], i == 1 ? 6.0f : i == 2 ? 18.0f : 3.0f, "after the refresh");
+    cm_plan_free(p);
+    cm_graph_free(g);
+    cm_free(memory);
+}
+
 /* ---- running ---- */
 
 static void test_running_allocates_nothing(void)
@@ -370,6 +413,7 @@ static const check_test tests[] = {
     {"store: shared values", test_store_of_shared_values},
     {"updates in program order", test_updates_in_order},
     {"constants: hoisted, packed once, refreshed", test_constants},
+    {"constants: packed once for all who read them", test_shared_packing},
     {"running allocates nothing", test_running_allocates_nothing},
     {"the first node that is not finite", test_find_nonfinite},
     {"an input that nothing reads", test_unread_input},
