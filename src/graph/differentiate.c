@@ -4,7 +4,12 @@
  * jvp walks forwards from x and applies each op's tangent map (Griewank and
  * Walther, "Evaluating Derivatives").  Both visit only nodes between x and y:
  * what does not depend on x (a teacher, the noise) needs no rule and costs
- * nothing. */
+ * nothing.
+ *
+ * Recomputation.  Before vjp applies the first rule of a segment it appends copies of
+ * the segment's nodes, and then gives the rules the copies.  Cotangents belong to the
+ * originals, which nothing of the backward pass reads any more: the planner lets their
+ * memory go, and copies that no rule needs are not in the plan. */
 #include "graph/op.h"
 
 #include "base/memory.h"
@@ -32,21 +37,63 @@ static char *dependence(cm_graph *g, int n, cm_node *const *x)
     return depends;
 }
 
-static void vjp_walk(cm_graph *g, cm_node *y, cm_node **bar, const char *depends)
+/* A vjp walk; arrays by the id of nodes up to y. */
+struct walk {
+    cm_graph *g;
+    cm_node *y;
+    char *depends;
+    cm_node **bar;  /* cotangents */
+    cm_node **copy; /* of nodes of segments computed again */
+    int nearest;    /* the segment the walk met first; 0: none yet */
+};
+
+/* What entered the segment, and what in it does not depend on x, is read as it is. */
+static void copy_segment(struct walk *w, int segment)
 {
-    for (int i = y->id; i >= 0; i--) {
+    for (int i = 0; i <= w->y->id; i++) {
+        const cm_node *v = cm_graph_node(w->g, i);
+        cm_node *in[CM_MAX_IN];
+        if (v->segment != segment || !reads_dependent(v, w->depends) || cm_ops[v->op]->writes)
+            continue;
+        for (int k = 0; k < v->n_in; k++) {
+            cm_node *copy = w->copy[v->in[k]->id]; /* only of this segment: others came before */
+            in[k] = copy ? copy : v->in[k];
+        }
+        w->copy[i] = cm_node_new(w->g, v->op, v->attr, v->n_in, in);
+        w->copy[i]->original = i;
+    }
+}
+
+/* The node whose inputs and output the rule of v may read.  Of the segment nearest to
+ * y everything is still at hand when the walk begins. */
+static cm_node *at_hand(struct walk *w, cm_node *v)
+{
+    if (!w->nearest)
+        w->nearest = v->segment;
+    if (!v->segment || v->segment == w->nearest)
+        return v;
+    if (!w->copy[v->id])
+        copy_segment(w, v->segment);
+    return w->copy[v->id] ? w->copy[v->id] : v;
+}
+
+static void vjp_walk(struct walk *w)
+{
+    cm_graph *g = w->g;
+    cm_node **bar = w->bar;
+    for (int i = w->y->id; i >= 0; i--) {
         cm_node *v = cm_graph_node(g, i), *part[CM_MAX_IN] = {NULL};
-        if (!bar[i] || !reads_dependent(v, depends))
+        if (!bar[i] || !reads_dependent(v, w->depends))
             continue;
         if (!cm_ops[v->op]->vjp) {
             cm_graph_fail(g, CM_ERR_UNSUPPORTED, "%s has no vjp", cm_ops[v->op]->name);
             return;
         }
-        cm_ops[v->op]->vjp(g, v, bar[i], part);
+        cm_ops[v->op]->vjp(g, at_hand(w, v), bar[i], part);
         if (cm_graph_check(g, NULL))
             return;
         for (int k = 0; k < v->n_in; k++)
-            if (part[k] && depends[v->in[k]->id])
+            if (part[k] && w->depends[v->in[k]->id])
                 bar[v->in[k]->id] = cm_add_or_null(g, bar[v->in[k]->id], part[k]);
     }
 }
@@ -64,17 +111,22 @@ void cm_graph_vjp(cm_graph *g, cm_node *y, cm_node *dy, int n, cm_node *const *x
                       cm_dtype_name(y->type.dtype), cm_type_text(b, sizeof b, &y->type));
         return;
     }
-    cm_node **bar = cm_alloc_array((size_t)cm_graph_size(g), sizeof *bar);
-    char *depends = dependence(g, n, x);
-    if (bar && depends) {
-        bar[y->id] = dy;
-        vjp_walk(g, y, bar, depends);
+    const size_t size = (size_t)cm_graph_size(g);
+    struct walk w = {.g = g,
+                     .y = y,
+                     .depends = dependence(g, n, x),
+                     .bar = cm_alloc_array(size, sizeof *w.bar),
+                     .copy = cm_alloc_array(size, sizeof *w.copy)};
+    if (w.depends && w.bar && w.copy) {
+        w.bar[y->id] = dy;
+        vjp_walk(&w);
         for (int k = 0; k < n; k++)
-            dx[k] = bar[x[k]->id];
+            dx[k] = w.bar[x[k]->id];
     } else
         cm_graph_fail(g, CM_ERR_MEMORY, "vjp: out of memory");
-    cm_free(depends);
-    cm_free(bar);
+    cm_free(w.depends);
+    cm_free(w.bar);
+    cm_free(w.copy);
 }
 
 cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node *const *xdot)

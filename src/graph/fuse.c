@@ -46,6 +46,17 @@ static cm_node *bias_of(cm_node *p, cm_node *bias)
     return bias;
 }
 
+/* Nothing but v reads p.  Of copies made for recomputation the originals decide, so that
+ * both have the same bits: some readers of an original are not copied. */
+static int only_reader(const cm_node *node, const char *live, const int *readers, const cm_node *v,
+                       const cm_node *p)
+{
+    const cm_node *original = &node[v->original];
+    if (v->original && live[v->original])
+        return original->op == CM_OP_RESHAPE && original->in[0]->id == p->original;
+    return readers[p->id] == 1;
+}
+
 /* p takes over what v = p + other adds. */
 static int fuse(const cm_node *node, cm_node *v, cm_node *p, cm_node *other)
 {
@@ -78,7 +89,8 @@ void cm_fuse(cm_node *node, int n, const char *live, const char *kept, int *read
         cm_node *v = &node[i], *a = v->in[0], *b = v->in[1];
         if (!live[i] || v->op != CM_OP_ADD || a == b)
             continue;
-        if (!(readers[a->id] == 1 && fuse(node, v, a, b)) && readers[b->id] == 1)
+        if (!(only_reader(node, live, readers, v, a) && fuse(node, v, a, b)) &&
+            only_reader(node, live, readers, v, b))
             fuse(node, v, b, a);
     }
 }

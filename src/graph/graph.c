@@ -18,6 +18,7 @@ struct cm_graph {
     int n, cap;
     struct buffer *buffer;
     int n_buffers, cap_buffers;
+    int segment, n_segments; /* the open one, 0: none; begun so far */
     cm_error error;
     cm_node poison; /* what builders return after an error */
 };
@@ -161,6 +162,7 @@ static cm_node *append(cm_graph *g)
     cm_node *n = cm_arena_alloc(&g->arena, sizeof *n);
     if (n) {
         n->id = g->n;
+        n->segment = g->segment;
         g->node[g->n++] = n;
     }
     return n;
@@ -220,6 +222,16 @@ size_t cm_results_bytes(const cm_node *n)
         return cm_type_bytes(&n->type);
     const cm_type second = cm_ops[n->op]->second(n);
     return cm_second_offset(n) + cm_type_bytes(&second);
+}
+
+void cm_graph_begin_segment(cm_graph *g)
+{
+    g->segment = ++g->n_segments;
+}
+
+void cm_graph_end_segment(cm_graph *g)
+{
+    g->segment = 0;
 }
 
 int cm_graph_buffer(cm_graph *g, const char *name, unsigned flags)

@@ -160,6 +160,15 @@ void cm_graph_vjp(cm_graph *g, cm_node *y, cm_node *dy, int n, cm_node *const *x
 /* Forward mode: returns J xdot, NULL where y depends on none of x. */
 cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node *const *xdot);
 
+/* Recomputation, also called gradient checkpointing (Chen et al. 2016, arXiv
+ * 1604.06174).  What nodes made between begin and end compute is not kept for vjp: when
+ * it needs a segment, it first computes the segment again, the same bits, from what
+ * entered it.  So a plan keeps what crosses the borders of segments, and one segment.
+ * A begin ends the segment before it.  No leaf that a segment reads may be written
+ * between it and the vjp. */
+void cm_graph_begin_segment(cm_graph *g);
+void cm_graph_end_segment(cm_graph *g);
+
 /* The type of a node, for those outside graph/ and ops/. */
 const cm_type *cm_node_type(const cm_node *n);
 

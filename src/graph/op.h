@@ -108,7 +108,9 @@ typedef union cm_attr {
 
 struct cm_node {
     cm_op_id op;
-    int id; /* position in the graph */
+    int id;       /* position in the graph */
+    int segment;  /* computed again for vjp together; 0: none */
+    int original; /* the node that this one computes again; 0: none */
     int n_in;
     cm_type type;
     cm_attr attr;
