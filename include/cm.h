@@ -115,6 +115,8 @@ cm_status cm_options_read(const cm_option *table, void *config, const char *path
       "images a step")                                                                            \
     X(INT,  accumulate,      "accumulate",      "1", NULL, 1, 65536, "N",                         \
       "parts of a batch, computed one after another: memory of a part, gradients of the whole")   \
+    X(FLAG, recompute,       "recompute",       "false", NULL, 0, 1, NULL,                        \
+      "compute activations again for the gradient: less memory, more time, same result")          \
     X(REAL, lr,              "lr",              "1e-3", NULL, 0, 10, "X",                         \
       "learning rate")                                                                            \
     X(INT,  lr_warmup,       "lr-warmup",       "0", NULL, 0, 1e9, "N",                           \
@@ -328,8 +330,8 @@ typedef struct cm_train_hooks {
 
 /* Train a model into config->out.  resume continues the run found there bit for
  * bit (same number of threads).  Its settings are then those of RUN/config.json
- * (cm_options_read), of which steps, threads, max-minutes, keep, the *-every
- * settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
+ * (cm_options_read), of which steps, threads, recompute, max-minutes, keep, the
+ * *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
  * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step
  * and the first node that was not finite; nothing of it is saved.  CM_INTERRUPTED:
  * hooks->stop said so, and a checkpoint was saved. */
@@ -340,10 +342,10 @@ cm_status cm_train(const cm_train_config *config, int resume, const cm_train_hoo
 
 /* The compiled plan of one-step sampling (method NULL) or of a training step
  * ("edm", "cd", "ct") of this model: step, op, shape, dtype, offset,
- * implementation; with profile also milliseconds and share.  *text is freed with
- * cm_text_free. */
+ * implementation; with profile also milliseconds and share.  recompute: as the option
+ * of training.  *text is freed with cm_text_free. */
 cm_status cm_explain(cm_model *model, const char *method, int batch, const char *dtype, int threads,
-                     int profile, char **text, cm_error *err);
+                     int recompute, int profile, char **text, cm_error *err);
 
 /* What one kind of work costs. */
 typedef struct cm_bench_result {
@@ -356,10 +358,11 @@ typedef struct cm_bench_result {
 } cm_bench_result;
 
 /* Time one-step sampling ("onestep") or a training step ("edm", "cd", "ct") of this
- * model's network.  dtype "auto", "f32" or "bf16"; threads 0: the cores there are.
+ * model's network.  dtype "auto", "f32" or "bf16"; threads 0: the cores there are;
+ * recompute: as the option of training.
  * Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
 cm_status cm_bench(cm_model *model, const char *work, int batch, const char *dtype, int threads,
-                   cm_bench_result *result, cm_error *err);
+                   int recompute, cm_bench_result *result, cm_error *err);
 
 /* The processor, the cores used, kernels and oneDNN version, as one line; cut to
  * size. */

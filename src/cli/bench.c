@@ -7,7 +7,7 @@
 typedef struct bench_options {
     cm_text model, config, work, dtype;
     int64_t batch, threads;
-    int json;
+    int recompute, json;
 } bench_options;
 
 static const cm_option options[] = {
@@ -23,6 +23,8 @@ static const cm_option options[] = {
      "activations and matrix operands"},
     {"threads", CM_OPT_INT, offsetof(bench_options, threads), "0", NULL, 0, 4096, "N",
      "threads (0: the cores this process may use)"},
+    {"recompute", CM_OPT_FLAG, offsetof(bench_options, recompute), "false", NULL, 0, 1, NULL,
+     "training steps as with cm train --recompute"},
     {"json", CM_OPT_FLAG, offsetof(bench_options, json), "false", NULL, 0, 1, NULL,
      "print an array of objects"},
     {0},
@@ -85,8 +87,8 @@ static cm_status run_work(bench *b, const char *work, const char *dtype, cm_erro
     const int batch[] = {given ? given : sampling ? 1 : 64, 64};
     for (int i = 0; i < (sampling && !given ? 2 : 1); i++) {
         cm_bench_result r;
-        const cm_status status =
-            cm_bench(b->model, work, batch[i], dtype, (int)b->options->threads, &r, err);
+        const cm_status status = cm_bench(b->model, work, batch[i], dtype, (int)b->options->threads,
+                                          b->options->recompute, &r, err);
         if (status)
             return status;
         show(b, work, dtype, batch[i], &r);

@@ -4,7 +4,7 @@
 typedef struct explain_options {
     cm_text model, method, dtype;
     int64_t batch, threads;
-    int profile;
+    int recompute, profile;
 } explain_options;
 
 static const cm_option options[] = {
@@ -18,6 +18,8 @@ static const cm_option options[] = {
      "activations and matrix operands"},
     {"threads", CM_OPT_INT, offsetof(explain_options, threads), "0", NULL, 0, 4096, "N",
      "threads (0: the cores this process may use)"},
+    {"recompute", CM_OPT_FLAG, offsetof(explain_options, recompute), "false", NULL, 0, 1, NULL,
+     "a training step as with cm train --recompute"},
     {"profile", CM_OPT_FLAG, offsetof(explain_options, profile), "false", NULL, 0, 1, NULL,
      "run the plan too; add milliseconds and share of each step"},
     {0},
@@ -44,7 +46,7 @@ cm_status cli_explain(int argc, char **argv, cm_error *err)
         status = cm_model_open(e.model, &model, err);
     if (!status)
         status = cm_explain(model, *e.method ? e.method : NULL, (int)e.batch, e.dtype,
-                            (int)e.threads, e.profile, &plan, err);
+                            (int)e.threads, e.recompute, e.profile, &plan, err);
     if (!status)
         cli_print_text(plan);
     cm_model_free(model);

@@ -119,6 +119,7 @@ static cm_node *attention(struct walk *w, cm_node *x, const char *name)
         cm_graph_fail(g, CM_ERR_SHAPE, "%s: %d channels in %d heads", name, (int)c, (int)heads);
     if (cm_graph_check(g, NULL))
         return x;
+    cm_net_begin_block(w->net);
     cm_node *h = norm(w, x, 0, join(b, name, "norm"));
     cm_node *qkv = cm_net_conv(w->net, h, 3 * c, 1, 1, 0, join(b, name, "qkv"));
     cm_node *q = heads_of(g, qkv, 0, c, heads), *k = heads_of(g, qkv, c, c, heads),
@@ -167,11 +168,13 @@ static cm_node *encode(struct walk *w, cm_node *x, cm_node **skips, int *n)
 {
     const cm_net_config *config = w->config;
     name_buf b, c;
+    cm_net_begin_block(w->net);
     cm_node *h = cm_net_conv(w->net, x, width(w, 0), 3, 1, 0, "input_blocks.0.0");
     skips[(*n)++] = h;
     for (int level = 0; level < config->n_levels; level++) {
         for (int i = 0; i < config->num_res_blocks; i++) {
             snprintf(b, sizeof b, "input_blocks.%d", *n);
+            cm_net_begin_block(w->net);
             h = res_block(w, h, width(w, level), SAME, join(c, b, "0"));
             if (attends(w))
                 h = attention(w, h, join(c, b, "1"));
@@ -180,6 +183,7 @@ static cm_node *encode(struct walk *w, cm_node *x, cm_node **skips, int *n)
         if (level + 1 == config->n_levels)
             break;
         snprintf(b, sizeof b, "input_blocks.%d.0", *n);
+        cm_net_begin_block(w->net);
         h = config->resblock_updown
                 ? res_block(w, h, width(w, level), DOWN, b)
                 : cm_net_conv(w->net, h, width(w, level), 3, 2, 0, join(c, b, "op"));
@@ -192,6 +196,7 @@ static cm_node *encode(struct walk *w, cm_node *x, cm_node **skips, int *n)
 static cm_node *grow(struct walk *w, cm_node *h, int64_t out, const char *name)
 {
     name_buf b;
+    cm_net_begin_block(w->net);
     if (w->config->resblock_updown)
         return res_block(w, h, out, UP, name);
     return cm_net_conv(w->net, cm_upsample2(w->g, h, 1.0f), out, 3, 1, 0, join(b, name, "conv"));
@@ -207,6 +212,7 @@ static cm_node *decode(struct walk *w, cm_node *h, cm_node **skips, int n)
         for (int i = 0; i <= config->num_res_blocks; i++, block++) {
             const int attend = attends(w);
             snprintf(b, sizeof b, "output_blocks.%d", block);
+            cm_net_begin_block(w->net); /* what is joined is kept, not the joint */
             h = cm_concat(w->g, h, skips[--n]);
             h = res_block(w, h, width(w, level), SAME, join(c, b, "0"));
             if (attend)
@@ -232,8 +238,10 @@ cm_node *cm_net_adm(cm_net *net, cm_node *x, cm_node *t, cm_node *y)
     w.emb = embed(&w, t, y);
     cm_node *h = encode(&w, cm_cast(g, x, net->dtype), skips, &n);
     const int64_t c = cm_graph_check(g, NULL) ? 1 : channels_of(h);
+    cm_net_begin_block(net);
     h = res_block(&w, h, c, SAME, "middle_block.0");
     h = attention(&w, h, "middle_block.1");
+    cm_net_begin_block(net);
     h = res_block(&w, h, c, SAME, "middle_block.2");
     h = decode(&w, h, skips, n);
     h = norm(&w, h, 1, "out.0");

@@ -18,6 +18,7 @@ cm_node *cm_net_mlp(cm_net *net, cm_node *x, cm_node *t, cm_node *y)
     e = cm_silu(g, cm_net_linear(net, e, c, 0, "time_embed.2"));
     cm_node *h = cm_net_linear(net, CM_RESHAPE(g, x, type.dim[0], type.dim[3]), c, 0, "in");
     for (int i = 0; i < config->num_res_blocks; i++) {
+        cm_net_begin_block(net);
         snprintf(name, sizeof name, "block.%d.emb", i);
         cm_node *u = cm_add(g, h, cm_net_linear(net, e, c, 0, name));
         snprintf(name, sizeof name, "block.%d.0", i);

@@ -163,10 +163,18 @@ cm_node *cm_net_param(cm_net *net, cm_init init, int64_t fan_in, cm_type type, c
     return leaf;
 }
 
+void cm_net_begin_block(cm_net *net)
+{
+    if (net->recompute)
+        cm_graph_begin_segment(net->g);
+}
+
 cm_node *cm_net_apply(cm_net *net, cm_node *x, cm_node *t, cm_node *y)
 {
     net->cursor = 0;
-    return net->config->type == CM_NET_MLP ? cm_net_mlp(net, x, t, y) : cm_net_adm(net, x, t, y);
+    x = net->config->type == CM_NET_MLP ? cm_net_mlp(net, x, t, y) : cm_net_adm(net, x, t, y);
+    cm_graph_end_segment(net->g);
+    return x;
 }
 
 /* ---- layers ---- */

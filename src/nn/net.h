@@ -65,6 +65,7 @@ typedef struct cm_net {
     cm_dtype dtype;  /* of activations */
     cm_node *rng;    /* dropout, NULL: none */
     uint32_t stream; /* of the first dropout mask; equal streams share masks */
+    int recompute;   /* each block is a segment: its inside is computed again for vjp */
     int cursor;      /* parameters asked for so far */
     cm_node **leaf;  /* [cm_params_size], the leaves of the first use */
 } cm_net;
@@ -77,6 +78,9 @@ cm_net cm_net_new(cm_graph *g, cm_params *params, int buffer, cm_dtype dtype);
 cm_node *cm_net_apply(cm_net *net, cm_node *x, cm_node *t, cm_node *y);
 
 /* ---- for the networks ---- */
+
+/* What follows is a block, up to the next one or the end of the network. */
+void cm_net_begin_block(cm_net *net);
 
 /* The next parameter; in the declaring build it is entered into the table. */
 cm_node *cm_net_param(cm_net *net, cm_init init, int64_t fan_in, cm_type type, const char *fmt, ...)

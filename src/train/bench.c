@@ -13,7 +13,7 @@ enum { RUNS = 5, FLOOR_RUNS = 5 };
 
 /* A training step of the model's own network with the default objective. */
 static cm_status make_step(const cm_model *m, cm_method method, int batch, cm_dtype dtype,
-                           int threads, cm_train_step **step, cm_error *err)
+                           int threads, int recompute, cm_train_step **step, cm_error *err)
 {
     const cm_step_config c = {
         .method = method,
@@ -31,6 +31,7 @@ static cm_status make_step(const cm_model *m, cm_method method, int batch, cm_dt
         .n_ema = 1,
         .ema_rate = {0.999},
         .batch = batch,
+        .recompute = recompute,
         .dtype = dtype,
         .threads = threads,
     };
@@ -80,7 +81,7 @@ static char *explain_step(const cm_train_step *step, int profile)
 }
 
 cm_status cm_explain(cm_model *m, const char *method, int batch, const char *dtype_text,
-                     int threads, int profile, char **text, cm_error *err)
+                     int threads, int recompute, int profile, char **text, cm_error *err)
 {
     cm_dtype dtype;
     cm_denoiser_plan *denoiser = NULL;
@@ -90,7 +91,7 @@ cm_status cm_explain(cm_model *m, const char *method, int batch, const char *dty
     if (s || (method && (s = method_from_name(method, &which, err))))
         return s;
     threads = cm_threads_resolve(threads);
-    s = method ? make_step(m, which, batch, dtype, threads, &step, err)
+    s = method ? make_step(m, which, batch, dtype, threads, recompute, &step, err)
                : cm_denoiser_plan_new(m, batch, dtype, threads, &denoiser, err);
     if (!s) {
         *text = method ? explain_step(step, profile)
@@ -174,7 +175,7 @@ static void measure(const struct work *w, int batch, int threads, cm_bench_resul
 }
 
 cm_status cm_bench(cm_model *m, const char *work, int batch, const char *dtype_text, int threads,
-                   cm_bench_result *result, cm_error *err)
+                   int recompute, cm_bench_result *result, cm_error *err)
 {
     const size_t weights = cm_params_floats(m->params) * sizeof(float);
     cm_denoiser_plan *p = NULL;
@@ -195,7 +196,7 @@ cm_status cm_bench(cm_model *m, const char *work, int batch, const char *dtype_t
                                weights + memory.activations + memory.workspace + memory.constants};
         measure(&w, batch, threads, result);
         cm_denoiser_plan_free(p);
-    } else if (!s && !(s = make_step(m, method, batch, dtype, threads, &step, err))) {
+    } else if (!s && !(s = make_step(m, method, batch, dtype, threads, recompute, &step, err))) {
         const struct work w = {step, NULL, cm_train_step_bytes(step)};
         measure(&w, batch, threads, result);
         cm_train_step_free(step);

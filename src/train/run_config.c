@@ -11,9 +11,9 @@
 
 /* None of these is in the value of a step, but for steps with lr-decay or a
  * progressive N(k), which run to the last one: those ask for the longer run. */
-static const char *const may_change[] = {"out",         "data",      "teacher", "steps",
-                                         "threads",     "log-every", "keep",    "sample-every",
-                                         "max-minutes", "save-every"};
+static const char *const may_change[] = {"out",         "data",       "teacher",  "steps",
+                                         "threads",     "log-every",  "keep",     "sample-every",
+                                         "max-minutes", "save-every", "recompute"};
 
 static int fixed(const char *name)
 {
@@ -41,7 +41,7 @@ static cm_status differs(const char *path, const char *name, const json_t *then,
     const cm_status s = cm_fail(
         err, CM_ERR_ARGUMENT,
         "%s: \"%s\": the run began with %.100s, asked for %.100s; a continued run may change "
-        "steps, threads, max-minutes, keep, the *-every settings and paths",
+        "steps, threads, recompute, max-minutes, keep, the *-every settings and paths",
         path, name, a ? a : "?", b ? b : "?");
     free(a);
     free(b);

@@ -223,6 +223,7 @@ static cm_status compile_step(cm_trainer *t, cm_error *err)
         .n_ema = t->n_ema,
         .batch = (int)c->batch,
         .parts = (int)c->accumulate,
+        .recompute = c->recompute,
         .dtype = t->dtype,
         .threads = t->threads,
     };

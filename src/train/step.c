@@ -74,6 +74,7 @@ static void part_inputs(struct part *b)
     b->rng = cm_input(g, "rng", CM_TYPE(CM_I32, 4));
     b->scales = cm_input(g, "scales", CM_TYPE(CM_F32, 1));
     b->student = cm_net_new(g, c->params, b->params, c->dtype);
+    b->student.recompute = c->recompute;
     if (c->net->dropout > 0.0) {
         b->student.rng = b->rng;
         b->student.stream = STREAM_DROPOUT;

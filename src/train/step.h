@@ -35,7 +35,8 @@ typedef struct cm_step_config {
     int n_ema;
     double ema_rate[CM_MAX_EMA];
     int batch;
-    int parts; /* divides batch; 0 is 1 */
+    int parts;     /* divides batch; 0 is 1 */
+    int recompute; /* compute the student's activations again for the gradient */
     cm_dtype dtype;
     int threads;
 } cm_step_config;

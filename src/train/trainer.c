@@ -58,6 +58,16 @@ static void report_file(const struct loop *l, const char *done, const char *path
     report(l, event);
 }
 
+static void report_memory(const struct loop *l)
+{
+    const cm_train_step *s = l->t->step;
+    const double activations = (double)cm_plan_get_memory(s->part).activations;
+    char event[128];
+    snprintf(event, sizeof event, "memory of a step: %.1f MiB, of which activations %.1f",
+             (double)cm_train_step_bytes(s) / 1048576.0, activations / 1048576.0);
+    report(l, event);
+}
+
 static double learning_rate(const cm_train_config *c, int64_t k)
 {
     double lr = c->lr;
@@ -271,6 +281,7 @@ cm_status cm_train(const cm_train_config *config, int resume, const cm_train_hoo
     if (!s) {
         l.first = l.since_k = t->k;
         l.start = l.since = cm_seconds();
+        report_memory(&l);
         s = loop(&l, err);
     }
     if (!s)

@@ -105,6 +105,7 @@ done
 ok 'and a sample grid' test -n "$(find straight/run -name '*.png' -size +0)"
 ok 'no escape codes in a file' test "$(grep -c "$(printf '\033')" err)" -eq 0
 ok 'the last step is reported' grep -q 'step 10/10' err
+ok 'the memory of a step is told' grep -q '^memory of a step: [0-9.]* MiB' err
 for file in straight/run/ckpt/latest/*.safetensors; do
     works "info ${file##*/}" info "$file"
 done
@@ -135,6 +136,12 @@ ok 'and so are the settings' cmp straight/run/config.json halves/run/config.json
 in_folder halves run train --resume --out run --steps 12 --lr 0.5
 ok 'another learning rate is refused' one_error 2 '"lr": the run began with 0.001, asked for 0.5'
 ok 'and nothing is changed' cmp straight/run/config.json halves/run/config.json
+# shellcheck disable=SC2086
+train mixed $settings --steps 3
+in_folder mixed run train --resume --out run --steps 6 --recompute
+ok 'activations are computed again from here' ended_with 0
+in_folder mixed run train --resume --out run --steps 10 --no-recompute
+ok 'and kept from here, and the files are the same' same straight mixed
 in_folder fed run train --config "$scratch/straight/run/config.json" --out run
 ok 'config.json can be fed back' ended_with 0
 ok 'and gives the same files' same straight fed

@@ -1,10 +1,12 @@
-/* test_step.c - a training step in parts: the loss, the gradient and the updated
- * weights are those of the whole batch, up to the order of sums, for every method
- * and with dropout, whose masks belong to samples of the batch. */
+/* test_step.c - two ways to a training step in less memory, for every method and with
+ * dropout.  In parts: loss, gradient and updated weights are those of the whole batch,
+ * up to the order of sums; masks belong to samples of the batch.  With recomputation:
+ * they are the same bits. */
 #include "check.h"
 
 #include "base/memory.h"
 #include "base/philox.h"
+#include "cpu/cpu.h"
 #include "train/step.h"
 
 enum { BATCH = 12 };
@@ -24,10 +26,17 @@ static const cm_net_config net = {.type = CM_NET_ADM,
                                   .use_scale_shift_norm = 1,
                                   .dropout = 0.2};
 
-static cm_train_step *step_new(cm_params *params, cm_method method, int parts)
+/* How a step is made. */
+typedef struct variant {
+    cm_method method;
+    int parts, recompute;
+    cm_dtype dtype;
+} variant;
+
+static cm_train_step *step_new(const cm_net_config *n, cm_params *params, variant v)
 {
-    const cm_step_config c = {.method = method,
-                              .net = &net,
+    const cm_step_config c = {.method = v.method,
+                              .net = n,
                               .params = params,
                               .schedule = CM_NOISE_SCHEDULE_DEFAULT,
                               .teacher_schedule = CM_NOISE_SCHEDULE_DEFAULT,
@@ -41,8 +50,9 @@ static cm_train_step *step_new(cm_params *params, cm_method method, int parts)
                               .n_ema = 1,
                               .ema_rate = {0.9},
                               .batch = BATCH,
-                              .parts = parts,
-                              .dtype = CM_F32,
+                              .parts = v.parts,
+                              .recompute = v.recompute,
+                              .dtype = v.dtype,
                               .threads = 2};
     cm_error err = {0};
     cm_train_step *s = NULL;
@@ -59,7 +69,7 @@ static cm_train_step *step_new(cm_params *params, cm_method method, int parts)
             memcpy(copies[i], s->params, bytes);
     for (size_t i = 0; i < BATCH * s->image; i++)
         s->x[i] = 2.0f * cm_uniform(cm_philox(7, (uint32_t)i, 0, 0, 0).v[0]) - 1.0f;
-    for (int i = 0; i < BATCH; i++)
+    for (int i = 0; i < BATCH && s->y; i++)
         s->y[i] = i % 3;
     s->rng[0] = 11;
     s->hyper[0] = 1e-3f;
@@ -87,7 +97,8 @@ static void check_parts(cm_method method, int parts)
     cm_error err = {0};
     cm_params *params = NULL;
     CHECK_OK(cm_params_new(&net, &params, &err), err);
-    cm_train_step *whole = step_new(params, method, 1), *split = step_new(params, method, parts);
+    cm_train_step *whole = step_new(&net, params, (variant){method, 1, 0, CM_F32}),
+                  *split = step_new(&net, params, (variant){method, parts, 0, CM_F32});
     for (int k = 0; k < 2 && whole && split; k++) { /* the second with moved weights */
         whole->rng[2] = split->rng[2] = k;
         cm_train_step_run(whole);
@@ -120,7 +131,109 @@ static void test_ct(void)
     check_parts(CM_METHOD_CT, 12);
 }
 
+/* ---- recomputation ---- */
+
+static int same(const float *a, const float *b, size_t n)
+{
+    return !a || !memcmp(a, b, n * sizeof *a);
+}
+
+/* Several steps, so that a wrong gradient moves weights that are compared later. */
+static void check_recompute(const cm_net_config *n, variant v)
+{
+    cm_error err = {0};
+    cm_params *params = NULL;
+    CHECK_OK(cm_params_new(n, &params, &err), err);
+    cm_train_step *a = step_new(n, params, v);
+    v.recompute = 1;
+    cm_train_step *b = step_new(n, params, v);
+    const size_t size = cm_params_floats(params);
+    for (int k = 0; k < 3 && a && b; k++) {
+        a->rng[2] = b->rng[2] = k;
+        cm_train_step_run(a);
+        cm_train_step_run(b);
+        CHECK(*a->loss > 0 && *a->loss == *b->loss, "step %d: loss %.9g, again %.9g", k,
+              (double)*a->loss, (double)*b->loss);
+        CHECK(same(a->grad, b->grad, size), "step %d: gradients differ by %g", k,
+              distance(a->grad, b->grad, size));
+        CHECK(same(a->params, b->params, size), "step %d: weights differ", k);
+        CHECK(same(a->ema[0], b->ema[0], size), "step %d: averages differ", k);
+        CHECK(same(a->target, b->target, size), "step %d: targets differ", k);
+    }
+    if (a && b)
+        CHECK(cm_plan_steps(b->part) > cm_plan_steps(a->part), "nothing is computed again");
+    cm_train_step_free(a);
+    cm_train_step_free(b);
+    cm_params_free(params);
+}
+
+static void recompute_all_methods(cm_dtype dtype)
+{
+    static const cm_method methods[] = {CM_METHOD_EDM, CM_METHOD_CD, CM_METHOD_CT};
+    for (int i = 0; i < 3; i++)
+        for (int parts = 1; parts <= 3; parts += 2)
+            check_recompute(&net, (variant){methods[i], parts, 0, dtype});
+}
+
+static void test_recompute_f32(void)
+{
+    recompute_all_methods(CM_F32);
+}
+
+static void test_recompute_bf16(void)
+{
+    if (cm_cpu_has_bf16())
+        recompute_all_methods(CM_BF16);
+    else
+        printf("    skipped: no bf16 here\n");
+}
+
+/* The other shapes of a block: plain resampling, and points instead of images. */
+static void test_recompute_other_networks(void)
+{
+    cm_net_config plain = net, updown = net, mlp = net;
+    plain.use_scale_shift_norm = 0;
+    updown.resblock_updown = 1;
+    mlp.type = CM_NET_MLP;
+    mlp.image_size = 1;
+    mlp.num_classes = 0;
+    mlp.num_res_blocks = 4;
+    check_recompute(&plain, (variant){CM_METHOD_CT, 1, 0, CM_F32});
+    check_recompute(&updown, (variant){CM_METHOD_CT, 1, 0, CM_F32});
+    check_recompute(&mlp, (variant){CM_METHOD_CD, 1, 0, CM_F32});
+}
+
+/* Of a deep network most activations are inside of blocks. */
+static void test_recompute_memory(void)
+{
+    cm_net_config deep = net;
+    cm_error err = {0};
+    cm_params *params = NULL;
+    deep.num_res_blocks = 8;
+    CHECK_OK(cm_params_new(&deep, &params, &err), err);
+    cm_train_step *kept = step_new(&deep, params, (variant){CM_METHOD_CD, 1, 0, CM_F32}),
+                  *again = step_new(&deep, params, (variant){CM_METHOD_CD, 1, 1, CM_F32});
+    if (kept && again) {
+        const cm_plan_memory a = cm_plan_get_memory(kept->part),
+                             b = cm_plan_get_memory(again->part);
+        CHECK((double)b.activations < 0.4 * (double)a.activations,
+              "%zu bytes of activations, kept %zu", b.activations, a.activations);
+        CHECK(b.constants == a.constants, "%zu bytes of packed weights, kept %zu", b.constants,
+              a.constants);
+    }
+    cm_train_step_free(kept);
+    cm_train_step_free(again);
+    cm_params_free(params);
+}
+
 static const check_test tests[] = {
-    {"edm in parts", test_edm}, {"cd in parts", test_cd}, {"ct in parts", test_ct}};
+    {"edm in parts", test_edm},
+    {"cd in parts", test_cd},
+    {"ct in parts", test_ct},
+    {"recomputation: the same bits in f32", test_recompute_f32},
+    {"recomputation: the same bits in bf16", test_recompute_bf16},
+    {"recomputation: other networks", test_recompute_other_networks},
+    {"recomputation: memory of a deep network", test_recompute_memory},
+};
 
 CHECK_MAIN(tests)
