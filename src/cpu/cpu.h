@@ -14,6 +14,8 @@ extern const cm_kernel cm_kernels_avx2[CM_OP_COUNT];
 extern const cm_kernel cm_kernels_plain[CM_OP_COUNT];
 /* Convolutions and matrix products. */
 extern const cm_kernel cm_kernels_dnnl[CM_OP_COUNT];
+/* Attention, which uses both. */
+extern const cm_kernel cm_kernels_attention[CM_OP_COUNT];
 
 /* What this CPU runs, or less where CM_ISA=avx2|plain in the environment says so;
  * asked when a plan is compiled, never while it runs. */

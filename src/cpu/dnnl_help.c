@@ -343,27 +343,28 @@ cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *er
     return s ? failed(err, "convolution", s) : CM_OK;
 }
 
-cm_status cm_dnnl_matmul(const cm_type *a, int ta, const cm_type *b, int tb, int bias,
-                         const cm_type *y, cm_dnnl *out, cm_error *err)
+cm_status cm_dnnl_matmul(const cm_dnnl_matmul_spec *spec, cm_dnnl *out, cm_error *err)
 {
     enum { A, B, BIAS, Y, N };
     static const int arg[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST};
-    const cm_type row = CM_TYPE(CM_F32, 1, y->dim[y->rank - 1]);
-    const shape shapes[] = {matrix_shape(a, ta), matrix_shape(b, tb), matrix_shape(&row, 0),
-                            matrix_shape(y, 0)};
+    const cm_type row = CM_TYPE(CM_F32, 1, spec->y->dim[spec->y->rank - 1]);
+    const shape shapes[] = {matrix_shape(spec->a, spec->ta), matrix_shape(spec->b, spec->tb),
+                            matrix_shape(&row, 0), matrix_shape(spec->y, 0)};
     dnnl_memory_desc_t md[N] = {0};
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     memset(out, 0, sizeof *out);
     dnnl_status_t s = make_attr(&attr);
+    if (!s && spec->residual)
+        s = append_sum(attr);
     for (int i = 0; i < N && !s; i++)
         s = md_new(&md[i], &shapes[i]);
     if (!s)
-        s = matmul_pd(&md[A], &md[B], bias ? ref(&md[BIAS]) : NULL, &md[Y], attr, &pd);
+        s = matmul_pd(&md[A], &md[B], spec->bias ? ref(&md[BIAS]) : NULL, &md[Y], attr, &pd);
     if (!s)
         s = make_primitive(pd, out);
     for (int i = 0; i < N && !s; i++)
-        if (i != BIAS || bias)
+        if (i != BIAS || spec->bias)
             s = add_arg(out, arg[i], ref(&md[i]));
     for (int i = 0; i < N; i++)
         md_free(&md[i]);

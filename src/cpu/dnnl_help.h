@@ -33,6 +33,14 @@ typedef struct cm_dnnl_conv_spec {
     int residual; /* y += instead of y = */
 } cm_dnnl_conv_spec;
 
+/* y = op(a) op(b) [+ bias f32 [N], to each row] */
+typedef struct cm_dnnl_matmul_spec {
+    const cm_type *a, *b, *y;
+    int ta, tb; /* read transposed */
+    int bias;
+    int residual; /* y += instead of y = */
+} cm_dnnl_matmul_spec;
+
 /* Each writes *out, which is released with cm_dnnl_release also on an error.
  * Errors: CM_ERR_UNSUPPORTED, CM_ERR_MEMORY. */
 cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *err);
@@ -41,9 +49,7 @@ cm_status cm_dnnl_pack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_err
 cm_status cm_dnnl_unpack(const cm_dnnl *of, const cm_type *w, cm_dnnl *out, cm_error *err);
 /* Two convolutions chose the same layout and dtype of weights. */
 int cm_dnnl_same_weights(const cm_dnnl *a, const cm_dnnl *b);
-/* y = op(a) op(b) [+ bias f32 [N], to each row]; ta, tb: read transposed */
-cm_status cm_dnnl_matmul(const cm_type *a, int ta, const cm_type *b, int tb, int bias,
-                         const cm_type *y, cm_dnnl *out, cm_error *err);
+cm_status cm_dnnl_matmul(const cm_dnnl_matmul_spec *spec, cm_dnnl *out, cm_error *err);
 
 /* Execute on the given memory, in the order the arguments were made:
  * forward: x, w, [bias], y; input: y, w, x; weight: x, y, w; matmul: a, b, [bias], y;

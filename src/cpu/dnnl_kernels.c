@@ -132,12 +132,17 @@ static void release_matmul(void *state)
 static cm_status prepare_matmul(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
 {
     const int saved = omp_get_max_threads();
+    const cm_dnnl_matmul_spec spec = {.a = &n->in[0]->type,
+                                      .b = &n->in[1]->type,
+                                      .y = &n->type,
+                                      .ta = n->attr.matmul.ta,
+                                      .tb = n->attr.matmul.tb,
+                                      .bias = n->n_in == 3};
     cm_dnnl *d = cm_alloc(sizeof *d);
     if (!d)
         return cm_fail(err, CM_ERR_MEMORY, "matmul: out of memory");
     omp_set_num_threads(threads);
-    const cm_status status = cm_dnnl_matmul(&n->in[0]->type, n->attr.matmul.ta, &n->in[1]->type,
-                                            n->attr.matmul.tb, n->n_in == 3, &n->type, d, err);
+    const cm_status status = cm_dnnl_matmul(&spec, d, err);
     omp_set_num_threads(saved);
     p->state = d;
     p->impl = d->impl;

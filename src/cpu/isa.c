@@ -1,5 +1,5 @@
 /* isa.c - which instruction set to run, and the kernel tables */
-#include "cpu/cpu.h"
+#include "cpu/attention.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,5 +77,20 @@ const cm_kernel *cm_cpu_kernel(cm_op_id op, cm_isa isa)
 #endif
     if (table[op].run)
         return &table[op];
+    if (cm_kernels_attention[op].run)
+        return &cm_kernels_attention[op];
     return cm_kernels_dnnl[op].run ? &cm_kernels_dnnl[op] : NULL;
+}
+
+const cm_attention_kernels *cm_cpu_attention(cm_isa isa)
+{
+#if CM_X86
+    if (isa == CM_ISA_AVX512)
+        return &cm_attention_avx512;
+    if (isa == CM_ISA_AVX2)
+        return &cm_attention_avx2;
+#else
+    (void)isa;
+#endif
+    return &cm_attention_plain;
 }

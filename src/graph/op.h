@@ -43,6 +43,9 @@
     X(CONV2D_GRAD_WEIGHT,     conv2d_grad_weight,     "adjoint of conv2d in w")                   \
     X(SOFTMAX,                softmax,                "softmax over the last axis")               \
     X(SOFTMAX_GRAD,           softmax_grad,           "(diag(y) - y y^T) dy")                     \
+    X(ATTENTION,              attention,              "softmax(Q K^T / sqrt(d)) V, by heads")     \
+    X(ATTENTION_GRAD,         attention_grad,         "cotangent of q, k and v")                  \
+    X(ATTENTION_JVP,          attention_jvp,          "tangent of attention")                     \
     X(GROUP_NORM,             group_norm,             "act(a * normalised x + b)")                \
     X(GROUP_NORM_GRAD,        group_norm_grad,        "cotangents of x, and of a and b")          \
     X(GROUP_NORM_JVP,         group_norm_jvp,         "tangent of group_norm")                    \
@@ -94,6 +97,9 @@ typedef union cm_attr {
         cm_type type; /* grad_input: of x; grad_weight: of w */
         int residual; /* the last input is added; by fusion only (graph/fuse.c) */
     } conv;
+    struct {
+        int64_t heads;
+    } attention;
     struct {
         int groups, silu;
         float eps;

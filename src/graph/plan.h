@@ -43,7 +43,8 @@ double cm_plan_matrix_floor(cm_plan *p, int runs);
 double cm_plan_bytes_moved(const cm_plan *p);
 int cm_plan_steps(const cm_plan *p);
 
-/* 2 x multiply-adds of a convolution or matrix product, else 0. */
+/* 2 x multiply-adds of a convolution or matrix product, else 0: also of attention,
+ * which is more than its products. */
 double cm_node_flops(const cm_node *n);
 
 #endif

@@ -39,6 +39,7 @@ PLAIN(upsample2, cm_upsample2(g, x[0], c->f[0]))
 PLAIN(sumpool2, cm_sumpool2(g, x[0], c->f[0]))
 PLAIN(softmax, cm_softmax(g, x[0]))
 PLAIN(matmul, cm_matmul(g, x[0], x[1], (int)c->i[0], (int)c->i[1])) /* ta, tb */
+PLAIN(attention, cm_attention(g, x[0], c->i[0]))                    /* heads */
 /* groups, silu */
 PLAIN(group_norm, cm_group_norm(g, x[0], x[1], x[2], (int)c->i[0], 1e-3f, (int)c->i[1]))
 /* indices [i1] below i0; test_ops.c fills integer inputs with values below i0 */
@@ -70,7 +71,7 @@ PLAIN(conv2d_grad_weight,
       cm_conv2d_grad_weight(g, x[0], x[1], target(c, CM_F32), (int)c->i[0], (int)c->i[1]))
 
 /* q, k, v [B,T,D] -> softmax(q k^T / 2) v */
-PLAIN(attention,
+PLAIN(product_softmax,
       cm_matmul(g, cm_softmax(g, cm_affine(g, cm_matmul(g, x[0], x[1], 0, 1), 0.5f, 0.0f)), x[2], 0,
                 0))
 
@@ -233,6 +234,15 @@ const op_case op_cases[] = {
     {"softmax one column",      softmax, IN({3, 1}), .reference = reference_softmax},
     {"softmax rank 4",          softmax, IN({2, 2, 3, 17}), RANGE(-3, 3), .reference = reference_softmax},
     {"softmax large",           softmax, IN({4, 64, 72}), RANGE(-3, 3), .reference = reference_softmax},
+    /* attention: 512 KiB of scores a block; heads */
+    {"attention",               attention, IN({2, 5, 12}), .i = {1}, .reference = reference_attention, .bf16 = 1},
+    {"attention 4 heads",       attention, IN({3, 49, 192}), RANGE(-2, 2), .i = {4}, .reference = reference_attention, .bf16 = 1},
+    {"attention 64 a head",     attention, IN({1, 16, 192}), RANGE(-2, 2), .i = {1}, .reference = reference_attention, .bf16 = 1},
+    {"attention 3 a head",      attention, IN({2, 17, 18}), .i = {2}, .reference = reference_attention},
+    {"attention one token",     attention, IN({2, 1, 12}), .i = {2}, .reference = reference_attention},
+    {"attention some heads",    attention, IN({1, 176, 288}), RANGE(-2, 2), .i = {6}, .reference = reference_attention, .bf16 = 1},
+    {"attention blocks",        attention, IN({2, 389, 48}), RANGE(-2, 2), .i = {1}, .reference = reference_attention, .bf16 = 1},
+    {"attention heads, blocks", attention, IN({1, 523, 192}), RANGE(-2, 2), .i = {4}, .reference = reference_attention, .bf16 = 1},
     {"group_norm",              group_norm, IN({2, 3, 3, 8}, {2, 8}, {2, 8}), .i = {2, NO}, .reference = reference_group_norm, .bf16 = 1},
     {"group_norm silu",         group_norm, IN({2, 3, 3, 8}, {2, 8}, {2, 8}), .i = {2, YES}, .reference = reference_group_norm, .bf16 = 1},
     {"group_norm shared",       group_norm, IN({3, 2, 5, 6}, {1, 6}, {1, 6}), .i = {3, NO}, .reference = reference_group_norm, .bf16 = 1},
@@ -250,7 +260,7 @@ const op_case op_cases[] = {
     {"dropout",                 dropout,     IN({4, 3, 5, 2}), .i = {1000}, .f = {0.3f}, .bf16 = 1},
     {"dropout large",           dropout,     IN({4, 5001}), .i = {1000}, .f = {0.5f}},
     /* several ops */
-    {"attention",               attention, IN({2, 5, 4}, {2, 6, 4}, {2, 6, 4})},
+    {"softmax of products",     product_softmax, IN({2, 5, 4}, {2, 6, 4}, {2, 6, 4})},
     {"residual block",          residual,  IN({2, 4, 4, 4}, {4, 4, 3, 3}, {1, 8}), .bf16 = 1},
     {"shared values",           shared,    IN({4, 3})},
 };

@@ -124,6 +124,35 @@ void reference_softmax(const cm_node *y, const double *const *x, double *want)
     }
 }
 
+/* Query i of a head: q, k and v are at qkv, qkv + ch and qkv + 2 ch in each row. */
+static void attend(const double *qkv, int64_t i, int64_t rows, int64_t ch, int64_t d, double *y)
+{
+    double sum = 0.0;
+    for (int64_t c = 0; c < d; c++)
+        y[c] = 0.0;
+    for (int64_t j = 0; j < rows; j++) {
+        double score = 0.0;
+        for (int64_t c = 0; c < d; c++)
+            score += qkv[i * 3 * ch + c] * qkv[j * 3 * ch + ch + c];
+        const double e = exp(score / sqrt((double)d));
+        for (int64_t c = 0; c < d; c++)
+            y[c] += e * qkv[j * 3 * ch + 2 * ch + c];
+        sum += e;
+    }
+    for (int64_t c = 0; c < d; c++)
+        y[c] /= sum;
+}
+
+void reference_attention(const cm_node *y, const double *const *x, double *want)
+{
+    const int64_t rows = y->type.dim[1], ch = y->type.dim[2], d = ch / y->attr.attention.heads;
+    for (int64_t n = 0; n < y->type.dim[0]; n++)
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t c = 0; c < ch; c += d)
+                attend(x[0] + n * rows * 3 * ch + c, i, rows, ch, d,
+                       want + (n * rows + i) * ch + c);
+}
+
 /* Element `at` of large falls on this element of small. */
 static int64_t project(const cm_type *large, const cm_type *small, int64_t at)
 {

@@ -147,7 +147,7 @@ static int needs_bf16_matrices(const problem *p)
     for (int i = 0; i < cm_graph_size(p->g); i++) {
         const cm_op_id op = cm_graph_node(p->g, i)->op;
         if (op == CM_OP_MATMUL || op == CM_OP_CONV2D || op == CM_OP_CONV2D_GRAD_INPUT ||
-            op == CM_OP_CONV2D_GRAD_WEIGHT)
+            op == CM_OP_CONV2D_GRAD_WEIGHT || op == CM_OP_ATTENTION)
             return 1;
     }
     return 0;
@@ -200,6 +200,8 @@ static const struct {
     {CM_OP_SILU_GRAD, "derivative of silu: no objective takes second derivatives"},
     {CM_OP_CLAMP_GRAD, "derivative of clamp"},
     {CM_OP_SOFTMAX_GRAD, "derivative of softmax"},
+    {CM_OP_ATTENTION_GRAD, "derivative of attention"},
+    {CM_OP_ATTENTION_JVP, "derivative of attention"},
     {CM_OP_GROUP_NORM_GRAD, "derivative of group_norm"},
     {CM_OP_GROUP_NORM_JVP, "derivative of group_norm"},
     {CM_OP_NORMAL, "a function of integers"},

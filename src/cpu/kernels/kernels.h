@@ -2,7 +2,8 @@
  *
  * Every file of this folder is compiled once for each instruction set, with
  * CM_ISA_SUFFIX = avx512, avx2 or plain; external names carry the suffix, and
- * the only one used from outside is the table cm_kernels_<suffix> (cpu/cpu.h).
+ * the only ones used from outside are the tables cm_kernels_<suffix> (cpu/cpu.h) and
+ * cm_attention_<suffix> (cpu/attention.h).
  *
  * Rules that all kernels keep:
  *  - a result does not depend on the number of threads: elements are
