@@ -6,7 +6,6 @@
 
 #include "graph/op.h"
 
-#include <math.h>
 #include <stdio.h>
 
 enum { GROUPS = 32, MAX_SKIPS = 1024 };
@@ -97,15 +96,7 @@ static cm_node *res_block(struct walk *w, cm_node *x, int64_t out, resample r, c
     return cm_add(g, h, x);
 }
 
-/* [N,T,heads*d] channels begin.. of qkv -> [N,heads,T,d] */
-static cm_node *heads_of(cm_graph *g, cm_node *qkv, int64_t begin, int64_t c, int64_t heads)
-{
-    const cm_type *t = cm_node_type(qkv);
-    cm_node *part = cm_slice(g, qkv, begin, c);
-    return cm_swap12(g, CM_RESHAPE(g, part, t->dim[0], t->dim[1] * t->dim[2], heads, c / heads));
-}
-
-/* softmax(Q K^T / sqrt(d)) V; channel order of qkv is (three, head, d). */
+/* x + proj_out(attention over the pixels of norm(x)) */
 static cm_node *attention(struct walk *w, cm_node *x, const char *name)
 {
     cm_graph *g = w->g;
@@ -122,11 +113,7 @@ static cm_node *attention(struct walk *w, cm_node *x, const char *name)
     cm_net_begin_block(w->net);
     cm_node *h = norm(w, x, 0, join(b, name, "norm"));
     cm_node *qkv = cm_net_conv(w->net, h, 3 * c, 1, 1, 0, join(b, name, "qkv"));
-    cm_node *q = heads_of(g, qkv, 0, c, heads), *k = heads_of(g, qkv, c, c, heads),
-            *v = heads_of(g, qkv, 2 * c, c, heads);
-    q = cm_affine(g, q, 1.0f / sqrtf((float)(c / heads)), 0.0f);
-    cm_node *p = cm_softmax(g, cm_matmul(g, q, k, 0, 1));
-    h = cm_swap12(g, cm_matmul(g, p, v, 0, 0));
+    h = cm_attention(g, CM_RESHAPE(g, qkv, t.dim[0], t.dim[1] * t.dim[2], 3 * c), heads);
     h = CM_RESHAPE(g, h, t.dim[0], t.dim[1], t.dim[2], c);
     return cm_add(g, x, cm_net_conv(w->net, h, c, 1, 1, 1, join(b, name, "proj_out")));
 }
