@@ -1,7 +1,7 @@
 /* test_step.c - two ways to a training step in less memory, for every method and with
  * dropout.  In parts: loss, gradient and updated weights are those of the whole batch,
  * up to the order of sums; masks belong to samples of the batch.  With recomputation:
- * they are the same bits. */
+ * they are the same bits.  And a step computed again is the same bits too. */
 #include "check.h"
 
 #include "base/memory.h"
@@ -31,6 +31,7 @@ typedef struct variant {
     cm_method method;
     int parts, recompute;
     cm_dtype dtype;
+    int threads; /* 0: two */
 } variant;
 
 static cm_train_step *step_new(const cm_net_config *n, cm_params *params, variant v)
@@ -53,7 +54,7 @@ static cm_train_step *step_new(const cm_net_config *n, cm_params *params, varian
                               .parts = v.parts,
                               .recompute = v.recompute,
                               .dtype = v.dtype,
-                              .threads = 2};
+                              .threads = v.threads ? v.threads : 2};
     cm_error err = {0};
     cm_train_step *s = NULL;
     if (!CHECK_OK(cm_train_step_new(&c, &s, &err), err))
@@ -97,8 +98,8 @@ static void check_parts(cm_method method, int parts)
     cm_error err = {0};
     cm_params *params = NULL;
     CHECK_OK(cm_params_new(&net, &params, &err), err);
-    cm_train_step *whole = step_new(&net, params, (variant){method, 1, 0, CM_F32}),
-                  *split = step_new(&net, params, (variant){method, parts, 0, CM_F32});
+    cm_train_step *whole = step_new(&net, params, (variant){method, 1, 0, CM_F32, 0}),
+                  *split = step_new(&net, params, (variant){method, parts, 0, CM_F32, 0});
     for (int k = 0; k < 2 && whole && split; k++) { /* the second with moved weights */
         whole->rng[2] = split->rng[2] = k;
         cm_train_step_run(whole);
@@ -172,7 +173,7 @@ static void recompute_all_methods(cm_dtype dtype)
     static const cm_method methods[] = {CM_METHOD_EDM, CM_METHOD_CD, CM_METHOD_CT};
     for (int i = 0; i < 3; i++)
         for (int parts = 1; parts <= 3; parts += 2)
-            check_recompute(&net, (variant){methods[i], parts, 0, dtype});
+            check_recompute(&net, (variant){methods[i], parts, 0, dtype, 0});
 }
 
 static void test_recompute_f32(void)
@@ -198,9 +199,9 @@ static void test_recompute_other_networks(void)
     mlp.image_size = 1;
     mlp.num_classes = 0;
     mlp.num_res_blocks = 4;
-    check_recompute(&plain, (variant){CM_METHOD_CT, 1, 0, CM_F32});
-    check_recompute(&updown, (variant){CM_METHOD_CT, 1, 0, CM_F32});
-    check_recompute(&mlp, (variant){CM_METHOD_CD, 1, 0, CM_F32});
+    check_recompute(&plain, (variant){CM_METHOD_CT, 1, 0, CM_F32, 0});
+    check_recompute(&updown, (variant){CM_METHOD_CT, 1, 0, CM_F32, 0});
+    check_recompute(&mlp, (variant){CM_METHOD_CD, 1, 0, CM_F32, 0});
 }
 
 /* Of a deep network most activations are inside of blocks. */
@@ -211,8 +212,8 @@ static void test_recompute_memory(void)
     cm_params *params = NULL;
     deep.num_res_blocks = 8;
     CHECK_OK(cm_params_new(&deep, &params, &err), err);
-    cm_train_step *kept = step_new(&deep, params, (variant){CM_METHOD_CD, 1, 0, CM_F32}),
-                  *again = step_new(&deep, params, (variant){CM_METHOD_CD, 1, 1, CM_F32});
+    cm_train_step *kept = step_new(&deep, params, (variant){CM_METHOD_CD, 1, 0, CM_F32, 0}),
+                  *again = step_new(&deep, params, (variant){CM_METHOD_CD, 1, 1, CM_F32, 0});
     if (kept && again) {
         const cm_plan_memory a = cm_plan_get_memory(kept->part),
                              b = cm_plan_get_memory(again->part);
@@ -226,10 +227,84 @@ static void test_recompute_memory(void)
     cm_params_free(params);
 }
 
+/* ---- the same step again ---- */
+
+/* Three steps each of two equal beginnings: the same bits throughout. */
+static void check_repeats(variant v)
+{
+    cm_error err = {0};
+    cm_params *params = NULL;
+    CHECK_OK(cm_params_new(&net, &params, &err), err);
+    cm_train_step *one = step_new(&net, params, v), *two = step_new(&net, params, v);
+    for (int k = 0; k < 3 && one && two; k++) {
+        const size_t bytes = one->floats * sizeof(float);
+        one->rng[2] = two->rng[2] = k;
+        cm_train_step_run(one);
+        cm_train_step_run(two);
+        CHECK(*one->loss > 0 && *one->loss == *two->loss && !memcmp(one->grad, two->grad, bytes) &&
+                  !memcmp(one->params, two->params, bytes) &&
+                  !memcmp(one->ema[0], two->ema[0], bytes),
+              "method %d, %s, %d threads, step %d: gradients differ by %g", (int)v.method,
+              cm_dtype_name(v.dtype), v.threads, k, distance(one->grad, two->grad, one->floats));
+    }
+    cm_train_step_free(one);
+    cm_train_step_free(two);
+    cm_params_free(params);
+}
+
+/* With another number of threads the loss has the same bits.  So have gradients, but
+ * for those of convolution weights: oneDNN splits their sum over the samples among
+ * the threads, in f32 in both data types, which leaves the order of a sum. */
+static void check_threads(cm_method method, cm_dtype dtype)
+{
+    cm_error err = {0};
+    cm_params *params = NULL;
+    CHECK_OK(cm_params_new(&net, &params, &err), err);
+    cm_train_step *one = step_new(&net, params, (variant){method, 1, 0, dtype, 1}),
+                  *two = step_new(&net, params, (variant){method, 1, 0, dtype, 2});
+    if (one && two) {
+        cm_train_step_run(one);
+        cm_train_step_run(two);
+        CHECK(*one->loss > 0 && *one->loss == *two->loss,
+              "method %d, %s: loss %.9g with 1 thread, %.9g with 2", (int)method,
+              cm_dtype_name(dtype), (double)*one->loss, (double)*two->loss);
+        const double d = distance(one->grad, two->grad, one->floats);
+        CHECK(d <= 1e-6, "method %d, %s: gradients of 1 and 2 threads differ by %g", (int)method,
+              cm_dtype_name(dtype), d);
+    }
+    cm_train_step_free(one);
+    cm_train_step_free(two);
+    cm_params_free(params);
+}
+
+static void check_again(cm_dtype dtype)
+{
+    for (cm_method method = CM_METHOD_EDM; method <= CM_METHOD_CT; method++) {
+        check_repeats((variant){method, 1, 0, dtype, 1});
+        check_repeats((variant){method, 1, 0, dtype, 2});
+        check_threads(method, dtype);
+    }
+}
+
+static void test_again(void)
+{
+    check_again(CM_F32);
+}
+
+static void test_again_bf16(void)
+{
+    if (cm_cpu_has_bf16())
+        check_again(CM_BF16);
+    else
+        printf("    skipped: this CPU does not compute in bf16\n");
+}
+
 static const check_test tests[] = {
     {"edm in parts", test_edm},
     {"cd in parts", test_cd},
     {"ct in parts", test_ct},
+    {"the same step again, f32", test_again},
+    {"the same step again, bf16", test_again_bf16},
     {"recomputation: the same bits in f32", test_recompute_f32},
     {"recomputation: the same bits in bf16", test_recompute_bf16},
     {"recomputation: other networks", test_recompute_other_networks},
