@@ -354,7 +354,7 @@ typedef struct cm_bench_result {
                                 products, added up */
     double memory_floor_ms;  /* what its steps read and write, at the speed of a copy */
     int threads;
-    int64_t peak_bytes;      /* weights, optimizer state, averages and the plan's memory */
+    int64_t peak_bytes; /* weights, optimizer state, averages and the plan's memory */
 } cm_bench_result;
 
 /* Time one-step sampling ("onestep") or a training step ("edm", "cd", "ct") of this

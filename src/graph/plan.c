@@ -172,17 +172,27 @@ static void find_owners(struct compile *c, int n_out, cm_node *const *out)
     }
 }
 
+/* Nodes without a block of their own are in their owner's, second results behind it. */
+static void locate_views(struct compile *c)
+{
+    cm_location *location = c->plan->location;
+    for (int i = 0; i < c->n; i++) {
+        const cm_node *v = node(c, i);
+        if (!c->live[i])
+            continue;
+        location[i] = location[cm_ops[v->op]->alias ? v->in[0]->id : c->owner[i]];
+        if (v->op == CM_OP_SECOND)
+            location[i].offset += cm_second_offset(v->in[0]);
+    }
+}
+
 static cm_status place(struct compile *c, cm_error *err)
 {
     cm_plan *p = c->plan;
     cm_block *block = cm_alloc_array((size_t)c->n + 1, sizeof *block);
-    int *id = cm_alloc_array((size_t)c->n + 1, sizeof *id);
     int m = 0;
-    if (!block || !id) {
-        cm_free(block);
-        cm_free(id);
+    if (!block)
         return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
-    }
     for (int i = 0; i < c->n; i++) {
         const cm_node *v = node(c, i);
         cm_location *at = &p->location[i];
@@ -198,23 +208,14 @@ static cm_status place(struct compile *c, cm_error *err)
             p->constant_bytes += (cm_results_bytes(v) + 63) / 64 * 64;
         } else {
             at->place = CM_PLACE_ARENA;
-            id[m] = i;
             block[m++] = (cm_block){i, c->last[i], cm_results_bytes(v), 0};
         }
     }
     const cm_status s = cm_planner_place(block, m, &p->arena_bytes, err);
     for (int i = 0; i < m; i++)
-        p->location[id[i]].offset = block[i].offset;
-    for (int i = 0; i < c->n; i++) {
-        const cm_node *v = node(c, i);
-        if (!c->live[i])
-            continue;
-        p->location[i] = p->location[cm_ops[v->op]->alias ? v->in[0]->id : c->owner[i]];
-        if (v->op == CM_OP_SECOND)
-            p->location[i].offset += cm_second_offset(v->in[0]);
-    }
+        p->location[block[i].first].offset = block[i].offset;
+    locate_views(c);
     cm_free(block);
-    cm_free(id);
     return s;
 }
 
