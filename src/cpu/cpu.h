@@ -22,7 +22,7 @@ extern const cm_kernel cm_kernels_attention[CM_OP_COUNT];
 typedef enum cm_isa { CM_ISA_PLAIN, CM_ISA_AVX2, CM_ISA_AVX512 } cm_isa;
 cm_isa cm_cpu_isa(void);
 const char *cm_isa_name(cm_isa isa);
-int cm_cpu_has_bf16(void); /* matrix products in bf16 run in hardware */
+int cm_cpu_has_bf16(void);        /* matrix products in bf16 run in hardware */
 const char *cm_cpu_library(void); /* "oneDNN 2.6.3" */
 /* NULL where the op is not supported. */
 const cm_kernel *cm_cpu_kernel(cm_op_id op, cm_isa isa);

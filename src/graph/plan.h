@@ -36,8 +36,9 @@ cm_plan_memory cm_plan_get_memory(const cm_plan *p);
 
 /* One line a step; with profile, times of `runs` runs.  NULL: out of memory. */
 char *cm_plan_explain(cm_plan *p, int runs);
-/* Seconds: the sum over convolutions and matrix products of the best of `runs`
- * isolated times; the floor of any plan that computes them one after another. */
+/* Seconds: the sum over convolutions and matrix products of the best isolated time, of
+ * `runs` now and of those before; the floor of any plan that computes them one after
+ * another. */
 double cm_plan_matrix_floor(cm_plan *p, int runs);
 /* Bytes that the steps of a run read and write, caches not considered. */
 double cm_plan_bytes_moved(const cm_plan *p);

@@ -16,6 +16,7 @@ typedef struct cm_step {
     int pack_once;        /* the packed input is constant */
     int packed_before;    /* by an earlier step, whose copy this one reads */
     double seconds;       /* of a profiled run */
+    double best;          /* seconds alone, of the runs so far; 0: none */
 } cm_step;
 
 /* Where a node's result lives. */
