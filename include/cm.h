@@ -230,7 +230,9 @@ cm_status cm_options_read(const cm_option *table, void *config, const char *path
     X(INT,  seed,            "seed",            "0", NULL, 0, 9e15, "N",                          \
       "image i depends on the seed and i only")                                                   \
     X(INT,  batch,           "batch",           "64", NULL, 1, 65536, "N",                        \
-      "images computed together")                                                                 \
+      "images sampled together")                                                                  \
+    X(INT,  micro_batch,     "micro-batch",     "0", NULL, 0, 65536, "N",                         \
+      "of them in the network at a time (0: as many as the caches hold)")                         \
     X(TEXT, dtype,           "dtype",           "auto", "auto|f32|bf16", 0, 0, "TYPE",            \
       "activations and matrix operands")                                                          \
     X(INT,  threads,         "threads",         "0", NULL, 0, 4096, "N",                          \
@@ -340,16 +342,23 @@ cm_status cm_train(const cm_train_config *config, int resume, const cm_train_hoo
 
 /* ---- looking inside ----------------------------------------------------- */
 
-/* The compiled plan of one-step sampling (method NULL) or of a training step
- * ("edm", "cd", "ct") of this model: step, op, shape, dtype, offset,
- * implementation; with profile also milliseconds and share.  recompute: as the option
- * of training.  *text is freed with cm_text_free. */
-cm_status cm_explain(cm_model *model, const char *method, int batch, const char *dtype, int threads,
-                     int recompute, int profile, char **text, cm_error *err);
+/* One-step sampling ("onestep") of a batch, or a training step ("edm", "cd", "ct"). */
+typedef struct cm_work {
+    const char *kind, *dtype; /* dtype: "auto", "f32" or "bf16" */
+    int batch;                /* images, at least 1 */
+    int micro_batch;          /* sampling: images in the network at a time; 0: by the caches */
+    int recompute;            /* as the option of training */
+    int threads;              /* 0: the cores this process may use */
+} cm_work;
+
+/* The compiled plan of this work: step, op, shape, dtype, offset, implementation; with
+ * profile also milliseconds and share.  *text is freed with cm_text_free.
+ * Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
+cm_status cm_explain(cm_model *model, const cm_work *work, int profile, char **text, cm_error *err);
 
 /* What one kind of work costs. */
 typedef struct cm_bench_result {
-    double ms, images_per_s; /* best of five runs */
+    double ms, images_per_s; /* best of at least five runs */
     double matrix_floor_ms;  /* the best isolated times of its convolutions and matrix
                                 products, added up */
     double memory_floor_ms;  /* what its steps read and write, at the speed of a copy */
@@ -357,12 +366,8 @@ typedef struct cm_bench_result {
     int64_t peak_bytes; /* weights, optimizer state, averages and the plan's memory */
 } cm_bench_result;
 
-/* Time one-step sampling ("onestep") or a training step ("edm", "cd", "ct") of this
- * model's network.  dtype "auto", "f32" or "bf16"; threads 0: the cores there are;
- * recompute: as the option of training.
- * Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
-cm_status cm_bench(cm_model *model, const char *work, int batch, const char *dtype, int threads,
-                   int recompute, cm_bench_result *result, cm_error *err);
+/* Time it.  Errors: as cm_explain. */
+cm_status cm_bench(cm_model *model, const cm_work *work, cm_bench_result *result, cm_error *err);
 
 /* The processor, the cores used, kernels and oneDNN version, as one line; cut to
  * size. */

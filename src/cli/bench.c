@@ -6,7 +6,7 @@
 
 typedef struct bench_options {
     cm_text model, config, work, dtype;
-    int64_t batch, threads;
+    int64_t batch, micro_batch, threads;
     int recompute, json;
 } bench_options;
 
@@ -19,6 +19,8 @@ static const cm_option options[] = {
      "WORK", "one-step sampling, or a training step of a method"},
     {"batch", CM_OPT_INT, offsetof(bench_options, batch), "0", NULL, 0, 65536, "N",
      "images a step (0: 1 and 64 for sampling, 64 for training)"},
+    {"micro-batch", CM_OPT_INT, offsetof(bench_options, micro_batch), "0", NULL, 0, 65536, "N",
+     "sampling: images in the network at a time (0: as many as the caches hold)"},
     {"dtype", CM_OPT_TEXT, offsetof(bench_options, dtype), "all", "all|f32|bf16", 0, 0, "TYPE",
      "activations and matrix operands"},
     {"threads", CM_OPT_INT, offsetof(bench_options, threads), "0", NULL, 0, 4096, "N",
@@ -87,8 +89,13 @@ static cm_status run_work(bench *b, const char *work, const char *dtype, cm_erro
     const int batch[] = {given ? given : sampling ? 1 : 64, 64};
     for (int i = 0; i < (sampling && !given ? 2 : 1); i++) {
         cm_bench_result r;
-        const cm_status status = cm_bench(b->model, work, batch[i], dtype, (int)b->options->threads,
-                                          b->options->recompute, &r, err);
+        const cm_work w = {.kind = work,
+                           .dtype = dtype,
+                           .batch = batch[i],
+                           .micro_batch = (int)b->options->micro_batch,
+                           .recompute = b->options->recompute,
+                           .threads = (int)b->options->threads};
+        const cm_status status = cm_bench(b->model, &w, &r, err);
         if (status)
             return status;
         show(b, work, dtype, batch[i], &r);

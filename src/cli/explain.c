@@ -3,7 +3,7 @@
 
 typedef struct explain_options {
     cm_text model, method, dtype;
-    int64_t batch, threads;
+    int64_t batch, micro_batch, threads;
     int recompute, profile;
 } explain_options;
 
@@ -13,7 +13,9 @@ static const cm_option options[] = {
     {"method", CM_OPT_TEXT, offsetof(explain_options, method), "", "|edm|cd|ct", 0, 0, "METHOD",
      "explain a training step of this method (default: one-step sampling)"},
     {"batch", CM_OPT_INT, offsetof(explain_options, batch), "64", NULL, 1, 65536, "N",
-     "images computed together"},
+     "images of a run"},
+    {"micro-batch", CM_OPT_INT, offsetof(explain_options, micro_batch), "0", NULL, 0, 65536, "N",
+     "sampling: images in the network at a time (0: as many as the caches hold)"},
     {"dtype", CM_OPT_TEXT, offsetof(explain_options, dtype), "auto", "auto|f32|bf16", 0, 0, "TYPE",
      "activations and matrix operands"},
     {"threads", CM_OPT_INT, offsetof(explain_options, threads), "0", NULL, 0, 4096, "N",
@@ -31,13 +33,27 @@ static const char text[] =
     "  cm explain --model models/fashion-mnist-cd.safetensors\n"
     "  cm explain --model M --method cd --batch 128 --profile\n";
 
+static cm_status explain(cm_model *model, const explain_options *e, cm_error *err)
+{
+    const cm_work work = {.kind = *e->method ? e->method : "onestep",
+                          .dtype = e->dtype,
+                          .batch = (int)e->batch,
+                          .micro_batch = (int)e->micro_batch,
+                          .recompute = e->recompute,
+                          .threads = (int)e->threads};
+    char *plan = NULL;
+    const cm_status status = cm_explain(model, &work, e->profile, &plan, err);
+    if (!status)
+        cli_print_text(plan);
+    return status;
+}
+
 cm_status cli_explain(int argc, char **argv, cm_error *err)
 {
     explain_options e;
     const cli_table table = {options, &e};
     const cli_usage usage = {"cm explain", "--model MODEL", text, &table, 1};
     cm_model *model = NULL;
-    char *plan = NULL;
     cm_options_defaults(options, &e);
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
     if (!status)
@@ -45,10 +61,7 @@ cm_status cli_explain(int argc, char **argv, cm_error *err)
     if (!status)
         status = cm_model_open(e.model, &model, err);
     if (!status)
-        status = cm_explain(model, *e.method ? e.method : NULL, (int)e.batch, e.dtype,
-                            (int)e.threads, e.recompute, e.profile, &plan, err);
-    if (!status)
-        cli_print_text(plan);
+        status = explain(model, &e, err);
     cm_model_free(model);
     return status;
 }

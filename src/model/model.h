@@ -46,18 +46,21 @@ cm_status cm_dtype_resolve(const char *text, cm_dtype *dtype, cm_error *err);
 /* 0: the cores this process may use. */
 int cm_threads_resolve(int64_t threads);
 
-/* D(x, sigma, y) compiled for a batch. */
+/* D(x, sigma, y) compiled for a batch, which runs in parts of `micro` images; the last
+ * part may have some to spare. */
 typedef struct cm_denoiser_plan {
     cm_graph *g;
-    cm_plan *plan;
-    int batch;
+    cm_plan *plan; /* of a part */
+    int batch, micro;
     int64_t image; /* floats an image */
     float *x, *sigma;
     int32_t *y; /* NULL: not class-conditional */
     const float *out;
 } cm_denoiser_plan;
-cm_status cm_denoiser_plan_new(const cm_model *model, int batch, cm_dtype dtype, int threads,
-                               cm_denoiser_plan **plan, cm_error *err);
+/* micro 0: as many images as the caches hold. */
+cm_status cm_denoiser_plan_new(const cm_model *model, int batch, int micro, cm_dtype dtype,
+                               int threads, cm_denoiser_plan **plan, cm_error *err);
+int cm_denoiser_parts(const cm_denoiser_plan *plan);
 void cm_denoiser_plan_free(cm_denoiser_plan *plan);
 
 #endif

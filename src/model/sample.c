@@ -30,22 +30,34 @@ struct recipe {
 struct batch {
     cm_denoiser_plan *plan;
     uint64_t seed;
-    int64_t first; /* index of the batch's first image */
+    int64_t first;         /* index of the batch's first image */
+    int count;             /* images, at most plan->batch */
+    const int64_t *labels; /* of all images */
 };
+
+/* One part of the batch.  What a short last part has to spare are images of before. */
+static void denoise_part(const struct batch *b, int first, const double *x, double *denoised)
+{
+    const cm_denoiser_plan *p = b->plan;
+    const int left = b->count - first, images = left < p->micro ? left : p->micro;
+    const int64_t n = images * p->image, at = first * p->image;
+    for (int64_t i = 0; i < n; i++)
+        p->x[i] = (float)x[at + i];
+    for (int i = 0; p->y && i < images; i++)
+        p->y[i] = (int32_t)b->labels[b->first + first + i];
+    cm_plan_run(p->plan);
+    for (int64_t i = 0; i < n; i++)
+        denoised[at + i] = (double)p->out[i];
+}
 
 static cm_status denoise(void *user, const double *x, double sigma, double *denoised, cm_error *err)
 {
     const struct batch *b = user;
-    cm_denoiser_plan *p = b->plan;
-    const int64_t n = p->batch * p->image;
     (void)err;
-    for (int64_t i = 0; i < n; i++)
-        p->x[i] = (float)x[i];
-    for (int i = 0; i < p->batch; i++)
-        p->sigma[i] = (float)sigma;
-    cm_plan_run(p->plan);
-    for (int64_t i = 0; i < n; i++)
-        denoised[i] = (double)p->out[i];
+    for (int i = 0; i < b->plan->micro; i++)
+        b->plan->sigma[i] = (float)sigma;
+    for (int first = 0; first < b->count; first += b->plan->micro)
+        denoise_part(b, first, x, denoised);
     return CM_OK;
 }
 
@@ -53,7 +65,7 @@ static void draw_noise(void *user, int draw, double *z)
 {
     const struct batch *b = user;
     const int64_t image = b->plan->image;
-    for (int i = 0; i < b->plan->batch; i++)
+    for (int i = 0; i < b->count; i++)
         for (int64_t e = 0; e < image; e += 4) {
             float v[4];
             cm_normal4(cm_philox(b->seed, (uint32_t)(e / 4), (uint32_t)(b->first + i),
@@ -192,21 +204,20 @@ static cm_status generate(const cm_model *m, const cm_sample_config *c, const st
 {
     const int64_t n = plan->batch * plan->image;
     double *memory = cm_alloc_array((size_t)n * (1 + CM_SAMPLER_WORK), sizeof *memory);
-    struct batch b = {.plan = plan, .seed = (uint64_t)c->seed};
+    struct batch b = {.plan = plan, .seed = (uint64_t)c->seed, .labels = images->labels};
     cm_status s = CM_OK;
     if (!memory)
         return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory");
-    const cm_sampler sampler = {.denoiser = {denoise, &b},
-                                .noise = {draw_noise, &b},
-                                .count = (size_t)n,
-                                .work = memory + n,
-                                .clip_denoised = 1};
+    cm_sampler sampler = {.denoiser = {denoise, &b},
+                          .noise = {draw_noise, &b},
+                          .work = memory + n,
+                          .clip_denoised = 1};
     for (b.first = 0; b.first < images->n && !s; b.first += plan->batch) {
-        const int64_t left = images->n - b.first, count = left < plan->batch ? left : plan->batch;
-        for (int i = 0; plan->y && i < plan->batch; i++)
-            plan->y[i] = (int32_t)images->labels[b.first + (i < count ? i : 0)];
+        const int64_t left = images->n - b.first;
+        b.count = left < plan->batch ? (int)left : plan->batch;
+        sampler.count = (size_t)(b.count * plan->image);
         s = run_sampler(m, r, &sampler, memory, err);
-        for (int64_t i = 0; i < count * plan->image && !s; i++)
+        for (int64_t i = 0; i < b.count * plan->image && !s; i++)
             images->pixels[b.first * plan->image + i] = to_byte(memory[i]);
     }
     cm_free(memory);
@@ -258,8 +269,8 @@ cm_status cm_sample(cm_model *model, const cm_sample_config *config, cm_images *
         s = cm_dtype_resolve(config->dtype, &dtype, err);
     const int batch = (int)(config->num < config->batch ? config->num : config->batch);
     if (!s)
-        s = cm_denoiser_plan_new(model, batch, dtype, cm_threads_resolve(config->threads), &plan,
-                                 err);
+        s = cm_denoiser_plan_new(model, batch, (int)config->micro_batch, dtype,
+                                 cm_threads_resolve(config->threads), &plan, err);
     if (!s)
         s = generate(model, config, &r, plan, out, err);
     cm_denoiser_plan_free(plan);

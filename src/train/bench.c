@@ -9,11 +9,19 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RUNS = 5 };
+enum { RUNS = 5, MOST_RUNS = 100 };
+static const double WATCH = 1.5; /* seconds, at least, that a work is timed */
+
+/* What is described or timed: a training step, or a denoiser. */
+struct subject {
+    cm_train_step *step;        /* NULL: sampling */
+    cm_denoiser_plan *denoiser; /* NULL: training */
+    int threads;
+};
 
 /* A training step of the model's own network with the default objective. */
-static cm_status make_step(const cm_model *m, cm_method method, int batch, cm_dtype dtype,
-                           int threads, int recompute, cm_train_step **step, cm_error *err)
+static cm_status make_step(const cm_model *m, cm_method method, const cm_work *w, cm_dtype dtype,
+                           int threads, cm_train_step **step, cm_error *err)
 {
     const cm_step_config c = {
         .method = method,
@@ -30,8 +38,8 @@ static cm_status make_step(const cm_model *m, cm_method method, int batch, cm_dt
         .optimizer = {0.9f, 0.999f, 1e-8f, 0.0f},
         .n_ema = 1,
         .ema_rate = {0.999},
-        .batch = batch,
-        .recompute = recompute,
+        .batch = w->batch,
+        .recompute = w->recompute,
         .dtype = dtype,
         .threads = threads,
     };
@@ -62,46 +70,69 @@ static cm_status method_from_name(const char *name, cm_method *method, cm_error 
             *method = (cm_method)i;
             return CM_OK;
         }
-    return cm_fail(err, CM_ERR_ARGUMENT, "method: expected edm, cd or ct, found '%.100s'", name);
+    return cm_fail(err, CM_ERR_ARGUMENT, "work: expected onestep, edm, cd or ct, found '%.100s'",
+                   name);
 }
 
-/* Both plans; NULL: out of memory. */
-static char *explain_step(const cm_train_step *step, int profile)
+static void subject_free(struct subject *s)
 {
-    char *part = cm_plan_explain(step->part, profile ? RUNS : 0);
-    char *update = cm_plan_explain(step->update, profile ? RUNS : 0), *text = NULL;
-    if (part && update) {
-        const size_t size = strlen(part) + strlen(update) + 64;
+    cm_train_step_free(s->step);
+    cm_denoiser_plan_free(s->denoiser);
+}
+
+static cm_status subject_new(const cm_model *m, const cm_work *w, struct subject *s, cm_error *err)
+{
+    cm_dtype dtype;
+    cm_method method;
+    *s = (struct subject){.threads = cm_threads_resolve(w->threads)};
+    cm_status status = cm_dtype_resolve(w->dtype, &dtype, err);
+    if (status)
+        return status;
+    if (strcmp(w->kind, "onestep"))
+        return (status = method_from_name(w->kind, &method, err))
+                   ? status
+                   : make_step(m, method, w, dtype, s->threads, &s->step, err);
+    status =
+        cm_denoiser_plan_new(m, w->batch, w->micro_batch, dtype, s->threads, &s->denoiser, err);
+    for (int k = 0; !status && k < s->denoiser->micro; k++)
+        s->denoiser->sigma[k] = (float)m->schedule.sigma_max;
+    return status;
+}
+
+/* A plan or two, each below its title; NULL: out of memory. */
+static char *titled(const char *title, cm_plan *plan, const char *title2, cm_plan *plan2, int runs)
+{
+    char *one = cm_plan_explain(plan, runs), *two = plan2 ? cm_plan_explain(plan2, runs) : NULL;
+    char *text = NULL;
+    if (one && (two || !plan2)) {
+        const size_t size = strlen(one) + (two ? strlen(two) : 0) + 160;
         if ((text = cm_alloc(size)))
-            snprintf(text, size, "loss and gradient\n%s\nupdate\n%s", part, update);
+            snprintf(text, size, "%s\n%s%s%s%s%s", title, one, two ? "\n" : "", two ? title2 : "",
+                     two ? "\n" : "", two ? two : "");
     }
-    cm_text_free(part);
-    cm_text_free(update);
+    cm_text_free(one);
+    cm_text_free(two);
     return text;
 }
 
-cm_status cm_explain(cm_model *m, const char *method, int batch, const char *dtype_text,
-                     int threads, int recompute, int profile, char **text, cm_error *err)
+cm_status cm_explain(cm_model *m, const cm_work *w, int profile, char **text, cm_error *err)
 {
-    cm_dtype dtype;
-    cm_denoiser_plan *denoiser = NULL;
-    cm_train_step *step = NULL;
-    cm_method which = CM_METHOD_EDM;
-    cm_status s = cm_dtype_resolve(dtype_text, &dtype, err);
-    if (s || (method && (s = method_from_name(method, &which, err))))
-        return s;
-    threads = cm_threads_resolve(threads);
-    s = method ? make_step(m, which, batch, dtype, threads, recompute, &step, err)
-               : cm_denoiser_plan_new(m, batch, dtype, threads, &denoiser, err);
-    if (!s) {
-        *text = method ? explain_step(step, profile)
-                       : cm_plan_explain(denoiser->plan, profile ? RUNS : 0);
+    struct subject s;
+    char title[80];
+    const int runs = profile ? RUNS : 0;
+    cm_status status = subject_new(m, w, &s, err);
+    if (!status) {
+        if (s.step) {
+            *text = titled("loss and gradient", s.step->part, "update", s.step->update, runs);
+        } else {
+            snprintf(title, sizeof title, "%d images, %d at a time", w->batch, s.denoiser->micro);
+            *text = titled(title, s.denoiser->plan, NULL, NULL, runs);
+        }
         if (!*text)
-            s = cm_fail(err, CM_ERR_MEMORY, "explain: out of memory");
+            status = cm_fail(err, CM_ERR_MEMORY, "explain: out of memory");
     }
-    cm_train_step_free(step);
-    cm_denoiser_plan_free(denoiser);
-    return s;
+    subject_free(&s);
+    return status;
 }
 
 /* ---- bench ---- */
@@ -126,24 +157,20 @@ static double memory_speed(int threads)
     return 2.0 * (double)(floats * sizeof(float)) / best;
 }
 
-/* Sampling is one plan; a training step runs its two. */
-struct work {
-    cm_train_step *step; /* NULL: sampling */
-    cm_plan *sampling;
-    size_t bytes;
-};
-
-static void run_once(const struct work *w)
+/* A batch through the network in parts, or a training step, which runs its two plans. */
+static void run_once(const struct subject *s)
 {
-    if (w->step)
-        cm_train_step_run(w->step);
+    if (s->step)
+        cm_train_step_run(s->step);
     else
-        cm_plan_run(w->sampling);
+        for (int k = 0; k < cm_denoiser_parts(s->denoiser); k++)
+            cm_plan_run(s->denoiser->plan);
 }
 
-static double both(const struct work *w, double (*of)(cm_plan *p))
+static double sum_of(const struct subject *s, double (*of)(cm_plan *p))
 {
-    return w->step ? w->step->parts * of(w->step->part) + of(w->step->update) : of(w->sampling);
+    return s->step ? s->step->parts * of(s->step->part) + of(s->step->update)
+                   : cm_denoiser_parts(s->denoiser) * of(s->denoiser->plan);
 }
 
 static double floor_of(cm_plan *p)
@@ -156,54 +183,41 @@ static double bytes_of(cm_plan *p)
     return cm_plan_bytes_moved(p);
 }
 
-/* The whole and its floor in turn, so that a slow moment of the machine meets both. */
-static void measure(const struct work *w, int batch, int threads, cm_bench_result *r)
+static size_t memory_of(const cm_model *m, const struct subject *s)
 {
-    double best = 1e9, floor = 0.0;
-    run_once(w);
-    for (int run = 0; run < RUNS; run++) {
-        const double start = cm_seconds();
-        run_once(w);
-        const double seconds = cm_seconds() - start;
-        best = seconds < best ? seconds : best;
-        floor = both(w, floor_of);
-    }
-    *r = (cm_bench_result){.ms = 1e3 * best,
-                           .images_per_s = (double)batch / best,
-                           .matrix_floor_ms = 1e3 * floor,
-                           .memory_floor_ms = 1e3 * both(w, bytes_of) / memory_speed(threads),
-                           .threads = threads,
-                           .peak_bytes = (int64_t)w->bytes};
+    if (s->step)
+        return cm_train_step_bytes(s->step);
+    const cm_plan_memory memory = cm_plan_get_memory(s->denoiser->plan);
+    return cm_params_floats(m->params) * sizeof(float) + memory.activations + memory.workspace +
+           memory.constants;
 }
 
-cm_status cm_bench(cm_model *m, const char *work, int batch, const char *dtype_text, int threads,
-                   int recompute, cm_bench_result *result, cm_error *err)
+/* The whole and its floor in turn, so that a slow moment of the machine meets both. */
+cm_status cm_bench(cm_model *m, const cm_work *w, cm_bench_result *r, cm_error *err)
 {
-    const size_t weights = cm_params_floats(m->params) * sizeof(float);
-    cm_denoiser_plan *p = NULL;
-    cm_train_step *step = NULL;
-    cm_method method = CM_METHOD_EDM;
-    cm_dtype dtype;
-    threads = cm_threads_resolve(threads);
-    cm_status s = cm_dtype_resolve(dtype_text, &dtype, err);
-    if (!s && strcmp(work, "onestep") && (s = method_from_name(work, &method, err)))
-        return s;
-    if (!s && !strcmp(work, "onestep")) {
-        if ((s = cm_denoiser_plan_new(m, batch, dtype, threads, &p, err)))
-            return s;
-        for (int k = 0; k < p->batch; k++)
-            p->sigma[k] = (float)m->schedule.sigma_max;
-        const cm_plan_memory memory = cm_plan_get_memory(p->plan);
-        const struct work w = {NULL, p->plan,
-                               weights + memory.activations + memory.workspace + memory.constants};
-        measure(&w, batch, threads, result);
-        cm_denoiser_plan_free(p);
-    } else if (!s && !(s = make_step(m, method, batch, dtype, threads, recompute, &step, err))) {
-        const struct work w = {step, NULL, cm_train_step_bytes(step)};
-        measure(&w, batch, threads, result);
-        cm_train_step_free(step);
+    struct subject s;
+    double best = 1e9, floor = 0.0;
+    const cm_status status = subject_new(m, w, &s, err);
+    if (!status) {
+        run_once(&s);
+        const double begin = cm_seconds();
+        for (int run = 0; run < RUNS || (run < MOST_RUNS && cm_seconds() - begin < WATCH); run++) {
+            const double start = cm_seconds();
+            run_once(&s);
+            const double seconds = cm_seconds() - start;
+            best = seconds < best ? seconds : best;
+            floor = sum_of(&s, floor_of);
+        }
+        *r = (cm_bench_result){.ms = 1e3 * best,
+                               .images_per_s = (double)w->batch / best,
+                               .matrix_floor_ms = 1e3 * floor,
+                               .memory_floor_ms =
+                                   1e3 * sum_of(&s, bytes_of) / memory_speed(s.threads),
+                               .threads = s.threads,
+                               .peak_bytes = (int64_t)memory_of(m, &s)};
     }
-    return s;
+    subject_free(&s);
+    return status;
 }
 
 /* The processor's name as the system gives it. */

@@ -1,0 +1,112 @@
+/* test_denoiser.c - a batch in parts: the same images, in the memory of a part, whose size
+ * is one that the cache holds. */
+#include "check.h"
+
+#include "base/cache.h"
+#include "cm.h"
+#include "model/model.h"
+
+static const char shipped[] = "models/fashion-mnist-cd.safetensors";
+static const char wide[] = "bench/networks/wide.json"; /* 76 MB of weights */
+
+static cm_images *sample(cm_model *m, int batch, int micro, int threads)
+{
+    cm_error err = {0};
+    cm_images *images = NULL;
+    cm_sample_config c;
+    cm_sample_defaults(&c);
+    snprintf(c.sampler, sizeof c.sampler, "multistep");
+    snprintf(c.dtype, sizeof c.dtype, "f32");
+    snprintf(c.label, sizeof c.label, "random");
+    c.num = 13;
+    c.batch = batch;
+    c.micro_batch = micro;
+    c.threads = threads;
+    CHECK_OK(cm_sample(m, &c, &images, &err), err);
+    return images;
+}
+
+/* 13 images: in batches of which the last is short, in parts of which the last is short */
+static void test_same_images(void)
+{
+    static const int how[][3] = {{13, 13, 2}, {13, 5, 2}, {13, 5, 1}, {8, 3, 2},
+                                 {8, 8, 1},   {4, 16, 2}, {13, 0, 2}, {13, 1, 2}};
+    cm_error err = {0};
+    cm_model *m = NULL;
+    CHECK_OK(cm_model_open(shipped, &m, &err), err);
+    cm_images *want = m ? sample(m, 1, 1, 1) : NULL;
+    for (size_t i = 0; want && i < sizeof how / sizeof *how; i++) {
+        cm_images *got = sample(m, how[i][0], how[i][1], how[i][2]);
+        CHECK(got && !memcmp(got->pixels, want->pixels, (size_t)(13 * want->h * want->w)),
+              "batches of %d in parts of %d, %d threads: other images", how[i][0], how[i][1],
+              how[i][2]);
+        cm_images_free(got);
+    }
+    cm_images_free(want);
+    cm_model_free(m);
+}
+
+static cm_denoiser_plan *plan_of(cm_model *m, int batch, int micro)
+{
+    cm_error err = {0};
+    cm_denoiser_plan *p = NULL;
+    CHECK_OK(cm_denoiser_plan_new(m, batch, micro, CM_F32, 2, &p, &err), err);
+    return p;
+}
+
+static void test_fits(void)
+{
+    static const int batches[] = {1, 2, 3, 7, 16, 17, 50, 64, 100, 1000};
+    const size_t cache = cm_cache_bytes();
+    cm_error err = {0};
+    cm_model *m = NULL;
+    CHECK_OK(cm_model_open(shipped, &m, &err), err);
+    for (size_t i = 0; m && i < sizeof batches / sizeof *batches; i++) {
+        cm_denoiser_plan *p = plan_of(m, batches[i], 0);
+        if (!p)
+            continue;
+        const cm_plan_memory memory = cm_plan_get_memory(p->plan);
+        const int computed = cm_denoiser_parts(p) * p->micro;
+        CHECK(computed >= batches[i] && computed <= batches[i] + batches[i] / 8 + 1,
+              "batch of %d: %d images computed", batches[i], computed);
+        CHECK(!cache || p->micro <= 2 || memory.activations + memory.constants <= cache,
+              "batch of %d: %zu bytes of activations and %zu of weights, cache of %zu", batches[i],
+              memory.activations, memory.constants, cache);
+        CHECK(!cache || batches[i] < 64 || p->micro < batches[i], "batch of %d: one part",
+              batches[i]);
+        cm_denoiser_plan_free(p);
+    }
+    cm_model_free(m);
+}
+
+/* Weights that do not stay in the cache are read once for the whole batch. */
+static void test_large_weights(void)
+{
+    cm_error err = {0};
+    cm_model *m = NULL;
+    CHECK_OK(cm_model_random(wide, 1, &m, &err), err);
+    cm_denoiser_plan *p = m ? plan_of(m, 20, 0) : NULL;
+    CHECK(p && p->micro == 20, "parts of %d", p ? p->micro : 0);
+    cm_denoiser_plan_free(p);
+    cm_model_free(m);
+}
+
+static void test_as_told(void)
+{
+    cm_error err = {0};
+    cm_model *m = NULL;
+    CHECK_OK(cm_model_open(shipped, &m, &err), err);
+    cm_denoiser_plan *p = m ? plan_of(m, 20, 6) : NULL;
+    CHECK(p && p->micro == 6 && cm_denoiser_parts(p) == 4, "parts of %d", p ? p->micro : 0);
+    cm_denoiser_plan_free(p);
+    cm_model_free(m);
+}
+
+static const check_test tests[] = {
+    {"the same images in any parts", test_same_images},
+    {"parts fit the cache and leave little over", test_fits},
+    {"large weights: the batch at once", test_large_weights},
+    {"parts as told", test_as_told},
+};
+
+CHECK_MAIN(tests)
