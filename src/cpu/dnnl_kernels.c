@@ -14,6 +14,7 @@
 struct conv {
     cm_dnnl main, reorder; /* reorder: weights in, or weight gradient out */
     size_t dw_offset;      /* of the blocked weight gradient in the workspace */
+    int product;           /* a weight gradient as dy^T x; no reorder */
 };
 
 static int has_bias(const cm_node *n)
@@ -42,6 +43,30 @@ static cm_status make_conv(const cm_dnnl_conv_spec *spec, struct conv *s, cm_pre
     return CM_OK;
 }
 
+/* dw of a 1x1 convolution is dy^T x over the pixels.  In bf16 it is computed as that:
+ * oneDNN's convolution does not use AMX for it, its product does; without AMX the two take
+ * the same time (docs/speed.md). */
+static int is_product(const cm_node *n)
+{
+    const cm_type *w = &n->type;
+    return n->op == CM_OP_CONV2D_GRAD_WEIGHT && w->dim[2] == 1 && w->dim[3] == 1 &&
+           n->attr.conv.stride == 1 && !n->attr.conv.pad && n->in[0]->type.dtype == CM_BF16;
+}
+
+static cm_status make_product(const cm_node *n, struct conv *s, cm_prepared *p, cm_error *err)
+{
+    const cm_type *x = &n->in[1]->type, *w = &n->type;
+    const int64_t pixels = x->dim[0] * x->dim[1] * x->dim[2];
+    const cm_type a = CM_TYPE(CM_BF16, pixels, w->dim[0]), b = CM_TYPE(CM_BF16, pixels, w->dim[1]);
+    const cm_type dw = CM_TYPE(CM_F32, w->dim[0], w->dim[1]);
+    const cm_dnnl_matmul_spec spec = {.a = &a, .b = &b, .y = &dw, .ta = 1};
+    const cm_status status = cm_dnnl_matmul(&spec, &s->main, err);
+    s->product = 1;
+    p->impl = s->main.impl;
+    p->workspace = s->main.scratch_bytes;
+    return status;
+}
+
 static void release_conv(void *state)
 {
     struct conv *s = state;
@@ -66,7 +91,7 @@ static cm_status prepare_conv(const cm_node *n, int threads, cm_prepared *p, cm_
     else if (n->op == CM_OP_CONV2D_GRAD_WEIGHT)
         spec = (cm_dnnl_conv_spec){CM_CONV_WEIGHT, in1, out, in0, 0, spec.stride, spec.pad, 0};
     omp_set_num_threads(threads);
-    status = make_conv(&spec, s, p, err);
+    status = is_product(n) ? make_product(n, s, p, err) : make_conv(&spec, s, p, err);
     omp_set_num_threads(saved);
     p->state = s;
     if (status) {
@@ -117,6 +142,11 @@ static void run_grad_weight(const cm_call *c)
 {
     const struct conv *s = c->state;
     const void *dw = (char *)c->workspace + s->dw_offset;
+    if (s->product) {
+        cm_dnnl_run(&s->main, c->threads, (const void *[]){c->in[0], c->in[1], c->out},
+                    c->workspace);
+        return;
+    }
     cm_dnnl_run(&s->main, c->threads, (const void *[]){c->in[1], c->in[0], dw}, c->workspace);
     cm_dnnl_run(&s->reorder, c->threads, (const void *[]){dw, c->out}, c->workspace);
 }
