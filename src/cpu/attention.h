@@ -36,7 +36,8 @@ typedef struct cm_attention_kernels {
     void (*scatter)(const cm_attention_heads *h, void *dst, const float *src, const float *factor);
 } cm_attention_kernels;
 
-extern const cm_attention_kernels cm_attention_avx512, cm_attention_avx2, cm_attention_plain;
+extern const cm_attention_kernels cm_attention_avx512_bf16, cm_attention_avx512, cm_attention_avx2,
+    cm_attention_plain;
 
 const cm_attention_kernels *cm_cpu_attention(cm_isa isa);
 

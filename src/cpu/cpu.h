@@ -9,6 +9,7 @@
 #include "graph/device.h"
 
 /* The hand-written kernels of one instruction set; NULL run = not here. */
+extern const cm_kernel cm_kernels_avx512_bf16[CM_OP_COUNT];
 extern const cm_kernel cm_kernels_avx512[CM_OP_COUNT];
 extern const cm_kernel cm_kernels_avx2[CM_OP_COUNT];
 extern const cm_kernel cm_kernels_plain[CM_OP_COUNT];
@@ -17,9 +18,9 @@ extern const cm_kernel cm_kernels_dnnl[CM_OP_COUNT];
 /* Attention, which uses both. */
 extern const cm_kernel cm_kernels_attention[CM_OP_COUNT];
 
-/* What this CPU runs, or less where CM_ISA=avx2|plain in the environment says so;
+/* What this CPU runs, or less where CM_ISA=avx512|avx2|plain in the environment says so;
  * asked when a plan is compiled, never while it runs. */
-typedef enum cm_isa { CM_ISA_PLAIN, CM_ISA_AVX2, CM_ISA_AVX512 } cm_isa;
+typedef enum cm_isa { CM_ISA_PLAIN, CM_ISA_AVX2, CM_ISA_AVX512, CM_ISA_AVX512_BF16 } cm_isa;
 cm_isa cm_cpu_isa(void);
 const char *cm_isa_name(cm_isa isa);
 int cm_cpu_has_bf16(void);        /* matrix products in bf16 run in hardware */

@@ -6,7 +6,6 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 #define CM_X86 1
-#include <cpuid.h>
 #else
 #define CM_X86 0
 #endif
@@ -17,7 +16,7 @@ static cm_isa best_isa(void)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("fma"))
-        return CM_ISA_AVX512;
+        return __builtin_cpu_supports("avx512bf16") ? CM_ISA_AVX512_BF16 : CM_ISA_AVX512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return CM_ISA_AVX2;
 #endif
@@ -43,32 +42,24 @@ const char *cm_isa_name(cm_isa isa)
         return "avx2";
     case CM_ISA_AVX512:
         return "avx512";
+    case CM_ISA_AVX512_BF16:
+        return "avx512_bf16";
     }
     return "unknown";
 }
 
 int cm_cpu_has_bf16(void)
 {
-#if CM_X86
-    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-    int amx = 0, avx512 = 0;
-    if (cm_cpu_isa() != CM_ISA_AVX512)
-        return 0;
-    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
-        amx = (int)(edx >> 22 & 1u);
-    if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx))
-        avx512 = (int)(eax >> 5 & 1u);
-    return amx || avx512;
-#else
-    return 0;
-#endif
+    return cm_cpu_isa() == CM_ISA_AVX512_BF16; /* what has AMX has this too */
 }
 
 const cm_kernel *cm_cpu_kernel(cm_op_id op, cm_isa isa)
 {
     const cm_kernel *table = cm_kernels_plain;
 #if CM_X86
-    if (isa == CM_ISA_AVX512)
+    if (isa == CM_ISA_AVX512_BF16)
+        table = cm_kernels_avx512_bf16;
+    else if (isa == CM_ISA_AVX512)
         table = cm_kernels_avx512;
     else if (isa == CM_ISA_AVX2)
         table = cm_kernels_avx2;
@@ -85,6 +76,8 @@ const cm_kernel *cm_cpu_kernel(cm_op_id op, cm_isa isa)
 const cm_attention_kernels *cm_cpu_attention(cm_isa isa)
 {
 #if CM_X86
+    if (isa == CM_ISA_AVX512_BF16)
+        return &cm_attention_avx512_bf16;
     if (isa == CM_ISA_AVX512)
         return &cm_attention_avx512;
     if (isa == CM_ISA_AVX2)

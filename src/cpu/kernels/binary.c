@@ -67,17 +67,19 @@ typedef struct row {
     cm_dtype ty, ta, tb;
 } row;
 
+CM_INLINE float combine(float u, float v, int mul)
+{
+    return mul ? u * v : u + v;
+}
+
 /* One pass over memory, for operands of type `ha` and `hb` (bf16 or f32). */
 CM_INLINE void row_loop(const row *r, int ha, int hb, int hy, int sa, int sb, int mul)
 {
     void *y = cm_at_out(r->y, r->y0, hy);
     const void *a = cm_at(r->a, r->a0, ha), *b = cm_at(r->b, r->b0, hb);
     const float a0 = cm_get(a, 0, ha), b0 = cm_get(b, 0, hb);
-    CM_SIMD
-    for (int64_t i = 0; i < r->n; i++) {
-        const float u = sa ? cm_get(a, i, ha) : a0, v = sb ? cm_get(b, i, hb) : b0;
-        cm_put(y, i, hy, mul ? u * v : u + v);
-    }
+    CM_PUT_EACH(y, r->n, hy, i,
+                combine(sa ? cm_get(a, i, ha) : a0, sb ? cm_get(b, i, hb) : b0, mul));
 }
 
 /* bf16 rows with an f32 or bf16 operand, f32 rows; stride pairs that occur */

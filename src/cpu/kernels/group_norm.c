@@ -270,6 +270,11 @@ typedef struct pass {
     int64_t rows, ch;
 } pass;
 
+CM_INLINE float activation(float z, int silu)
+{
+    return silu ? z * cm_sigmoid(z) : z;
+}
+
 CM_INLINE void forward(const pass *p, int bf16, int silu)
 {
     const int64_t ch = p->ch;
@@ -277,11 +282,8 @@ CM_INLINE void forward(const pass *p, int bf16, int silu)
     for (int64_t r = 0; r < p->rows; r++) {
         const void *x = cm_at(p->x, r * ch, bf16);
         void *y = cm_at_out(p->y, r * ch, bf16);
-        CM_SIMD
-        for (int64_t i = 0; i < ch; i++) {
-            const float z = cm_fma(cm_get(x, i, bf16) - mean[i], k[i], b[i]);
-            cm_put(y, i, bf16, silu ? z * cm_sigmoid(z) : z);
-        }
+        CM_PUT_EACH(y, ch, bf16, i,
+                    activation(cm_fma(cm_get(x, i, bf16) - mean[i], k[i], b[i]), silu));
     }
 }
 
@@ -320,22 +322,28 @@ CM_INLINE void slope(const pass *p, int bf16, int silu)
         slope_rows(p, r, 1, bf16, silu);
 }
 
+CM_INLINE float grad_at(const float *coef, int64_t ch, int64_t i, float x, float dz)
+{
+    const float xh = (x - coef[MEAN * ch + i]) * coef[RSTD * ch + i];
+    const float m = cm_fma(xh, coef[M2 * ch + i], coef[M1 * ch + i]);
+    return cm_fma(coef[K * ch + i], dz, -m);
+}
+
+CM_INLINE float plus(float d, const void *r, int64_t i, int bf16)
+{
+    return r ? d + cm_get(r, i, bf16) : d;
+}
+
 CM_INLINE void grad_rows(const pass *p, int bf16, int residual)
 {
     const int64_t ch = p->ch;
-    const float *mean = p->coef + MEAN * ch, *rstd = p->coef + RSTD * ch, *k = p->coef + K * ch;
-    const float *m1 = p->coef + M1 * ch, *m2 = p->coef + M2 * ch;
     for (int64_t row = 0; row < p->rows; row++) {
         const void *x = cm_at(p->x, row * ch, bf16);
-        const void *r = residual ? cm_at(p->r, row * ch, bf16) : x;
+        const void *r = residual ? cm_at(p->r, row * ch, bf16) : NULL;
         const float *dz = p->dz + row * ch;
         void *dx = cm_at_out(p->y, row * ch, bf16);
-        CM_SIMD
-        for (int64_t i = 0; i < ch; i++) {
-            const float xh = (cm_get(x, i, bf16) - mean[i]) * rstd[i];
-            const float d = cm_fma(k[i], dz[i], -cm_fma(xh, m2[i], m1[i]));
-            cm_put(dx, i, bf16, residual ? d + cm_get(r, i, bf16) : d);
-        }
+        CM_PUT_EACH(dx, ch, bf16, i,
+                    plus(grad_at(p->coef, ch, i, cm_get(x, i, bf16), dz[i]), r, i, bf16));
     }
 }
 
@@ -345,22 +353,23 @@ CM_INLINE void grad(const pass *p, int bf16, int silu)
     p->r ? grad_rows(p, bf16, 1) : grad_rows(p, bf16, 0);
 }
 
+CM_INLINE float jvp_at(const float *coef, int64_t ch, int64_t i, float x, float xdot, int silu)
+{
+    const float a = coef[A * ch + i], rstd = coef[RSTD * ch + i];
+    const float xh = (x - coef[MEAN * ch + i]) * rstd;
+    const float xhdot = cm_fma(xdot, rstd, -cm_fma(xh, coef[M2 * ch + i], coef[M1 * ch + i]));
+    const float zdot = cm_fma(coef[ADOT * ch + i], xh, cm_fma(a, xhdot, coef[BDOT * ch + i]));
+    return silu ? zdot * cm_silu_slope(cm_fma(a, xh, coef[B * ch + i])) : zdot;
+}
+
 CM_INLINE void jvp(const pass *p, int bf16, int silu)
 {
     const int64_t ch = p->ch;
-    const float *mean = p->coef + MEAN * ch, *rstd = p->coef + RSTD * ch;
-    const float *a = p->coef + A * ch, *b = p->coef + B * ch, *bdot = p->coef + BDOT * ch;
-    const float *m1 = p->coef + M1 * ch, *m2 = p->coef + M2 * ch, *adot = p->coef + ADOT * ch;
     for (int64_t r = 0; r < p->rows; r++) {
         const void *x = cm_at(p->x, r * ch, bf16), *xdot = cm_at(p->dy, r * ch, bf16);
         void *ydot = cm_at_out(p->y, r * ch, bf16);
-        CM_SIMD
-        for (int64_t i = 0; i < ch; i++) {
-            const float xh = (cm_get(x, i, bf16) - mean[i]) * rstd[i];
-            const float xhdot = cm_fma(cm_get(xdot, i, bf16), rstd[i], -cm_fma(xh, m2[i], m1[i]));
-            const float zdot = cm_fma(adot[i], xh, cm_fma(a[i], xhdot, bdot[i]));
-            cm_put(ydot, i, bf16, silu ? zdot * cm_silu_slope(cm_fma(a[i], xh, b[i])) : zdot);
-        }
+        CM_PUT_EACH(ydot, ch, bf16, i,
+                    jvp_at(p->coef, ch, i, cm_get(x, i, bf16), cm_get(xdot, i, bf16), silu));
     }
 }
 

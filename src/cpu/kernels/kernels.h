@@ -1,7 +1,7 @@
 /* kernels.h - the hand-written CPU kernels of one instruction set.
  *
  * Every file of this folder is compiled once for each instruction set, with
- * CM_ISA_SUFFIX = avx512, avx2 or plain; external names carry the suffix, and
+ * CM_ISA_SUFFIX = avx512_bf16, avx512, avx2 or plain; external names carry the suffix, and
  * the only ones used from outside are the tables cm_kernels_<suffix> (cpu/cpu.h) and
  * cm_attention_<suffix> (cpu/attention.h).
  *

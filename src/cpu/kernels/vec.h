@@ -16,6 +16,9 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
 
 #define CM_INLINE static inline __attribute__((always_inline))
 #define CM_SIMD   _Pragma("omp simd")
@@ -48,13 +51,28 @@ CM_INLINE float cm_fma(float a, float b, float c)
 #endif
 }
 
-/* cm_f32_to_bf16(), in a form that vectorises better; every NaN becomes a quiet
- * NaN, without its payload */
+/* cm_f32_to_bf16(), but what is denormal becomes 0, as the instruction for it has it */
 CM_INLINE cm_bf16 cm_round_bf16(float f)
 {
-    const uint32_t u = cm_to_bits(f);
-    const uint32_t r = u + 0x7fffu + (u >> 16 & 1u);
-    return (cm_bf16)((r | (f != f ? 0x7fc00000u : 0u)) >> 16);
+    const uint32_t u = cm_to_bits(f), size = u & 0x7fffffffu;
+    const uint32_t rounded = u + 0x7fffu + (u >> 16 & 1u);
+    const uint32_t number = size < 0x00800000u ? u & 0x80000000u : rounded;
+    return (cm_bf16)((f != f ? u | 0x00400000u : number) >> 16);
+}
+
+enum { CM_BF16_LANES = 32 };
+
+/* y[0..32) in bf16 */
+CM_INLINE void cm_put_lanes_bf16(cm_bf16 *y, const float *lanes)
+{
+#ifdef __AVX512BF16__
+    const __m512bh h = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(lanes + 16), _mm512_loadu_ps(lanes));
+    memcpy(y, &h, sizeof h);
+#else
+    CM_SIMD
+    for (int k = 0; k < CM_BF16_LANES; k++)
+        y[k] = cm_round_bf16(lanes[k]);
+#endif
 }
 
 /* ---- typed memory; `bf16` is a constant once these are inlined ---- */
@@ -71,6 +89,23 @@ CM_INLINE void cm_put(void *p, int64_t i, int bf16, float v)
     else
         ((float *)p)[i] = v;
 }
+
+/* y[i] = value for i in [0, n); 32 at a time where they are to be rounded, for compilers
+ * do not find the instruction that does so. */
+#define CM_PUT_EACH(y, n, bf16, i, value)                                        \
+    do {                                                                         \
+        int64_t done_ = 0;                                                       \
+        for (; (bf16) && done_ + CM_BF16_LANES <= (n); done_ += CM_BF16_LANES) { \
+            float lanes_[CM_BF16_LANES];                                         \
+            CM_SIMD                                                              \
+            for (int64_t i = done_; i < done_ + CM_BF16_LANES; i++)              \
+                lanes_[i - done_] = (value);                                     \
+            cm_put_lanes_bf16((cm_bf16 *)(y) + done_, lanes_);                   \
+        }                                                                        \
+        CM_SIMD                                                                  \
+        for (int64_t i = done_; i < (n); i++)                                    \
+            cm_put(y, i, bf16, value);                                           \
+    } while (0)
 
 /* element i of an array of f32 or bf16 */
 CM_INLINE const void *cm_at(const void *p, int64_t i, int bf16)
@@ -107,9 +142,7 @@ static inline void cm_save(void *dst, cm_dtype t, int64_t i, const float *src, i
         memcpy((float *)dst + i, src, (size_t)n * sizeof *src);
     } else {
         cm_bf16 *d = (cm_bf16 *)dst + i;
-        CM_SIMD
-        for (int64_t k = 0; k < n; k++)
-            d[k] = cm_round_bf16(src[k]);
+        CM_PUT_EACH(d, n, 1, k, src[k]);
     }
 }
 
