@@ -175,3 +175,53 @@ double cm_plan_matrix_floor(cm_plan *p, int runs)
     }
     return sum;
 }
+
+/* ---- memory ---- */
+
+typedef struct range {
+    size_t begin, end; /* in the arena */
+} range;
+
+static int by_begin(const void *a, const void *b)
+{
+    const size_t x = ((const range *)a)->begin, y = ((const range *)b)->begin;
+    return x < y ? -1 : x > y;
+}
+
+/* Ranges overlap where views of one result are read. */
+static size_t united(range *r, int n)
+{
+    size_t bytes = 0, end = 0;
+    qsort(r, (size_t)n, sizeof *r, by_begin);
+    for (int i = 0; i < n; i++) {
+        const size_t begin = r[i].begin > end ? r[i].begin : end;
+        bytes += r[i].end > begin ? r[i].end - begin : 0;
+        end = r[i].end > end ? r[i].end : end;
+    }
+    return bytes;
+}
+
+static int born(const cm_node *n) /* the node that a view shows */
+{
+    while (cm_ops[n->op]->alias)
+        n = n->in[0];
+    return n->id;
+}
+
+size_t cm_plan_kept_bytes(const cm_plan *p, const cm_node *last)
+{
+    range *r = cm_alloc_array((size_t)p->n_steps * CM_MAX_IN, sizeof *r);
+    int n = 0;
+    for (int i = 0; r && i < p->n_steps; i++) {
+        const cm_node *reader = p->step[i].node;
+        for (int k = 0; reader->id > last->id && k < reader->n_in; k++) {
+            const cm_node *in = reader->in[k];
+            const cm_location *at = &p->location[in->id];
+            if (at->place == CM_PLACE_ARENA && born(in) <= last->id)
+                r[n++] = (range){at->offset, at->offset + cm_type_bytes(&in->type)};
+        }
+    }
+    const size_t bytes = r ? united(r, n) : 0;
+    cm_free(r);
+    return bytes;
+}

@@ -43,6 +43,9 @@ double cm_plan_matrix_floor(cm_plan *p, int runs);
 /* Bytes that the steps of a run read and write, caches not considered. */
 double cm_plan_bytes_moved(const cm_plan *p);
 int cm_plan_steps(const cm_plan *p);
+/* Bytes of activations made up to the step of `last` that later steps read: what a forward
+ * pass that ends there leaves for the gradient. */
+size_t cm_plan_kept_bytes(const cm_plan *p, const cm_node *last);
 
 /* 2 x multiply-adds of a convolution or matrix product, else 0: also of attention,
  * which is more than its products. */

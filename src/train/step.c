@@ -18,6 +18,7 @@ struct part {
     cm_node *x, *y, *rng, *scales;
     int params, target, teacher, grad, loss; /* buffers */
     cm_net student;
+    cm_node *end; /* of the forward pass: the loss */
 };
 
 static cm_node *dsm(struct part *b, cm_node *z)
@@ -62,11 +63,14 @@ static void part_inputs(struct part *b)
     const cm_step_config *c = b->config;
     const int64_t side = c->net->image_size, n = c->batch / c->parts;
     cm_graph *g = b->g;
-    b->params = cm_graph_buffer(g, "params", CM_BUFFER_CONST);
+    /* Packed once a step where a step reads them more than once; else packing at use costs
+     * the same time and no memory. */
+    const unsigned changing = c->parts > 1 || c->recompute ? CM_BUFFER_CONST : 0;
+    b->params = cm_graph_buffer(g, "params", changing);
     b->grad = cm_graph_buffer(g, "grad", 0);
     b->loss = cm_graph_buffer(g, "loss", 0);
     if (c->method != CM_METHOD_EDM)
-        b->target = cm_graph_buffer(g, "target", CM_BUFFER_CONST);
+        b->target = cm_graph_buffer(g, "target", changing);
     if (c->method == CM_METHOD_CD)
         b->teacher = cm_graph_buffer(g, "teacher", CM_BUFFER_CONST);
     b->x = cm_input(g, "x", CM_TYPE(CM_F32, n, side, side, c->net->in_channels));
@@ -118,6 +122,7 @@ static void build_part(struct part *b)
     cm_node *loss = c->method == CM_METHOD_EDM ? dsm(b, z) : consistency(b, z);
     loss = cm_sum_to(g, loss, CM_TYPE(CM_F32, 1));
     loss = cm_affine(g, loss, 1.0f / (float)c->batch, 0.0f);
+    b->end = loss;
     part_gradients(b, loss);
     add_up(b, loss, cm_leaf(g, b->loss, 0, CM_TYPE(CM_F32, 1), "loss"));
 }
@@ -193,6 +198,7 @@ static void bind_part(cm_train_step *s, const struct part *b)
         cm_plan_bind(s->part, b->teacher, s->teacher);
     s->params_buffer = b->params;
     s->target_buffer = s->target ? b->target : -1;
+    s->loss_node = b->end;
     s->part_x = cm_plan_data(s->part, b->x);
     s->part_y = b->y ? cm_plan_data(s->part, b->y) : NULL;
     s->part_rng = cm_plan_data(s->part, b->rng);
@@ -335,14 +341,26 @@ int cm_train_step_find_nonfinite(cm_train_step *s, char *buf, size_t size)
     return cm_plan_find_nonfinite(s->update, buf, size);
 }
 
-size_t cm_train_step_bytes(const cm_train_step *s)
+/* params, m, v, and those that there are of target, teacher and averages */
+static size_t state_bytes(const cm_train_step *s)
 {
-    const cm_plan_memory a = cm_plan_get_memory(s->part), b = cm_plan_get_memory(s->update);
-    size_t arrays = 4;
+    size_t arrays = 3;
     arrays += s->target ? 1 : 0;
     arrays += s->teacher ? 1 : 0;
     for (int i = 0; i < CM_MAX_EMA; i++)
         arrays += s->ema[i] ? 1 : 0;
-    return arrays * s->floats * sizeof(float) + a.activations + a.workspace + a.constants +
-           b.activations + b.workspace + b.constants;
+    return arrays * s->floats * sizeof(float);
+}
+
+size_t cm_train_step_bytes(const cm_train_step *s)
+{
+    const cm_plan_memory a = cm_plan_get_memory(s->part), b = cm_plan_get_memory(s->update);
+    const size_t gradient = s->floats * sizeof(float);
+    return state_bytes(s) + gradient + a.activations + a.workspace + a.constants + b.activations +
+           b.workspace + b.constants;
+}
+
+size_t cm_train_step_needed_bytes(const cm_train_step *s)
+{
+    return state_bytes(s) + cm_plan_kept_bytes(s->part, s->loss_node);
 }

@@ -45,7 +45,8 @@ typedef struct cm_train_step {
     cm_graph *part_graph, *update_graph;
     cm_plan *part, *update;
     int batch, parts;
-    size_t floats; /* of each array below */
+    size_t floats;            /* of each array below */
+    const cm_node *loss_node; /* of a part, where its forward pass ends */
     float *params, *m, *v, *grad;
     float *target, *teacher; /* NULL where the method has none */
     float *ema[CM_MAX_EMA];
@@ -76,5 +77,8 @@ int cm_train_step_find_nonfinite(cm_train_step *s, char *buf, size_t size);
 
 /* Bytes of the arrays and of both plans. */
 size_t cm_train_step_bytes(const cm_train_step *s);
+/* Of these, what no training step does without: weights, moments, averages and the
+ * activations that the gradient reads. */
+size_t cm_train_step_needed_bytes(const cm_train_step *s);
 
 #endif

@@ -61,10 +61,13 @@ static void report_file(const struct loop *l, const char *done, const char *path
 static void report_memory(const struct loop *l)
 {
     const cm_train_step *s = l->t->step;
-    const double activations = (double)cm_plan_get_memory(s->part).activations;
-    char event[128];
-    snprintf(event, sizeof event, "memory of a step: %.1f MiB, of which activations %.1f",
-             (double)cm_train_step_bytes(s) / 1048576.0, activations / 1048576.0);
+    const double mib = 1.0 / 1048576.0;
+    char event[160];
+    snprintf(event, sizeof event,
+             "memory of a step: %.1f MiB, of which activations %.1f, kept for the gradient %.1f",
+             (double)cm_train_step_bytes(s) * mib,
+             (double)cm_plan_get_memory(s->part).activations * mib,
+             (double)cm_plan_kept_bytes(s->part, s->loss_node) * mib);
     report(l, event);
 }
 

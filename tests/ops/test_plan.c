@@ -405,6 +405,27 @@ static void test_unread_input(void)
     state_free(&s);
 }
 
+/* a = e^x, b = sin a, c = sum b; then a, through a view, and c are read again; b is not */
+static void test_kept_bytes(void)
+{
+    cm_graph *g = cm_graph_new();
+    cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, 64, 64));
+    cm_node *a = cm_exp(g, x), *b = cm_sin(g, a), *c = cm_sum_to(g, b, CM_TYPE(CM_F32, 1, 1));
+    cm_node *view = CM_RESHAPE(g, a, 4096), *d = cm_mul(g, view, CM_RESHAPE(g, c, 1));
+    cm_node *e = cm_add(g, d, view);
+    cm_plan *p = NULL;
+    cm_error err = {0};
+    if (CHECK_OK(cm_plan_compile(g, 1, &e, cm_cpu_device(), 2, &p, &err), err)) {
+        const size_t kept = cm_plan_kept_bytes(p, c), before = cm_plan_kept_bytes(p, a),
+                     end = cm_plan_kept_bytes(p, e);
+        CHECK(kept == 4096 * 4 + 4, "%zu bytes kept after the sum", kept);
+        CHECK(before == 4096 * 4, "%zu bytes kept after the first step", before);
+        CHECK(end == 0, "%zu bytes kept at the end", end);
+    }
+    cm_plan_free(p);
+    cm_graph_free(g);
+}
+
 static const check_test tests[] = {
     {"store: the value is made in the leaf", test_store_without_copy},
     {"store: the leaf is read in between", test_store_read_between},
@@ -417,6 +438,7 @@ static const check_test tests[] = {
     {"running allocates nothing", test_running_allocates_nothing},
     {"the first node that is not finite", test_find_nonfinite},
     {"an input that nothing reads", test_unread_input},
+    {"what later steps read", test_kept_bytes},
 };
 
 CHECK_MAIN(tests)

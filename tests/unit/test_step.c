@@ -1,12 +1,15 @@
 /* test_step.c - two ways to a training step in less memory, for every method and with
  * dropout.  In parts: loss, gradient and updated weights are those of the whole batch,
  * up to the order of sums; masks belong to samples of the batch.  With recomputation:
- * they are the same bits.  And a step computed again is the same bits too. */
+ * they are the same bits.  And a step computed again is the same bits too, and takes little
+ * more memory than it must. */
 #include "check.h"
 
 #include "base/memory.h"
 #include "base/philox.h"
+#include "cm.h"
 #include "cpu/cpu.h"
+#include "model/model.h"
 #include "train/step.h"
 
 enum { BATCH = 12 };
@@ -34,7 +37,7 @@ typedef struct variant {
     int threads; /* 0: two */
 } variant;
 
-static cm_train_step *step_new(const cm_net_config *n, cm_params *params, variant v)
+static cm_train_step *step_of(const cm_net_config *n, cm_params *params, variant v, int batch)
 {
     const cm_step_config c = {.method = v.method,
                               .net = n,
@@ -50,7 +53,7 @@ static cm_train_step *step_new(const cm_net_config *n, cm_params *params, varian
                               .optimizer = {0.9f, 0.999f, 1e-8f, 0.0f},
                               .n_ema = 1,
                               .ema_rate = {0.9},
-                              .batch = BATCH,
+                              .batch = batch,
                               .parts = v.parts,
                               .recompute = v.recompute,
                               .dtype = v.dtype,
@@ -68,9 +71,9 @@ static cm_train_step *step_new(const cm_net_config *n, cm_params *params, varian
     for (int i = 0; i < 3; i++)
         if (copies[i])
             memcpy(copies[i], s->params, bytes);
-    for (size_t i = 0; i < BATCH * s->image; i++)
+    for (size_t i = 0; i < (size_t)batch * s->image; i++)
         s->x[i] = 2.0f * cm_uniform(cm_philox(7, (uint32_t)i, 0, 0, 0).v[0]) - 1.0f;
-    for (int i = 0; i < BATCH && s->y; i++)
+    for (int i = 0; i < batch && s->y; i++)
         s->y[i] = i % 3;
     s->rng[0] = 11;
     s->hyper[0] = 1e-3f;
@@ -80,6 +83,11 @@ static cm_train_step *step_new(const cm_net_config *n, cm_params *params, varian
         *s->mu = 0.9f;
     }
     return s;
+}
+
+static cm_train_step *step_new(const cm_net_config *n, cm_params *params, variant v)
+{
+    return step_of(n, params, v, BATCH);
 }
 
 /* The largest difference, relative to the largest number. */
@@ -204,7 +212,16 @@ static void test_recompute_other_networks(void)
     check_recompute(&mlp, (variant){CM_METHOD_CD, 1, 0, CM_F32, 0});
 }
 
-/* Of a deep network most activations are inside of blocks. */
+static cm_plan_memory memory_of(const cm_net_config *n, cm_params *params, variant v)
+{
+    cm_train_step *s = step_new(n, params, v);
+    const cm_plan_memory m = s ? cm_plan_get_memory(s->part) : (cm_plan_memory){0};
+    cm_train_step_free(s);
+    return m;
+}
+
+/* Of a deep network most activations are inside of blocks.  Weights are packed no more
+ * often than by a step that keeps them because it has two parts. */
 static void test_recompute_memory(void)
 {
     cm_net_config deep = net;
@@ -212,19 +229,48 @@ static void test_recompute_memory(void)
     cm_params *params = NULL;
     deep.num_res_blocks = 8;
     CHECK_OK(cm_params_new(&deep, &params, &err), err);
-    cm_train_step *kept = step_new(&deep, params, (variant){CM_METHOD_CD, 1, 0, CM_F32, 0}),
-                  *again = step_new(&deep, params, (variant){CM_METHOD_CD, 1, 1, CM_F32, 0});
-    if (kept && again) {
-        const cm_plan_memory a = cm_plan_get_memory(kept->part),
-                             b = cm_plan_get_memory(again->part);
-        CHECK((double)b.activations < 0.4 * (double)a.activations,
-              "%zu bytes of activations, kept %zu", b.activations, a.activations);
-        CHECK(b.constants == a.constants, "%zu bytes of packed weights, kept %zu", b.constants,
-              a.constants);
-    }
-    cm_train_step_free(kept);
-    cm_train_step_free(again);
+    const cm_plan_memory a = memory_of(&deep, params, (variant){CM_METHOD_CD, 1, 0, CM_F32, 0}),
+                         b = memory_of(&deep, params, (variant){CM_METHOD_CD, 1, 1, CM_F32, 0}),
+                         c = memory_of(&deep, params, (variant){CM_METHOD_CD, 2, 0, CM_F32, 0});
+    CHECK((double)b.activations < 0.4 * (double)a.activations, "%zu bytes of activations, kept %zu",
+          b.activations, a.activations);
+    CHECK(b.constants == c.constants, "%zu bytes of packed weights, in two parts %zu", b.constants,
+          c.constants);
     cm_params_free(params);
+}
+
+/* What a step takes in all is at most 1.2 times the weights, moments, averages and the
+ * activations that the gradient reads; batch 64 of the shipped network and of one four
+ * times as wide.  Compiled, not run. */
+static void check_memory(const cm_model *m, cm_method method, cm_dtype dtype)
+{
+    cm_train_step *s = step_of(&m->net, m->params, (variant){method, 1, 0, dtype, 0}, 64);
+    if (!s)
+        return;
+    const double needed = (double)cm_train_step_needed_bytes(s),
+                 all = (double)cm_train_step_bytes(s);
+    const size_t kept = cm_plan_kept_bytes(s->part, s->loss_node),
+                 activations = cm_plan_get_memory(s->part).activations;
+    CHECK(all <= 1.2 * needed, "%d channels, method %d, %s: %.0f bytes, %.2f of the needed",
+          m->net.model_channels, method, cm_dtype_name(dtype), all, all / needed);
+    CHECK(kept <= activations && kept > activations / 2, "%zu of %zu bytes of activations kept",
+          kept, activations);
+    cm_train_step_free(s);
+}
+
+static void test_memory(void)
+{
+    cm_error err = {0};
+    cm_model *shipped = NULL, *wide = NULL;
+    CHECK_OK(cm_model_open("models/fashion-mnist-edm.safetensors", &shipped, &err), err);
+    CHECK_OK(cm_model_random("bench/networks/wide.json", 1, &wide, &err), err);
+    for (cm_method method = CM_METHOD_EDM; method <= CM_METHOD_CT && wide && shipped; method++)
+        for (int bf16 = 0; bf16 <= cm_cpu_has_bf16(); bf16++) {
+            check_memory(shipped, method, bf16 ? CM_BF16 : CM_F32);
+            check_memory(wide, method, bf16 ? CM_BF16 : CM_F32);
+        }
+    cm_model_free(shipped);
+    cm_model_free(wide);
 }
 
 /* ---- the same step again ---- */
@@ -309,6 +355,7 @@ static const check_test tests[] = {
     {"recomputation: the same bits in bf16", test_recompute_bf16},
     {"recomputation: other networks", test_recompute_other_networks},
     {"recomputation: memory of a deep network", test_recompute_memory},
+    {"memory of a step", test_memory},
 };
 
 CHECK_MAIN(tests)
