@@ -70,24 +70,6 @@ static cm_status list_steps(const char *ckpt, int64_t **steps, size_t *n, cm_err
     return CM_OK;
 }
 
-/* Remove what a killed process, or a failed removal, left behind. */
-static cm_status clean(const char *ckpt, cm_error *err)
-{
-    cm_arena arena = {0};
-    const cm_name *names = NULL;
-    char path[CM_RUN_PATH];
-    cm_status s = cm_folder_names(ckpt, &arena, &names, err);
-    for (const cm_name *e = names; e && !s; e = e->next) {
-        if (strncmp(e->text, ".tmp-", 5) != 0 && strncmp(e->text, ".del-", 5) != 0)
-            continue;
-        s = cm_run_path(path, ckpt, e->text, err);
-        if (!s)
-            s = cm_folder_remove(path, err);
-    }
-    cm_arena_free(&arena);
-    return s;
-}
-
 /* Take a checkpoint out of the list at once, then remove its files. */
 static cm_status discard(const char *ckpt, int64_t step, cm_error *err)
 {
@@ -238,7 +220,7 @@ cm_status cm_checkpoint_write(const char *run, int64_t step, int n_files, const 
     if (!s)
         s = cm_make_dirs(ckpt, err);
     if (!s)
-        s = clean(ckpt, err);
+        s = cm_folder_clean(ckpt, err);
     if (!s)
         s = make(ckpt, step, n_files, files, state, err);
     if (s)
@@ -288,7 +270,7 @@ cm_status cm_checkpoint_find(const char *run, cm_ckpt_access use, char *path, si
         s = cm_fail(err, CM_ERR_IO, "%s: expected checkpoints, found nothing: %s", ckpt,
                     strerror(errno));
     if (!s && use == CM_CKPT_RESUME)
-        s = clean(ckpt, err);
+        s = cm_folder_clean(ckpt, err);
     if (!s)
         s = list_steps(ckpt, &steps, &n, err);
     if (s)

@@ -139,3 +139,20 @@ cm_status cm_folder_remove(const char *path, cm_error *err)
         return s;
     return rmdir(path) && errno != ENOENT ? remove_failed(path, err) : CM_OK;
 }
+
+cm_status cm_folder_clean(const char *folder, cm_error *err)
+{
+    cm_arena arena = {0};
+    const cm_name *names = NULL;
+    char path[CM_RUN_PATH];
+    cm_status s = cm_folder_names(folder, &arena, &names, err);
+    for (const cm_name *e = names; e && !s; e = e->next) {
+        if (strncmp(e->text, ".tmp-", 5) != 0 && strncmp(e->text, ".del-", 5) != 0)
+            continue;
+        s = cm_run_path(path, folder, e->text, err);
+        if (!s)
+            s = cm_folder_remove(path, err);
+    }
+    cm_arena_free(&arena);
+    return s;
+}

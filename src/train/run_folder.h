@@ -41,4 +41,8 @@ cm_status cm_folder_names(const char *folder, cm_arena *arena, const cm_name **n
  * nothing is there is fine.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
 cm_status cm_folder_remove(const char *path, cm_error *err);
 
+/* Remove what a killed process, or a failed removal, left behind in a folder: .tmp-* and
+ * .del-*.  For the holder of the run's lock.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
+cm_status cm_folder_clean(const char *folder, cm_error *err);
+
 #endif

@@ -239,7 +239,8 @@ static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
     cm_status s = cm_trainer_setup(t, err); /* first what can fail before anything is made */
     if (s || (s = cm_run_lock(t->config.out, &t->lock, err)) ||
         (s = cm_run_path(samples, t->config.out, "samples", err)) ||
-        (s = cm_make_dirs(samples, err)))
+        (s = cm_make_dirs(samples, err)) || (s = cm_folder_clean(t->config.out, err)) ||
+        (s = cm_folder_clean(samples, err)))
         return s;
     s = resume ? cm_trainer_restore(t, note, sizeof note, err)
                : cm_runlog_open(t->config.out, 0, &t->log, err);
