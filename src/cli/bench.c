@@ -41,7 +41,8 @@ static const char text[] =
     "\n"
     "Efficiency is the matrix floor (the best isolated times of the convolutions and\n"
     "matrix products, added up) over the time of the whole; the memory floor is what\n"
-    "the steps read and write at the speed of a copy.\n";
+    "the steps read and write at the speed of a copy.  MiB needed are those of weights,\n"
+    "moments, averages and the activations that the gradient reads.\n";
 
 typedef struct bench {
     const bench_options *options;
@@ -66,18 +67,19 @@ static void name_network(bench *b)
 /* A row may take seconds: show each when it is known. */
 static void show(bench *b, const char *work, const char *dtype, int batch, const cm_bench_result *r)
 {
-    const double efficiency = r->matrix_floor_ms / r->ms;
+    const double efficiency = r->matrix_floor_ms / r->ms, mib = 1.0 / 1048576.0;
     if (b->options->json)
         printf("%s\n {\"work\": \"%s\", \"network\": \"%s\", \"dtype\": \"%s\", \"batch\": %d, "
                "\"threads\": %d, \"ms\": %.3f, \"images_per_s\": %.2f, \"efficiency\": %.3f, "
-               "\"matrix_floor_ms\": %.3f, \"memory_floor_ms\": %.3f, \"peak_bytes\": %lld}",
+               "\"matrix_floor_ms\": %.3f, \"memory_floor_ms\": %.3f, \"peak_bytes\": %lld, "
+               "\"needed_bytes\": %lld}",
                b->rows ? "," : "", work, b->network, dtype, batch, r->threads, r->ms,
                r->images_per_s, efficiency, r->matrix_floor_ms, r->memory_floor_ms,
-               (long long)r->peak_bytes);
+               (long long)r->peak_bytes, (long long)r->needed_bytes);
     else
-        printf("%-8s %-20s %-5s %5d %10.2f %9.1f %10.2f %12.2f %12.2f %9.1f\n", work, b->network,
-               dtype, batch, r->ms, r->images_per_s, efficiency, r->matrix_floor_ms,
-               r->memory_floor_ms, (double)r->peak_bytes / 1048576.0);
+        printf("%-8s %-20s %-5s %5d %10.2f %9.1f %10.2f %12.2f %12.2f %9.1f %9.1f\n", work,
+               b->network, dtype, batch, r->ms, r->images_per_s, efficiency, r->matrix_floor_ms,
+               r->memory_floor_ms, (double)r->peak_bytes * mib, (double)r->needed_bytes * mib);
     fflush(stdout);
     b->rows++;
 }
@@ -142,7 +144,7 @@ cm_status cli_bench(int argc, char **argv, cm_error *err)
         printf("[");
     else
         printf("%s\nwork     network              dtype batch         ms  images/s efficiency "
-               "matrix floor memory floor       MiB\n",
+               "matrix floor memory floor       MiB    needed\n",
                machine);
     status = run_all(&b, err);
     if (o.json)

@@ -111,17 +111,21 @@ static void print_step(FILE *f, cm_plan *p, int i, double total)
 /* Time by op, for the summary at the end. */
 static void print_totals(FILE *f, const cm_plan *p, double total)
 {
-    double seconds[CM_OP_COUNT] = {0};
+    double seconds[CM_OP_COUNT] = {0}, other = 0.0;
     int count[CM_OP_COUNT] = {0};
     for (int i = 0; i < p->n_steps; i++) {
-        seconds[p->step[i].node->op] += p->step[i].seconds;
-        count[p->step[i].node->op]++;
+        const cm_node *n = p->step[i].node;
+        seconds[n->op] += p->step[i].seconds;
+        count[n->op]++;
+        other += cm_node_flops(n) > 0.0 ? 0.0 : p->step[i].seconds;
     }
     for (int op = 0; op < CM_OP_COUNT; op++)
         if (count[op])
             fprintf(f, "  %-24s x %-4d %9.3f ms %5.1f%%\n", cm_ops[op]->name, count[op],
                     1e3 * seconds[op], 100.0 * seconds[op] / total);
     fprintf(f, "  %-24s %16.3f ms\n", "total", 1e3 * total);
+    fprintf(f, "  %-24s %16.3f ms %5.1f%%\n", "all but conv and matmul", 1e3 * other,
+            100.0 * other / total);
 }
 
 char *cm_plan_explain(cm_plan *p, int runs)

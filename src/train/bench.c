@@ -208,13 +208,14 @@ cm_status cm_bench(cm_model *m, const cm_work *w, cm_bench_result *r, cm_error *
             best = seconds < best ? seconds : best;
             floor = sum_of(&s, floor_of);
         }
-        *r = (cm_bench_result){.ms = 1e3 * best,
-                               .images_per_s = (double)w->batch / best,
-                               .matrix_floor_ms = 1e3 * floor,
-                               .memory_floor_ms =
-                                   1e3 * sum_of(&s, bytes_of) / memory_speed(s.threads),
-                               .threads = s.threads,
-                               .peak_bytes = (int64_t)memory_of(m, &s)};
+        *r = (cm_bench_result){
+            .ms = 1e3 * best,
+            .images_per_s = (double)w->batch / best,
+            .matrix_floor_ms = 1e3 * floor,
+            .memory_floor_ms = 1e3 * sum_of(&s, bytes_of) / memory_speed(s.threads),
+            .threads = s.threads,
+            .peak_bytes = (int64_t)memory_of(m, &s),
+            .needed_bytes = s.step ? (int64_t)cm_train_step_needed_bytes(s.step) : 0};
     }
     subject_free(&s);
     return status;
