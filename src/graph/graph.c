@@ -211,6 +211,11 @@ cm_node *cm_second(cm_graph *g, cm_node *n)
     return cm_node_new(g, CM_OP_SECOND, (cm_attr){0}, 1, &n);
 }
 
+int cm_has_second(const cm_node *n)
+{
+    return cm_ops[n->op]->second && !n->alone;
+}
+
 size_t cm_second_offset(const cm_node *n)
 {
     return (cm_type_bytes(&n->type) + 63) / 64 * 64;
@@ -218,7 +223,7 @@ size_t cm_second_offset(const cm_node *n)
 
 size_t cm_results_bytes(const cm_node *n)
 {
-    if (!cm_ops[n->op]->second)
+    if (!cm_has_second(n))
         return cm_type_bytes(&n->type);
     const cm_type second = cm_ops[n->op]->second(n);
     return cm_second_offset(n) + cm_type_bytes(&second);

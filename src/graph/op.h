@@ -117,6 +117,7 @@ struct cm_node {
     int id;       /* position in the graph */
     int segment;  /* computed again for vjp together; 0: none */
     int original; /* the node that this one computes again; 0: none */
+    int alone;    /* in a plan: nobody reads its second result, which is not made then */
     int n_in;
     cm_type type;
     cm_attr attr;
@@ -137,7 +138,7 @@ typedef struct cm_op {
     unsigned writes;  /* bit i: input i, a leaf, is modified; the output is the lowest of them */
     int alias;        /* the output is the memory of input 0 */
     /* A small result besides the output, kept behind it and read by a SECOND node
-     * (optional). */
+     * (optional).  Without such a node it is not made, and the output may be in place. */
     cm_type (*second)(const cm_node *n);
 } cm_op;
 
@@ -163,6 +164,7 @@ cm_node *cm_unbroadcast(cm_graph *g, cm_node *dy, const cm_node *x);
 cm_node *cm_zeros(cm_graph *g, cm_type type);
 /* The second result of n. */
 cm_node *cm_second(cm_graph *g, cm_node *n);
+int cm_has_second(const cm_node *n);
 /* Bytes from the output of n to its second result, and of both together. */
 size_t cm_second_offset(const cm_node *n);
 size_t cm_results_bytes(const cm_node *n);

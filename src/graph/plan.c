@@ -60,6 +60,15 @@ static void mark_live(struct compile *c, int n_out, cm_node *const *out)
     }
 }
 
+static void mark_alone(struct compile *c)
+{
+    for (int i = 0; i < c->n; i++)
+        node(c, i)->alone = 1;
+    for (int i = 0; i < c->n; i++)
+        if (c->live[i] && node(c, i)->op == CM_OP_SECOND)
+            node(c, i)->in[0]->alone = 0;
+}
+
 static void mark_constant(struct compile *c)
 {
     for (int i = 0; i < c->n; i++) {
@@ -98,7 +107,7 @@ static int may_compute_in_leaf(const struct compile *c, int value, const cm_node
     if (is_memory(node(c, value)) || c->constant[value] || c->stored[value] >= 0 ||
         c->last[value] != store->id)
         return 0;
-    if (cm_ops[node(c, value)->op]->second) /* a leaf has no room behind it */
+    if (cm_has_second(node(c, value))) /* a leaf has no room behind it */
         return 0;
     for (int i = value; i < store->id; i++)
         for (int k = 0; c->live[i] && k < node(c, i)->n_in; k++) {
@@ -127,7 +136,7 @@ static int is_second(const cm_node *v) /* or a view of one */
 /* The step of v ends the life of an input's block that has the right size. */
 static void own_in_place(struct compile *c, const cm_node *v)
 {
-    for (int k = 0; k < v->n_in && !cm_ops[v->op]->second; k++) {
+    for (int k = 0; k < v->n_in && !cm_has_second(v); k++) {
         const int r = c->owner[v->in[k]->id];
         if (is_second(v->in[k]))
             continue;
@@ -346,6 +355,7 @@ static cm_status compile(struct compile *c, int n_out, cm_node *const *out, cons
     copy_nodes(c);
     mark_live(c, n_out, out);
     cm_fuse(c->plan->node, c->n, c->live, c->kept, c->owner); /* owner: not yet in use */
+    mark_alone(c);
     mark_constant(c);
     find_owners(c, n_out, out);
     cm_status s = place(c, err);

@@ -94,6 +94,7 @@ const cm_op cm_op_group_norm = {.name = "group_norm",
                                 .infer = norm_infer,
                                 .vjp = group_norm_vjp,
                                 .jvp = group_norm_jvp,
+                                .inplace = 1u << 0,
                                 .second = two_a_channel};
 const cm_op cm_op_group_norm_grad = {
     .name = "group_norm_grad", .n_in = 6, .infer = norm_grad_infer, .second = two_a_channel};

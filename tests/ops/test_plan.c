@@ -426,6 +426,37 @@ static void test_kept_bytes(void)
     cm_graph_free(g);
 }
 
+/* exp then group norm: in the memory of exp, unless a gradient wants the statistics. */
+static void test_norm_in_place(void)
+{
+    for (int gradient = 0; gradient < 2; gradient++) {
+        cm_graph *g = cm_graph_new();
+        cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, 2, 8, 8, 32));
+        cm_node *a = cm_input(g, "a", CM_TYPE(CM_F32, 1, 32)), *u = cm_exp(g, x), *da = NULL;
+        cm_node *y = cm_group_norm(g, u, a, a, 4, 1e-5f, 1);
+        const size_t tensor = cm_type_bytes(&x->type);
+        if (gradient)
+            cm_graph_vjp(g, y, x, 1, &a, &da);
+        cm_node *out[] = {y, da};
+        cm_plan *p = compile(g, gradient ? 2 : 1, out);
+        const size_t bytes = cm_plan_get_memory(p).activations;
+        plan_random = 3;
+        fill(data(p, x), cm_type_count(&x->type));
+        fill(data(p, a), 32);
+        cm_plan_run(p);
+        float *y0 = data(p, y), sum = 0;
+        for (int i = 0; i < 4096; i++)
+            sum += y0[i] * (float)(i % 7 + 1);
+        static float before;
+        CHECK(gradient ? bytes >= 2 * tensor : bytes == tensor, "%zu bytes, a tensor has %zu", bytes,
+              tensor);
+        CHECK(!gradient || sum == before, "%g in place, %g apart", (double)before, (double)sum);
+        before = sum;
+        cm_plan_free(p);
+        cm_graph_free(g);
+    }
+}
+
 static const check_test tests[] = {
     {"store: the value is made in the leaf", test_store_without_copy},
     {"store: the leaf is read in between", test_store_read_between},
@@ -439,6 +470,7 @@ static const check_test tests[] = {
     {"the first node that is not finite", test_find_nonfinite},
     {"an input that nothing reads", test_unread_input},
     {"what later steps read", test_kept_bytes},
+    {"group norm in place", test_norm_in_place},
 };
 
 CHECK_MAIN(tests)

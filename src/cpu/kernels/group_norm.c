@@ -26,7 +26,7 @@ enum {
 };
 
 /* Indices of coefficient arrays. */
-enum { X0, MEAN, RSTD, A, B, K, M1, M2, ADOT, BDOT };
+enum { X0, MEAN, RSTD, A, B, K, M1, M2, ADOT, BDOT, DA = ADOT, DB = BDOT };
 
 typedef struct norm {
     const cm_call *call;
@@ -414,8 +414,10 @@ static void sample_forward(const norm *d, scratch w, int64_t s)
 {
     const size_t bytes = (size_t)d->ch * sizeof(float);
     begin_sample(d, w, s);
-    memcpy(second(d, s), w.coef + MEAN * d->ch, bytes);
-    memcpy(second(d, s) + d->ch, w.coef + RSTD * d->ch, bytes);
+    if (cm_has_second(d->call->node)) {
+        memcpy(second(d, s), w.coef + MEAN * d->ch, bytes);
+        memcpy(second(d, s) + d->ch, w.coef + RSTD * d->ch, bytes);
+    }
     each_chunk(d, w, s, forward_chunk);
 }
 
@@ -440,7 +442,7 @@ static void sample_grad(const norm *d, scratch w, int64_t s)
 {
     const int64_t ch = d->ch;
     const float *statistics = (const float *)d->call->in[4] + s * 2 * ch;
-    float *da = second(d, s), *db = da + ch;
+    float *da = cm_has_second(d->call->node) ? second(d, s) : w.coef + DA * ch, *db = da + ch;
     memcpy(w.coef + MEAN * ch, statistics, (size_t)ch * sizeof(float));
     memcpy(w.coef + RSTD * ch, statistics + ch, (size_t)ch * sizeof(float));
     set_affine(d, w, s);
