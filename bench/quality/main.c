@@ -28,8 +28,8 @@ static const double NEEDED_REAL = 0.90, NEEDED_ONESTEP = 0.85;
 /* clang-format off */
 /*    type, field,      name, default, min, max, metavar, help */
 #define QUALITY_OPTIONS(X)                                                                    \
-    X(INT,  num,        "num",        "4000",   10,   1e6,  "N",                              \
-      "images a sampler (teachers: a quarter)")                                               \
+    X(INT,  num,        "num",        "16000",  10,   1e6,  "N",                              \
+      "images a sampler (teachers: a 16th)")                                                  \
     X(INT,  seed,       "seed",       "0",      0,    9e15, "N", "seed of the samples")       \
     X(TEXT, sigmas,     "sigmas",     "80,5", 0,    0,    "LIST",                           \
       "noise levels of the two steps")                                                        \
@@ -207,7 +207,7 @@ static cm_status judge(cm_classifier *c, cm_model *model, const char *path,
     if (!strcmp(sampler, "multistep"))
         snprintf(sample.sigmas, sizeof sample.sigmas, "%s", config->sigmas);
     sample.steps = teacher ? 18 : 0;
-    sample.num = teacher ? (config->num + 3) / 4 : config->num;
+    sample.num = teacher ? (config->num + 15) / 16 : config->num;
     sample.seed = config->seed;
     sample.threads = config->threads;
     cm_status s = cm_sample(model, &sample, &images, err);
