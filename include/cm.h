@@ -363,7 +363,7 @@ typedef struct cm_bench_result {
                                 products, added up */
     double memory_floor_ms;  /* what its steps read and write, at the speed of a copy */
     int threads;
-    int64_t peak_bytes; /* weights, optimizer state, averages and the plan's memory */
+    int64_t peak_bytes;   /* weights, optimizer state, averages and the plan's memory */
     int64_t needed_bytes; /* of a training step: weights, moments, averages and the
                              activations that the gradient reads; sampling: 0 */
 } cm_bench_result;

@@ -448,8 +448,8 @@ static void test_norm_in_place(void)
         for (int i = 0; i < 4096; i++)
             sum += y0[i] * (float)(i % 7 + 1);
         static float before;
-        CHECK(gradient ? bytes >= 2 * tensor : bytes == tensor, "%zu bytes, a tensor has %zu", bytes,
-              tensor);
+        CHECK(gradient ? bytes >= 2 * tensor : bytes == tensor, "%zu bytes, a tensor has %zu",
+              bytes, tensor);
         CHECK(!gradient || sum == before, "%g in place, %g apart", (double)before, (double)sum);
         before = sum;
         cm_plan_free(p);

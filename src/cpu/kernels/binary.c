@@ -67,6 +67,11 @@ typedef struct row {
     cm_dtype ty, ta, tb;
 } row;
 
+CM_INLINE float operand(const void *p, int64_t i, int half, int stride, float first)
+{
+    return stride ? cm_get(p, i, half) : first;
+}
+
 CM_INLINE float combine(float u, float v, int mul)
 {
     return mul ? u * v : u + v;
@@ -79,7 +84,7 @@ CM_INLINE void row_loop(const row *r, int ha, int hb, int hy, int sa, int sb, in
     const void *a = cm_at(r->a, r->a0, ha), *b = cm_at(r->b, r->b0, hb);
     const float a0 = cm_get(a, 0, ha), b0 = cm_get(b, 0, hb);
     CM_PUT_EACH(y, r->n, hy, i,
-                combine(sa ? cm_get(a, i, ha) : a0, sb ? cm_get(b, i, hb) : b0, mul));
+                combine(operand(a, i, ha, sa, a0), operand(b, i, hb, sb, b0), mul));
 }
 
 /* bf16 rows with an f32 or bf16 operand, f32 rows; stride pairs that occur */
