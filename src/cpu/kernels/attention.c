@@ -16,13 +16,7 @@ CM_INLINE float exp_down(float x)
     const float magic = 0x1.8p23f, log2e = 1.44269504088896341f;
     x = x < -87.0f ? -87.0f : x;
     const float t = cm_fma(x, log2e, magic);
-    const float f = cm_fma(x, log2e, magic - t);
-    float p = 1.32695388e-3f;
-    p = cm_fma(p, f, 9.67129227e-3f);
-    p = cm_fma(p, f, 5.55071086e-2f);
-    p = cm_fma(p, f, 0.240222469f);
-    p = cm_fma(p, f, 0.693147004f);
-    p = cm_fma(p, f, 1.0f);
+    const float p = cm_exp2_part(cm_fma(x, log2e, magic - t));
     return p * cm_from_bits((cm_to_bits(t) << 23) + 0x3f800000u);
 }
 

@@ -175,20 +175,24 @@ CM_INLINE float cm_expf(float x)
     return p * s0 * s1;
 }
 
-/* e^x for |x| <= 87, at half the work: within (2 + |x| / 5) units of the last
- * place (plain: |x| units).  2^n is added to the exponent bits; the polynomial is
- * a minimax fit of 2^f on [-1/2, 1/2] that is exact at 0. */
-CM_INLINE float cm_exp_mid(float x)
+/* 2^f for f in [-1/2, 1/2]: a minimax fit that is exact at 0 */
+CM_INLINE float cm_exp2_part(float f)
 {
-    const float magic = 0x1.8p23f, log2e = 1.44269504088896341f;
-    const float t = cm_fma(x, log2e, magic);
-    const float f = cm_fma(x, log2e, magic - t);
     float p = 1.32695388e-3f;
     p = cm_fma(p, f, 9.67129227e-3f);
     p = cm_fma(p, f, 5.55071086e-2f);
     p = cm_fma(p, f, 0.240222469f);
     p = cm_fma(p, f, 0.693147004f);
-    p = cm_fma(p, f, 1.0f);
+    return cm_fma(p, f, 1.0f);
+}
+
+/* e^x for |x| <= 87, at half the work: within (2 + |x| / 5) units of the last
+ * place (plain: |x| units).  2^n is added to the exponent bits. */
+CM_INLINE float cm_exp_mid(float x)
+{
+    const float magic = 0x1.8p23f, log2e = 1.44269504088896341f;
+    const float t = cm_fma(x, log2e, magic);
+    const float p = cm_exp2_part(cm_fma(x, log2e, magic - t));
     return cm_from_bits(cm_to_bits(p) + (cm_to_bits(t) << 23));
 }
 
