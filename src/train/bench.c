@@ -99,36 +99,32 @@ static cm_status subject_new(const cm_model *m, const cm_work *w, struct subject
     return status;
 }
 
-/* A plan or two, each below its title; NULL: out of memory. */
-static char *titled(const char *title, cm_plan *plan, const char *title2, cm_plan *plan2, int runs)
+/* What runs first, below its title, then the update of a training step; NULL: out of
+ * memory. */
+static char *explain(const struct subject *s, const char *title, int runs)
 {
-    char *one = cm_plan_explain(plan, runs), *two = plan2 ? cm_plan_explain(plan2, runs) : NULL;
+    char *first = cm_plan_explain(s->step ? s->step->part : s->denoiser->plan, runs);
+    char *update = s->step ? cm_plan_explain(s->step->update, runs) : cm_strdup("");
     char *text = NULL;
-    if (one && (two || !plan2)) {
-        const size_t size = strlen(one) + (two ? strlen(two) : 0) + 160;
+    if (first && update) {
+        const size_t size = strlen(title) + strlen(first) + strlen(update) + 16;
         if ((text = cm_alloc(size)))
-            snprintf(text, size, "%s\n%s%s%s%s%s", title, one, two ? "\n" : "", two ? title2 : "",
-                     two ? "\n" : "", two ? two : "");
+            snprintf(text, size, "%s\n%s%s%s", title, first, s->step ? "\nupdate\n" : "", update);
     }
-    cm_text_free(one);
-    cm_text_free(two);
+    cm_text_free(first);
+    cm_text_free(update);
     return text;
 }
 
 cm_status cm_explain(cm_model *m, const cm_work *w, int profile, char **text, cm_error *err)
 {
     struct subject s;
-    char title[80];
-    const int runs = profile ? RUNS : 0;
+    char title[80] = "loss and gradient";
     cm_status status = subject_new(m, w, &s, err);
     if (!status) {
-        if (s.step) {
-            *text = titled("loss and gradient", s.step->part, "update", s.step->update, runs);
-        } else {
+        if (s.denoiser)
             snprintf(title, sizeof title, "%d images, %d at a time", w->batch, s.denoiser->micro);
-            *text = titled(title, s.denoiser->plan, NULL, NULL, runs);
-        }
-        if (!*text)
+        if (!(*text = explain(&s, title, profile ? RUNS : 0)))
             status = cm_fail(err, CM_ERR_MEMORY, "explain: out of memory");
     }
     subject_free(&s);
