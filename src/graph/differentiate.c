@@ -3,8 +3,8 @@
  * vjp walks backwards from y and applies each op's transpose to the cotangent;
  * jvp walks forwards from x and applies each op's tangent map (Griewank and
  * Walther, "Evaluating Derivatives").  Both visit only nodes between x and y:
- * what does not depend on x (a teacher, the noise) needs no rule and costs
- * nothing.
+ * what does not depend on x (a teacher, the noise, what is under stop_gradient) needs no
+ * rule and costs nothing.
  *
  * Recomputation.  Before vjp applies the first rule of a segment it appends copies of
  * the segment's nodes, and then gives the rules the copies.  Cotangents belong to the
@@ -14,15 +14,16 @@
 
 #include "base/memory.h"
 
-static int reads_dependent(const cm_node *v, const char *depends)
+/* A derivative passes v: an input of it depends on x. */
+static int passes(const cm_node *v, const char *depends)
 {
     int any = 0;
     for (int k = 0; k < v->n_in; k++)
         any |= depends[v->in[k]->id];
-    return any;
+    return any && !cm_ops[v->op]->stops;
 }
 
-/* depends[i] := node i is one of x or is computed from one. */
+/* depends[i] := node i is one of x or is computed from one, other than by stop_gradient. */
 static char *dependence(cm_graph *g, int n, cm_node *const *x)
 {
     char *depends = cm_alloc((size_t)cm_graph_size(g) + 1);
@@ -33,8 +34,14 @@ static char *dependence(cm_graph *g, int n, cm_node *const *x)
     for (int i = 0; i < n; i++)
         depends[x[i]->id] = 1;
     for (int i = 0; i < cm_graph_size(g); i++)
-        depends[i] |= (char)reads_dependent(cm_graph_node(g, i), depends);
+        depends[i] |= (char)passes(cm_graph_node(g, i), depends);
     return depends;
+}
+
+/* Built from the record, not by ops/: graph/ calls nothing there. */
+cm_node *cm_add_or_null(cm_graph *g, cm_node *a, cm_node *b)
+{
+    return a && b ? cm_node_new(g, CM_OP_ADD, (cm_attr){0}, 2, (cm_node *[]){a, b}) : a ? a : b;
 }
 
 /* A vjp walk; arrays by the id of nodes up to y. */
@@ -53,7 +60,7 @@ static void copy_segment(struct walk *w, int segment)
     for (int i = 0; i <= w->y->id; i++) {
         const cm_node *v = cm_graph_node(w->g, i);
         cm_node *in[CM_MAX_IN];
-        if (v->segment != segment || !reads_dependent(v, w->depends) || cm_ops[v->op]->writes)
+        if (v->segment != segment || !passes(v, w->depends) || cm_ops[v->op]->writes)
             continue;
         for (int k = 0; k < v->n_in; k++) {
             cm_node *copy = w->copy[v->in[k]->id]; /* only of this segment: others came before */
@@ -64,9 +71,9 @@ static void copy_segment(struct walk *w, int segment)
     }
 }
 
-/* The node whose inputs and output the rule of v may read.  Of the segment nearest to
- * y everything is still at hand when the walk begins. */
-static cm_node *at_hand(struct walk *w, cm_node *v)
+/* The node whose inputs and output the rule of v may read.  The segment nearest to y is not
+ * computed again: all of it is in memory when the walk begins. */
+static cm_node *recomputed(struct walk *w, cm_node *v)
 {
     if (!w->nearest)
         w->nearest = v->segment;
@@ -83,13 +90,13 @@ static void vjp_walk(struct walk *w)
     cm_node **bar = w->bar;
     for (int i = w->y->id; i >= 0; i--) {
         cm_node *v = cm_graph_node(g, i), *part[CM_MAX_IN] = {NULL};
-        if (!bar[i] || !reads_dependent(v, w->depends))
+        if (!bar[i] || !passes(v, w->depends))
             continue;
         if (!cm_ops[v->op]->vjp) {
             cm_graph_fail(g, CM_ERR_UNSUPPORTED, "%s has no vjp", cm_ops[v->op]->name);
             return;
         }
-        cm_ops[v->op]->vjp(g, at_hand(w, v), bar[i], part);
+        cm_ops[v->op]->vjp(g, recomputed(w, v), bar[i], part);
         if (cm_graph_check(g, NULL))
             return;
         for (int k = 0; k < v->n_in; k++)
@@ -129,13 +136,30 @@ void cm_graph_vjp(cm_graph *g, cm_node *y, cm_node *dy, int n, cm_node *const *x
     cm_free(w.copy);
 }
 
+/* reaches[i] := node i is y, or y is computed from it, other than by stop_gradient. */
+static char *reach(const cm_graph *g, const cm_node *y)
+{
+    char *reaches = cm_alloc((size_t)cm_graph_size(g) + 1);
+    if (reaches)
+        reaches[y->id] = 1;
+    for (int i = y->id; reaches && i >= 0; i--) {
+        const cm_node *v = cm_graph_node(g, i);
+        for (int k = 0; reaches[i] && !cm_ops[v->op]->stops && k < v->n_in; k++)
+            reaches[v->in[k]->id] = 1;
+    }
+    return reaches;
+}
+
 cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node *const *xdot)
 {
     if (cm_graph_check(g, NULL))
         return NULL;
     cm_node **dot = cm_alloc_array((size_t)cm_graph_size(g), sizeof *dot);
-    if (!dot) {
+    char *reaches = reach(g, y);
+    if (!dot || !reaches) {
         cm_graph_fail(g, CM_ERR_MEMORY, "jvp: out of memory");
+        cm_free(dot);
+        cm_free(reaches);
         return NULL;
     }
     for (int k = 0; k < n; k++)
@@ -145,7 +169,7 @@ cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node
         int any = 0;
         for (int k = 0; k < v->n_in; k++)
             any |= !!(in[k] = dot[v->in[k]->id]);
-        if (!any)
+        if (!any || !reaches[i] || cm_ops[v->op]->stops)
             continue;
         if (!cm_ops[v->op]->jvp) {
             cm_graph_fail(g, CM_ERR_UNSUPPORTED, "%s has no jvp", cm_ops[v->op]->name);
@@ -156,5 +180,6 @@ cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node
     }
     cm_node *ydot = dot[y->id];
     cm_free(dot);
+    cm_free(reaches);
     return ydot;
 }

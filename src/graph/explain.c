@@ -205,13 +205,6 @@ static size_t united(range *r, int n)
     return bytes;
 }
 
-static int born(const cm_node *n) /* the node that a view shows */
-{
-    while (cm_ops[n->op]->alias)
-        n = n->in[0];
-    return n->id;
-}
-
 size_t cm_plan_kept_bytes(const cm_plan *p, const cm_node *last)
 {
     range *r = cm_alloc_array((size_t)p->n_steps * CM_MAX_IN, sizeof *r);
@@ -221,7 +214,7 @@ size_t cm_plan_kept_bytes(const cm_plan *p, const cm_node *last)
         for (int k = 0; reader->id > last->id && k < reader->n_in; k++) {
             const cm_node *in = reader->in[k];
             const cm_location *at = &p->location[in->id];
-            if (at->place == CM_PLACE_ARENA && born(in) <= last->id)
+            if (at->place == CM_PLACE_ARENA && cm_view_base(in)->id <= last->id)
                 r[n++] = (range){at->offset, at->offset + cm_type_bytes(&in->type)};
         }
     }

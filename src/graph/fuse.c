@@ -17,7 +17,7 @@ static void count_readers(const cm_node *node, int n, const char *live, const ch
         readers[i] = kept[i];
     for (int i = 0; i < n; i++)
         for (int k = 0; live[i] && k < node[i].n_in; k++)
-            readers[node[i].in[k]->id] += node[i].op != CM_OP_SECOND; /* that part is not changed */
+            readers[node[i].in[k]->id] += node[i].op != CM_OP_AUX; /* that part is not changed */
 }
 
 static int written_between(const cm_node *node, int from, int to)

@@ -27,18 +27,18 @@ struct cm_graph {
 const cm_op *const cm_ops[CM_OP_COUNT] = {CM_OP_LIST(X)};
 #undef X
 
-static void second_infer(cm_graph *g, const cm_node *n, cm_type *out)
+static void aux_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
     const cm_op *op = cm_ops[n->in[0]->op];
-    if (op->second)
-        *out = op->second(n->in[0]);
+    if (op->aux)
+        *out = op->aux(n->in[0]);
     else
-        cm_graph_fail(g, CM_ERR_ARGUMENT, "%s has no second result", op->name);
+        cm_graph_fail(g, CM_ERR_ARGUMENT, "%s has no auxiliary result", op->name);
 }
 
 const cm_op cm_op_leaf = {.name = "leaf"};
 const cm_op cm_op_const = {.name = "const"};
-const cm_op cm_op_second = {.name = "second", .n_in = 1, .infer = second_infer, .alias = 1};
+const cm_op cm_op_aux = {.name = "aux", .n_in = 1, .infer = aux_infer, .alias = 1};
 
 cm_graph *cm_graph_new(void)
 {
@@ -206,27 +206,34 @@ cm_node *cm_node_new(cm_graph *g, cm_op_id op, cm_attr attr, int n_in, cm_node *
     return g->error.status ? &g->poison : n;
 }
 
-cm_node *cm_second(cm_graph *g, cm_node *n)
+cm_node *cm_aux(cm_graph *g, cm_node *n)
 {
-    return cm_node_new(g, CM_OP_SECOND, (cm_attr){0}, 1, &n);
+    return cm_node_new(g, CM_OP_AUX, (cm_attr){0}, 1, &n);
 }
 
-int cm_has_second(const cm_node *n)
+const cm_node *cm_view_base(const cm_node *n)
 {
-    return cm_ops[n->op]->second && !n->alone;
+    while (cm_ops[n->op]->alias)
+        n = n->in[0];
+    return n;
 }
 
-size_t cm_second_offset(const cm_node *n)
+int cm_has_aux(const cm_node *n)
+{
+    return cm_ops[n->op]->aux && !n->aux_unused;
+}
+
+size_t cm_aux_offset(const cm_node *n)
 {
     return (cm_type_bytes(&n->type) + 63) / 64 * 64;
 }
 
 size_t cm_results_bytes(const cm_node *n)
 {
-    if (!cm_has_second(n))
+    if (!cm_has_aux(n))
         return cm_type_bytes(&n->type);
-    const cm_type second = cm_ops[n->op]->second(n);
-    return cm_second_offset(n) + cm_type_bytes(&second);
+    const cm_type aux = cm_ops[n->op]->aux(n);
+    return cm_aux_offset(n) + cm_type_bytes(&aux);
 }
 
 void cm_graph_begin_segment(cm_graph *g)
@@ -311,10 +318,4 @@ cm_node *cm_const(cm_graph *g, cm_type type, const float *values)
 cm_node *cm_scalar(cm_graph *g, int rank, float value)
 {
     return cm_const(g, cm_type_make(CM_F32, rank, (int64_t[]){1, 1, 1, 1}), &value);
-}
-
-cm_node *cm_zeros(cm_graph *g, cm_type type)
-{
-    cm_node *zero = cm_scalar(g, type.rank, 0.0f);
-    return cm_broadcast_to(g, zero, type);
 }

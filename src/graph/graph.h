@@ -85,6 +85,8 @@ cm_node *cm_floor(cm_graph *g, cm_node *x);        /* derivative 0 */
 cm_node *cm_pow(cm_graph *g, cm_node *x, float p); /* x > 0, unless p is an integer */
 cm_node *cm_clamp(cm_graph *g, cm_node *x, float lo, float hi);
 cm_node *cm_cast(cm_graph *g, cm_node *x, cm_dtype dtype);
+/* x, no copy; as if it were a constant to vjp and jvp, which ask what made it for no rule. */
+cm_node *cm_stop_gradient(cm_graph *g, cm_node *x);
 
 /* ---- shape ---- */
 cm_node *cm_reshape(cm_graph *g, cm_node *x, int rank, const int64_t *dim); /* no copy */

@@ -28,7 +28,8 @@
     X(CLAMP_GRAD,             clamp_grad,             "dy where lo < x < hi, else 0")             \
     X(CAST,                   cast,                   "change the dtype")                         \
     X(RESHAPE,                reshape,                "another shape, same memory")               \
-    X(SECOND,                 second,                 "the second result of an op")               \
+    X(STOP_GRADIENT,          stop_gradient,          "the same value, without derivatives")     \
+    X(AUX,                    aux,                    "the auxiliary result of an op")             \
     X(BROADCAST_TO,           broadcast_to,           "repeat along axes of length 1")            \
     X(SUM_TO,                 sum_to,                 "sum over axes to length 1")                \
     X(CONCAT,                 concat,                 "join along the last axis")                 \
@@ -114,10 +115,10 @@ typedef union cm_attr {
 
 struct cm_node {
     cm_op_id op;
-    int id;       /* position in the graph */
-    int segment;  /* computed again for vjp together; 0: none */
-    int original; /* the node that this one computes again; 0: none */
-    int alone;    /* in a plan: nobody reads its second result, which is not made then */
+    int id;         /* position in the graph */
+    int segment;    /* computed again for vjp together; 0: none */
+    int original;   /* the node that this one computes again; 0: none */
+    int aux_unused; /* in a plan: no node reads its auxiliary result */
     int n_in;
     cm_type type;
     cm_attr attr;
@@ -134,12 +135,18 @@ typedef struct cm_op {
     void (*vjp)(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx);
     /* xdot[i] may be NULL (= zero), but not all of them are; NULL result = zero. */
     cm_node *(*jvp)(cm_graph *g, cm_node *n, cm_node *const *xdot);
-    unsigned inplace; /* bit i: the output may overwrite input i */
-    unsigned writes;  /* bit i: input i, a leaf, is modified; the output is the lowest of them */
-    int alias;        /* the output is the memory of input 0 */
-    /* A small result besides the output, kept behind it and read by a SECOND node
-     * (optional).  Without such a node it is not made, and the output may be in place. */
-    cm_type (*second)(const cm_node *n);
+    /* Bit i: the kernel reads each element of input i for the last time before it writes that
+     * element of the output, so that the output may be in its memory where the types are
+     * equal; several inputs may be the same memory where all their bits are set.  Kernels
+     * of every device keep this; plans count on it (graph/plan.c) and are held to it
+     * (graph/verify.c). */
+    unsigned inplace;
+    unsigned writes; /* bit i: input i, a leaf, is modified; the output is the lowest of them */
+    int alias;       /* the output is the memory of input 0 */
+    int stops;       /* the output counts as a constant in both walks of differentiation */
+    /* A small auxiliary result behind the output, read by an AUX node (optional).  Without
+     * such a node it is not made, and the output may be in place. */
+    cm_type (*aux)(const cm_node *n);
 } cm_op;
 
 #define X(id, entry, help) extern const cm_op cm_op_##entry;
@@ -162,11 +169,13 @@ cm_node *cm_add_or_null(cm_graph *g, cm_node *a, cm_node *b);
 /* dy to the type of x: summed over broadcast axes, cast. */
 cm_node *cm_unbroadcast(cm_graph *g, cm_node *dy, const cm_node *x);
 cm_node *cm_zeros(cm_graph *g, cm_type type);
-/* The second result of n. */
-cm_node *cm_second(cm_graph *g, cm_node *n);
-int cm_has_second(const cm_node *n);
-/* Bytes from the output of n to its second result, and of both together. */
-size_t cm_second_offset(const cm_node *n);
+/* The auxiliary result of n. */
+cm_node *cm_aux(cm_graph *g, cm_node *n);
+/* The node whose memory a view shows: n itself where its op is no alias. */
+const cm_node *cm_view_base(const cm_node *n);
+int cm_has_aux(const cm_node *n); /* it is made */
+/* Bytes from the output of n to its auxiliary result, and of both together. */
+size_t cm_aux_offset(const cm_node *n);
 size_t cm_results_bytes(const cm_node *n);
 
 /* The derivative ops; they are linear in dy and not differentiable in x, since

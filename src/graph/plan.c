@@ -3,7 +3,8 @@
  * Memory.  A node's *owner* is the node whose block holds its result: itself, or
  * what it aliases (reshape), or the leaf it writes (optimizers), or an input it
  * may overwrite that nobody reads later.  Owners with a lifetime go to one
- * arena.  A value that is only stored to a leaf is computed there directly.
+ * arena.  A value that is only stored to a leaf is computed there directly.  verify.c holds
+ * the result against the graph.
  *
  * The plan has a copy of the nodes, which fusion rewrites (fuse.c); the graph stays as
  * it was built. */
@@ -19,7 +20,8 @@
 struct compile {
     cm_plan *plan;
     cm_graph *g;
-    int n; /* nodes */
+    int n;            /* nodes */
+    unsigned without; /* CM_PLAN_NO_... */
     char *live, *constant;
     char *kept;      /* an output */
     uint64_t *reads; /* the constant buffers that a constant node depends on */
@@ -60,18 +62,18 @@ static void mark_live(struct compile *c, int n_out, cm_node *const *out)
     }
 }
 
-static void mark_alone(struct compile *c)
+static void mark_unused_aux(struct compile *c)
 {
     for (int i = 0; i < c->n; i++)
-        node(c, i)->alone = 1;
+        node(c, i)->aux_unused = 1;
     for (int i = 0; i < c->n; i++)
-        if (c->live[i] && node(c, i)->op == CM_OP_SECOND)
-            node(c, i)->in[0]->alone = 0;
+        if (c->live[i] && node(c, i)->op == CM_OP_AUX)
+            node(c, i)->in[0]->aux_unused = 0;
 }
 
 static void mark_constant(struct compile *c)
 {
-    for (int i = 0; i < c->n; i++) {
+    for (int i = 0; i < c->n && !(c->without & CM_PLAN_NO_CONSTANTS); i++) {
         const cm_node *v = node(c, i);
         if (v->op == CM_OP_LEAF)
             c->constant[i] = !!(cm_graph_buffer_flags(c->g, v->attr.leaf.buffer) & CM_BUFFER_CONST);
@@ -107,7 +109,7 @@ static int may_compute_in_leaf(const struct compile *c, int value, const cm_node
     if (is_memory(node(c, value)) || c->constant[value] || c->stored[value] >= 0 ||
         c->last[value] != store->id)
         return 0;
-    if (cm_has_second(node(c, value))) /* a leaf has no room behind it */
+    if (cm_has_aux(node(c, value))) /* a leaf has no room behind it */
         return 0;
     for (int i = value; i < store->id; i++)
         for (int k = 0; c->live[i] && k < node(c, i)->n_in; k++) {
@@ -126,27 +128,61 @@ static void own_alias(struct compile *c, const cm_node *v)
         c->owner[v->id] = c->owner[v->in[written_input(v)]->id];
 }
 
-static int is_second(const cm_node *v) /* or a view of one */
+static int is_aux(const cm_node *v) /* or a view of one */
 {
-    while (v->op != CM_OP_SECOND && cm_ops[v->op]->alias)
+    while (v->op != CM_OP_AUX && cm_ops[v->op]->alias)
         v = v->in[0];
-    return v->op == CM_OP_SECOND;
+    return v->op == CM_OP_AUX;
+}
+
+/* v writes only what its kernel has read: each input in this block, except an auxiliary
+ * result behind it, is read element by element before the output is written. */
+static int may_overwrite(const struct compile *c, const cm_node *v, int block)
+{
+    for (int k = 0; k < v->n_in; k++)
+        if (c->owner[v->in[k]->id] == block && !is_aux(v->in[k]) &&
+            (!(cm_ops[v->op]->inplace >> k & 1) || !cm_type_equal(&v->in[k]->type, &v->type)))
+            return 0;
+    return 1;
 }
 
 /* The step of v ends the life of an input's block that has the right size. */
 static void own_in_place(struct compile *c, const cm_node *v)
 {
-    for (int k = 0; k < v->n_in && !cm_has_second(v); k++) {
+    for (int k = 0; k < v->n_in && !cm_has_aux(v); k++) {
         const int r = c->owner[v->in[k]->id];
-        if (is_second(v->in[k]))
-            continue;
-        if (!(cm_ops[v->op]->inplace >> k & 1) || is_memory(node(c, r)) || c->constant[r] ||
-            c->constant[v->id] || c->last[r] != v->id || c->stored[r] >= 0 ||
-            !cm_type_same_shape(&v->in[k]->type, &v->type) || v->in[k]->type.dtype != v->type.dtype)
+        if (is_aux(v->in[k]) || is_memory(node(c, r)) || c->constant[r] || c->constant[v->id] ||
+            c->last[r] != v->id || c->stored[r] >= 0 || !may_overwrite(c, v, r))
             continue;
         c->owner[v->id] = r;
         c->last[r] = c->last[v->id];
         return;
+    }
+}
+
+static void compute_in_leaves(struct compile *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        const cm_node *v = node(c, i);
+        if (c->live[i] && v->op == CM_OP_STORE &&
+            node(c, c->owner[v->in[1]->id])->op == CM_OP_LEAF) {
+            const int value = c->owner[v->in[0]->id];
+            if (may_compute_in_leaf(c, value, v))
+                c->stored[value] = c->owner[v->in[1]->id];
+        }
+    }
+}
+
+/* In program order, so that a chain of overwriting ops shares one block. */
+static void share_blocks(struct compile *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        const cm_node *v = node(c, i);
+        if (!c->live[i] || is_memory(v))
+            continue;
+        own_alias(c, v);
+        if (c->owner[i] == i && c->stored[i] < 0)
+            own_in_place(c, v);
     }
 }
 
@@ -161,27 +197,16 @@ static void find_owners(struct compile *c, int n_out, cm_node *const *out)
     }
     for (int i = 0; i < n_out; i++)
         c->last[c->owner[out[i]->id]] = INT_MAX;
-    for (int i = 0; i < c->n; i++) {
-        const cm_node *v = node(c, i);
-        if (c->live[i] && v->op == CM_OP_STORE &&
-            node(c, c->owner[v->in[1]->id])->op == CM_OP_LEAF) {
-            const int value = c->owner[v->in[0]->id];
-            if (may_compute_in_leaf(c, value, v))
-                c->stored[value] = c->owner[v->in[1]->id];
-        }
+    if (c->without & CM_PLAN_NO_SHARING) {
+        for (int i = 0; i < c->n; i++)
+            c->last[i] = INT_MAX;
+        return;
     }
-    /* In program order, so that a chain of overwriting ops shares one block. */
-    for (int i = 0; i < c->n; i++) {
-        const cm_node *v = node(c, i);
-        if (!c->live[i] || is_memory(v))
-            continue;
-        own_alias(c, v);
-        if (c->owner[i] == i && c->stored[i] < 0)
-            own_in_place(c, v);
-    }
+    compute_in_leaves(c);
+    share_blocks(c);
 }
 
-/* Nodes without a block of their own are in their owner's, second results behind it. */
+/* Nodes without a block of their own are in their owner's, auxiliary results behind it. */
 static void locate_views(struct compile *c)
 {
     cm_location *location = c->plan->location;
@@ -190,8 +215,8 @@ static void locate_views(struct compile *c)
         if (!c->live[i])
             continue;
         location[i] = location[cm_ops[v->op]->alias ? v->in[0]->id : c->owner[i]];
-        if (v->op == CM_OP_SECOND)
-            location[i].offset += cm_second_offset(v->in[0]);
+        if (v->op == CM_OP_AUX)
+            location[i].offset += cm_aux_offset(v->in[0]);
     }
 }
 
@@ -232,7 +257,9 @@ static cm_status place(struct compile *c, cm_error *err)
 static const cm_step *same_packed(const struct compile *c, const cm_step *s)
 {
     const int weights = c->owner[s->node->in[s->prepared.packs]->id];
-    for (const cm_step *t = c->plan->step; t < s && s->kernel->same_packed; t++)
+    if (c->without & CM_PLAN_NO_SHARING || !s->kernel->same_packed)
+        return NULL;
+    for (const cm_step *t = c->plan->step; t < s; t++)
         if (t->pack_once && c->owner[t->node->in[t->prepared.packs]->id] == weights &&
             t->kernel->pack == s->kernel->pack &&
             s->kernel->same_packed(t->prepared.state, s->prepared.state))
@@ -354,8 +381,9 @@ static cm_status compile(struct compile *c, int n_out, cm_node *const *out, cons
         return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
     copy_nodes(c);
     mark_live(c, n_out, out);
-    cm_fuse(c->plan->node, c->n, c->live, c->kept, c->owner); /* owner: not yet in use */
-    mark_alone(c);
+    if (!(c->without & CM_PLAN_NO_FUSION))
+        cm_fuse(c->plan->node, c->n, c->live, c->kept, c->owner); /* owner: not yet in use */
+    mark_unused_aux(c);
     mark_constant(c);
     find_owners(c, n_out, out);
     cm_status s = place(c, err);
@@ -363,11 +391,14 @@ static cm_status compile(struct compile *c, int n_out, cm_node *const *out, cons
         s = add_steps(c, device, err);
     if (!s)
         s = allocate(c, err);
+    if (!s)
+        s = cm_plan_verify(c->plan, n_out, out, err);
     return s;
 }
 
-cm_status cm_plan_compile(cm_graph *g, int n_out, cm_node *const *out, const cm_device *device,
-                          int threads, cm_plan **plan, cm_error *err)
+cm_status cm_plan_compile_without(unsigned transformations, cm_graph *g, int n_out,
+                                  cm_node *const *out, const cm_device *device, int threads,
+                                  cm_plan **plan, cm_error *err)
 {
     cm_status s = cm_graph_check(g, err);
     if (s)
@@ -376,9 +407,10 @@ cm_status cm_plan_compile(cm_graph *g, int n_out, cm_node *const *out, const cm_
     if (!p)
         return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
     p->graph = g;
+    p->n_nodes = cm_graph_size(g);
     p->threads = threads;
     p->device = device->name;
-    struct compile c = {.plan = p, .g = g, .n = cm_graph_size(g)};
+    struct compile c = {.plan = p, .g = g, .n = p->n_nodes, .without = transformations};
     s = compile(&c, n_out, out, device, err);
     cm_free(c.live);
     cm_free(c.kept);
@@ -393,6 +425,12 @@ cm_status cm_plan_compile(cm_graph *g, int n_out, cm_node *const *out, const cm_
     }
     *plan = p;
     return CM_OK;
+}
+
+cm_status cm_plan_compile(cm_graph *g, int n_out, cm_node *const *out, const cm_device *device,
+                          int threads, cm_plan **plan, cm_error *err)
+{
+    return cm_plan_compile_without(0, g, n_out, out, device, threads, plan, err);
 }
 
 void cm_plan_free(cm_plan *p)

@@ -148,9 +148,7 @@ static void describe(char *buf, size_t size, const cm_node *v)
 static const cm_node *nonfinite_leaf(const cm_step *s)
 {
     for (int k = 0; k < s->node->n_in; k++) {
-        const cm_node *in = s->node->in[k];
-        while (cm_ops[in->op]->alias)
-            in = in->in[0];
+        const cm_node *in = cm_view_base(s->node->in[k]);
         const int overwritten = s->node->op == CM_OP_STORE && k == 1;
         if (in->op == CM_OP_LEAF && !overwritten && !all_finite(&in->type, s->in[k]))
             return in;

@@ -113,11 +113,6 @@ cm_node *cm_cast(cm_graph *g, cm_node *x, cm_dtype dtype)
     return cm_node_new(g, CM_OP_CAST, (cm_attr){.to = {{.dtype = dtype}}}, 1, &x);
 }
 
-cm_node *cm_add_or_null(cm_graph *g, cm_node *a, cm_node *b)
-{
-    return a && b ? cm_add(g, a, b) : a ? a : b;
-}
-
 cm_node *cm_unbroadcast(cm_graph *g, cm_node *dy, const cm_node *x)
 {
     if (!cm_type_same_shape(&dy->type, &x->type))

@@ -4,9 +4,9 @@
  * shift of an embedding already folded in, so that one op is the whole
  * norm - modulate - SiLU of a residual block.
  *
- * Forward keeps mean and 1/sigma of each sample's channels as its second result,
+ * Forward keeps mean and 1/sigma of each sample's channels as its auxiliary result,
  * [N,2C].  With dz = act'(z) dy, sigma the denominator, and means over a sample's group:
- *   da[n,c] = sum_hw dz xh,   db[n,c] = sum_hw dz,       (second result of grad, [N,2C])
+ *   da[n,c] = sum_hw dz xh,   db[n,c] = sum_hw dz,       (auxiliary result of grad, [N,2C])
  *   dx      = (a dz - mean(a dz) - xh mean(a dz xh)) / sigma [+ r]              (grad)
  * where both means follow from da and db: mean(a dz) = sum_c a db / m, and r is a
  * cotangent of x from elsewhere.
@@ -65,9 +65,9 @@ static void group_norm_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
 {
     cm_node *x = n->in[0], *a = n->in[1], *b = n->in[2];
     const int64_t c = a->type.dim[1];
-    dx[0] = cm_node_new(g, CM_OP_GROUP_NORM_GRAD, n->attr, 5,
-                        (cm_node *[]){dy, x, a, b, cm_second(g, n)});
-    cm_node *dab = cm_second(g, dx[0]);
+    dx[0] =
+        cm_node_new(g, CM_OP_GROUP_NORM_GRAD, n->attr, 5, (cm_node *[]){dy, x, a, b, cm_aux(g, n)});
+    cm_node *dab = cm_aux(g, dx[0]);
     dx[1] = cm_unbroadcast(g, cm_slice(g, dab, 0, c), a);
     dx[2] = cm_unbroadcast(g, cm_slice(g, dab, c, c), b);
 }
@@ -95,7 +95,7 @@ const cm_op cm_op_group_norm = {.name = "group_norm",
                                 .vjp = group_norm_vjp,
                                 .jvp = group_norm_jvp,
                                 .inplace = 1u << 0,
-                                .second = two_a_channel};
+                                .aux = two_a_channel};
 const cm_op cm_op_group_norm_grad = {
-    .name = "group_norm_grad", .n_in = 6, .infer = norm_grad_infer, .second = two_a_channel};
+    .name = "group_norm_grad", .n_in = 6, .infer = norm_grad_infer, .aux = two_a_channel};
 const cm_op cm_op_group_norm_jvp = {.name = "group_norm_jvp", .n_in = 6, .infer = norm_jvp_infer};

@@ -1,7 +1,8 @@
 /* shape.c - ops that move or repeat elements: linear, so jvp is the op itself
  * and vjp is its transpose, which is another op of this file:
  *   broadcast_to <-> sum_to      concat -> two slices      slice <-> pad
- *   upsample2 <-> sumpool2       swap12 and reshape: their own inverses */
+ *   upsample2 <-> sumpool2       swap12 and reshape: their own inverses
+ * and stop_gradient, which has neither */
 #include "graph/op.h"
 
 #include <inttypes.h>
@@ -44,6 +45,22 @@ const cm_op cm_op_reshape = {.name = "reshape",
                              .jvp = reshape_jvp,
                              .alias = 1};
 
+/* ---- stop_gradient: an alias, whose input no derivative reaches ---- */
+
+static void same_type(cm_graph *g, const cm_node *n, cm_type *out)
+{
+    (void)g;
+    *out = n->in[0]->type;
+}
+
+cm_node *cm_stop_gradient(cm_graph *g, cm_node *x)
+{
+    return cm_node_new(g, CM_OP_STOP_GRADIENT, (cm_attr){0}, 1, &x);
+}
+
+const cm_op cm_op_stop_gradient = {
+    .name = "stop_gradient", .n_in = 1, .infer = same_type, .alias = 1, .stops = 1};
+
 /* ---- broadcast_to and sum_to ---- */
 
 /* small repeats to large along axes where small is 1 */
@@ -82,6 +99,10 @@ static cm_node *sum_to_jvp(cm_graph *g, cm_node *n, cm_node *const *xdot)
 cm_node *cm_broadcast_to(cm_graph *g, cm_node *x, cm_type type)
 {
     return cm_node_new(g, CM_OP_BROADCAST_TO, (cm_attr){.to = {type}}, 1, &x);
+}
+cm_node *cm_zeros(cm_graph *g, cm_type type)
+{
+    return cm_broadcast_to(g, cm_scalar(g, type.rank, 0.0f), type);
 }
 cm_node *cm_sum_to(cm_graph *g, cm_node *x, cm_type type)
 {

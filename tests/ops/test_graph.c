@@ -285,6 +285,44 @@ static void test_zero_gradients(void)
     cm_graph_free(g);
 }
 
+/* Behind stop_gradient a value is a constant: y = x s x^2 with s stopped has dy = 3 s x^2, though
+ * s has no rules, and is computed from x; its value is not copied. */
+static void test_stop_gradient(void)
+{
+    cm_graph *g = cm_graph_new();
+    cm_error err = {0};
+    cm_node *x = f32(g, 1, 1, 1, 1, 1), *one = cm_scalar(g, 1, 1), *dx, *none = x;
+    cm_graph_begin_segment(g);
+    cm_node *s = cm_silu_grad(g, x, cm_exp(g, x)), *stopped = cm_stop_gradient(g, s);
+    cm_node *y = cm_mul(g, cm_mul(g, x, stopped), cm_mul(g, x, x));
+    cm_graph_begin_segment(g);
+    y = cm_sin(g, cm_affine(g, y, 0.5f, 0));
+    cm_graph_end_segment(g);
+    const float at = 0.75f, e = expf(at), sigmoid = 1 / (1 + expf(-e));
+    const float scale = at * sigmoid * (1 + e * (1 - sigmoid)); /* 0.75 silu'(e^0.75) */
+    const float want = cosf(0.5f * scale * at * at * at) * 1.5f * scale * at * at;
+    cm_graph_vjp(g, y, one, 1, &x, &dx);
+    cm_node *ydot = cm_graph_jvp(g, y, 1, &x, &one);
+    cm_graph_vjp(g, stopped, one, 1, &x, &none);
+    CHECK(!none && !cm_graph_jvp(g, stopped, 1, &x, &one), "a derivative passes");
+    if (CHECK_OK(cm_graph_check(g, &err), err)) {
+        CHECK_CLOSE(run_scalar(g, stopped, 1, &x, &at), scale, 1e-6);
+        CHECK_CLOSE(run_scalar(g, dx, 1, &x, &at), want, 1e-6);
+        CHECK_CLOSE(run_scalar(g, ydot, 1, &x, &at), want, 1e-6);
+    }
+    /* it may be a variable itself */
+    cm_graph_vjp(g, y, one, 1, &stopped, &dx);
+    CHECK_CLOSE(run_scalar(g, dx, 1, &x, &at), want * at / (3 * scale), 1e-6);
+    cm_plan *p = NULL;
+    cm_node *both[] = {s, stopped};
+    if (CHECK_OK(cm_plan_compile(g, 2, both, cm_cpu_device(), 1, &p, &err), err))
+        CHECK(cm_plan_data(p, s) == cm_plan_data(p, stopped), "a copy");
+    cm_plan_free(p);
+    cm_graph_vjp(g, cm_mul(g, s, stopped), one, 1, &x, &dx);
+    CHECK(cm_graph_check(g, &err) == CM_ERR_UNSUPPORTED, "a rule that is not there");
+    cm_graph_free(g);
+}
+
 /* ---- out of memory ---- */
 
 /* A bit of everything that allocates. */
@@ -344,6 +382,7 @@ static const check_test tests[] = {
     {"derivatives with respect to inner nodes", test_inner_variables},
     {"rules are asked for only in between", test_rules_are_not_asked_for},
     {"zero gradients", test_zero_gradients},
+    {"stop_gradient", test_stop_gradient},
     {"out of memory at every allocation", test_out_of_memory},
 };
 

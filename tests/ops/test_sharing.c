@@ -118,7 +118,7 @@ static cm_node *random_op(random_graph *r)
     case 12:
         b = CM_RESHAPE(g, cm_affine(g, cm_slice(g, CM_RESHAPE(g, b, 24), 0, COLS), 1, 1), 1, COLS);
         a = cm_group_norm(g, CM_RESHAPE(g, a, ROWS, 1, 1, COLS), b, b, 2, 1e-2f, 1);
-        b = cm_affine(g, cm_second(g, a), 0.5f, 0.0f); /* not over the first result */
+        b = cm_affine(g, cm_aux(g, a), 0.5f, 0.0f); /* not over the first result */
         b = cm_slice(g, b, below(COLS), COLS);
         return below(2) ? cm_affine(g, b, 0.1f, 0.0f)
                         : cm_add(g, CM_RESHAPE(g, a, ROWS, COLS), cm_affine(g, b, 0.1f, 0.0f));

@@ -146,8 +146,8 @@ static inline void check_in_place(const cm_node *node, cm_isa isa, int n, tensor
                                   const void *const *data, const unsigned char *want)
 {
     const size_t bytes = cm_type_bytes(&node->type);
-    cm_node alone = *node; /* behind an input there is no room for a second result */
-    alone.alone = 1;
+    cm_node lone = *node; /* behind an input there is no room for a auxiliary result */
+    lone.aux_unused = 1;
     for (int i = 0; i < n; i++) {
         if (!(cm_ops[node->op]->inplace >> i & 1u) ||
             !cm_type_equal(&in[i]->node.type, &node->type))
@@ -157,7 +157,7 @@ static inline void check_in_place(const cm_node *node, cm_isa isa, int n, tensor
         memcpy(args, data, (size_t)n * sizeof *args);
         memcpy(copy + GUARD, in[i]->block + GUARD, bytes);
         args[i] = copy + GUARD;
-        call(&alone, isa, 2, args, copy + GUARD);
+        call(&lone, isa, 2, args, copy + GUARD);
         CHECK(!memcmp(copy + GUARD, want + GUARD, bytes), "%s %s: in place of input %d differs",
               cm_ops[node->op]->name, cm_isa_name(isa), i);
         CHECK(guards_hold(copy, bytes), "%s: in place wrote outside", cm_ops[node->op]->name);
@@ -165,15 +165,15 @@ static inline void check_in_place(const cm_node *node, cm_isa isa, int n, tensor
     }
 }
 
-/* Without its second result the op gives the same output and writes nothing behind it. */
-static inline void check_alone(const cm_node *node, cm_isa isa, const void *const *data,
-                               const unsigned char *want)
+/* Without its auxiliary result the op gives the same output and writes nothing behind it. */
+static inline void check_without_aux(const cm_node *node, cm_isa isa, const void *const *data,
+                                     const unsigned char *want)
 {
-    cm_node alone = *node;
-    alone.alone = 1;
-    unsigned char *out = call(&alone, isa, 2, data, NULL);
-    CHECK(!memcmp(out + GUARD, want + GUARD, cm_type_bytes(&node->type)), "%s %s: alone differs",
-          cm_ops[node->op]->name, cm_isa_name(isa));
+    cm_node lone = *node;
+    lone.aux_unused = 1;
+    unsigned char *out = call(&lone, isa, 2, data, NULL);
+    CHECK(!memcmp(out + GUARD, want + GUARD, cm_type_bytes(&node->type)),
+          "%s %s: differs without its auxiliary result", cm_ops[node->op]->name, cm_isa_name(isa));
     free(out);
 }
 
@@ -195,8 +195,8 @@ static inline unsigned char *kernel_run(const cm_node *node, cm_isa isa, int n, 
         free(other);
     }
     check_in_place(node, isa, n, in, data, out);
-    if (cm_has_second(node))
-        check_alone(node, isa, data, out);
+    if (cm_has_aux(node))
+        check_without_aux(node, isa, data, out);
     for (int i = 0; i < n; i++) {
         CHECK(!memcmp(before[i], in[i]->block, tensor_bytes(in[i]) + 2 * GUARD),
               "%s %s: changed input %d", cm_ops[node->op]->name, cm_isa_name(isa), i);
@@ -227,11 +227,11 @@ static inline void check_values(const char *what, const void *data, cm_dtype t, 
           value_at(data, t, at < 0 ? 0 : at), want[at < 0 ? 0 : at]);
 }
 
-/* Run on every instruction set and compare with `want`, and the second result with
- * `second` where that is not NULL; AVX2 and both of AVX-512 must give the same bytes
+/* Run on every instruction set and compare with `want`, and the auxiliary result with
+ * `aux` where that is not NULL; AVX2 and both of AVX-512 must give the same bytes
  * (cpu/kernels/vec.h). */
 static inline void expect_both(cm_op_id op, cm_attr attr, cm_type out, int n, tensor *const *in,
-                               const double *want, const double *second, double tol, double scale)
+                               const double *want, const double *aux, double tol, double scale)
 {
     const cm_node node = node_make(op, attr, out, n, in);
     const size_t bytes = cm_results_bytes(&node);
@@ -242,11 +242,11 @@ static inline void expect_both(cm_op_id op, cm_attr attr, cm_type out, int n, te
                  cm_dtype_name(out.dtype), cm_type_text(shape, sizeof shape, &out));
         unsigned char *y = kernel_run(&node, isa, n, in);
         check_values(what, y + GUARD, out.dtype, cm_type_count(&out), want, tol, scale);
-        if (second) {
-            const cm_type t = cm_ops[op]->second(&node);
-            strcat(what, ", second");
-            check_values(what, y + GUARD + cm_second_offset(&node), t.dtype, cm_type_count(&t),
-                         second, tol, scale);
+        if (aux) {
+            const cm_type t = cm_ops[op]->aux(&node);
+            strcat(what, ", auxiliary");
+            check_values(what, y + GUARD + cm_aux_offset(&node), t.dtype, cm_type_count(&t), aux,
+                         tol, scale);
         }
         CHECK(isa < CM_ISA_AVX512 || !memcmp(before + GUARD, y + GUARD, bytes),
               "%s: not the bits of avx2", what);

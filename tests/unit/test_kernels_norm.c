@@ -225,7 +225,7 @@ static void check_adjoint(const problem *p, cm_isa isa)
     tensor *in[5] = {u.dy, u.x, u.a, u.b, statistics(p, &u)};
     const cm_node node = node_make(CM_OP_GROUP_NORM_GRAD, norm_attr(p), image(p), 5, in);
     unsigned char *dx = kernel_run(&node, isa, 5, in);
-    const unsigned char *dab = dx + GUARD + cm_second_offset(&node);
+    const unsigned char *dab = dx + GUARD + cm_aux_offset(&node);
     for (int64_t i = 0; i < in[4]->n; i++) {
         const int64_t s = i / (2 * p->c), k = i % p->c, at = p->an == 1 ? k : s * p->c + k;
         got += value_at(dab, CM_F32, i) * (i / p->c % 2 ? u.bdot->v[at] : u.adot->v[at]);

@@ -404,9 +404,9 @@ CHUNK(grad)
 CHUNK(jvp)
 
 /* [N,2C] behind the output: mean and 1/sigma, or da and db */
-static float *second(const norm *d, int64_t s)
+static float *aux(const norm *d, int64_t s)
 {
-    const size_t offset = cm_second_offset(d->call->node);
+    const size_t offset = cm_aux_offset(d->call->node);
     return (float *)(void *)((char *)d->call->out + offset) + s * 2 * d->ch;
 }
 
@@ -414,9 +414,9 @@ static void sample_forward(const norm *d, scratch w, int64_t s)
 {
     const size_t bytes = (size_t)d->ch * sizeof(float);
     begin_sample(d, w, s);
-    if (cm_has_second(d->call->node)) {
-        memcpy(second(d, s), w.coef + MEAN * d->ch, bytes);
-        memcpy(second(d, s) + d->ch, w.coef + RSTD * d->ch, bytes);
+    if (cm_has_aux(d->call->node)) {
+        memcpy(aux(d, s), w.coef + MEAN * d->ch, bytes);
+        memcpy(aux(d, s) + d->ch, w.coef + RSTD * d->ch, bytes);
     }
     each_chunk(d, w, s, forward_chunk);
 }
@@ -442,7 +442,7 @@ static void sample_grad(const norm *d, scratch w, int64_t s)
 {
     const int64_t ch = d->ch;
     const float *statistics = (const float *)d->call->in[4] + s * 2 * ch;
-    float *da = cm_has_second(d->call->node) ? second(d, s) : w.coef + DA * ch, *db = da + ch;
+    float *da = cm_has_aux(d->call->node) ? aux(d, s) : w.coef + DA * ch, *db = da + ch;
     memcpy(w.coef + MEAN * ch, statistics, (size_t)ch * sizeof(float));
     memcpy(w.coef + RSTD * ch, statistics + ch, (size_t)ch * sizeof(float));
     set_affine(d, w, s);
