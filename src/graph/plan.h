@@ -8,7 +8,10 @@
 typedef struct cm_plan cm_plan;
 
 /* Compile what the outputs and the writing ops need; the graph must outlive the
- * plan.  Errors: the graph's own, CM_ERR_UNSUPPORTED, CM_ERR_MEMORY. */
+ * plan, which belongs to this device.  Errors: the graph's own, CM_ERR_UNSUPPORTED,
+ * CM_ERR_MEMORY; CM_ERR_ARGUMENT where an op writes to a leaf that overlaps another of its
+ * operands; CM_ERR_INTERNAL where verify.c refuses the plan, which is a fault of this
+ * library. */
 cm_status cm_plan_compile(cm_graph *g, int n_out, cm_node *const *out, const cm_device *device,
                           int threads, cm_plan **plan, cm_error *err);
 void cm_plan_free(cm_plan *p);
@@ -16,7 +19,15 @@ void cm_plan_free(cm_plan *p);
 /* Say where a buffer of the graph is; 64-byte aligned memory of the caller, which
  * outlives its use.  All but CM_BUFFER_OWN ones are bound before the first run. */
 void cm_plan_bind(cm_plan *p, int buffer, void *memory);
-/* The memory of a leaf or output; for an output valid until the next run. */
+/* Copy a tensor to a leaf, and a tensor out of a leaf or an output: all of it, or `count`
+ * elements from element `first` on.  An output is valid until the next run.  The plan's
+ * memory may be a device's: nobody outside graph/ and the device has a pointer to it. */
+void cm_plan_write(cm_plan *p, const cm_node *leaf, const void *values);
+void cm_plan_read(cm_plan *p, const cm_node *n, void *values);
+void cm_plan_write_part(cm_plan *p, const cm_node *leaf, int64_t first, int64_t count,
+                        const void *values);
+void cm_plan_read_part(cm_plan *p, const cm_node *n, int64_t first, int64_t count, void *values);
+/* The memory itself; to be used by graph/, devices and tests only. */
 void *cm_plan_data(cm_plan *p, const cm_node *n);
 /* Do the work that depends on constant buffers only; call after their contents
  * change.  The first run does it by itself. */

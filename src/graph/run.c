@@ -63,6 +63,36 @@ void *cm_plan_data(cm_plan *p, const cm_node *n)
     return address(p, n);
 }
 
+static size_t part(const cm_node *n, int64_t first, int64_t count)
+{
+    cm_assert(first >= 0 && count >= 0 && first + count <= cm_type_count(&n->type));
+    return (size_t)count * cm_dtype_bytes(n->type.dtype);
+}
+
+void cm_plan_write_part(cm_plan *p, const cm_node *leaf, int64_t first, int64_t count,
+                        const void *values)
+{
+    const size_t bytes = part(leaf, first, count);
+    cm_assert(leaf->op == CM_OP_LEAF);
+    memcpy((char *)cm_plan_data(p, leaf) + part(leaf, 0, first), values, bytes);
+}
+
+void cm_plan_read_part(cm_plan *p, const cm_node *n, int64_t first, int64_t count, void *values)
+{
+    const size_t bytes = part(n, first, count);
+    memcpy(values, (const char *)cm_plan_data(p, n) + part(n, 0, first), bytes);
+}
+
+void cm_plan_write(cm_plan *p, const cm_node *leaf, const void *values)
+{
+    cm_plan_write_part(p, leaf, 0, cm_type_count(&leaf->type), values);
+}
+
+void cm_plan_read(cm_plan *p, const cm_node *n, void *values)
+{
+    cm_plan_read_part(p, n, 0, cm_type_count(&n->type), values);
+}
+
 static cm_call call_of(cm_plan *p, cm_step *s)
 {
     return (cm_call){s->node,           s->in,     s->out,
