@@ -256,12 +256,16 @@ static inline cm_node *move_attention(random_graph *r)
 static inline cm_node *move_norm(random_graph *r)
 {
     cm_graph *g = r->g;
-    cm_node *y = random_norm(r, below(2) ? cm_sin(g, pick(r)) : pick(r));
-    if (below(3))
+    cm_node *x = below(2) ? cm_sin(g, pick(r)) : pick(r);
+    const int small = !below(4); /* an auxiliary result larger than the output */
+    if (small)
+        x = cm_affine(g, cm_sum_to(g, x, CM_TYPE(CM_F32, N, 1, 1, C)), 0.25f, 0.0f);
+    cm_node *y = random_norm(r, x);
+    if (!small && below(3))
         return bounded(r, below(2) ? y : sum_of(r, y, pick(r)));
     cm_node *aux = cm_affine(g, cm_aux(g, y), 0.05f, 0.0f); /* not over the output */
     aux = CM_RESHAPE(g, cm_slice(g, aux, below(C), C), N, 1, 1, C);
-    return bounded(r, cm_add(g, below(2) ? y : pick(r), aux));
+    return bounded(r, cm_add(g, below(2) && !small ? y : pick(r), aux));
 }
 
 static inline cm_node *move_shape(random_graph *r)

@@ -38,6 +38,7 @@ typedef struct trial {
 } trial;
 
 static int exact, bounded_by, unbounded, wrong;
+static char planned[CM_OP_COUNT];
 
 /* ---- running ---- */
 
@@ -364,6 +365,7 @@ static void compare(trial *t)
                   .m_state = {1.0, 1.0}};
     for (int i = 0; i < n; i++)
         if (t->plain->location[i].place != CM_PLACE_NONE) {
+            planned[t->plain->node[i].op] = 1;
             for (int k = 0; k < t->plain->node[i].n_in; k++)
                 read_state(&x, t->plain->node[i].in[k]);
             analyse(&x, &t->plain->node[i]);
@@ -430,6 +432,8 @@ static void test_seeds(void)
         "    %d graphs from seed %d; against no fusion: %d results equal, %d within the bound, %d "
         "without one; %d wrong\n",
         count, first, exact, bounded_by, unbounded, wrong);
+    for (int op = 0; op < CM_OP_COUNT && count >= 1000; op++)
+        CHECK(planned[op], "%s is in no plan", cm_ops[op]->name);
     CHECK(count < 100 || (exact > count && bounded_by > count / 4), "too little was compared");
 }
 
