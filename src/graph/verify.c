@@ -120,6 +120,8 @@ static const label *found(const verifier *v, const range *r)
 /* Labels [from, to) become the `count` of put. */
 static void splice(verifier *v, int from, int to, const label *put, int count)
 {
+    if (!count && from == to)
+        return;
     const int n = v->n + count - (to - from);
     if (n > v->capacity) {
         const int capacity = 2 * n + 64;

@@ -103,13 +103,13 @@ static cm_node *grad_weight_jvp(cm_graph *g, cm_node *n, cm_node *const *dot)
 
 cm_node *cm_conv2d_grad_input(cm_graph *g, cm_node *dy, cm_node *w, cm_type x, int stride, int pad)
 {
-    const cm_attr attr = {.conv = {stride, pad, x}};
+    const cm_attr attr = {.conv = {.stride = stride, .pad = pad, .type = x}};
     return cm_node_new(g, CM_OP_CONV2D_GRAD_INPUT, attr, 2, (cm_node *[]){dy, w});
 }
 
 cm_node *cm_conv2d_grad_weight(cm_graph *g, cm_node *dy, cm_node *x, cm_type w, int stride, int pad)
 {
-    const cm_attr attr = {.conv = {stride, pad, w}};
+    const cm_attr attr = {.conv = {.stride = stride, .pad = pad, .type = w}};
     return cm_node_new(g, CM_OP_CONV2D_GRAD_WEIGHT, attr, 2, (cm_node *[]){dy, x});
 }
 

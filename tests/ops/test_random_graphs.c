@@ -175,14 +175,14 @@ static void write_state(analysis *x, const cm_node *n)
         if (n->in[k] != v && !(cm_ops[n->op]->writes >> k & 1))
             other = fmax(other, x->e[n->in[k]->id]);
     if (n->op == CM_OP_RADAM || n->op == CM_OP_ADAMW) {
-        *m = INFINITY; /* not known */
+        *m = (double)INFINITY; /* not known */
         *e = other > 0.0 || x->e[v->id] > 0.0 || *e > 0.0 ? (double)INFINITY : *e;
         return;
     }
     *m = adds ? *m + x->m[v->id] : fmax(*m, x->m[v->id]);
     *e = adds ? *e + x->e[v->id] : fmax(*e, x->e[v->id]);
     if (n->op == CM_OP_EMA && other > 0.0) /* of the rate or the gate */
-        *e = INFINITY;
+        *e = (double)INFINITY;
     if (*e > 0.0 && n->op != CM_OP_STORE)
         *e += 0x1p-21 * *m;
 }
@@ -218,7 +218,7 @@ static double attention_spread(const analysis *x, const cm_node *n)
     const double d = (double)(n->type.dim[2] / n->attr.attention.heads);
     const double s = sqrt(d) * (2.0 * m * e + e * e + 2.1 * (d + 2.0) * U * m * m);
     if (n->type.dtype == CM_BF16) /* P is rounded in between */
-        return INFINITY;
+        return (double)INFINITY;
     return e + (m + e) * (s + 0x1p-20);
 }
 
@@ -288,7 +288,7 @@ static double spread(const analysis *x, const cm_node *n)
     case CM_OP_DROPOUT:
         return ea / (1.0 - (double)n->attr.random.p);
     default:
-        return INFINITY;
+        return (double)INFINITY;
     }
 }
 
@@ -323,7 +323,7 @@ static void analyse(analysis *x, const cm_node *n)
         x->e[id] += fused(x, n, n->in[0], n->in[1]) + fused(x, n, n->in[1], n->in[0]);
     read_state(x, n);
     if (isnan(x->e[id]))
-        x->e[id] = INFINITY;
+        x->e[id] = (double)INFINITY;
 }
 
 /* ---- comparing ---- */
