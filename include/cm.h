@@ -51,7 +51,7 @@ extern "C" {
     X(ERR_IO,          "input/output error")    /* the system said no */      \
     X(ERR_FORMAT,      "bad input file")        /* exit code 4 */             \
     X(ERR_NUMERIC,     "not a number")          /* exit code 3 */             \
-    X(INTERRUPTED,     "interrupted")           /* saved first; exit 130 */ \
+    X(INTERRUPTED,     "interrupted")           /* saved first; exit 130 */    \
     X(ERR_INTERNAL,    "fault of this program") /* please report it */
 /* clang-format on */
 
