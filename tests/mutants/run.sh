@@ -26,10 +26,17 @@ say()
     printf '%s\n' "$*"
 }
 
+# By content: what has not changed is not compiled again, and a mutant that was left
+# behind goes.
 copy_tree()
 {
     mkdir -p "$tree" || exit 1
-    git ls-files -co --exclude-standard -z | xargs -0 cp --parents -p -t "$tree" || exit 1
+    git ls-files -co --exclude-standard | while IFS= read -r f; do
+        [ ! -f "$f" ] || cmp -s "$f" "$tree/$f" || cp --parents "$f" "$tree" || exit 1
+    done || exit 1
+    (cd "$tree" && find . -type f) | while IFS= read -r f; do
+        [ -f "$f" ] || rm "$tree/$f"
+    done
     [ -f "$build/build.ninja" ] || meson setup --buildtype=release "$build" "$tree" \
         >"$place/setup.log" 2>&1 || exit 1
 }
@@ -55,9 +62,9 @@ catch()
 
 wanted()
 {
-    [ -z "$patterns" ] && return
+    [ -z "$patterns" ] && return 0
     for p in $patterns; do
-        case $1 in *"$p"*) return ;; esac
+        case $1 in *"$p"*) return 0 ;; esac
     done
     return 1
 }
