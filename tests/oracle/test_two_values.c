@@ -169,8 +169,11 @@ static const result *result_of(const char *verb, const setting *s, const char *v
     for (int i = 0; i < n_results && !again; i++)
         if (!strcmp(results[i].command, line))
             return &results[i];
-    result *r = &results[n_results < MAX_RESULTS - 1 ? n_results++ : n_results];
-    memset(r, 0, sizeof *r);
+    if (n_results == MAX_RESULTS) {
+        printf("FAIL more than %d results\n", MAX_RESULTS);
+        exit(EXIT_FAILURE);
+    }
+    result *r = &results[n_results++];
     memcpy(r->command, line, sizeof line);
     clear_outputs();
     r->code = !command_works("%s", line);
@@ -290,17 +293,30 @@ static void every_option_of_sample(void)
 
 /* ---- all of them --------------------------------------------------------- */
 
-static const setting *row;
+static struct {
+    const char *verb;
+    const setting *row;
+    char name[160];
+} rows[MAX_TESTS];
+static int n_rows, next_row;
 
-static void next_row(void)
+static void test_next_row(void)
 {
-    const setting *s = row++;
-    const setting *end = train_settings;
-    while (end->option)
-        end++;
-    if (s == end - 1)
-        row = sample_settings;
-    test_row(s >= train_settings && s < end ? "train" : "sample", s);
+    const int i = next_row++;
+    test_row(rows[i].verb, rows[i].row);
+}
+
+/* Returns how many tests there are now. */
+static size_t add_rows(check_test *tests, size_t n, const char *verb, const setting *table)
+{
+    for (const setting *s = table; s->option && n < MAX_TESTS; s++) {
+        snprintf(rows[n_rows].name, sizeof rows[0].name, "%s --%s%s%s", verb, s->option,
+                 s->values ? " " : "", s->values ? s->values : "");
+        rows[n_rows].verb = verb;
+        rows[n_rows].row = s;
+        tests[n++] = (check_test){rows[n_rows++].name, test_next_row};
+    }
+    return n;
 }
 
 /* Models with weights by formula: two teachers of one network, and a consistency model of
@@ -321,7 +337,6 @@ static void make_models(void)
 int main(int argc, char **argv)
 {
     static check_test tests[MAX_TESTS];
-    static char names[MAX_TESTS][80];
     char folder[PATH_MAX];
     size_t n = 0;
     if (argc < 3 || !realpath(argv[2], folder)) {
@@ -334,15 +349,10 @@ int main(int argc, char **argv)
     tests[n++] = (check_test){"models by formula", make_models};
     tests[n++] = (check_test){"every option of train has a row", every_option_of_train};
     tests[n++] = (check_test){"every option of sample has a row", every_option_of_sample};
-    for (int v = 0; v < 2; v++)
-        for (const setting *s = v ? sample_settings : train_settings; s->option; s++) {
-            snprintf(names[n], sizeof names[n], "%s --%s", v ? "sample" : "train", s->option);
-            tests[n] = (check_test){names[n], next_row};
-            n++;
-        }
-    for (const settings_test *t = train_tests; t->name; t++)
+    n = add_rows(tests, n, "train", train_settings);
+    n = add_rows(tests, n, "sample", sample_settings);
+    for (const settings_test *t = train_tests; t->name && n < MAX_TESTS; t++)
         tests[n++] = (check_test){t->name, t->run};
-    row = train_settings;
     const int status = check_main(tests, n);
     command_end();
     return status;
