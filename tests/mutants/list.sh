@@ -79,8 +79,8 @@ mutant 'N and mu stay as they were' 'cm_curriculum_at\(&t->curriculum, t->k\)' \
     'cm_curriculum_at(\&t->curriculum, 0)'
 mutant 'the target does not move' 'cm_ema\(g, flat\(b, &b->target, "target"\), p, b->mu, gate\)' \
     '(void)flat(b, \&b->target, "target")'
-mutant 'averages of the weights of before' '(cm_ema\(g, flat\(b, &b->ema\[i\], "ema"\)), p,' \
-    '\1, cm_leaf(g, b->params, 0, *cm_node_type(p), "params"),'
+mutant 'averages: the rate is of the new weights' '\(float\)c->ema_rate\[i\]' \
+    '(float)(1.0 - c->ema_rate[i])'
 mutant 'the loss is not divided by the batch' '1\.0f / \(float\)c->batch, 0\.0f' '1.0f, 0.0f'
 mutant 'student and target levels exchanged' 'cm_loss_consistency\(&l, b->x, z, t, t2\)' \
     'cm_loss_consistency(\&l, b->x, z, t2, t)'
@@ -103,7 +103,7 @@ mutant 'a run is opened as its last average' \
     'for (char *c; (c = strchr(config.ema_rates, 44));) memmove(config.ema_rates, c + 1, 64);'
 mutant 'exported sigma_min wrong' '"sigma_min", m->schedule\.sigma_min' '"sigma_min", 0.002'
 mutant 'exported sigma_max wrong' '"sigma_data", m->schedule\.sigma_data' '"sigma_data", 0.5'
-mutant 'exported schedule: the default' '^ *\.schedule = t->schedule,$' \
+mutant 'exported schedule: the default' '^ {12,}\.schedule = t->schedule,$' \
     '.schedule = CM_NOISE_SCHEDULE_DEFAULT,'
 mutant 'exported kind: always skip' '^ *\.kind = t->kind,$' \
     '.kind = t->kind == CM_PRECOND_EDM ? t->kind : CM_PRECOND_SKIP,'

@@ -16,6 +16,7 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -319,11 +320,17 @@ static size_t add_rows(check_test *tests, size_t n, const char *verb, const sett
     return n;
 }
 
-/* Models with weights by formula: two teachers of one network, and a consistency model of
- * five levels. */
+/* Models with weights by formula: two teachers of one network, one of another for a data
+ * set of one image, and a consistency model of five levels. */
 static void make_models(void)
 {
     command_works("train " NEW " --steps 1 --out made");
+    if (CHECK(!mkdir(in_scratch("single"), 0700) && !mkdir(in_scratch("single/class"), 0700) &&
+                  !symlink("../../data/sizes/low/0.png", in_scratch("single/class/0.png")),
+              "cannot make a folder of one image") &&
+        command_works("train --method edm --data single" SMALL FRESH " --steps 1 --out lone"))
+        formula_model_write(in_scratch("lone/ckpt/latest/model.safetensors"), "lone.",
+                            in_scratch("lone.safetensors"));
     formula_model_write(in_scratch("made/ckpt/latest/model.safetensors"), "one.",
                         in_scratch("one.safetensors"));
     formula_model_write(in_scratch("made/ckpt/latest/model.safetensors"), "two.",

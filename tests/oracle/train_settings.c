@@ -306,7 +306,9 @@ const setting train_settings[] = {
     {"dropout", EDM, "0|0.3", .changes = STUDENT},
     {"dropout", CT, "0|0.3", .changes = STUDENT},
     {"seed", AT_RATE_0, "1|2|4294967297", .changes = STUDENT}, /* the first weights */
-    {"seed", EDM, "1|2|4294967297", .changes = STUDENT},       /* the steps */
+    {"seed", EDM, "1|2|4294967297", .changes = STUDENT},       /* the steps and the data */
+    {"seed", "--method edm --data single --init lone.safetensors" SMALL, "1|2|4294967297",
+     .changes = STUDENT}, /* the steps alone: one image has no order */
     {"dtype", .test = test_dtype},
     {"threads", EDM, "1|2", .given = 1, .measure = threads_of_state, .measures = "1|2"},
     {"log-every", EDM, "1|2|3", .keeps = STUDENT | EXPORT, .given = 1, .measure = log_lines,
