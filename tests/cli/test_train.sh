@@ -214,6 +214,17 @@ fails 2 'consistency model' sample --model straight/run --sampler multistep --ou
 train student --method cd --steps 2 --teacher ../straight/run
 ok 'distil a run' ended_with 0
 works 'the student is described' info student/run
+in_folder student run train --resume --out run --steps 3 --teacher ../other/run
+ok 'another teacher is refused' one_error 4 '"teacher"'
+cp tiny-labels-idx1-ubyte other-labels-idx1-ubyte
+cp tiny-images-idx3-ubyte other-images-idx3-ubyte
+printf '\001' | dd of=other-images-idx3-ubyte bs=1 seek=16 conv=notrunc 2>dd.log
+in_folder student run train --resume --out run --steps 3 \
+    --data "$scratch/other-images-idx3-ubyte"
+ok 'other data are refused' one_error 4 '"data"'
+cp -R straight moved
+in_folder student run train --resume --out run --steps 3 --teacher ../moved/run
+ok 'the same one in another place is not' ended_with 0
 train misfit --method cd --steps 1 --teacher ../student/run
 ok 'a consistency model is no teacher' test "$code" -ne 0
 train misfit --method edm --steps 1 --ema-rates 0.9,0.90

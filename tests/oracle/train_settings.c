@@ -1,0 +1,329 @@
+/* train_settings.c - every option of cm train, and what training draws */
+#include "settings.h"
+
+#include "check.h"
+#include "command.h"
+
+#include <jansson.h>
+
+/* ---- what is counted ----------------------------------------------------- */
+
+static int log_lines(void)
+{
+    return count_lines("run/log.jsonl");
+}
+
+static int grids(void)
+{
+    return count_files("run/samples", ".png");
+}
+
+static int checkpoints(void)
+{
+    return count_files("run/ckpt", "") - count_files("run/ckpt", "latest");
+}
+
+static double number_in_state(const char *key)
+{
+    json_t *state = json_load_file(in_scratch("%s/state.json", newest_checkpoint()), 0, NULL);
+    const double n = json_number_value(json_object_get(state, key));
+    json_decref(state);
+    return n;
+}
+
+static int threads_of_state(void)
+{
+    return (int)number_in_state("threads");
+}
+
+static int steps_done(void)
+{
+    return (int)number_in_state("step");
+}
+
+static int lines_printed(void)
+{
+    return count_lines("said") > 0;
+}
+
+/* MiB of a step, as the run says at its start. */
+static double memory_said(void)
+{
+    char *text = read_text(in_scratch("said"));
+    const char *at = text ? strstr(text, "memory of a step: ") : NULL;
+    const double mib = at ? strtod(at + strlen("memory of a step: "), NULL) : (double)NAN;
+    free(text);
+    return mib;
+}
+
+static double last_loss(void)
+{
+    char *text = read_text(in_scratch("run/log.jsonl")), *line = NULL;
+    for (char *at = text ? strtok(text, "\n") : NULL; at; at = strtok(NULL, "\n"))
+        line = at;
+    json_t *j = line ? json_loads(line, 0, NULL) : NULL;
+    const double loss = j ? json_number_value(json_object_get(j, "loss")) : (double)NAN;
+    json_decref(j);
+    free(text);
+    return loss;
+}
+
+/* ---- tests of their own -------------------------------------------------- */
+
+static void test_out(void)
+{
+    for (int i = 0; i < 2; i++) {
+        command_works("train " EDM " --out place%d", i);
+        CHECK(count_files(i ? "place1" : "place0", "model.safetensors") == 1, "no model in place%d",
+              i);
+        CHECK(count_files("place1", "") ? i == 1 : i == 0, "place1 after run %d", i);
+    }
+}
+
+/* Gradients of the whole batch (the oracle holds them); memory of a part. */
+static void test_accumulate(void)
+{
+    double mib[2], loss[2];
+    for (int i = 0; i < 2; i++) {
+        remove_tree(in_scratch("run"));
+        command_works("train " EDM " --batch 12 --no-quiet --out run --accumulate %d", 1 + 3 * i);
+        mib[i] = memory_said();
+        loss[i] = last_loss();
+    }
+    CHECK(mib[1] < mib[0], "a part of the batch takes %g MiB, the whole %g", mib[1], mib[0]);
+    CHECK_CLOSE(loss[1], loss[0], 1e-5);
+}
+
+static void test_recompute(void)
+{
+    double mib[2], loss[2];
+    for (int i = 0; i < 2; i++) {
+        remove_tree(in_scratch("run"));
+        command_works("train " EDM " --batch 12 --no-quiet --out run --%srecompute",
+                      i ? "" : "no-");
+        mib[i] = memory_said();
+        loss[i] = last_loss();
+    }
+    CHECK(mib[1] < mib[0], "computed again: %g MiB, kept: %g", mib[1], mib[0]);
+    CHECK(loss[1] == loss[0], "computed again: loss %.9g, kept: %.9g", loss[1], loss[0]);
+}
+
+static void test_max_minutes(void)
+{
+    const int many = 5000; /* no machine does these in an eighth of a second */
+    remove_tree(in_scratch("run"));
+    command_works("train " EDM " --steps %d --max-minutes 0.002 --out run", many);
+    const int done = steps_done();
+    CHECK(done > 0 && done < many, "%d steps of %d in 0.12 seconds", done, many);
+    CHECK(count_files("run", "model.safetensors") == 1, "no model was exported");
+    CHECK(grids() == 1, "%d grids were drawn at the end", grids());
+    CHECK(log_lines() == done, "%d lines for %d steps", log_lines(), done);
+    remove_tree(in_scratch("run"));
+    command_works("train " EDM " --max-minutes 60 --out run");
+    CHECK(steps_done() == 4, "an hour ends at step %d of 4", steps_done());
+}
+
+static void test_config(void)
+{
+    double loss[2];
+    for (int i = 0; i < 2; i++) {
+        FILE *f = fopen(in_scratch("settings.json"), "w");
+        fprintf(f, "{\"p-mean\": %d}", -i);
+        fclose(f);
+        remove_tree(in_scratch("run"));
+        command_works("train " EDM " --out run --config settings.json");
+        loss[i] = last_loss();
+    }
+    CHECK(loss[0] != loss[1], "p-mean of the file changes nothing: loss %.9g", loss[0]);
+}
+
+static void test_resume(void)
+{
+    remove_tree(in_scratch("run"));
+    command_works("train " EDM " --out run");
+    CHECK(command("train " EDM " --out run --steps 6 --no-resume") == 2, "a run was overwritten");
+    CHECK(steps_done() == 4, "it is at step %d", steps_done());
+    command_works("train --out run --steps 6 --resume");
+    CHECK(steps_done() == 6, "the continued run is at step %d", steps_done());
+}
+
+/* auto is bf16 where the processor computes in it. */
+static void test_dtype(void)
+{
+    static const char *const type[] = {"f32", "auto", "bf16"};
+    double loss[3];
+    int code = 0;
+    for (int i = 0; i < 3 && !code; i++) {
+        remove_tree(in_scratch("run"));
+        code = command("train " EDM " --out run --dtype %s", type[i]);
+        loss[i] = last_loss();
+        CHECK(!code || (i == 2 && said("bf16")), "--dtype %s: code %d", type[i], code);
+    }
+    if (code) { /* no such processor */
+        CHECK(loss[1] == loss[0], "auto is not f32");
+        return;
+    }
+    CHECK(loss[1] == loss[2], "auto is not bf16");
+    CHECK(loss[0] != loss[2], "bf16 gives the loss of f32, %.9g", loss[0]);
+}
+
+/* ---- what a run draws ---------------------------------------------------- */
+
+/* The grid that training drew, and one of cm sample from the run: 8 images a class. */
+static int is_drawn(const char *grid, const char *options)
+{
+    command_works("sample --model run --seed 1 --num 24 --columns 8 --dtype f32 --threads 1 "
+                  "--out drawn.png %s",
+                  options);
+    return same_files(grid, "drawn.png");
+}
+
+static void test_grid_of_teacher(void)
+{
+    static const char grid[] = "run/samples/00000004_heun.png";
+    remove_tree(in_scratch("run"));
+    command_works("train " EDM " --ema-rates 0.5,0.9 --out run");
+    CHECK(grids() == 1, "%d grids, expected one", grids());
+    CHECK(is_drawn(grid, "--sampler heun"), "%s was not drawn by heun, from the first average",
+          grid);
+    CHECK(!is_drawn(grid, "--sampler euler"), "%s is what euler draws", grid);
+    CHECK(!is_drawn(grid, "--sampler heun --model run/ckpt/latest/ema_0.9.safetensors"),
+          "%s is of the second average", grid);
+}
+
+static void test_grids_of_student(void)
+{
+    static const char one[] = "run/samples/00000004_onestep.png",
+                      two[] = "run/samples/00000004_multistep.png";
+    remove_tree(in_scratch("run"));
+    command_works("train " CT " --out run");
+    CHECK(grids() == 2, "%d grids, expected two", grids());
+    CHECK(is_drawn(one, "--sampler onestep"), "%s was not drawn by onestep", one);
+    CHECK(is_drawn(two, "--sampler multistep"), "%s was not drawn by multistep", two);
+    CHECK(!same_files(one, two), "both grids are the same");
+}
+
+static void draw_from(const char *model, const char *grid)
+{
+    command_works("sample --model %s --num 6 --dtype f32 --threads 1 --out %s", model, grid);
+}
+
+/* A run stands for its first average, whichever rate is larger. */
+static void test_average_of_run(void)
+{
+    remove_tree(in_scratch("run"));
+    command_works("train " EDM " --ema-rates 0.5,0.9,0.1 --out run");
+    draw_from("run", "run.png");
+    draw_from("run/ckpt/latest/ema_0.5.safetensors", "first.png");
+    draw_from("run/ckpt/latest/ema_0.9.safetensors", "second.png");
+    draw_from("run/ckpt/latest/ema_0.1.safetensors", "last.png");
+    draw_from("run/ckpt/latest/model.safetensors", "raw.png");
+    CHECK(same_files("run.png", "first.png"), "a run is not its first average");
+    CHECK(!same_files("first.png", "second.png"), "two averages draw the same");
+    CHECK(!same_files("first.png", "last.png"), "the first average and the last draw the same");
+    CHECK(!same_files("first.png", "raw.png"), "the average and the weights draw the same");
+}
+
+const settings_test train_tests[] = {
+    {"the grid of a teacher is of heun", test_grid_of_teacher},
+    {"the grids of a consistency model are of onestep and multistep", test_grids_of_student},
+    {"a run stands for its first average", test_average_of_run},
+    {NULL, NULL},
+};
+
+/* ---- the table ----------------------------------------------------------- */
+
+#define AT_RATE_0 NEW " --lr 0"
+
+/* clang-format off */
+const setting train_settings[] = {
+    {"method", LABELLED SMALL " --init one.safetensors", "edm|ct", .changes = STUDENT | INFO},
+    {"data", "--method edm --classes none" SMALL FRESH,
+     "data/train-images-idx3-ubyte|data/plain-idx3-ubyte", .changes = STUDENT, .given = 1},
+    {"out", .test = test_out},
+    {"teacher", CD " --init one.safetensors", "one.safetensors|two.safetensors",
+     .changes = STUDENT, .given = 1},
+    {"init", NEW, "one.safetensors|two.safetensors", .changes = STUDENT, .given = 1},
+    {"init", CD " --teacher one.safetensors", "one.safetensors|two.safetensors",
+     .changes = STUDENT},
+    {"steps", EDM, "4|5", .changes = STUDENT, .given = 1, .measure = steps_done, .measures = "4|5"},
+    {"batch", EDM, "4|6", .changes = STUDENT, .given = 1},
+    {"accumulate", .test = test_accumulate},
+    {"recompute", .test = test_recompute},
+    {"lr", EDM, "0.02|0.01", .changes = STUDENT, .given = 1},
+    {"lr-warmup", EDM, "0|9", .changes = STUDENT},
+    {"lr-decay", EDM, "no|yes", .changes = STUDENT},
+    {"optimizer", EDM, "radam|adamw", .changes = STUDENT},
+    {"beta1", EDM, "0.9|0.5", .changes = STUDENT},
+    {"beta1", EDM " --optimizer adamw", "0.9|0.5", .changes = STUDENT},
+    {"beta2", EDM " --optimizer adamw", "0.999|0.9", .changes = STUDENT},
+    {"beta2", EDM " --steps 8", "0.999|0.9", .changes = STUDENT},
+     /* RAdam's first five steps have no need of it */
+    {"weight-decay", EDM, "0|0.2", .changes = STUDENT},
+    {"weight-decay", EDM " --optimizer adamw", "0|0.2", .changes = STUDENT},
+    {"ema-rates", EDM, "0.5|0.9|0.1,0.5", .changes = EXPORT, .keeps = STUDENT, .given = 1},
+    {"loss-norm", CT, "l2|l1", .changes = STUDENT},
+    {"loss-norm", CD, "l2|l1", .changes = STUDENT},
+    {"weighting", EDM " --p-mean 0", "karras|uniform|snr|snr+1|truncated-snr", .changes = STUDENT},
+    {"weighting", CT, "uniform|karras|snr|snr+1|truncated-snr", .changes = STUDENT},
+    {"weighting", CD, "uniform|karras|snr|snr+1|truncated-snr", .changes = STUDENT},
+    {"solver", CD, "heun|euler", .changes = STUDENT},
+    {"boundary", CT, "skip|piecewise", .changes = STUDENT | INFO},
+    {"boundary", CD, "skip|piecewise", .changes = STUDENT | INFO},
+    {"target-ema-mode", CT, "adaptive|fixed", .changes = TARGET},
+    {"target-ema-mode", CD, "fixed", .changes = TARGET},
+    {"scale-mode", CT " --target-ema-mode fixed", "progressive|fixed", .changes = STUDENT | INFO},
+    {"scale-mode", CD, "fixed|progressive", .changes = STUDENT | INFO},
+    {"start-ema", CT, "0.95|0.5", .changes = TARGET},
+    {"start-ema", CD, "0.95|0.5", .changes = TARGET},
+    {"start-scales", CT, "2|20", .changes = STUDENT},
+    {"start-scales", CD, "18|6", .changes = STUDENT | INFO},
+    {"end-scales", CT, "150|20", .changes = STUDENT | INFO},
+    {"distill-steps-per-iter", CD " --scale-mode progdist --start-scales 16", "1|2",
+     .changes = STUDENT, .given = 1},
+    {"sigma-min", CT, "0.002|0.05", .changes = STUDENT | INFO},
+    {"sigma-min", EDM, "0.002|0.05", .changes = INFO, .keeps = STUDENT},
+    {"sigma-max", CT, "80|10", .changes = STUDENT | INFO},
+    {"sigma-max", EDM, "80|10", .changes = INFO, .keeps = STUDENT},
+    {"sigma-data", CT, "0.5|0.9", .changes = STUDENT | INFO},
+    {"sigma-data", EDM, "0.5|0.9", .changes = STUDENT | INFO},
+    {"rho", CT " --start-scales 9", "7|3", .changes = STUDENT | INFO},
+    {"rho", EDM, "7|3", .changes = INFO, .keeps = STUDENT},
+    {"p-mean", EDM, "-1.2|0", .changes = STUDENT},
+    {"p-std", EDM, "1.2|0.6", .changes = STUDENT},
+    {"classes", NEW, "auto|none", .changes = STUDENT | INFO},
+    {"image-size", "--method edm --data data/sizes" SMALL FRESH, "8|16",
+     .changes = STUDENT | INFO, .given = 1},
+    {"flip", EDM, "no|yes", .changes = STUDENT},
+    {"channels", NEW, "32|64", .changes = STUDENT | INFO},
+    {"channel-mult", NEW, "1|2|1,1", .changes = STUDENT | INFO, .given = 1},
+    {"res-blocks", NEW, "1|2", .changes = STUDENT | INFO},
+    {"attention-resolutions", NEW, "|8", .changes = STUDENT | INFO, .given = 1},
+    {"num-heads", NEW, "4|2", .changes = STUDENT | INFO},
+    {"head-channels", NEW, "0|16", .changes = STUDENT | INFO},
+    {"scale-shift-norm", NEW, "yes|no", .changes = STUDENT | INFO},
+    {"resblock-updown", NEW " --channel-mult 1,1", "yes|no", .changes = STUDENT | INFO},
+    {"dropout", EDM, "0|0.3", .changes = STUDENT},
+    {"dropout", CT, "0|0.3", .changes = STUDENT},
+    {"seed", AT_RATE_0, "1|2|4294967297", .changes = STUDENT}, /* the first weights */
+    {"seed", EDM, "1|2|4294967297", .changes = STUDENT},       /* the steps and the data */
+    {"seed", "--method edm --data single --init lone.safetensors" SMALL, "1|2|4294967297",
+     .changes = STUDENT}, /* the steps alone: one image has no order */
+    {"dtype", .test = test_dtype},
+    {"threads", EDM, "1|2", .given = 1, .measure = threads_of_state, .measures = "1|2"},
+    {"log-every", EDM, "1|2|3", .keeps = STUDENT | EXPORT, .given = 1, .measure = log_lines,
+     .measures = "4|2|2"},
+    {"sample-every", EDM, "0|1|2|3", .keeps = STUDENT | EXPORT, .given = 1, .measure = grids,
+     .measures = "1|4|2|2"},
+    {"save-every", EDM " --keep 9", "0|1|2|3", .keeps = STUDENT | EXPORT, .given = 1,
+     .measure = checkpoints, .measures = "1|4|2|2"},
+    {"keep", EDM " --save-every 1", "2|1|3", .keeps = STUDENT | EXPORT, .measure = checkpoints,
+     .measures = "2|1|3"},
+    {"max-minutes", .test = test_max_minutes},
+    {"config", .test = test_config},
+    {"resume", .test = test_resume},
+    {"quiet", EDM, "yes|no", .keeps = STUDENT | EXPORT, .given = 1, .measure = lines_printed,
+     .measures = "0|1"},
+    {0},
+};
+/* clang-format on */
