@@ -17,6 +17,8 @@ void cm_plan_free(cm_plan *p);
  * outlives its use.  All but CM_BUFFER_OWN ones are bound before the first run. */
 void cm_plan_bind(cm_plan *p, int buffer, void *memory);
 /* The memory of a leaf or output; for an output valid until the next run. */
+void cm_plan_write(cm_plan *p, const cm_node *n, const void *values);
+void cm_plan_read(cm_plan *p, const cm_node *n, void *values);
 void *cm_plan_data(cm_plan *p, const cm_node *n);
 /* Do the work that depends on constant buffers only; call after their contents
  * change.  The first run does it by itself. */

@@ -63,6 +63,16 @@ void *cm_plan_data(cm_plan *p, const cm_node *n)
     return address(p, n);
 }
 
+void cm_plan_write(cm_plan *p, const cm_node *n, const void *values)
+{
+    memcpy(cm_plan_data(p, n), values, cm_type_bytes(&n->type));
+}
+
+void cm_plan_read(cm_plan *p, const cm_node *n, void *values)
+{
+    memcpy(values, cm_plan_data(p, n), cm_type_bytes(&n->type));
+}
+
 static cm_call call_of(cm_plan *p, cm_step *s)
 {
     return (cm_call){s->node,           s->in,     s->out,
