@@ -16,7 +16,9 @@ typedef struct sample {
 static const char *owner_of(const char *name, const char *field)
 {
     static char owner[512];
-    snprintf(owner, sizeof owner, "%.*s.%s", (int)(strrchr(name, '.') - name), name, field);
+    const char *dot = strrchr(name, '.');
+    const int length = dot ? (int)(dot - name) : 0;
+    snprintf(owner, sizeof owner, "%.*s.%s", length, name, field);
     return owner;
 }
 
