@@ -13,9 +13,12 @@
  *         cm_sample_defaults(&config);
  *         config.num = 16;
  *         if (cm_model_open("models/fashion-mnist-cd.safetensors", &model, &err) ||
- *             cm_sample(model, &config, &images, &err) || cm_images_write(images, "out.png", 0,
- * &err)) fprintf(stderr, "%s\n", err.message); cm_images_free(images); cm_model_free(model); return
- * (int)err.status;
+ *             cm_sample(model, &config, &images, &err) ||
+ *             cm_images_write(images, "out.png", 0, &err))
+ *             fprintf(stderr, "%s\n", err.message);
+ *         cm_images_free(images);
+ *         cm_model_free(model);
+ *         return (int)err.status;
  *     }
  *
  * Conventions.  A call that can fail returns a cm_status and, when that is not
@@ -30,6 +33,8 @@
 #ifndef CM_H
 #define CM_H
 
+#include "cm_status.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,35 +43,6 @@ extern "C" {
 #endif
 
 #define CM_VERSION "0.1.0"
-
-/* ---- status ------------------------------------------------------------- */
-
-/* clang-format off */
-#define CM_STATUS_LIST(X)                                                     \
-    X(OK,              "ok")                                                  \
-    X(ERR_ARGUMENT,    "wrong argument")        /* usage: exit code 2 */      \
-    X(ERR_MEMORY,      "out of memory")                                       \
-    X(ERR_SHAPE,       "shapes do not fit")                                   \
-    X(ERR_UNSUPPORTED, "not supported here")                                  \
-    X(ERR_IO,          "input/output error")    /* the system said no */      \
-    X(ERR_FORMAT,      "bad input file")        /* exit code 4 */             \
-    X(ERR_NUMERIC,     "not a number")          /* exit code 3 */             \
-    X(INTERRUPTED,     "interrupted")           /* saved first; exit 130 */    \
-    X(ERR_INTERNAL,    "fault of this program") /* please report it */
-/* clang-format on */
-
-#define X(id, name) CM_##id,
-typedef enum cm_status { CM_STATUS_LIST(X) } cm_status;
-#undef X
-
-/* A fixed English phrase, never NULL. */
-const char *cm_status_name(cm_status s);
-
-/* One line, no newline, control characters escaped. */
-typedef struct cm_error {
-    cm_status status;
-    char message[1024];
-} cm_error;
 
 /* ---- options ------------------------------------------------------------ */
 
@@ -97,161 +73,102 @@ cm_status cm_options_set(const cm_option *table, void *config, const char *name,
  * errors.  Errors: CM_ERR_IO, CM_ERR_FORMAT. */
 cm_status cm_options_read(const cm_option *table, void *config, const char *path, cm_error *err);
 
+/* Settings of a training run.  cm_train_options has the ranges and defaults; a field's name
+ * there, on the command line and in config.json is the one here with - for _, or a longer
+ * one.  NAME fields hold one of the choices listed there. */
 /* clang-format off */
-/*    type, field,           name,             default, choices or NULL, min, max, metavar, help */
-#define CM_TRAIN_OPTIONS(X)                                                                       \
-    X(TEXT, method,          "method",          "edm", "edm|cd|ct", 0, 0, "METHOD",               \
-      "edm: diffusion teacher; cd: distil a teacher; ct: consistency training alone")             \
-    X(TEXT, data,            "data",            "", NULL, 0, 0, "DATA",                           \
-      "fashion-mnist, an IDX images file (.gz too), or a folder of PNG images")                   \
-    X(TEXT, out,             "out",             "", NULL, 0, 0, "RUN",                            \
-      "run folder: config.json, log.jsonl, samples, checkpoints")                                 \
-    X(TEXT, teacher,         "teacher",         "", NULL, 0, 0, "MODEL",                          \
-      "cd: the diffusion teacher; it also gives the network and the first weights")               \
-    X(TEXT, init,            "init",            "", NULL, 0, 0, "MODEL",                          \
-      "first weights (default: the teacher's with cd, else random)")                              \
-    X(INT,  steps,           "steps",           "20000", NULL, 1, 1e9, "N",                       \
-      "training steps")                                                                           \
-    X(INT,  batch,           "batch",           "128", NULL, 1, 65536, "N",                       \
-      "images a step")                                                                            \
-    X(INT,  accumulate,      "accumulate",      "1", NULL, 1, 65536, "N",                         \
-      "parts of a batch, computed one after another: memory of a part, gradients of the whole")   \
-    X(FLAG, recompute,       "recompute",       "false", NULL, 0, 1, NULL,                        \
-      "compute activations again for the gradient: less memory, more time, same result")          \
-    X(REAL, lr,              "lr",              "1e-3", NULL, 0, 10, "X",                         \
-      "learning rate")                                                                            \
-    X(INT,  lr_warmup,       "lr-warmup",       "0", NULL, 0, 1e9, "N",                           \
-      "steps over which the learning rate rises linearly from 0")                                 \
-    X(FLAG, lr_decay,        "lr-decay",        "false", NULL, 0, 1, NULL,                        \
-      "let the learning rate fall linearly to 0 at the last step")                                \
-    X(TEXT, optimizer,       "optimizer",       "radam", "radam|adamw", 0, 0, "NAME",             \
-      "optimizer")                                                                                \
-    X(REAL, beta1,           "beta1",           "0.9", NULL, 0, 1, "X",                           \
-      "decay of the first moment")                                                                \
-    X(REAL, beta2,           "beta2",           "0.999", NULL, 0, 1, "X",                         \
-      "decay of the second moment")                                                               \
-    X(REAL, weight_decay,    "weight-decay",    "0", NULL, 0, 1, "X",                             \
-      "weight decay (decoupled with adamw, added to the gradient with radam)")                    \
-    X(TEXT, ema_rates,       "ema-rates",       "0.999,0.9999", NULL, 0, 0, "LIST",               \
-      "decay rates of the weight averages; samples and exports use the first")                    \
-    X(TEXT, loss_norm,       "loss-norm",       "l2", "l1|l2", 0, 0, "NAME",                      \
-      "distance between student and target (cd, ct)")                                             \
-    X(TEXT, weighting,       "weighting",       "", "|uniform|snr|snr+1|karras|truncated-snr",    \
-      0, 0, "NAME", "loss weight over sigma (default: karras for edm, uniform for cd and ct)")    \
-    X(TEXT, solver,          "solver",          "heun", "heun|euler", 0, 0, "NAME",               \
-      "cd: one step of the teacher's ODE")                                                        \
-    X(TEXT, boundary,        "boundary",        "skip", "skip|piecewise", 0, 0, "NAME",           \
-      "how f(x, sigma-min) = x is met (cd, ct)")                                                  \
-    X(TEXT, target_ema_mode, "target-ema-mode", "", "|fixed|adaptive", 0, 0, "MODE",              \
-      "mu(k) of the target network (default: fixed for cd, adaptive for ct)")                     \
-    X(TEXT, scale_mode,      "scale-mode",      "", "|fixed|progressive|progdist", 0, 0, "MODE",  \
-      "N(k), the number of noise levels (default: fixed for cd, progressive for ct)")             \
-    X(REAL, start_ema,       "start-ema",       "0.95", NULL, 0, 1, "X",                          \
-      "mu at the first step")                                                                     \
-    X(INT,  start_scales,    "start-scales",    "0", NULL, 0, 1e6, "N",                           \
-      "N at the first step (0: 18 for cd, 2 for ct)")                                             \
-    X(INT,  end_scales,      "end-scales",      "150", NULL, 2, 1e6, "N",                         \
-      "N at the last step (progressive)")                                                         \
-    X(INT,  distill_steps,   "distill-steps-per-iter", "50000", NULL, 1, 1e9, "N",                \
-      "steps a stage (progdist schedule)")                                                        \
-    X(REAL, sigma_min,       "sigma-min",       "0.002", NULL, 1e-6, 1, "X",                      \
-      "smallest noise level, epsilon of the paper")                                               \
-    X(REAL, sigma_max,       "sigma-max",       "80", NULL, 1, 1e6, "X",                          \
-      "largest noise level, T of the paper")                                                      \
-    X(REAL, sigma_data,      "sigma-data",      "0.5", NULL, 1e-3, 100, "X",                      \
-      "standard deviation of the data, which is scaled to [-1, 1]")                               \
-    X(REAL, rho,             "rho",             "7", NULL, 0.1, 100, "X",                         \
-      "curvature of the noise-level grid")                                                        \
-    X(REAL, p_mean,          "p-mean",          "-1.2", NULL, -20, 20, "X",                       \
-      "mean of ln sigma (edm)")                                                                   \
-    X(REAL, p_std,           "p-std",           "1.2", NULL, 0, 20, "X",                          \
-      "standard deviation of ln sigma (edm)")                                                     \
-    X(TEXT, classes,         "classes",         "auto", "auto|none", 0, 0, "MODE",                \
-      "auto: condition on the class where the data has labels")                                   \
-    X(INT,  image_size,      "image-size",      "0", NULL, 0, 4096, "N",                          \
-      "side of the images (0: the data's own; 28 is padded to 32)")                               \
-    X(FLAG, flip,            "flip",            "false", NULL, 0, 1, NULL,                        \
-      "mirror every second image, chosen at random")                                              \
-    X(INT,  channels,        "channels",        "32", NULL, 1, 4096, "N",                         \
-      "network: base width")                                                                      \
-    X(TEXT, channel_mult,    "channel-mult",    "1,2,2", NULL, 0, 0, "LIST",                      \
-      "network: width of each resolution, in units of the base width")                            \
-    X(INT,  res_blocks,      "res-blocks",      "1", NULL, 1, 64, "N",                            \
-      "network: residual blocks a resolution")                                                    \
-    X(TEXT, attention,       "attention-resolutions", "8", NULL, 0, 0, "LIST",                    \
-      "network: image sides at which it attends, e.g. 16,8 (empty: the middle only)")             \
-    X(INT,  num_heads,       "num-heads",       "4", NULL, 1, 1024, "N",                          \
-      "network: attention heads where head-channels is 0")                                        \
-    X(INT,  head_channels,   "head-channels",   "0", NULL, 0, 1024, "N",                          \
-      "network: channels of an attention head")                                                   \
-    X(FLAG, scale_shift,     "scale-shift-norm","true", NULL, 0, 1, NULL,                         \
-      "network: the embedding scales and shifts the second norm of a block")                      \
-    X(FLAG, resblock_updown, "resblock-updown", "true", NULL, 0, 1, NULL,                         \
-      "network: residual blocks change the resolution, else plain convolutions")                  \
-    X(REAL, dropout,         "dropout",         "0", NULL, 0, 0.95, "X",                          \
-      "network: dropout probability (student and target share the mask)")                         \
-    X(INT,  seed,            "seed",            "1", NULL, 0, 9e15, "N",                          \
-      "seed of everything random")                                                                \
-    X(TEXT, dtype,           "dtype",           "auto", "auto|f32|bf16", 0, 0, "TYPE",            \
-      "activations and matrix operands; auto is bf16 where the CPU computes in it")               \
-    X(INT,  threads,         "threads",         "0", NULL, 0, 4096, "N",                          \
-      "threads (0: the cores this process may use)")                                              \
-    X(INT,  log_every,       "log-every",       "50", NULL, 1, 1e9, "N",                          \
-      "steps between lines of log.jsonl")                                                         \
-    X(INT,  sample_every,    "sample-every",    "2000", NULL, 0, 1e9, "N",                        \
-      "steps between sample grids (0: only the last)")                                            \
-    X(INT,  save_every,      "save-every",      "2000", NULL, 0, 1e9, "N",                        \
-      "steps between checkpoints (0: only the last)")                                             \
-    X(INT,  keep,            "keep",            "2", NULL, 1, 1e6, "N",                           \
-      "checkpoints to keep")                                                                      \
-    X(REAL, max_minutes,     "max-minutes",     "0", NULL, 0, 1e6, "X",                           \
-      "stop after this long as if it had been the last step (0: no limit)")
-
-#define CM_SAMPLE_OPTIONS(X)                                                                      \
-    X(TEXT, sampler,         "sampler",         "auto", "auto|onestep|multistep|euler|heun", 0, 0,\
-      "NAME", "auto: onestep for consistency models, heun for teachers")                          \
-    X(INT,  steps,           "steps",           "0", NULL, 0, 10000, "N",                         \
-      "noise levels of the grid (0: 18 for euler and heun, the model's own for --ts)")            \
-    X(TEXT, ts,              "ts",              "", NULL, 0, 0, "LIST",                           \
-      "multistep: grid indices, 0 first, steps-1 last, e.g. 0,22,39")                             \
-    X(TEXT, sigmas,          "sigmas",          "", NULL, 0, 0, "LIST",                           \
-      "multistep: noise levels instead of indices, falling, e.g. 80,5")                         \
-    X(REAL, s_churn,         "s-churn",         "0", NULL, 0, 1e6, "X",                           \
-      "heun: fresh noise a run")                                                                  \
-    X(REAL, s_tmin,          "s-tmin",          "0", NULL, 0, 1e6, "X",                           \
-      "heun: churn only above this sigma")                                                        \
-    X(REAL, s_tmax,          "s-tmax",          "1e6", NULL, 0, 1e9, "X",                         \
-      "heun: churn only below this sigma")                                                        \
-    X(REAL, s_noise,         "s-noise",         "1", NULL, 0, 10, "X",                            \
-      "heun: standard deviation of the fresh noise")                                              \
-    X(INT,  num,             "num",             "16", NULL, 1, 1e7, "N",                          \
-      "images")                                                                                   \
-    X(TEXT, label,           "class",           "all", NULL, 0, 0, "C|all|random",                \
-      "a class index, all (an equal share each, in order) or random")                                                   \
-    X(INT,  seed,            "seed",            "0", NULL, 0, 9e15, "N",                          \
-      "image i depends on the seed and i only")                                                   \
-    X(INT,  batch,           "batch",           "64", NULL, 1, 65536, "N",                        \
-      "images sampled together")                                                                  \
-    X(INT,  micro_batch,     "micro-batch",     "0", NULL, 0, 65536, "N",                         \
-      "of them in the network at a time (0: as many as the caches hold)")                         \
-    X(TEXT, dtype,           "dtype",           "auto", "auto|f32|bf16", 0, 0, "TYPE",            \
-      "activations and matrix operands")                                                          \
-    X(INT,  threads,         "threads",         "0", NULL, 0, 4096, "N",                          \
-      "threads (0: the cores this process may use)")
-/* clang-format on */
-
-#define CM_FIELD_TEXT                                                   cm_text
-#define CM_FIELD_INT                                                    int64_t
-#define CM_FIELD_REAL                                                   double
-#define CM_FIELD_FLAG                                                   int
-#define X(type, field, name, initial, choices, min, max, metavar, help) CM_FIELD_##type field;
 typedef struct cm_train_config {
-    CM_TRAIN_OPTIONS(X)
+    cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: consistency
+                                 training alone */
+    cm_text data;             /* fashion-mnist, an IDX images file (.gz too), or a folder of
+                                 PNG images */
+    cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
+    cm_text teacher;          /* cd: the diffusion teacher; it also gives the network and the
+                                 first weights */
+    cm_text init;             /* first weights (default: the teacher's with cd, else random) */
+    int64_t steps;            /* training steps */
+    int64_t batch;            /* images a step */
+    int64_t accumulate;       /* parts of a batch, computed one after another: memory of a
+                                 part, gradients of the whole */
+    int recompute;            /* compute activations again for the gradient: less memory, more
+                                 time, same result */
+    double lr;                /* learning rate */
+    int64_t lr_warmup;        /* steps over which the learning rate rises linearly from 0 */
+    int lr_decay;             /* let the learning rate fall linearly to 0 at the last step */
+    cm_text optimizer;        /* optimizer */
+    double beta1;             /* decay of the first moment */
+    double beta2;             /* decay of the second moment */
+    double weight_decay;      /* weight decay (decoupled with adamw, added to the gradient with
+                                 radam) */
+    cm_text ema_rates;        /* decay rates of the weight averages; samples and exports use
+                                 the first */
+    cm_text loss_norm;        /* distance between student and target (cd, ct) */
+    cm_text weighting;        /* loss weight over sigma (default: karras for edm, uniform for
+                                 cd and ct) */
+    cm_text solver;           /* cd: one step of the teacher's ODE */
+    cm_text boundary;         /* how f(x, sigma-min) = x is met (cd, ct) */
+    cm_text target_ema_mode;  /* mu(k) of the target network (default: fixed for cd, adaptive
+                                 for ct) */
+    cm_text scale_mode;       /* N(k), the number of noise levels (default: fixed for cd,
+                                 progressive for ct) */
+    double start_ema;         /* mu at the first step */
+    int64_t start_scales;     /* N at the first step (0: 18 for cd, 2 for ct) */
+    int64_t end_scales;       /* N at the last step (progressive) */
+    double sigma_min;         /* smallest noise level, epsilon of the paper */
+    double sigma_max;         /* largest noise level, T of the paper */
+    double sigma_data;        /* standard deviation of the data, which is scaled to [-1, 1] */
+    double rho;               /* curvature of the noise-level grid */
+    double p_mean;            /* mean of ln sigma (edm) */
+    double p_std;             /* standard deviation of ln sigma (edm) */
+    cm_text classes;          /* auto: condition on the class where the data has labels */
+    int64_t image_size;       /* side of the images (0: the data's own; 28 is padded to 32) */
+    int flip;                 /* mirror every second image, chosen at random */
+    int64_t channels;         /* network: base width */
+    cm_text channel_mult;     /* network: width of each resolution, in units of the base width */
+    int64_t res_blocks;       /* network: residual blocks a resolution */
+    cm_text attention;        /* network: image sides at which it attends, e.g. 16,8 (empty:
+                                 the middle only) */
+    int64_t num_heads;        /* network: attention heads where head-channels is 0 */
+    int64_t head_channels;    /* network: channels of an attention head */
+    int scale_shift;          /* network: the embedding scales and shifts the second norm of a
+                                 block */
+    int resblock_updown;      /* network: residual blocks change the resolution, else plain
+                                 convolutions */
+    double dropout;           /* network: dropout probability (student and target share the
+                                 mask) */
+    int64_t seed;             /* seed of everything random */
+    cm_text dtype;            /* activations and matrix operands; auto is bf16 where the CPU
+                                 computes in it */
+    int64_t threads;          /* threads (0: the cores this process may use) */
+    int64_t log_every;        /* steps between lines of log.jsonl */
+    int64_t sample_every;     /* steps between sample grids (0: only the last) */
+    int64_t save_every;       /* steps between checkpoints (0: only the last) */
+    int64_t keep;             /* checkpoints to keep */
+    double max_minutes;       /* stop after this long as if it had been the last step (0: no
+                                 limit) */
 } cm_train_config;
+
+/* Settings of sampling; likewise cm_sample_options. */
 typedef struct cm_sample_config {
-    CM_SAMPLE_OPTIONS(X)
+    cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
+    int64_t steps;            /* noise levels of the grid (0: 18 for euler and heun, the
+                                 model's own for --ts) */
+    cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,22,39 */
+    cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
+    double s_churn;           /* heun: fresh noise a run */
+    double s_tmin;            /* heun: churn only above this sigma */
+    double s_tmax;            /* heun: churn only below this sigma */
+    double s_noise;           /* heun: standard deviation of the fresh noise */
+    int64_t num;              /* images */
+    cm_text label;            /* a class index, all (an equal share each, in order) or random */
+    int64_t seed;             /* image i depends on the seed and i only */
+    int64_t batch;            /* images sampled together */
+    int64_t micro_batch;      /* of them in the network at a time (0: as many as the caches
+                                 hold) */
+    cm_text dtype;            /* activations and matrix operands */
+    int64_t threads;          /* threads (0: the cores this process may use) */
 } cm_sample_config;
-#undef X
+/* clang-format on */
 
 extern const cm_option cm_train_options[];  /* ends with a NULL name */
 extern const cm_option cm_sample_options[]; /* ends with a NULL name */
@@ -283,9 +200,9 @@ typedef struct cm_model_facts {
 void cm_model_get_facts(const cm_model *model, cm_model_facts *facts);
 
 /* Describe a model, a run folder or any .safetensors file as text of several
- * lines.  *text is freed with cm_text_free. */
+ * lines.  *text is freed with cm_string_free. */
 cm_status cm_describe(const char *path, char **text, cm_error *err);
-void cm_text_free(char *text);
+void cm_string_free(char *text);
 
 /* Run the raw network F on tensors from a file: x f32 [N,C,H,W], timesteps f32
  * [N] (already rescaled: 250 ln sigma), y int64 [N] for class-conditional
@@ -353,7 +270,7 @@ typedef struct cm_work {
 } cm_work;
 
 /* The compiled plan of this work: step, op, shape, dtype, offset, implementation; with
- * profile also milliseconds and share.  *text is freed with cm_text_free.
+ * profile also milliseconds and share.  *text is freed with cm_string_free.
  * Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
 cm_status cm_explain(cm_model *model, const cm_work *work, int profile, char **text, cm_error *err);
 

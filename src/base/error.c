@@ -6,14 +6,20 @@
 
 const char *cm_status_name(cm_status s)
 {
-    switch (s) {
-#define X(id, name) \
-    case CM_##id:   \
-        return name;
-        CM_STATUS_LIST(X)
-#undef X
-    }
-    return "unknown status";
+    static const char *const names[] = {
+        [CM_OK] = "ok",
+        [CM_ERR_ARGUMENT] = "wrong argument",
+        [CM_ERR_MEMORY] = "out of memory",
+        [CM_ERR_SHAPE] = "shapes do not fit",
+        [CM_ERR_UNSUPPORTED] = "not supported here",
+        [CM_ERR_IO] = "input/output error",
+        [CM_ERR_FORMAT] = "bad input file",
+        [CM_ERR_NUMERIC] = "not a number",
+        [CM_ERR_INTERNAL] = "fault of this program",
+        [CM_INTERRUPTED] = "interrupted",
+    };
+    const size_t i = (size_t)s;
+    return i < sizeof names / sizeof *names ? names[i] : "unknown status";
 }
 
 /* Bytes from 0x20 up to, but without, `end` stand for themselves, DEL never. */

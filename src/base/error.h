@@ -5,9 +5,10 @@
 #ifndef CM_BASE_ERROR_H
 #define CM_BASE_ERROR_H
 
-#include "cm.h"
+#include "cm_status.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 
 /* Fill *err (NULL allowed) and return s, so callers write
  *     return cm_fail(err, CM_ERR_FORMAT, "%s: ...", path);            */

@@ -1,20 +1,63 @@
-/* text.c - strict number and list parsing, edit distance */
+/* text.c - strict number and list parsing, writing of numbers, edit distance */
 #include "base/text.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <locale.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { item_max = 63, word_max = 63 };
+
+/* ---- locale ---- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static locale_t c_locale; /* written once, then only read */
+
+static void make_locale(void)
+{
+    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
+
+/* strtod and printf take the decimal point from the thread's locale: the C one between
+ * enter and leave.  Out of memory, it stays as it is. */
+static locale_t enter_c_locale(void)
+{
+    pthread_once(&once, make_locale);
+    return c_locale ? uselocale(c_locale) : (locale_t)0;
+}
+
+static void leave_c_locale(locale_t before)
+{
+    if (before)
+        uselocale(before);
+}
+
+/* ---- numbers ---- */
+
+const char *cm_text_from_real(char buf[CM_REAL_TEXT], double value)
+{
+    const locale_t before = enter_c_locale();
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(buf, CM_REAL_TEXT, "%.*g", digits, value);
+        if (strtod(buf, NULL) == value)
+            break;
+    }
+    leave_c_locale(before);
+    return buf;
+}
 
 int cm_text_to_real(const char *text, double *value)
 {
     if (!*text || text[strspn(text, "+-.0123456789eE")])
         return 0;
     char *end;
+    const locale_t before = enter_c_locale();
     const double v = strtod(text, &end);
+    leave_c_locale(before);
     if (end == text || *end || !isfinite(v))
         return 0;
     *value = v;

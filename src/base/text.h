@@ -1,5 +1,6 @@
-/* text.h - strict readers of numbers and lists of numbers, and the nearest name
- * for "did you mean".
+/* text.h - strict readers of numbers and lists of numbers, their writer, and the
+ * nearest name for "did you mean".  The decimal point is '.', whatever the locale of
+ * the program.
  *
  * Strict: the whole text is one decimal number, finite and in range; no blanks,
  * no hexadecimal, no "inf" or "nan". */
@@ -13,6 +14,10 @@
 /* 1 and *value on success; 0, and *value untouched, when text is not a number. */
 int cm_text_to_real(const char *text, double *value);
 int cm_text_to_int(const char *text, int64_t *value);
+
+/* Write the shortest decimal that reads back as value, e.g. "0.9999"; returns buf. */
+enum { CM_REAL_TEXT = 32 };
+const char *cm_text_from_real(char buf[CM_REAL_TEXT], double value);
 
 /* Read "80,0.8": numbers with single commas between them.  Empty text is the
  * empty list.  Writes at most max values, and *n only on success.  what names the

@@ -56,7 +56,7 @@ cm_status cli_require(const cli_usage *usage, const char *option, const char *va
 /* Seconds from an arbitrary moment. */
 double cli_seconds(void);
 
-/* Print text and free it with cm_text_free. */
+/* Print text and free it with cm_string_free. */
 void cli_print_text(char *text);
 
 #endif

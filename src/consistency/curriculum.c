@@ -4,28 +4,45 @@
 #include <math.h>
 #include <string.h>
 
-/* clang-format off */
-#define X(id, name) name,
-static const char *const target_ema_names[] = {CM_TARGET_EMA_LIST(X)};
-static const char *const scale_names[] = {CM_SCALE_LIST(X)};
-#undef X
-/* clang-format on */
-
-static int supported(const cm_curriculum *c)
+static int64_t fixed_scales(const cm_curriculum *c, int64_t k)
 {
-    return c->target_ema_mode == CM_TARGET_EMA_FIXED ||
-           (c->target_ema_mode == CM_TARGET_EMA_ADAPTIVE && c->scale_mode == CM_SCALE_PROGRESSIVE);
+    (void)k;
+    return c->start_scales;
 }
+
+static int64_t progressive_scales(const cm_curriculum *c, int64_t k)
+{
+    const double s0 = (double)c->start_scales, s1 = (double)c->end_scales;
+    const double done = k < c->total_steps ? (double)k / (double)c->total_steps : 1;
+    const double m = ceil(sqrt(done * ((s1 + 1) * (s1 + 1) - s0 * s0) + s0 * s0) - 1);
+    return (int64_t)m + 1;
+}
+
+static double fixed_rate(const cm_curriculum *c, int64_t scales)
+{
+    (void)scales;
+    return c->start_ema;
+}
+
+static double adaptive_rate(const cm_curriculum *c, int64_t scales)
+{
+    return exp((double)c->start_scales * log(c->start_ema) / (double)(scales - 1));
+}
+
+const cm_scale_mode cm_scale_modes[] = {
+    {"fixed", 0, fixed_scales}, {"progressive", 1, progressive_scales}, {0}};
+const cm_target_ema_mode cm_target_ema_modes[] = {
+    {"fixed", 0, fixed_rate}, {"adaptive", 1, adaptive_rate}, {0}};
 
 cm_status cm_curriculum_check(const cm_curriculum *c, cm_error *err)
 {
-    if (!supported(c))
+    const int adaptive = c->target_ema->follows_scales, grows = c->scale->grows;
+    if (adaptive && !grows)
         return cm_fail(
             err, CM_ERR_ARGUMENT,
             "curriculum: target-ema-mode %s with scale-mode %s: expected fixed with any, "
             "or adaptive with progressive",
-            target_ema_names[c->target_ema_mode], scale_names[c->scale_mode]);
-    const int adaptive = c->target_ema_mode == CM_TARGET_EMA_ADAPTIVE;
+            c->target_ema->name, c->scale->name);
     if (!(c->start_ema >= 0 && c->start_ema <= 1) || (adaptive && c->start_ema == 0))
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "curriculum: start-ema: expected a number within %s0, 1], found %g",
@@ -34,90 +51,41 @@ cm_status cm_curriculum_check(const cm_curriculum *c, cm_error *err)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "curriculum: start-scales: expected at least 2, found %lld",
                        (long long)c->start_scales);
-    if (c->scale_mode == CM_SCALE_PROGRESSIVE) {
-        if (c->end_scales < c->start_scales - 1)
-            return cm_fail(err, CM_ERR_ARGUMENT,
-                           "curriculum: end-scales: expected at least start-scales - 1 = %lld, "
-                           "found %lld",
-                           (long long)c->start_scales - 1, (long long)c->end_scales);
-        if (c->total_steps < 1)
-            return cm_fail(err, CM_ERR_ARGUMENT,
-                           "curriculum: steps: expected at least 1, found %lld",
-                           (long long)c->total_steps);
-    }
-    if (c->scale_mode == CM_SCALE_PROGDIST && c->distill_steps_per_iter < 1)
+    if (grows && c->end_scales < c->start_scales - 1)
         return cm_fail(err, CM_ERR_ARGUMENT,
-                       "curriculum: distill-steps-per-iter: expected at least 1, found %lld",
-                       (long long)c->distill_steps_per_iter);
+                       "curriculum: end-scales: expected at least start-scales - 1 = %lld, "
+                       "found %lld",
+                       (long long)c->start_scales - 1, (long long)c->end_scales);
+    if (grows && c->total_steps < 1)
+        return cm_fail(err, CM_ERR_ARGUMENT, "curriculum: steps: expected at least 1, found %lld",
+                       (long long)c->total_steps);
     return CM_OK;
-}
-
-/* M = N(k) - 1 of the progressive modes. */
-static double progressive_pairs(const cm_curriculum *c, int64_t k)
-{
-    const double s0 = (double)c->start_scales, s1 = (double)c->end_scales;
-    const double done = k < c->total_steps ? (double)k / (double)c->total_steps : 1;
-    return ceil(sqrt(done * ((s1 + 1) * (s1 + 1) - s0 * s0) + s0 * s0) - 1);
-}
-
-/* Halve every d steps down to 2, which lasts two stages, then 1.  The first step
- * at 2 is d (log2(s0) - 1), a fraction of a stage early when s0 is no power of two:
- * so does the released code. */
-static int64_t progdist_scales(const cm_curriculum *c, int64_t k)
-{
-    const int64_t stage = k / c->distill_steps_per_iter;
-    const int64_t halved = stage < 62 ? c->start_scales >> stage : 0;
-    if (halved > 2)
-        return halved;
-    const double d = (double)c->distill_steps_per_iter;
-    const double since = (double)k - d * (log2((double)c->start_scales) - 1);
-    return since < 2 * d ? 2 : 1;
 }
 
 cm_curriculum_point cm_curriculum_at(const cm_curriculum *c, int64_t k)
 {
-    cm_assert(k >= 0 && supported(c));
-    switch (c->scale_mode) {
-    case CM_SCALE_FIXED:
-        break;
-    case CM_SCALE_PROGDIST:
-        return (cm_curriculum_point){.scales = progdist_scales(c, k), .target_ema = 1};
-    case CM_SCALE_PROGRESSIVE: {
-        const double m = progressive_pairs(c, k);
-        const double mu = c->target_ema_mode == CM_TARGET_EMA_ADAPTIVE
-                              ? exp((double)c->start_scales * log(c->start_ema) / m)
-                              : c->start_ema;
-        return (cm_curriculum_point){.scales = (int64_t)m + 1, .target_ema = mu};
-    }
-    }
-    return (cm_curriculum_point){.scales = c->start_scales, .target_ema = c->start_ema};
+    cm_assert(k >= 0);
+    const int64_t scales = c->scale->scales(c, k);
+    return (cm_curriculum_point){.scales = scales, .target_ema = c->target_ema->rate(c, scales)};
 }
 
-cm_status cm_target_ema_from_name(const char *name, cm_target_ema_mode *mode, cm_error *err)
+int64_t cm_curriculum_most_scales(const cm_curriculum *c)
 {
-    char found[64];
-#define X(id, text)                 \
-    if (!strcmp(name, text)) {      \
-        *mode = CM_TARGET_EMA_##id; \
-        return CM_OK;               \
-    }
-    CM_TARGET_EMA_LIST(X)
-#undef X
-    return cm_fail(err, CM_ERR_ARGUMENT, "target-ema-mode: expected fixed or adaptive, found '%s'",
-                   cm_escape(found, sizeof found, name));
+    return c->scale->grows ? c->end_scales + 1 : c->start_scales;
 }
 
-cm_status cm_scale_mode_from_name(const char *name, cm_scale_mode *mode, cm_error *err)
+const cm_scale_mode *cm_scale_mode_find(const char *name)
 {
-    char found[64];
-#define X(id, text)            \
-    if (!strcmp(name, text)) { \
-        *mode = CM_SCALE_##id; \
-        return CM_OK;          \
-    }
-    CM_SCALE_LIST(X)
-#undef X
-    return cm_fail(err, CM_ERR_ARGUMENT,
-                   "scale-mode: expected fixed, progressive or progdist, found '%s'",
-                   cm_escape(found, sizeof found, name));
+    for (const cm_scale_mode *m = cm_scale_modes; m->name; m++)
+        if (!strcmp(m->name, name))
+            return m;
+    return NULL;
+}
+
+const cm_target_ema_mode *cm_target_ema_mode_find(const char *name)
+{
+    for (const cm_target_ema_mode *m = cm_target_ema_modes; m->name; m++)
+        if (!strcmp(m->name, name))
+            return m;
+    return NULL;
 }

@@ -5,7 +5,7 @@
 #ifndef CM_DATA_DATASET_H
 #define CM_DATA_DATASET_H
 
-#include "cm.h"
+#include "cm_status.h"
 
 #include <stdint.h>
 

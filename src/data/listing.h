@@ -3,8 +3,9 @@
 #define CM_DATA_LISTING_H
 
 #include "base/memory.h"
-#include "cm.h"
+#include "cm_status.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct cm_listing_file {

@@ -7,7 +7,7 @@
 #ifndef CM_DATA_RESIZE_H
 #define CM_DATA_RESIZE_H
 
-#include "cm.h"
+#include "cm_status.h"
 
 #include <stdint.h>
 

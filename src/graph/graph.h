@@ -79,6 +79,7 @@ cm_node *cm_exp(cm_graph *g, cm_node *x);
 cm_node *cm_log(cm_graph *g, cm_node *x);
 cm_node *cm_sin(cm_graph *g, cm_node *x);
 cm_node *cm_cos(cm_graph *g, cm_node *x);
+cm_node *cm_atan(cm_graph *g, cm_node *x);
 cm_node *cm_abs(cm_graph *g, cm_node *x);
 cm_node *cm_sign(cm_graph *g, cm_node *x);         /* derivative 0 */
 cm_node *cm_floor(cm_graph *g, cm_node *x);        /* derivative 0 */

@@ -20,6 +20,7 @@
     X(LOG,                    log,                    "natural logarithm")                        \
     X(SIN,                    sin,                    "sine")                                     \
     X(COS,                    cos,                    "cosine")                                   \
+    X(ATAN,                   atan,                   "arctangent")                               \
     X(ABS,                    abs,                    "|x|")                                      \
     X(SIGN,                   sign,                   "-1, 0 or 1")                               \
     X(FLOOR,                  floor,                  "largest integer not above x")              \

@@ -7,7 +7,10 @@
 #ifndef CM_IO_FILE_H
 #define CM_IO_FILE_H
 
-#include "cm.h"
+#include "cm_status.h"
+
+#include <stddef.h>
+#include <stdint.h>
 
 /* Read a whole regular file of at most max_bytes.  *data is freed with cm_free
  * and is never NULL on success; one zero byte follows it.

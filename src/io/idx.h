@@ -4,7 +4,10 @@
 #ifndef CM_IO_IDX_H
 #define CM_IO_IDX_H
 
-#include "cm.h"
+#include "cm_status.h"
+
+#include <stddef.h>
+#include <stdint.h>
 
 enum { CM_IDX_MAX_RANK = 4 };
 

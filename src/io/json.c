@@ -91,6 +91,21 @@ cm_status cm_json_int(const json_t *obj, const char *file, const char *key, int6
     return CM_OK;
 }
 
+cm_status cm_json_int_or_none(const json_t *j, const char *file, const char *key, int64_t max,
+                              int *out, cm_error *err)
+{
+    int64_t v = 0;
+    const json_t *value = json_object_get(j, key);
+    if (json_is_null(value) || (json_is_integer(value) && json_integer_value(value) == -1)) {
+        *out = 0;
+        return CM_OK;
+    }
+    const cm_status s = cm_json_int(j, file, key, 0, max, CM_JSON_OPTIONAL, &v, err);
+    if (!s)
+        *out = (int)v;
+    return s;
+}
+
 cm_status cm_json_real(const json_t *obj, const char *file, const char *key, double min, double max,
                        cm_json_need need, double *out, cm_error *err)
 {

@@ -4,9 +4,11 @@
 #ifndef CM_IO_JSON_H
 #define CM_IO_JSON_H
 
-#include "cm.h"
+#include "cm_status.h"
 
 #include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum { CM_JSON_MAX_BYTES = 16 << 20 };
 
@@ -25,6 +27,9 @@ typedef enum cm_json_need { CM_JSON_OPTIONAL, CM_JSON_REQUIRED } cm_json_need;
 
 cm_status cm_json_int(const json_t *obj, const char *file, const char *key, int64_t min,
                       int64_t max, cm_json_need need, int64_t *out, cm_error *err);
+/* An integer from 0 to max; null and -1 stand for none, 0.  Optional. */
+cm_status cm_json_int_or_none(const json_t *obj, const char *file, const char *key, int64_t max,
+                              int *out, cm_error *err);
 /* Also takes integers.  A value is never infinite or NaN. */
 cm_status cm_json_real(const json_t *obj, const char *file, const char *key, double min, double max,
                        cm_json_need need, double *out, cm_error *err);

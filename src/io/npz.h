@@ -4,7 +4,9 @@
 #ifndef CM_IO_NPZ_H
 #define CM_IO_NPZ_H
 
-#include "cm.h"
+#include "cm_status.h"
+
+#include <stdint.h>
 
 typedef enum cm_npz_dtype { CM_NPZ_U8, CM_NPZ_I64, CM_NPZ_F32 } cm_npz_dtype;
 

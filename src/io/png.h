@@ -4,7 +4,10 @@
 #ifndef CM_IO_PNG_H
 #define CM_IO_PNG_H
 
-#include "cm.h"
+#include "cm_status.h"
+
+#include <stddef.h>
+#include <stdint.h>
 
 /* Read an image as [h][w][c], c 1 (grey) or 3 (RGB): a palette is expanded,
  * alpha dropped, 16 bits rounded to 8, 1 to 4 bits stretched to 8.  *pixels is

@@ -11,7 +11,10 @@
 #ifndef CM_IO_SAFETENSORS_H
 #define CM_IO_SAFETENSORS_H
 
-#include "cm.h"
+#include "cm_status.h"
+
+#include <stddef.h>
+#include <stdint.h>
 
 /* In the order of the format: by alignment, which the writer sorts by.  Bits an element. */
 /* clang-format off */

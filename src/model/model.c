@@ -1,31 +1,12 @@
-/* model.c - models in files, and their compiled denoiser */
+/* model.c - models in files */
 #include "model/model.h"
 
 #include "base/bf16.h"
 #include "base/memory.h"
-#include "base/threads.h"
-#include "cpu/cpu.h"
 #include "io/json.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-cm_status cm_dtype_resolve(const char *text, cm_dtype *dtype, cm_error *err)
-{
-    const int bf16 = cm_cpu_has_bf16();
-    if (strcmp(text, "auto") && strcmp(text, "f32") && strcmp(text, "bf16"))
-        return cm_fail(err, CM_ERR_ARGUMENT, "dtype: expected auto, f32 or bf16, found '%s'", text);
-    if (!strcmp(text, "bf16") && !bf16)
-        return cm_fail(err, CM_ERR_UNSUPPORTED,
-                       "dtype bf16: this CPU does not compute in it (needs AVX-512 BF16 or AMX)");
-    *dtype = strcmp(text, "f32") && bf16 ? CM_BF16 : CM_F32;
-    return CM_OK;
-}
-
-int cm_threads_resolve(int64_t threads)
-{
-    return threads > 0 ? (int)threads : cm_threads_available();
-}
 
 /* ---- reading ---- */
 
@@ -48,7 +29,7 @@ static cm_status read_kind(const char *text, const char *path, cm_model *m, cm_e
         !(s = cm_json_real(j, path, "rho", 1e-2, 1e3, CM_JSON_OPTIONAL, &n->rho, err)) &&
         !(s = cm_json_int(j, path, "scales", 2, 1000000, CM_JSON_OPTIONAL, &scales, err))) {
         m->scales = (int)scales;
-        if (cm_precond_from_name(kind, &m->kind, NULL))
+        if (!(m->precondition = cm_precondition_find(kind)))
             s = cm_fail(err, CM_ERR_FORMAT,
                         "%s: \"kind\": expected edm, skip or piecewise, found another", path);
         else if (cm_noise_schedule_check(n, NULL))
@@ -84,7 +65,7 @@ static char *copy_or_null(const char *text)
 /* The parameter table of m->net, and room for the weights. */
 static cm_status make_params(const char *path, cm_model *m, cm_error *err)
 {
-    const cm_status s = cm_params_new(&m->net, &m->params, err);
+    const cm_status s = cm_net_params_new(&m->net, &m->params, err);
     if (s) {
         const cm_error why = err ? *err : (cm_error){0};
         return s == CM_ERR_SHAPE ? cm_fail(err, CM_ERR_FORMAT, "%s: %.900s", path, why.message) : s;
@@ -110,16 +91,22 @@ static cm_status read_file(const char *path, const cm_st_file *f, const char *co
     return cm_params_load(m->params, f, m->flat, err);
 }
 
-/* What weights without metadata are taken for; NULL: out of memory. */
-static cm_model *model_new(void)
+/* What weights without metadata are taken for. */
+static cm_status model_new(const char *path, cm_model **model, cm_error *err)
 {
-    cm_model *m = cm_alloc(sizeof *m);
-    if (m) {
-        m->schedule = (cm_noise_schedule)CM_NOISE_SCHEDULE_DEFAULT;
-        m->kind = CM_PRECOND_SKIP;
-        m->scales = 40;
-    }
-    return m;
+    const cm_device *device = NULL;
+    const cm_status s = cm_device_open(&device, err);
+    cm_model *m = s ? NULL : cm_alloc(sizeof *m);
+    if (s)
+        return s;
+    if (!m)
+        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
+    *m = (cm_model){.device = device,
+                    .schedule = CM_NOISE_SCHEDULE_DEFAULT,
+                    .precondition = &cm_precondition_skip,
+                    .scales = 40};
+    *model = m;
+    return CM_OK;
 }
 
 cm_status cm_model_read(const char *path, const char *config_json, cm_model **model, cm_error *err)
@@ -128,40 +115,41 @@ cm_status cm_model_read(const char *path, const char *config_json, cm_model **mo
     cm_status s = cm_st_open(path, &f, err);
     if (s)
         return s;
-    cm_model *m = model_new();
-    s = m ? read_file(path, f, config_json, m, err)
-          : cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
+    cm_model *m = NULL;
+    if (!(s = model_new(path, &m, err)))
+        s = read_file(path, f, config_json, m, err);
     cm_st_close(f);
     if (s) {
-        cm_model_free(m);
+        cm_model_release(m);
         return s;
     }
     *model = m;
     return CM_OK;
 }
 
-cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model, cm_error *err)
+cm_status cm_model_make_random(const char *config_json, uint64_t seed, cm_model **model,
+                               cm_error *err)
 {
     json_t *j = NULL;
     cm_status s = cm_json_load(config_json, &j, err);
     if (s)
         return s;
-    cm_model *m = model_new();
-    s = m ? cm_net_config_from_json(j, config_json, &m->net, err)
-          : cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", config_json);
+    cm_model *m = NULL;
+    if (!(s = model_new(config_json, &m, err)))
+        s = cm_net_config_from_json(j, config_json, &m->net, err);
     json_decref(j);
     if (!s)
         s = make_params(config_json, m, err);
     if (s) {
-        cm_model_free(m);
+        cm_model_release(m);
         return s;
     }
-    cm_params_init(m->params, (uint64_t)seed, m->flat);
+    cm_params_init(m->params, seed, m->flat);
     *model = m;
     return CM_OK;
 }
 
-void cm_model_free(cm_model *m)
+void cm_model_release(cm_model *m)
 {
     if (!m)
         return;
@@ -171,16 +159,6 @@ void cm_model_free(cm_model *m)
     cm_free(m->classes);
     cm_free(m->training);
     cm_free(m);
-}
-
-void cm_model_get_facts(const cm_model *m, cm_model_facts *f)
-{
-    *f = (cm_model_facts){.height = m->net.image_size,
-                          .width = m->net.image_size,
-                          .channels = m->net.out_channels,
-                          .classes = m->net.num_classes,
-                          .is_consistency = m->kind != CM_PRECOND_EDM,
-                          .parameters = cm_params_count(m->params)};
 }
 
 /* ---- writing ---- */
@@ -198,12 +176,12 @@ static int add_json(cm_model_metadata *meta, const char *key, json_t *j)
 cm_status cm_model_metadata_make(const cm_model *m, cm_model_metadata *meta, cm_error *err)
 {
     memset(meta, 0, sizeof *meta);
-    int ok = add_json(meta, "config", cm_net_config_to_json(&m->net)) &&
-             add_json(meta, "model",
-                      json_pack("{s:s,s:f,s:f,s:f,s:f,s:i}", "kind", cm_precond_name(m->kind),
-                                "sigma_min", m->schedule.sigma_min, "sigma_max",
-                                m->schedule.sigma_max, "sigma_data", m->schedule.sigma_data, "rho",
-                                m->schedule.rho, "scales", m->scales));
+    int ok =
+        add_json(meta, "config", cm_net_config_to_json(&m->net)) &&
+        add_json(meta, "model",
+                 json_pack("{s:s,s:f,s:f,s:f,s:f,s:i}", "kind", m->precondition->name, "sigma_min",
+                           m->schedule.sigma_min, "sigma_max", m->schedule.sigma_max, "sigma_data",
+                           m->schedule.sigma_data, "rho", m->schedule.rho, "scales", m->scales));
     const char *const key[] = {"classes", "training"};
     const char *const value[] = {m->classes, m->training};
     for (int i = 0; ok && i < 2; i++)

@@ -38,6 +38,11 @@ static cm_node *cos_d(cm_graph *g, cm_node *n, cm_node *d)
 {
     return cm_mul(g, d, cm_affine(g, cm_sin(g, n->in[0]), -1.0f, 0.0f));
 }
+static cm_node *atan_d(cm_graph *g, cm_node *n, cm_node *d) /* 1 / (1 + x^2) */
+{
+    cm_node *x = n->in[0];
+    return cm_mul(g, d, cm_pow(g, cm_affine(g, cm_mul(g, x, x), 1.0f, 1.0f), -1.0f));
+}
 static cm_node *abs_d(cm_graph *g, cm_node *n, cm_node *d)
 {
     return cm_mul(g, d, cm_sign(g, n->in[0]));
@@ -81,6 +86,7 @@ UNARY_RULES(exp)
 UNARY_RULES(log)
 UNARY_RULES(sin)
 UNARY_RULES(cos)
+UNARY_RULES(atan)
 UNARY_RULES(abs)
 UNARY_RULES(pow)
 UNARY_RULES(clamp)
@@ -93,6 +99,7 @@ UNARY_OP(exp);
 UNARY_OP(log);
 UNARY_OP(sin);
 UNARY_OP(cos);
+UNARY_OP(atan);
 UNARY_OP(abs);
 UNARY_OP(sign);
 UNARY_OP(floor);
@@ -126,6 +133,10 @@ cm_node *cm_sin(cm_graph *g, cm_node *x)
 cm_node *cm_cos(cm_graph *g, cm_node *x)
 {
     return unary(g, CM_OP_COS, (cm_attr){0}, x);
+}
+cm_node *cm_atan(cm_graph *g, cm_node *x)
+{
+    return unary(g, CM_OP_ATAN, (cm_attr){0}, x);
 }
 cm_node *cm_abs(cm_graph *g, cm_node *x)
 {

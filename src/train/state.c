@@ -9,8 +9,8 @@
 
 #include "base/memory.h"
 #include "io/json.h"
-#include "train/checkpoint.h"
-#include "train/run_folder.h"
+#include "run/checkpoint.h"
+#include "run/folder.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@
 enum { MAX_FILES = CM_MAX_EMA + 3 };
 
 typedef struct weights_file {
-    char name[64];
+    char name[CM_EMA_NAME];
     const char *prefix[2]; /* of the tensors' names */
     float *flat[2];        /* one array, or two (optimizer) */
 } weights_file;
@@ -32,7 +32,7 @@ static int list_files(const cm_trainer *t, weights_file *f)
     f[n++] = (weights_file){"model.safetensors", {"", NULL}, {s->params, NULL}};
     for (int i = 0; i < t->n_ema; i++) {
         f[n] = (weights_file){"", {"", NULL}, {s->ema[i], NULL}};
-        snprintf(f[n].name, sizeof f[n].name, "ema_%.10g.safetensors", t->ema_rate[i]);
+        cm_run_ema_name(f[n].name, t->ema_rate[i]);
         n++;
     }
     if (s->target)

@@ -8,35 +8,22 @@
  * a sample's number in the batch.  Weights are packed for the convolutions once a
  * step, the teacher's once.
  *
- * All arrays of floats have the layout of the parameter table (nn/net.h). */
+ * All arrays of floats have the layout of the parameter table (nn/params.h). */
 #ifndef CM_TRAIN_STEP_H
 #define CM_TRAIN_STEP_H
 
-#include "consistency/loss.h"
 #include "graph/plan.h"
+#include "train/objective/objective.h"
 
 enum { CM_MAX_EMA = 8 };
 
-typedef enum cm_method { CM_METHOD_EDM, CM_METHOD_CD, CM_METHOD_CT } cm_method;
-
 typedef struct cm_step_config {
-    cm_method method;
+    const cm_objective_settings *settings; /* with the options: batch, accumulate, optimizer, ... */
     const cm_net_config *net;
     cm_params *params;
-    cm_noise_schedule schedule;
-    cm_noise_schedule teacher_schedule; /* what the teacher was trained with (cd) */
-    cm_precond_kind boundary;           /* of student and target (cd, ct) */
-    cm_weighting weighting;
-    cm_distance distance;
-    cm_solver solver;
-    double p_mean, p_std; /* of ln sigma (edm) */
-    int adamw;            /* else RAdam */
-    cm_optimizer_attr optimizer;
     int n_ema;
     double ema_rate[CM_MAX_EMA];
-    int batch;
-    int parts;     /* divides batch; 0 is 1 */
-    int recompute; /* compute the student's activations again for the gradient */
+    const cm_device *device;
     cm_dtype dtype;
     int threads;
 } cm_step_config;
@@ -45,28 +32,34 @@ typedef struct cm_train_step {
     cm_graph *part_graph, *update_graph;
     cm_plan *part, *update;
     int batch, parts;
-    size_t floats;            /* of each array below */
-    const cm_node *loss_node; /* of a part, where its forward pass ends */
+    size_t floats; /* of each array below */
+    size_t image;  /* floats of an image */
     float *params, *m, *v, *grad;
     float *target, *teacher; /* NULL where the method has none */
     float *ema[CM_MAX_EMA];
     /* Inputs of a step. */
-    float *x;           /* [batch,H,W,C] in [-1,1] */
-    int32_t *y;         /* [batch]; NULL without classes */
-    int32_t rng[3];     /* seed low, seed high, step */
-    float *hyper;       /* [2] learning rate, k = 1,2,.. */
-    float *scales, *mu; /* [1] N(k) and mu(k) (cd, ct) */
+    float *x;                /* [batch,H,W,C] in [-1,1] */
+    int32_t *y;              /* [batch]; NULL without classes */
+    int32_t rng[3];          /* seed low, seed high, step */
+    float hyper[2];          /* learning rate, k = 1,2,.. */
+    cm_step_scalars scalars; /* of the objective */
     /* Results. */
-    float *loss;               /* [1] mean over the batch */
-    const float *grad_squared; /* [1]; not finite: nothing was updated */
-    /* Inputs of a part. */
-    size_t image; /* floats */
-    float *part_x;
-    int32_t *part_y, *part_rng;
+    float *loss;        /* [1] mean over the batch */
+    float grad_squared; /* not finite: nothing was updated */
+    /* Where they go. */
+    const cm_node *part_x, *part_y, *part_rng, *part_scalar[CM_MAX_SCALARS];
+    const cm_node *part_loss; /* of a part, where its forward pass ends */
+    const cm_node *update_hyper, *update_mu, *update_grad_squared;
     int params_buffer, target_buffer; /* of part; target -1: none */
+    int n_scalars;
 } cm_train_step;
 
-/* The step owns all its arrays, zeroed. */
+/* The rates of --ema-rates.  Errors: CM_ERR_ARGUMENT unless there are 1 to CM_MAX_EMA
+ * different ones from 0 to below 1. */
+cm_status cm_ema_rates_parse(const char *text, double rate[CM_MAX_EMA], int *n, cm_error *err);
+
+/* The step owns all its arrays, zeroed.  Errors: CM_ERR_ARGUMENT (options that no network
+ * can have), CM_ERR_UNSUPPORTED, CM_ERR_MEMORY. */
 cm_status cm_train_step_new(const cm_step_config *config, cm_train_step **step, cm_error *err);
 void cm_train_step_free(cm_train_step *s);
 
@@ -80,5 +73,7 @@ size_t cm_train_step_bytes(const cm_train_step *s);
 /* Of these, what no training step does without: weights, moments, averages and the
  * activations that the gradient reads. */
 size_t cm_train_step_needed_bytes(const cm_train_step *s);
+/* Of the activations, those that the gradient reads. */
+size_t cm_train_step_kept_bytes(const cm_train_step *s);
 
 #endif

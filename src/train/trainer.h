@@ -1,23 +1,20 @@
-/* trainer.h - the state of one training run, shared by setup.c (options to
- * objects), state.c (checkpoints) and trainer.c (the loop). */
+/* trainer.h - the state of one training run, shared by setup.c (options to objects),
+ * state.c (checkpoints) and loop.c */
 #ifndef CM_TRAIN_TRAINER_H
 #define CM_TRAIN_TRAINER_H
 
-#include "consistency/curriculum.h"
 #include "data/loader.h"
 #include "model/model.h"
-#include "train/runlog.h"
+#include "run/log.h"
 #include "train/step.h"
 
 typedef struct cm_trainer {
-    cm_train_config config; /* resolved: what config.json holds */
-    cm_method method;
-    cm_noise_schedule schedule;
-    cm_curriculum curriculum; /* cd, ct */
-    cm_precond_kind kind;     /* of the model that comes out */
+    cm_train_config config;         /* resolved: what config.json holds */
+    cm_objective_settings settings; /* refers to config */
     cm_dataset *data;
     cm_loader *loader;
-    cm_model *teacher, *init;
+    cm_model *teacher, *init; /* NULL: none */
+    const cm_device *device;
     cm_net_config net;
     cm_params *params;
     cm_train_step *step;
@@ -34,9 +31,10 @@ typedef struct cm_trainer {
     int64_t loss_count;
 } cm_trainer;
 
-/* Open the data and the teacher, complete the options, build the network and
- * compile the step.  Weights are set to their first values. */
-cm_status cm_trainer_setup(cm_trainer *t, cm_error *err);
+/* Open the data and the teacher, complete the options, build the network and compile the
+ * step.  Weights are set to their first values.  resume: the network is that of the run's
+ * newest checkpoint, and no first weights are looked for. */
+cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err);
 void cm_trainer_clear(cm_trainer *t);
 
 /* A model that borrows one of the trainer's weight arrays. */

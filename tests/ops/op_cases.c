@@ -24,6 +24,7 @@ PLAIN(exponential, cm_exp(g, x[0]))
 PLAIN(logarithm, cm_log(g, x[0]))
 PLAIN(sine, cm_sin(g, x[0]))
 PLAIN(cosine, cm_cos(g, x[0]))
+PLAIN(arctangent, cm_atan(g, x[0]))
 PLAIN(absolute, cm_abs(g, x[0]))
 PLAIN(sign, cm_sign(g, x[0]))
 PLAIN(lower, cm_floor(g, x[0]))
@@ -132,6 +133,7 @@ const op_case op_cases[] = {
     {"log",                     logarithm,   IN({3, 5}), RANGE(0.5f, 2)},
     {"sin",                     sine,        IN({3, 5}), RANGE(-4, 4)},
     {"cos",                     cosine,      IN({3, 5}), RANGE(-4, 4)},
+    {"atan",                    arctangent,  IN({3, 5}), RANGE(-4, 4)},
     {"abs",                     absolute,    IN({3, 5}), KINK(0)},
     {"sign",                    sign,        IN({3, 5}), KINK(0)},
     {"floor",                   lower,       IN({3, 5}), RANGE(-0.9f, 0.9f), KINK(0)},

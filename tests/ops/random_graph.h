@@ -179,7 +179,7 @@ static inline cm_node *move_unary(random_graph *r)
         return cm_stop_gradient(g, a);
     default: /* views of views, each the last reader of the one before */
         a = CM_RESHAPE(g, cm_affine(g, CM_RESHAPE(g, a, C, ROWS), -0.5f, 0.1f), ROWS * C);
-        return as_image(r, cm_cos(g, cm_stop_gradient(g, CM_RESHAPE(g, a, 2, ROWS, C / 2))));
+        return as_image(r, cm_atan(g, cm_stop_gradient(g, CM_RESHAPE(g, a, 2, ROWS, C / 2))));
     }
 }
 

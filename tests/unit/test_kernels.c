@@ -53,6 +53,7 @@ static const unary_case unary_cases[] = {
     {CM_OP_LOG, {{0}}, log, 5, 4.99, 1e-6},
     {CM_OP_SIN, {{0}}, sin, 0, 20, 1e-6},
     {CM_OP_COS, {{0}}, cos, 0, 20, 1e-6},
+    {CM_OP_ATAN, {{0}}, atan, 0, 20, 1e-6},
     {CM_OP_ABS, {{0}}, fabs, 0, 3, 0},
     {CM_OP_SIGN, {{0}}, sign, 0, 3, 0},
     {CM_OP_FLOOR, {{0}}, floor, 0, 30, 0},

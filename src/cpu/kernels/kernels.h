@@ -33,6 +33,7 @@
     RUN(LOG, log)                                                                                  \
     RUN(SIN, sin)                                                                                  \
     RUN(COS, cos)                                                                                  \
+    RUN(ATAN, atan)                                                                                \
     RUN(ABS, abs)                                                                                  \
     RUN(SIGN, sign)                                                                                \
     RUN(FLOOR, floor)                                                                              \

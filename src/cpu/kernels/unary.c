@@ -57,6 +57,7 @@ UNARY(abs,   CM_SIMD, 0, 0, fabsf(x))
 UNARY(log,   CALLS, 0, 0, logf(x))
 UNARY(sin,   CALLS, 0, 0, sinf(x))
 UNARY(cos,   CALLS, 0, 0, cosf(x))
+UNARY(atan,  CALLS, 0, 0, atanf(x))
 UNARY(floor, CALLS, 0, 0, floorf(x)) /* an instruction from SSE4.1 on */
 /* these two let NaN through */
 UNARY(sign,  CM_SIMD, 0, 0, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x)

@@ -1,0 +1,154 @@
+/* cmd_bench.c - cm bench: times of training steps and sampling */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct bench_options {
+    cm_text model, config, work, dtype;
+    int64_t batch, micro_batch, threads;
+    int recompute, json;
+} bench_options;
+
+static const cm_option options[] = {
+    {"model", CM_OPT_TEXT, offsetof(bench_options, model), "models/fashion-mnist-cd.safetensors",
+     NULL, 0, 0, "MODEL", "a .safetensors model or a run folder"},
+    {"config", CM_OPT_TEXT, offsetof(bench_options, config), "", NULL, 0, 0, "FILE",
+     "instead of a model: the network of this JSON file, with random weights"},
+    {"work", CM_OPT_TEXT, offsetof(bench_options, work), "all", "all|onestep|edm|cd|ct", 0, 0,
+     "WORK", "one-step sampling, or a training step of a method"},
+    {"batch", CM_OPT_INT, offsetof(bench_options, batch), "0", NULL, 0, 65536, "N",
+     "images a step (0: 1 and 64 for sampling, 64 for training)"},
+    {"micro-batch", CM_OPT_INT, offsetof(bench_options, micro_batch), "0", NULL, 0, 65536, "N",
+     "sampling: images in the network at a time (0: as many as the caches hold)"},
+    {"dtype", CM_OPT_TEXT, offsetof(bench_options, dtype), "all", "all|f32|bf16", 0, 0, "TYPE",
+     "activations and matrix operands"},
+    {"threads", CM_OPT_INT, offsetof(bench_options, threads), "0", NULL, 0, 4096, "N",
+     "threads (0: the cores this process may use)"},
+    {"recompute", CM_OPT_FLAG, offsetof(bench_options, recompute), "false", NULL, 0, 1, NULL,
+     "training steps as with cm train --recompute"},
+    {"json", CM_OPT_FLAG, offsetof(bench_options, json), "false", NULL, 0, 1, NULL,
+     "print an array of objects"},
+    {0},
+};
+
+static const char text[] =
+    "Time training steps and one-step sampling of a network.\n"
+    "\n"
+    "  cm bench\n"
+    "  cm bench --model runs/student --threads 1\n"
+    "  cm bench --config bench/networks/imagenet64.json --work onestep --batch 8\n"
+    "\n"
+    "Efficiency is the matrix floor (the best isolated times of the convolutions and\n"
+    "matrix products, added up) over the time of the whole; the memory floor is what\n"
+    "the steps read and write at the speed of a copy.  MiB needed are those of weights,\n"
+    "moments, averages and the activations that the gradient reads.\n";
+
+typedef struct bench {
+    const bench_options *options;
+    cm_model *model;
+    char network[128]; /* the file's name without folder and ending */
+    int rows;          /* printed */
+} bench;
+
+static void name_network(bench *b)
+{
+    const char *path = *b->options->config ? b->options->config : b->options->model;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash && slash[1] ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    const int n = dot ? (int)(dot - name) : (int)strlen(name);
+    snprintf(b->network, sizeof b->network, "%.*s", n, name);
+    for (char *c = b->network; *c; c++) /* so that it is a JSON text as it is */
+        if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ')
+            *c = '_';
+}
+
+/* A row may take seconds: show each when it is known. */
+static void show(bench *b, const char *work, const char *dtype, int batch, const cm_bench_result *r)
+{
+    const double efficiency = r->matrix_floor_ms / r->ms, mib = 1.0 / 1048576.0;
+    if (b->options->json)
+        printf("%s\n {\"work\": \"%s\", \"network\": \"%s\", \"dtype\": \"%s\", \"batch\": %d, "
+               "\"threads\": %d, \"ms\": %.3f, \"images_per_s\": %.2f, \"efficiency\": %.3f, "
+               "\"matrix_floor_ms\": %.3f, \"memory_floor_ms\": %.3f, \"peak_bytes\": %lld, "
+               "\"needed_bytes\": %lld}",
+               b->rows ? "," : "", work, b->network, dtype, batch, r->threads, r->ms,
+               r->images_per_s, efficiency, r->matrix_floor_ms, r->memory_floor_ms,
+               (long long)r->peak_bytes, (long long)r->needed_bytes);
+    else
+        printf("%-8s %-20s %-5s %5d %10.2f %9.1f %10.2f %12.2f %12.2f %9.1f %9.1f\n", work,
+               b->network, dtype, batch, r->ms, r->images_per_s, efficiency, r->matrix_floor_ms,
+               r->memory_floor_ms, (double)r->peak_bytes * mib, (double)r->needed_bytes * mib);
+    fflush(stdout);
+    b->rows++;
+}
+
+static cm_status run_work(bench *b, const char *work, const char *dtype, cm_error *err)
+{
+    const int sampling = !strcmp(work, "onestep");
+    const int given = (int)b->options->batch;
+    const int batch[] = {given ? given : sampling ? 1 : 64, 64};
+    for (int i = 0; i < (sampling && !given ? 2 : 1); i++) {
+        cm_bench_result r;
+        const cm_work w = {.kind = work,
+                           .dtype = dtype,
+                           .batch = batch[i],
+                           .micro_batch = (int)b->options->micro_batch,
+                           .recompute = b->options->recompute,
+                           .threads = (int)b->options->threads};
+        const cm_status status = cm_bench(b->model, &w, &r, err);
+        if (status)
+            return status;
+        show(b, work, dtype, batch[i], &r);
+    }
+    return CM_OK;
+}
+
+/* bf16 is left out, with the reason, where the processor does not compute in it. */
+static cm_status run_all(bench *b, cm_error *err)
+{
+    static const char *const works[] = {"onestep", "edm", "cd", "ct"};
+    static const char *const dtypes[] = {"f32", "bf16"};
+    const bench_options *o = b->options;
+    cm_status status = CM_OK;
+    for (int d = 0; d < 2 && !status; d++)
+        for (int w = 0; w < 4 && !status; w++)
+            if ((!strcmp(o->work, "all") || !strcmp(o->work, works[w])) &&
+                (!strcmp(o->dtype, "all") || !strcmp(o->dtype, dtypes[d])))
+                status = run_work(b, works[w], dtypes[d], err);
+    if (status == CM_ERR_UNSUPPORTED && !strcmp(o->dtype, "all")) {
+        fprintf(stderr, "left out: %s\n", err->message);
+        return CM_OK;
+    }
+    return status;
+}
+
+cm_status cli_bench(int argc, char **argv, cm_error *err)
+{
+    bench_options o;
+    const cli_table table = {options, &o};
+    const cli_usage usage = {"cm bench", "", text, &table, 1};
+    bench b = {.options = &o};
+    char machine[256];
+    cm_options_defaults(options, &o);
+    cm_status status = cli_parse(&usage, argc, argv, NULL, err);
+    if (!status)
+        status = *o.config ? cm_model_random(o.config, 1, &b.model, err)
+                           : cm_model_open(o.model, &b.model, err);
+    if (status)
+        return status;
+    name_network(&b);
+    cm_machine(machine, sizeof machine);
+    if (o.json)
+        printf("[");
+    else
+        printf("%s\nwork     network              dtype batch         ms  images/s efficiency "
+               "matrix floor memory floor       MiB    needed\n",
+               machine);
+    status = run_all(&b, err);
+    if (o.json)
+        printf("\n]\n");
+    cm_model_free(b.model);
+    return status;
+}

@@ -1,0 +1,122 @@
+/* cmd_train.c - cm train: settings from defaults, files and options; progress; Ctrl-C */
+#include "cli/cli.h"
+#include "cli/progress.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct run_options {
+    cm_text config;
+    int resume, quiet;
+} run_options;
+
+static const cm_option options[] = {
+    {"config", CM_OPT_TEXT, offsetof(run_options, config), "", NULL, 0, 0, "FILE",
+     "settings from a JSON file, such as the config.json of a run; options go before it"},
+    {"resume", CM_OPT_FLAG, offsetof(run_options, resume), "false", NULL, 0, 1, NULL,
+     "continue the run in --out, with its settings, from its newest checkpoint"},
+    {"quiet", CM_OPT_FLAG, offsetof(run_options, quiet), "false", NULL, 0, 1, NULL,
+     "print nothing but errors"},
+    {0},
+};
+
+static const char text[] =
+    "Train a diffusion teacher (edm), distil it into a consistency model (cd), or\n"
+    "train a consistency model without a teacher (ct).\n"
+    "\n"
+    "  cm train --method edm --data fashion-mnist --out runs/teacher\n"
+    "  cm train --method cd --teacher runs/teacher --data DATA --out runs/cd\n"
+    "  cm train --method ct --data photos/ --image-size 64 --out runs/photos\n"
+    "  cm train --resume --out runs/cd --steps 40000\n"
+    "\n"
+    "Ctrl-C saves a checkpoint and exits with 130; --resume continues from it.\n";
+
+/* ---- Ctrl-C ------------------------------------------------------------- */
+
+static volatile sig_atomic_t stop_requested;
+
+static void request_stop(int signal_number)
+{
+    (void)signal_number;
+    if (stop_requested)
+        _exit(130);
+    stop_requested = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = request_stop, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static int should_stop(void *user)
+{
+    static const char notice[] = "stopping: saving a checkpoint; Ctrl-C again quits at once";
+    if (stop_requested)
+        cli_progress_say(user, notice);
+    return stop_requested;
+}
+
+static void show(void *user, const cm_train_progress *now)
+{
+    cli_progress_show(user, now);
+}
+
+/* ---- settings ----------------------------------------------------------- */
+
+/* Options go before --config, that before the settings of the run that is
+ * continued, those before the defaults: read in the opposite order. */
+static cm_status read_settings(const cli_usage *usage, int argc, char **argv, run_options *run,
+                               cm_train_config *config, cm_error *err)
+{
+    char path[sizeof(cm_text) + 16];
+    cm_options_defaults(options, run);
+    cm_train_defaults(config);
+    cm_status status = cli_parse(usage, argc, argv, NULL, err);
+    if (status || (!run->resume && !*run->config))
+        return status;
+    if (run->resume)
+        status = cli_require(usage, "out", config->out, err);
+    snprintf(path, sizeof path, "%s/config.json", config->out);
+    cm_train_defaults(config);
+    if (!status && run->resume)
+        status = cm_options_read(cm_train_options, config, path, err);
+    if (!status && *run->config)
+        status = cm_options_read(cm_train_options, config, run->config, err);
+    return status ? status : cli_parse(usage, argc, argv, NULL, err);
+}
+
+static cm_status check_settings(const cli_usage *usage, const cm_train_config *config,
+                                cm_error *err)
+{
+    cm_status status = cli_require(usage, "data", config->data, err);
+    if (!status)
+        status = cli_require(usage, "out", config->out, err);
+    if (!status && !strcmp(config->method, "cd"))
+        status = cli_require(usage, "teacher", config->teacher, err);
+    return status;
+}
+
+cm_status cli_train(int argc, char **argv, cm_error *err)
+{
+    run_options run;
+    cm_train_config config;
+    const cli_table tables[] = {{cm_train_options, &config}, {options, &run}};
+    const cli_usage usage = {"cm train", "--method METHOD --data DATA --out RUN", text, tables, 2};
+    cm_status status = read_settings(&usage, argc, argv, &run, &config, err);
+    if (!status)
+        status = check_settings(&usage, &config, err);
+    if (status)
+        return status;
+    cli_progress progress;
+    const cm_train_hooks hooks = {show, should_stop, &progress};
+    catch_signals();
+    cli_progress_start(&progress, run.quiet);
+    status = cm_train(&config, run.resume, &hooks, err);
+    cli_progress_end(&progress);
+    return status;
+}

@@ -1,0 +1,245 @@
+/* parse.c - the command line, read by argp from the option tables: parsing and
+ * --help come from the same list. */
+#include "cli/cli.h"
+
+#include <argp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    max_options = 96,
+    key_help = 'h',
+    key_set = 0x1000,   /* + index: --NAME, --NAME=VALUE */
+    key_unset = 0x2000, /* + index: --no-NAME */
+    max_help = 320
+};
+
+typedef struct parser {
+    const cli_usage *usage;
+    const char **argument;
+    cm_error *err;
+    cm_status status;
+    int count;
+    cm_option options[max_options + 1]; /* all tables in a row; ends with a NULL name */
+    void *configs[max_options];
+    char help[max_options][max_help];
+    char unset[max_options][64];
+    struct argp_option argp_options[2 * max_options + 2];
+} parser;
+
+/* ---- small helpers of all subcommands ----------------------------------- */
+
+cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    err->status = s;
+    vsnprintf(err->message, sizeof err->message, fmt, args);
+    va_end(args);
+    for (char *c = err->message; *c; c++) /* arguments must not reach a terminal raw */
+        if ((unsigned char)*c < ' ' || *c == '\x7f')
+            *c = '?';
+    return s;
+}
+
+cm_status cli_require(const cli_usage *usage, const char *option, const char *value, cm_error *err)
+{
+    if (*value)
+        return CM_OK;
+    return cli_fail(err, CM_ERR_ARGUMENT,
+                    "option '%s': expected a value, found none; see '%s --help'", option,
+                    usage->command);
+}
+
+double cli_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void cli_print_text(char *text)
+{
+    fputs(text, stdout);
+    cm_string_free(text);
+}
+
+/* ---- tables to argp ----------------------------------------------------- */
+
+/* "images a step (default 128)"; an empty default goes without saying. */
+static void describe(const cm_option *o, char *text)
+{
+    const char *choices = o->choices ? o->choices + (*o->choices == '|') : "";
+    const int is_flag = o->type == CM_OPT_FLAG;
+    const int off_by_default = is_flag && !strcmp(o->initial, "false");
+    const int named = *o->initial && !off_by_default;
+    snprintf(text, max_help, "%s%s%s%s%s%s%s%s", o->help, *choices || named ? " (" : "", choices,
+             *choices && named ? "; " : "", named ? "default " : "", named ? o->initial : "",
+             named && is_flag ? "; --no-... turns it off" : "", *choices || named ? ")" : "");
+}
+
+/* A group a table row keeps argp from sorting them. */
+static int add_option(parser *p, struct argp_option *a, int i)
+{
+    const cm_option *o = &p->options[i];
+    const int is_flag = o->type == CM_OPT_FLAG;
+    describe(o, p->help[i]);
+    a[0] = (struct argp_option){.name = o->name,
+                                .key = key_set + i,
+                                .arg = is_flag ? NULL : o->metavar,
+                                .doc = p->help[i],
+                                .group = i + 1};
+    if (!is_flag)
+        return 1;
+    snprintf(p->unset[i], sizeof p->unset[i], "no-%s", o->name);
+    a[1] = (struct argp_option){
+        .name = p->unset[i], .key = key_unset + i, .flags = OPTION_HIDDEN, .group = i + 1};
+    return 2;
+}
+
+static void add_tables(parser *p)
+{
+    for (int t = 0; t < p->usage->table_count; t++) {
+        const cli_table *table = &p->usage->tables[t];
+        for (const cm_option *o = table->options; o->name && p->count < max_options; o++) {
+            p->options[p->count] = *o;
+            p->configs[p->count++] = table->config;
+        }
+    }
+    struct argp_option *a = p->argp_options;
+    for (int i = 0; i < p->count; i++)
+        a += add_option(p, a, i);
+    *a = (struct argp_option){
+        .name = "help", .key = key_help, .doc = "print this and exit", .group = max_options + 1};
+}
+
+/* ---- reading argv ------------------------------------------------------- */
+
+static struct argp make_argp(const parser *p, argp_parser_t parse)
+{
+    return (struct argp){.options = p->argp_options,
+                         .parser = parse,
+                         .args_doc = p->usage->arguments,
+                         .doc = p->usage->text};
+}
+
+static void print_help(const parser *p)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s", p->usage->command);
+    const struct argp argp = make_argp(p, NULL);
+    argp_help(&argp, stdout, ARGP_HELP_SHORT_USAGE | ARGP_HELP_PRE_DOC | ARGP_HELP_LONG, name);
+    exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static error_t parse_argument(parser *p, const char *text)
+{
+    if (p->argument && !*p->argument) {
+        *p->argument = text;
+        return 0;
+    }
+    p->status =
+        cli_fail(p->err, CM_ERR_ARGUMENT, "argument '%s': expected an option; see '%s --help'",
+                 text, p->usage->command);
+    return EINVAL;
+}
+
+static error_t parse_key(int key, char *text, struct argp_state *state)
+{
+    parser *p = state->input;
+    const int unset = key >= key_unset, i = key - (unset ? key_unset : key_set);
+    if (key == key_help)
+        print_help(p);
+    if (key == ARGP_KEY_ARG)
+        return parse_argument(p, text);
+    if (i < 0 || i >= p->count)
+        return ARGP_ERR_UNKNOWN;
+    const cm_option *o = &p->options[i];
+    p->status = cm_options_set(p->options, p->configs[i], o->name, unset ? "false" : text, p->err);
+    return p->status ? EINVAL : 0;
+}
+
+/* The option that "--name" or "--name=value" means: its own name, or the only one
+ * that begins so. */
+static const struct argp_option *find_option(const parser *p, const char *name)
+{
+    const struct argp_option *found = NULL;
+    const size_t len = strcspn(name, "=");
+    for (const struct argp_option *a = p->argp_options; a->name; a++) {
+        if (strncmp(a->name, name, len) != 0)
+            continue;
+        if (!a->name[len])
+            return a;
+        if (found)
+            return NULL;
+        found = a;
+    }
+    return found;
+}
+
+/* There is no such option. */
+static cm_status fail_unknown(const parser *p, const char *text)
+{
+    char name[64];
+    const char *bare = text + strspn(text, "-");
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(bare, "="), bare);
+    const struct argp_option *a = find_option(p, name);
+    if (a && text[1] != '-') /* one dash in place of two */
+        return cli_fail(p->err, CM_ERR_ARGUMENT,
+                        "option '%s': no such option; did you mean '--%s'?", text, a->name);
+    if (text[1] != '-')
+        return cli_fail(p->err, CM_ERR_ARGUMENT, "option '%s': no such option; see '%s --help'",
+                        text, p->usage->command);
+    /* The name is in no table, so this sets nothing and proposes the nearest one. */
+    return cm_options_set(p->options, NULL, name, "", p->err);
+}
+
+/* What is wrong with one option, given whether another word follows it. */
+static cm_status check_option(const parser *p, const char *text, int is_last, int *takes_value)
+{
+    const struct argp_option *a = text[1] == '-' ? find_option(p, text + 2) : NULL;
+    const char *value = strchr(text, '=');
+    *takes_value = a && a->arg && !value;
+    if (!a)
+        return !strcmp(text, "-h") ? CM_OK : fail_unknown(p, text);
+    if (*takes_value && is_last)
+        return cli_fail(p->err, CM_ERR_ARGUMENT, "option '%s': expected a value, found none",
+                        a->name);
+    if (!a->arg && value)
+        return cli_fail(p->err, CM_ERR_ARGUMENT, "option '%s': expected no value, found '%s'",
+                        a->name, value + 1);
+    return CM_OK;
+}
+
+/* argp says only that something was wrong; look for it as argp does. */
+static cm_status find_mistake(const parser *p, int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (argv[i][0] != '-' || !argv[i][1])
+            continue;
+        int takes_value = 0;
+        const cm_status status = check_option(p, argv[i], i + 1 == argc, &takes_value);
+        if (status)
+            return status;
+        i += takes_value;
+    }
+    return cli_fail(p->err, CM_ERR_ARGUMENT, "wrong options; see '%s --help'", p->usage->command);
+}
+
+cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **argument,
+                    cm_error *err)
+{
+    parser p = {.usage = usage, .argument = argument, .err = err};
+    if (argument)
+        *argument = NULL;
+    add_tables(&p);
+    const struct argp argp = make_argp(&p, parse_key);
+    const error_t failed =
+        argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_NO_ERRS | ARGP_NO_EXIT, NULL, &p);
+    if (failed && !p.status)
+        p.status = find_mistake(&p, argc, argv);
+    return p.status;
+}

@@ -1,0 +1,20 @@
+/* options.h - settings as tables, beyond the public functions of cm.h */
+#ifndef CM_OPTIONS_OPTIONS_H
+#define CM_OPTIONS_OPTIONS_H
+
+#include "cm.h"
+
+#include <jansson.h>
+
+/* All fields of config as a JSON object in the order of the table; cm_options_read
+ * takes it back to the same values.  Freed with json_decref.  NULL: out of memory. */
+json_t *cm_options_to_json(const cm_option *table, const void *config);
+
+/* The option called name, or NULL. */
+const cm_option *cm_option_find(const cm_option *table, const char *name);
+
+/* Every field of config within its range, one of its choices, and ended text: as
+ * cm_options_set would have left it.  Errors: CM_ERR_ARGUMENT names the first that is not. */
+cm_status cm_options_check(const cm_option *table, const void *config, cm_error *err);
+
+#endif

@@ -1,0 +1,63 @@
+/* tables.c - the option tables, made from options.def, and the proof that they describe
+ * the structs of cm.h: the same fields, in the same order, of the right types. */
+#include "options/options.def"
+#include "options/options.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* clang-format off */
+#define ROW(config, type, field, name, initial, choices, min, max, metavar, help)                 \
+    {name, CM_OPT_##type, offsetof(config, field), initial, choices, min, max, metavar, help},
+#define X(...) ROW(cm_train_config, __VA_ARGS__)
+const cm_option cm_train_options[] = {CM_TRAIN_OPTIONS(X) {0}};
+#undef X
+#define X(...) ROW(cm_sample_config, __VA_ARGS__)
+const cm_option cm_sample_options[] = {CM_SAMPLE_OPTIONS(X) {0}};
+#undef X
+/* clang-format on */
+
+/* ---- the tables and the structs agree ---- */
+
+#define FIELD_TEXT          cm_text
+#define FIELD_INT           int64_t
+#define FIELD_REAL          double
+#define FIELD_FLAG          int
+#define X(type, field, ...) FIELD_##type field;
+struct train_mirror {
+    CM_TRAIN_OPTIONS(X)
+};
+struct sample_mirror {
+    CM_SAMPLE_OPTIONS(X)
+};
+#undef X
+_Static_assert(sizeof(struct train_mirror) == sizeof(cm_train_config), "a field without an option");
+_Static_assert(sizeof(struct sample_mirror) == sizeof(cm_sample_config), "likewise");
+
+#define KIND(config, field) \
+    _Generic(((config *)0)->field, char *: CM_OPT_TEXT, int64_t: CM_OPT_INT, double: CM_OPT_REAL, \
+             int: CM_OPT_FLAG)
+#define SAME(mirror, config, type, field)                                \
+    _Static_assert(offsetof(mirror, field) == offsetof(config, field) && \
+                       KIND(config, field) == CM_OPT_##type,             \
+                   "options.def and cm.h differ at " #field);
+#define X(type, field, ...) SAME(struct train_mirror, cm_train_config, type, field)
+CM_TRAIN_OPTIONS(X)
+#undef X
+#define X(type, field, ...) SAME(struct sample_mirror, cm_sample_config, type, field)
+CM_SAMPLE_OPTIONS(X)
+#undef X
+
+/* ---- defaults ---- */
+
+void cm_train_defaults(cm_train_config *config)
+{
+    memset(config, 0, sizeof *config); /* the padding too: equal settings are equal bytes */
+    cm_options_defaults(cm_train_options, config);
+}
+
+void cm_sample_defaults(cm_sample_config *config)
+{
+    memset(config, 0, sizeof *config);
+    cm_options_defaults(cm_sample_options, config);
+}

@@ -1,0 +1,71 @@
+/* config.c - RUN/config.json, and what of it a continued run may change */
+#include "run/config.h"
+
+#include "base/error.h"
+#include "options/options.h"
+#include "run/folder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* None of these is in the value of a step, but for steps with lr-decay or a
+ * progressive N(k), which run to the last one: those ask for the longer run. */
+static const char *const may_change[] = {"out",         "data",       "teacher",  "steps",
+                                         "threads",     "log-every",  "keep",     "sample-every",
+                                         "max-minutes", "save-every", "recompute"};
+
+static int fixed(const char *name)
+{
+    for (size_t i = 0; i < sizeof may_change / sizeof *may_change; i++)
+        if (!strcmp(name, may_change[i]))
+            return 0;
+    return 1;
+}
+
+cm_status cm_run_config_write(const cm_train_config *config, cm_error *err)
+{
+    char path[CM_RUN_PATH];
+    json_t *j = cm_options_to_json(cm_train_options, config);
+    cm_status s = cm_run_path(path, config->out, "config.json", err);
+    if (!s)
+        s = cm_run_json_write(path, j, err);
+    json_decref(j);
+    return s;
+}
+
+static cm_status differs(const char *path, const char *name, const json_t *then, const json_t *now,
+                         cm_error *err)
+{
+    char *a = json_dumps(then, JSON_ENCODE_ANY), *b = json_dumps(now, JSON_ENCODE_ANY);
+    const cm_status s = cm_fail(
+        err, CM_ERR_ARGUMENT,
+        "%s: \"%s\": the run began with %.100s, asked for %.100s; a continued run may change "
+        "steps, threads, recompute, max-minutes, keep, the *-every settings and paths",
+        path, name, a ? a : "?", b ? b : "?");
+    free(a);
+    free(b);
+    return s;
+}
+
+cm_status cm_run_config_check(const cm_train_config *config, cm_error *err)
+{
+    char path[CM_RUN_PATH];
+    cm_train_config stored;
+    cm_train_defaults(&stored);
+    cm_status s = cm_run_path(path, config->out, "config.json", err);
+    if (s || (s = cm_options_read(cm_train_options, &stored, path, err)))
+        return s;
+    json_t *then = cm_options_to_json(cm_train_options, &stored),
+           *now = cm_options_to_json(cm_train_options, config);
+    if (!then || !now)
+        s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
+    for (const cm_option *o = cm_train_options; o->name && !s; o++) {
+        const json_t *a = json_object_get(then, o->name), *b = json_object_get(now, o->name);
+        if (fixed(o->name) && !json_equal(a, b))
+            s = differs(path, o->name, a, b, err);
+    }
+    json_decref(then);
+    json_decref(now);
+    return s;
+}

@@ -1,0 +1,53 @@
+/* folder.h - the folder of one training run: names of things in it, listing
+ * and removing them, and the lock that keeps a second trainer out.
+ *
+ *     RUN/lock                              held while a trainer runs
+ *     RUN/log.jsonl                         log.h
+ *     RUN/ckpt/00012000/, RUN/ckpt/latest   checkpoint.h */
+#ifndef CM_RUN_FOLDER_H
+#define CM_RUN_FOLDER_H
+
+#include "base/memory.h"
+#include "cm_status.h"
+
+#include <jansson.h>
+
+enum { CM_RUN_PATH = 4096 }; /* bytes of a path, its final zero included */
+
+/* Write FOLDER/NAME to path, of CM_RUN_PATH bytes.  Errors: CM_ERR_ARGUMENT (too long). */
+cm_status cm_run_path(char *path, const char *folder, const char *name, cm_error *err);
+
+/* The file of the weight average of this rate: ema_0.9999.safetensors.  Rates that differ
+ * have names that differ. */
+enum { CM_EMA_NAME = 64 };
+const char *cm_run_ema_name(char name[CM_EMA_NAME], double rate);
+
+/* Write a value to a file that appears whole, on the disk, or not at all.
+ * Errors: CM_ERR_IO, CM_ERR_MEMORY (also for json NULL, as a constructor gives). */
+cm_status cm_run_json_write(const char *path, const json_t *json, cm_error *err);
+
+/* Take the lock RUN/lock, making the folder when it is missing.  It goes with
+ * *fd, which cm_run_unlock closes, or with the process, however that ends.
+ * Errors: CM_ERR_IO, also when another trainer holds it. */
+cm_status cm_run_lock(const char *run, int *fd, cm_error *err);
+void cm_run_unlock(int fd);
+
+/* The names in a folder except . and .., in no order. */
+typedef struct cm_name {
+    const struct cm_name *next;
+    const char *text;
+} cm_name;
+
+/* *names (NULL: an empty folder) lives in the arena.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
+cm_status cm_folder_names(const char *folder, cm_arena *arena, const cm_name **names,
+                          cm_error *err);
+
+/* Remove a file, a link (not what it points to) or a folder of such; that
+ * nothing is there is fine.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
+cm_status cm_folder_remove(const char *path, cm_error *err);
+
+/* Remove what a killed process, or a failed removal, left behind in a folder: .tmp-* and
+ * .del-*.  For the holder of the run's lock.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
+cm_status cm_folder_clean(const char *folder, cm_error *err);
+
+#endif

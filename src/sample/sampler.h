@@ -1,0 +1,111 @@
+/* sampler.h - from noise to images: loops over noise levels, in double precision,
+ * around a denoiser that the caller runs as it likes.
+ *
+ * The denoiser is D(x, sigma): a consistency model f for onestep and multistep, a
+ * diffusion model (estimate of E[x0|x]) for euler and heun.
+ *
+ * Noise is addressed by ordinal, not drawn from a stream: draw 0 is that of x_T,
+ * and the noise before evaluation i of multistep, or of step i - 1 of heun, is
+ * draw i whether or not the others were asked for.  So a run does not depend on
+ * which draws happened to have weight zero.
+ *
+ * Every sampler fills x[count] from x_T = sigma[0] z(0) on and clamps the result to
+ * [-1, 1].  Nothing is allocated.  Errors, besides those of the denoiser:
+ * CM_ERR_NUMERIC where it returns something that is not finite. */
+#ifndef CM_SAMPLE_SAMPLER_H
+#define CM_SAMPLE_SAMPLER_H
+
+#include "base/error.h"
+#include "consistency/schedule.h"
+
+typedef struct cm_denoise_fn {
+    /* denoised[count] = D(x[count], sigma); the two do not overlap. */
+    cm_status (*run)(void *user, const double *x, double sigma, double *denoised, cm_error *err);
+    void *user;
+} cm_denoise_fn;
+
+typedef struct cm_noise_source {
+    /* z[count] = draw number `draw` of N(0, I). */
+    void (*draw)(void *user, int draw, double *z);
+    void *user;
+} cm_noise_source;
+
+enum { CM_SAMPLING_WORK = 3 }; /* vectors of work memory */
+
+/* What a sampler works with. */
+typedef struct cm_sampling {
+    cm_denoise_fn denoiser;
+    cm_noise_source noise;
+    size_t count;      /* length of x */
+    double *work;      /* CM_SAMPLING_WORK * count, the caller's */
+    int clip_denoised; /* clamp D to [-1, 1] at each call, as the released code does */
+} cm_sampling;
+
+/* x = f(x_T, sigma_max).  One evaluation. */
+cm_status cm_sample_onestep(const cm_sampling *s, double sigma_max, double *x, cm_error *err);
+
+/* Multistep consistency sampling, Consistency Models algorithm 1: evaluate f at
+ * each sigma[0] > sigma[1] > ... > sigma[m-1], with noise sqrt(sigma[i]^2 -
+ * sigma_min^2) z(i) added before all but the first.  The list ends where the noise
+ * would be zero: sigma_min is implied.  m evaluations.
+ * Errors: CM_ERR_ARGUMENT as cm_sigma_list_check. */
+cm_status cm_sample_multistep(const cm_sampling *s, const cm_noise_schedule *schedule,
+                              const double *sigma, int m, double *x, cm_error *err);
+
+/* Euler steps down sigma[0..n] (see cm_karras_grid).  n evaluations. */
+cm_status cm_sample_euler(const cm_sampling *s, const double *sigma, int n, double *x,
+                          cm_error *err);
+
+/* Fresh noise during heun: EDM algorithm 2.  All zero: none. */
+typedef struct cm_churn {
+    double s_churn, s_tmin, s_tmax, s_noise;
+} cm_churn;
+
+/* Heun steps down sigma[0..n]; a step to zero is an Euler step.  2n - 1
+ * evaluations where sigma[n] = 0. */
+cm_status cm_sample_heun(const cm_sampling *s, const double *sigma, int n, const cm_churn *churn,
+                         double *x, cm_error *err);
+
+/* ---- the table of samplers ---- */
+
+typedef struct cm_levels {
+    int n;         /* of noise levels */
+    double *sigma; /* falling; [n] where the sampler takes a list, else [n + 1], 0 last */
+    cm_churn churn;
+    const cm_noise_schedule *schedule;
+} cm_levels;
+
+typedef struct cm_sampler {
+    const char *name;
+    int of_teacher; /* follows the ODE of a diffusion teacher; else evaluates a consistency model */
+    int takes_list; /* of noise levels or time points; else levels are a grid */
+    int takes_churn;
+    int steps, most_steps; /* of the grid: by default; at most (0: any) */
+    cm_status (*run)(const cm_sampling *s, const cm_levels *levels, double *x, cm_error *err);
+} cm_sampler;
+
+/* All there are; the last has a NULL name. */
+extern const cm_sampler cm_samplers[];
+/* NULL: none of that name. */
+const cm_sampler *cm_sampler_find(const char *name);
+/* What suits a model best: of a teacher heun, of a consistency model multistep where a
+ * list of levels is given, else onestep. */
+const cm_sampler *cm_sampler_default(int of_teacher, int list_given);
+
+/* The second of the two levels of multistep by default: 10 sigma_data, where classes are
+ * told apart (docs/models.md), but no higher than u = 0.41 of the grid. */
+double cm_second_level(const cm_noise_schedule *schedule);
+
+/* Errors: CM_ERR_ARGUMENT unless m >= 1 and the levels fall strictly and lie
+ * within [sigma_min, sigma_max]. */
+cm_status cm_sigma_list_check(const cm_noise_schedule *schedule, const double *sigma, int m,
+                              cm_error *err);
+
+/* Time points of released models, such as 0,22,39 of 40 steps, as the noise levels
+ * of multistep: sigma[i] = grid level ts[i] for i < n - 1 (the last index is the
+ * implied sigma_min).  Writes n - 1 levels.
+ * Errors: CM_ERR_ARGUMENT unless ts rises strictly from 0 to steps - 1. */
+cm_status cm_sigma_list_from_ts(const cm_noise_schedule *schedule, const int *ts, int n, int steps,
+                                double *sigma, cm_error *err);
+
+#endif

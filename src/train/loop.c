@@ -1,0 +1,319 @@
+/* loop.c - the training loop: feed a batch, run the compiled step, report, and
+ * now and then log, save and draw samples.  Step k sees learning rate, N(k), mu(k)
+ * and random counters that are functions of k, so a resumed run repeats exactly
+ * what the uninterrupted one would have done. */
+#include "train/train.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/philox.h"
+#include "io/file.h"
+#include "io/json.h"
+#include "run/checkpoint.h"
+#include "run/config.h"
+#include "run/folder.h"
+#include "sample/generate.h"
+#include "train/trainer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { STREAM_DATA = 2, STREAM_STEP = 3, SAMPLE_SEED = 1 };
+
+/* Speed over the last stretch, and the hooks. */
+struct loop {
+    cm_trainer *t;
+    const cm_train_hooks *hooks;
+    double start, since; /* of the run; of the last log line */
+    int64_t first, since_k;
+};
+
+static void report(const struct loop *l, const char *event)
+{
+    const cm_trainer *t = l->t;
+    if (!l->hooks || !l->hooks->progress)
+        return;
+    const double elapsed = cm_seconds() - l->start;
+    const double per_step = t->k > l->first ? elapsed / (double)(t->k - l->first) : 0.0;
+    double eta = per_step * (double)(t->config.steps - t->k);
+    const double limit = 60.0 * t->config.max_minutes - elapsed;
+    if (t->config.max_minutes > 0.0 && (limit < eta || per_step <= 0.0))
+        eta = limit > 0.0 ? limit : 0.0;
+    const cm_train_progress p = {
+        .step = t->k,
+        .steps = t->config.steps,
+        .loss = t->loss_count ? t->loss_sum / (double)t->loss_count : 0.0,
+        .images_per_s = per_step > 0.0 ? (double)t->config.batch / per_step : 0.0,
+        .eta_s = eta,
+        .scales = t->step->n_scalars ? (int)t->step->scalars.value[0] : 0,
+        .event = event,
+    };
+    l->hooks->progress(l->hooks->user, &p);
+}
+
+static void report_file(const struct loop *l, const char *done, const char *path)
+{
+    char event[CM_RUN_PATH + 16];
+    snprintf(event, sizeof event, "%s %s", done, path);
+    report(l, event);
+}
+
+static void report_memory(const struct loop *l)
+{
+    const cm_train_step *s = l->t->step;
+    const double mib = 1.0 / 1048576.0;
+    char event[160];
+    snprintf(event, sizeof event,
+             "memory of a step: %.1f MiB, of which activations %.1f, kept for the gradient %.1f",
+             (double)cm_train_step_bytes(s) * mib,
+             (double)cm_plan_get_memory(s->part).activations * mib,
+             (double)cm_train_step_kept_bytes(s) * mib);
+    report(l, event);
+}
+
+static double learning_rate(const cm_train_config *c, int64_t k)
+{
+    double lr = c->lr;
+    if (k < c->lr_warmup)
+        lr *= (double)(k + 1) / (double)c->lr_warmup;
+    if (c->lr_decay)
+        lr *= 1.0 - (double)k / (double)c->steps;
+    return lr;
+}
+
+/* Inputs of step k = t->k, counted from 0. */
+static void feed(cm_trainer *t)
+{
+    cm_train_step *s = t->step;
+    const cm_objective *objective = t->settings.objective;
+    const uint64_t seed = cm_stream_key((uint64_t)t->config.seed, STREAM_STEP);
+    const uint32_t words[3] = {(uint32_t)seed, (uint32_t)(seed >> 32), (uint32_t)t->k};
+    memcpy(s->rng, words, sizeof words);
+    s->hyper[0] = (float)learning_rate(&t->config, t->k);
+    s->hyper[1] = (float)(t->k + 1);
+    if (objective->at)
+        objective->at(&t->settings, t->k, &s->scalars);
+    cm_loader_next(t->loader, s->x, s->y);
+}
+
+static cm_status one_step(cm_trainer *t, cm_error *err)
+{
+    char node[256];
+    feed(t);
+    cm_train_step_run(t->step);
+    const float loss = *t->step->loss, g2 = t->step->grad_squared;
+    if (!isfinite(loss) || !isfinite(g2)) {
+        const int found = cm_train_step_find_nonfinite(t->step, node, sizeof node);
+        return cm_fail(err, CM_ERR_NUMERIC,
+                       "step %" PRId64 ": the %s is not finite; first at %s; nothing was saved "
+                       "after the last checkpoint",
+                       t->k + 1, isfinite(loss) ? "gradient" : "loss",
+                       found ? node : "the sum of the squared gradients");
+    }
+    t->k++;
+    t->loss_sum += (double)loss;
+    t->loss_count++;
+    return CM_OK;
+}
+
+static void log_scalars(const cm_trainer *t, json_t *line)
+{
+    const cm_objective *o = t->settings.objective;
+    const cm_step_scalars *s = &t->step->scalars;
+    for (int i = 0; o->scalars[i].name; i++)
+        json_object_set_new(line, o->scalars[i].name,
+                            o->scalars[i].whole ? json_integer((json_int_t)s->value[i])
+                                                : json_real(s->value[i]));
+    if (o->has_target)
+        json_object_set_new(line, "mu", json_real((double)(float)s->mu));
+}
+
+static cm_status write_log(struct loop *l, cm_error *err)
+{
+    cm_trainer *t = l->t;
+    const double now = cm_seconds();
+    const double speed = (double)(t->k - l->since_k) * (double)t->config.batch / (now - l->since);
+    json_t *j = json_pack("{s:I,s:f,s:f,s:f,s:f,s:f}", "step", (json_int_t)t->k, "loss",
+                          t->loss_sum / (double)t->loss_count, "grad_norm",
+                          sqrt((double)t->step->grad_squared), "lr", (double)t->step->hyper[0],
+                          "images_per_s", speed, "seconds", now - l->start);
+    if (j)
+        log_scalars(t, j);
+    const cm_status s =
+        j ? cm_runlog_line(t->log, j, err) : cm_fail(err, CM_ERR_MEMORY, "log: out of memory");
+    json_decref(j);
+    t->loss_sum = 0.0;
+    t->loss_count = 0;
+    l->since = now;
+    l->since_k = t->k;
+    return s;
+}
+
+/* A grid of 8 images a class (or 64), always from the same noise. */
+static cm_status draw_grid(struct loop *l, const char *sampler, cm_error *err)
+{
+    const cm_trainer *t = l->t;
+    const cm_model model = cm_trainer_model(t, t->step->ema[0]);
+    const int classes = t->net.num_classes;
+    char path[CM_RUN_PATH], name[64];
+    cm_sample_config c;
+    cm_images *images = NULL;
+    cm_sample_defaults(&c);
+    snprintf(c.sampler, sizeof c.sampler, "%s", sampler);
+    snprintf(c.dtype, sizeof c.dtype, "%s", t->config.dtype);
+    c.num = classes ? 8 * classes : 64;
+    c.num = c.num > 256 ? 256 : c.num;
+    c.seed = SAMPLE_SEED;
+    c.threads = t->threads;
+    snprintf(name, sizeof name, "samples/%08" PRId64 "_%s.png", t->k, sampler);
+    cm_status s = cm_run_path(path, t->config.out, name, err);
+    if (!s)
+        s = cm_generate(&model, &c, &images, err);
+    if (!s)
+        s = cm_images_save(images, path, 8, err);
+    cm_images_release(images);
+    if (!s)
+        report_file(l, "drew", path);
+    return s;
+}
+
+/* A grid a sampler.  Training does not end for want of a picture: a failure is told. */
+static void draw_samples(struct loop *l)
+{
+    char event[1200];
+    for (const char *const *name = l->t->settings.objective->samplers; *name; name++) {
+        cm_error why = {0};
+        if (!draw_grid(l, *name, &why))
+            continue;
+        snprintf(event, sizeof event, "warning: no %s samples: %s", *name, why.message);
+        report(l, event);
+    }
+}
+
+static cm_status save(struct loop *l, cm_error *err)
+{
+    char where[600];
+    const cm_status s = cm_trainer_save(l->t, where, sizeof where, err);
+    if (!s)
+        report_file(l, "saved", where);
+    return s;
+}
+
+static int due(int64_t k, int64_t every)
+{
+    return every > 0 && k % every == 0;
+}
+
+static int asked_to_stop(const struct loop *l)
+{
+    return l->hooks && l->hooks->stop && l->hooks->stop(l->hooks->user);
+}
+
+static int is_last(const struct loop *l)
+{
+    const cm_train_config *c = &l->t->config;
+    return l->t->k >= c->steps ||
+           (c->max_minutes > 0.0 && cm_seconds() - l->start > 60.0 * c->max_minutes);
+}
+
+static cm_status loop(struct loop *l, cm_error *err)
+{
+    cm_trainer *t = l->t;
+    const cm_train_config *c = &t->config;
+    cm_status s = CM_OK;
+    int stop = 0, last = t->k >= c->steps;
+    while (!last && !stop && !s) {
+        if ((s = one_step(t, err)))
+            return s;
+        stop = asked_to_stop(l);
+        last = is_last(l);
+        report(l, NULL);
+        if (due(t->k, c->log_every) || (last && t->loss_count))
+            s = write_log(l, err);
+        if (!s && (last || stop || due(t->k, c->save_every)))
+            s = save(l, err);
+        if (!s && !stop && (last || due(t->k, c->sample_every)))
+            draw_samples(l);
+    }
+    return s ? s : stop && !last ? CM_INTERRUPTED : CM_OK;
+}
+
+/* RUN/model.safetensors: the first average in bf16, the file to ship. */
+static cm_status export_model(struct loop *l, cm_error *err)
+{
+    char path[CM_RUN_PATH];
+    cm_model model = cm_trainer_model(l->t, l->t->step->ema[0]);
+    cm_status s = cm_run_path(path, l->t->config.out, "model.safetensors", err);
+    if (!s)
+        s = cm_model_write(&model, path, CM_BF16, err);
+    if (!s)
+        report_file(l, "wrote", path);
+    return s;
+}
+
+/* A run is not overwritten by mistake. */
+static cm_status refuse_existing(const char *out, cm_error *err)
+{
+    char folder[CM_RUN_PATH], note[512];
+    if (cm_checkpoint_find(out, CM_CKPT_LOOK, folder, sizeof folder, note, sizeof note, NULL))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: holds a run already (continue it with --resume, or choose another --out)",
+                   out);
+}
+
+static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
+{
+    char samples[CM_RUN_PATH], note[512] = "";
+    cm_status s = cm_trainer_setup(t, resume, err); /* first what can fail before anything is made */
+    if (s || (s = cm_run_lock(t->config.out, &t->lock, err)) ||
+        (!resume && (s = refuse_existing(t->config.out, err))) || /* begun by another meanwhile */
+        (s = cm_run_path(samples, t->config.out, "samples", err)) ||
+        (s = cm_make_dirs(samples, err)) || (s = cm_folder_clean(t->config.out, err)) ||
+        (s = cm_folder_clean(samples, err)))
+        return s;
+    s = resume ? cm_trainer_restore(t, note, sizeof note, err)
+               : cm_runlog_open(t->config.out, 0, &t->log, err);
+    if (!s)
+        s = cm_run_config_write(&t->config, err);
+    if (!s)
+        s = cm_loader_new(t->data, (int)t->config.batch,
+                          cm_stream_key((uint64_t)t->config.seed, STREAM_DATA), t->config.flip,
+                          t->k, &t->loader, err);
+    if (!s && note[0])
+        report(l, note);
+    return s;
+}
+
+cm_status cm_train_run(const cm_train_config *config, int resume, const cm_train_hooks *hooks,
+                       cm_error *err)
+{
+    cm_trainer *t = cm_alloc(sizeof *t);
+    struct loop l = {.t = t, .hooks = hooks};
+    cm_status s = CM_OK;
+    if (!t)
+        return cm_fail(err, CM_ERR_MEMORY, "training: out of memory");
+    t->config = *config;
+    t->lock = -1;
+    if (!config->out[0])
+        s = cm_fail(err, CM_ERR_ARGUMENT, "out: say where to put the run (--out)");
+    else
+        s = resume ? cm_run_config_check(config, err) : refuse_existing(config->out, err);
+    if (!s)
+        s = begin(t, resume, &l, err);
+    if (!s) {
+        l.first = l.since_k = t->k;
+        l.start = l.since = cm_seconds();
+        report_memory(&l);
+        s = loop(&l, err);
+    }
+    if (!s)
+        s = export_model(&l, err);
+    if (t->lock >= 0)
+        cm_run_unlock(t->lock);
+    cm_trainer_clear(t);
+    cm_free(t);
+    return s;
+}

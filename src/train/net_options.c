@@ -1,0 +1,83 @@
+/* net_options.c - the options of the network, which describe an ADM U-Net */
+#include "train/net_options.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void write_list(cm_text text, const double *v, int n)
+{
+    char number[CM_REAL_TEXT];
+    size_t at = 0;
+    text[0] = '\0';
+    for (int i = 0; i < n; i++)
+        at += (size_t)snprintf(text + at, sizeof(cm_text) - at, "%s%s", i ? "," : "",
+                               cm_text_from_real(number, v[i]));
+}
+
+void cm_options_from_net(cm_train_config *c, const cm_net_config *n)
+{
+    double sides[CM_MAX_LEVELS];
+    c->image_size = n->height == n->width ? n->height : 0;
+    snprintf(c->classes, sizeof c->classes, "%s", n->num_classes ? "auto" : "none");
+    if (n->arch != &cm_arch_adm)
+        return;
+    const cm_adm_config *a = &n->of.adm;
+    for (int i = 0; i < a->n_attention; i++)
+        sides[i] = (double)(n->height / a->attention_resolutions[i]);
+    write_list(c->attention, sides, a->n_attention);
+    write_list(c->channel_mult, a->channel_mult, a->n_levels);
+    c->channels = a->model_channels;
+    c->res_blocks = a->num_res_blocks;
+    c->num_heads = a->num_heads;
+    c->head_channels = a->num_head_channels;
+    c->scale_shift = a->use_scale_shift_norm;
+    c->resblock_updown = a->resblock_updown;
+}
+
+static cm_status attention_sides(const cm_train_config *c, cm_net_config *n, cm_error *err)
+{
+    int sides[CM_MAX_LEVELS];
+    cm_adm_config *a = &n->of.adm;
+    const cm_status s = cm_parse_int_list(c->attention, CM_MAX_LEVELS, sides, &a->n_attention,
+                                          "attention-resolutions", err);
+    for (int i = 0; i < a->n_attention && !s; i++) {
+        if (sides[i] < 1 || n->height % sides[i])
+            return cm_fail(err, CM_ERR_ARGUMENT,
+                           "attention-resolutions: %d does not divide the image side %d", sides[i],
+                           n->height);
+        a->attention_resolutions[i] = n->height / sides[i];
+    }
+    return s;
+}
+
+cm_status cm_net_from_options(const cm_train_config *c, const char *data, int height, int width,
+                              int channels, int classes, cm_net_config *net, cm_error *err)
+{
+    cm_net_config n = {.arch = &cm_arch_adm,
+                       .height = height,
+                       .width = width,
+                       .in_channels = channels,
+                       .out_channels = channels,
+                       .num_classes = strcmp(c->classes, "none") ? classes : 0,
+                       .time_input = &cm_time_log250,
+                       .of.adm = {.model_channels = (int)c->channels,
+                                  .num_res_blocks = (int)c->res_blocks,
+                                  .num_heads = (int)c->num_heads,
+                                  .num_head_channels = (int)c->head_channels,
+                                  .use_scale_shift_norm = c->scale_shift,
+                                  .resblock_updown = c->resblock_updown}};
+    cm_adm_config *a = &n.of.adm;
+    cm_status s = cm_parse_real_list(c->channel_mult, CM_MAX_LEVELS, a->channel_mult, &a->n_levels,
+                                     "channel-mult", err);
+    if (s || (s = attention_sides(c, &n, err)))
+        return s;
+    const int halvings = a->n_levels > 0 ? a->n_levels - 1 : 0;
+    if (!a->n_levels || height % (1 << halvings) || width % (1 << halvings))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "channel-mult: %d levels need image sides divisible by %d, %s has %dx%d",
+                       a->n_levels, 1 << halvings, data, width, height);
+    *net = n;
+    return CM_OK;
+}

@@ -1,0 +1,104 @@
+/* objective.h - what a training step minimises: one record a method.
+ *
+ * To add one: a file with its record, and a line in table.c.  The step, the set-up, the
+ * bench and the command line read the table. */
+#ifndef CM_TRAIN_OBJECTIVE_H
+#define CM_TRAIN_OBJECTIVE_H
+
+#include "cm.h"
+#include "consistency/curriculum.h"
+#include "consistency/solver.h"
+#include "consistency/weighting.h"
+
+/* Philox streams of a step; dropout layers count up from the last. */
+enum { CM_STREAM_NOISE = 1, CM_STREAM_SIGMA = 2, CM_STREAM_INDEX = 3, CM_STREAM_DROPOUT = 1000 };
+enum { CM_MAX_SCALARS = 4 };
+
+typedef struct cm_objective cm_objective;
+typedef struct cm_distance cm_distance;
+
+/* An objective with its options resolved. */
+typedef struct cm_objective_settings {
+    const cm_objective *objective;
+    const cm_train_config *options; /* complete; the caller's, which outlives this */
+    cm_noise_schedule schedule;
+    cm_noise_schedule teacher_schedule;  /* what the teacher was trained with */
+    const cm_precondition *precondition; /* of the student, hence of the model that comes out */
+    const cm_weighting *weighting;
+    const cm_distance *distance;
+    const cm_solver *solver;
+    cm_curriculum curriculum; /* where the objective has a target */
+} cm_objective_settings;
+
+/* What a loss is built from.  A denoiser that the method has not is all zero. */
+typedef struct cm_loss_context {
+    const cm_objective_settings *settings;
+    cm_graph *g;
+    cm_node *x0;                     /* a batch of data, f32 [N,H,W,C] */
+    cm_node *rng;                    /* of the random ops, i32 [4] */
+    cm_node *scalar[CM_MAX_SCALARS]; /* f32 [1], in the order of the record */
+    cm_denoiser student, target, teacher;
+} cm_loss_context;
+
+/* A number of step k that the loop feeds and logs. */
+typedef struct cm_step_scalar {
+    const char *name;
+    int whole; /* logged as an integer */
+} cm_step_scalar;
+
+typedef struct cm_step_scalars {
+    double value[CM_MAX_SCALARS];
+    double mu; /* of the target network */
+} cm_step_scalars;
+
+/* The value of an option that the user left empty (text) or 0 (numbers). */
+typedef struct cm_option_value {
+    const char *name, *value;
+} cm_option_value;
+
+struct cm_objective {
+    const char *name;  /* --method */
+    int needs_teacher; /* distils --teacher, which also gives network and first weights */
+    int has_target;    /* compares with an average of the student, of rate mu(k) */
+    const cm_precondition *precondition; /* of the student; NULL: as --boundary says */
+    const cm_option_value *defaults;     /* ends with a NULL name */
+    const cm_step_scalar *scalars;            /* ends with a NULL name */
+    void (*at)(const cm_objective_settings *s, int64_t k, cm_step_scalars *out); /* NULL: none */
+    cm_node *(*loss)(const cm_loss_context *c);        /* one value a sample, f32 [N] */
+    int64_t (*levels)(const cm_objective_settings *s); /* of the grid the model is for */
+    const char *const *samplers; /* that draw grids during training; ends with NULL */
+};
+
+/* All there are; ends with NULL. */
+extern const cm_objective *const cm_objectives[];
+/* NULL: none of that name. */
+const cm_objective *cm_objective_find(const char *name);
+
+/* Complete the options with the objective's defaults, and look every name up; the teacher's
+ * schedule is the student's until the caller says otherwise.
+ * Errors: CM_ERR_ARGUMENT (values that do not fit each other). */
+cm_status cm_objective_resolve(cm_train_config *options, cm_objective_settings *settings,
+                               cm_error *err);
+
+/* ---- distances between images ---- */
+
+struct cm_distance {
+    const char *name; /* --loss-norm */
+    /* a, b f32 [N,H,W,C] -> [N] */
+    cm_node *(*between)(const cm_loss_context *c, cm_node *a, cm_node *b);
+};
+
+/* All there are; the last has a NULL name. */
+extern const cm_distance cm_distances[];
+const cm_distance *cm_distance_find(const char *name);
+
+/* ---- losses on given noise and levels, for the records and their tests ---- */
+
+/* w(sigma) mean (D(x0 + sigma z, sigma) - x0)^2: EDM; Vincent 2011.  z as x0, sigma [N]. */
+cm_node *cm_loss_dsm(const cm_loss_context *c, cm_node *z, cm_node *sigma);
+/* w(t) d( f(x_t, t), f-(x_t2, t2) ), t > t2 f32 [N]: see consistency.c */
+cm_node *cm_loss_consistency(const cm_loss_context *c, cm_node *z, cm_node *t, cm_node *t2);
+/* x0 + t z */
+cm_node *cm_noisy(cm_graph *g, cm_node *x0, cm_node *z, cm_node *t);
+
+#endif

@@ -1,0 +1,11 @@
+/* train.h - a training run from its first step to the exported model */
+#ifndef CM_TRAIN_TRAIN_H
+#define CM_TRAIN_TRAIN_H
+
+#include "cm.h"
+
+/* As cm_train (cm.h); config is in range. */
+cm_status cm_train_run(const cm_train_config *config, int resume, const cm_train_hooks *hooks,
+                       cm_error *err);
+
+#endif

@@ -1,0 +1,221 @@
+/* workload.c - the plans of sampling and of training steps, described and timed */
+#include "train/workload.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "model/model.h"
+#include "sample/session.h"
+#include "train/step.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { RUNS = 5, MOST_RUNS = 100 };
+static const double WATCH = 1.5; /* seconds, at least, that a work is timed */
+
+/* What is described or timed: a training step, or a denoiser. */
+struct subject {
+    cm_train_step *step;        /* NULL: sampling */
+    cm_session *session; /* NULL: training */
+    int threads;
+};
+
+/* The default options of the method, but one average; resolved. */
+static cm_status default_settings(const cm_model *m, const cm_work *w, cm_train_config *options,
+                                  cm_objective_settings *settings, cm_error *err)
+{
+    cm_train_defaults(options);
+    snprintf(options->method, sizeof options->method, "%.100s", w->kind);
+    options->batch = w->batch;
+    options->recompute = w->recompute;
+    if (!cm_objective_find(options->method))
+        return cm_fail(err, CM_ERR_ARGUMENT, "work: expected onestep or a method, found '%s'",
+                       options->method);
+    const cm_status s = cm_objective_resolve(options, settings, err);
+    settings->schedule = settings->teacher_schedule = m->schedule;
+    return s;
+}
+
+/* Inputs with which a step of any method is a usual one. */
+static void fill_step(cm_train_step *t, const cm_model *m, const cm_objective_settings *settings)
+{
+    float *const weights[] = {t->params, t->target, t->teacher};
+    for (int i = 0; i < 3; i++)
+        if (weights[i])
+            memcpy(weights[i], m->flat, t->floats * sizeof(float));
+    t->hyper[0] = 1e-4f;
+    t->hyper[1] = 1.0f;
+    if (settings->objective->at)
+        settings->objective->at(settings, settings->options->steps / 2, &t->scalars);
+}
+
+/* A training step of the model's own network with the default objective. */
+static cm_status make_step(const cm_model *m, const cm_work *w, cm_dtype dtype, int threads,
+                           cm_train_step **step, cm_error *err)
+{
+    cm_train_config *options = cm_alloc(sizeof *options);
+    cm_objective_settings settings;
+    cm_status s = options ? default_settings(m, w, options, &settings, err)
+                          : cm_fail(err, CM_ERR_MEMORY, "work: out of memory");
+    if (!s) {
+        const cm_step_config c = {.settings = &settings,
+                                  .net = &m->net,
+                                  .params = m->params,
+                                  .n_ema = 1,
+                                  .ema_rate = {0.999},
+                                  .device = m->device,
+                                  .dtype = dtype,
+                                  .threads = threads};
+        if (!(s = cm_train_step_new(&c, step, err)))
+            fill_step(*step, m, &settings);
+    }
+    cm_free(options);
+    return s;
+}
+
+static void subject_free(struct subject *s)
+{
+    cm_train_step_free(s->step);
+    cm_session_free(s->session);
+}
+
+static cm_status make_session(const cm_model *m, const cm_work *w, cm_dtype dtype, int threads,
+                              cm_session **session, cm_error *err)
+{
+    const cm_status s = cm_session_new(m, w->batch, w->micro_batch, dtype, threads, session, err);
+    if (s)
+        return s;
+    for (int k = 0; k < (*session)->micro; k++)
+        (*session)->levels[k] = (float)m->schedule.sigma_max;
+    cm_plan_write((*session)->plan, (*session)->sigma, (*session)->levels);
+    return CM_OK;
+}
+
+static cm_status subject_new(const cm_model *m, const cm_work *w, struct subject *s, cm_error *err)
+{
+    cm_dtype dtype;
+    *s = (struct subject){.threads = cm_threads_resolve(w->threads)};
+    const cm_status status = cm_dtype_resolve(w->dtype, &dtype, err);
+    if (status)
+        return status;
+    return strcmp(w->kind, "onestep") ? make_step(m, w, dtype, s->threads, &s->step, err)
+                                      : make_session(m, w, dtype, s->threads, &s->session, err);
+}
+
+/* What runs first, below its title, then the update of a training step; NULL: out of
+ * memory. */
+static char *explain(const struct subject *s, const char *title, int runs)
+{
+    char *first = cm_plan_explain(s->step ? s->step->part : s->session->plan, runs);
+    char *update = s->step ? cm_plan_explain(s->step->update, runs) : cm_strdup("");
+    char *text = NULL;
+    if (first && update) {
+        const size_t size = strlen(title) + strlen(first) + strlen(update) + 16;
+        if ((text = cm_alloc(size)))
+            snprintf(text, size, "%s\n%s%s%s", title, first, s->step ? "\nupdate\n" : "", update);
+    }
+    cm_free(first);
+    cm_free(update);
+    return text;
+}
+
+cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, char **text, cm_error *err)
+{
+    struct subject s;
+    char title[80] = "loss and gradient";
+    cm_status status = subject_new(m, w, &s, err);
+    if (!status) {
+        if (s.session)
+            snprintf(title, sizeof title, "%d images, %d at a time", w->batch, s.session->micro);
+        if (!(*text = explain(&s, title, profile ? RUNS : 0)))
+            status = cm_fail(err, CM_ERR_MEMORY, "explain: out of memory");
+    }
+    subject_free(&s);
+    return status;
+}
+
+/* ---- bench ---- */
+
+/* Bytes a second of a copy, reading and writing counted, too large for the caches. */
+static double memory_speed(int threads)
+{
+    const size_t floats = (size_t)16 << 20;
+    float *from = cm_alloc_array(floats, sizeof *from), *to = cm_alloc_array(floats, sizeof *to);
+    double best = 1e9;
+    for (int run = 0; from && to && run < RUNS; run++) {
+        const double start = cm_seconds();
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (size_t block = 0; block < 16; block++)
+            memcpy(to + block * (floats / 16), from + block * (floats / 16),
+                   floats / 16 * sizeof *to);
+        const double seconds = cm_seconds() - start;
+        best = seconds < best ? seconds : best;
+    }
+    cm_free(from);
+    cm_free(to);
+    return 2.0 * (double)(floats * sizeof(float)) / best;
+}
+
+/* A batch through the network in parts, or a training step, which runs its two plans. */
+static void run_once(const struct subject *s)
+{
+    if (s->step)
+        cm_train_step_run(s->step);
+    else
+        for (int k = 0; k < cm_session_parts(s->session); k++)
+            cm_plan_run(s->session->plan);
+}
+
+static double sum_of(const struct subject *s, double (*of)(cm_plan *p))
+{
+    return s->step ? s->step->parts * of(s->step->part) + of(s->step->update)
+                   : cm_session_parts(s->session) * of(s->session->plan);
+}
+
+static double floor_of(cm_plan *p)
+{
+    return cm_plan_matrix_floor(p, 1);
+}
+
+static double bytes_of(cm_plan *p)
+{
+    return cm_plan_bytes_moved(p);
+}
+
+static size_t memory_of(const cm_model *m, const struct subject *s)
+{
+    if (s->step)
+        return cm_train_step_bytes(s->step);
+    const cm_plan_memory memory = cm_plan_get_memory(s->session->plan);
+    return cm_params_floats(m->params) * sizeof(float) + memory.activations + memory.workspace +
+           memory.constants;
+}
+
+/* The whole and its floor in turn, so that a slow moment of the machine meets both. */
+cm_status cm_workload_time(const cm_model *m, const cm_work *w, cm_bench_result *r, cm_error *err)
+{
+    struct subject s;
+    double best = 1e9, floor = 0.0;
+    const cm_status status = subject_new(m, w, &s, err);
+    if (!status) {
+        run_once(&s);
+        const double begin = cm_seconds();
+        for (int run = 0; run < RUNS || (run < MOST_RUNS && cm_seconds() - begin < WATCH); run++) {
+            const double start = cm_seconds();
+            run_once(&s);
+            const double seconds = cm_seconds() - start;
+            best = seconds < best ? seconds : best;
+            floor = sum_of(&s, floor_of);
+        }
+        *r = (cm_bench_result){
+            .ms = 1e3 * best,
+            .images_per_s = (double)w->batch / best,
+            .matrix_floor_ms = 1e3 * floor,
+            .memory_floor_ms = 1e3 * sum_of(&s, bytes_of) / memory_speed(s.threads),
+            .threads = s.threads,
+            .peak_bytes = (int64_t)memory_of(m, &s),
+            .needed_bytes = s.step ? (int64_t)cm_train_step_needed_bytes(s.step) : 0};
+    }
+    subject_free(&s);
+    return status;
+}
