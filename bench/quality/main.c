@@ -14,7 +14,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "model/model.h"
+#include "cm.h"
+#include "model/compute.h"
 
 #include <inttypes.h>
 #include <stddef.h>

@@ -29,7 +29,7 @@ static inline struct case_ open_case(const char *name, cm_dtype dtype)
     c.net = network_load(weights, weights);
     c.io = network_open(io);
     c.n = cm_st_find(c.io, "x")->dim[0];
-    c.side = c.net.config.image_size;
+    c.side = c.net.config.height;
     c.channels = c.net.config.in_channels;
     c.g = cm_graph_new();
     const int buffer = cm_graph_buffer(c.g, "params", 0);
@@ -37,7 +37,7 @@ static inline struct case_ open_case(const char *name, cm_dtype dtype)
     c.x = cm_input(c.g, "x", CM_TYPE(CM_F32, c.n, c.side, c.side, c.channels));
     c.t = cm_input(c.g, "t", CM_TYPE(CM_F32, c.n));
     c.y = c.net.config.num_classes ? cm_input(c.g, "y", CM_TYPE(CM_I32, c.n)) : NULL;
-    c.out = cm_net_apply(&c.instance, c.x, c.t, c.y);
+    c.out = cm_net_apply(&c.instance, &c.net.config, c.x, c.t, c.y);
     c.dy = cm_input(c.g, "dy", *cm_node_type(c.out));
     c.n_wrt = 1 + cm_params_size(c.net.params);
     c.wrt[0] = c.x;

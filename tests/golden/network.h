@@ -8,7 +8,7 @@
 #include "cpu/cpu.h"
 #include "graph/plan.h"
 #include "io/json.h"
-#include "nn/config.h"
+#include "nn/network.h"
 
 typedef struct network {
     cm_net_config config;
@@ -40,7 +40,7 @@ static inline network network_load(const char *config_file, const char *weights_
     json_decref(json);
     cm_st_close(f);
     f = network_open(weights_file);
-    CHECK_OK(cm_params_new(&n.config, &n.params, &err), err);
+    CHECK_OK(cm_net_params_new(&n.config, &n.params, &err), err);
     n.flat = cm_alloc_array(cm_params_floats(n.params), sizeof(float));
     CHECK_OK(cm_params_load(n.params, f, n.flat, &err), err);
     cm_st_close(f);

@@ -1,6 +1,7 @@
 /* test_adm.c - the ADM network against the reference implementation (outputs and
  * gradients), and its two derivative modes against calculus. */
 #include "adm_case.h"
+#include "cm.h"
 
 #include <unistd.h>
 

@@ -4,7 +4,7 @@
  * the graph's own grid.  In f32, and in bf16 with what its 8 bits allow. */
 #include "network.h"
 
-#include "consistency/loss.h"
+#include "step_settings.h"
 
 #include <inttypes.h>
 
@@ -35,7 +35,7 @@ static struct setup open_setup(cm_dtype dtype)
     cm_params *const params[] = {s.student.params, s.target.params, s.teacher.params};
     for (int i = 0; i < 3; i++)
         s.net[i] = cm_net_new(s.g, params[i], cm_graph_buffer(s.g, "params", 0), dtype);
-    const int64_t side = s.student.config.image_size, c = s.student.config.in_channels;
+    const int64_t side = s.student.config.height, c = s.student.config.in_channels;
     s.x0 = cm_input(s.g, "x0", CM_TYPE(CM_F32, s.n, side, side, c));
     s.z = cm_input(s.g, "z", CM_TYPE(CM_F32, s.n, side, side, c));
     return s;
@@ -208,24 +208,36 @@ static void compare(struct setup *s, cm_node *loss, cm_node *level, const char *
     cm_plan_free(plan);
 }
 
-static void consistency(cm_dtype dtype, const char *key, int scales, int distil,
-                        cm_distance distance, cm_weighting weighting)
+/* The loss of a method on the given networks; which distance and weighting. */
+static cm_loss_context context_of(struct setup *s, step_settings *o, const char *method,
+                                  const char *distance, const char *weighting)
+{
+    step_settings_make(o, method, (int)s->n);
+    snprintf(o->options.loss_norm, sizeof o->options.loss_norm, "%s", distance);
+    snprintf(o->options.weighting, sizeof o->options.weighting, "%s", weighting);
+    step_settings_resolve(o);
+    const cm_objective_settings *q = &o->settings;
+    const cm_net_config *n = &s->student.config;
+    cm_loss_context c = {.settings = q, .g = s->g, .x0 = s->x0};
+    c.student = (cm_denoiser){&s->net[0], n, q->precondition, &schedule, NULL};
+    if (q->objective->has_target)
+        c.target = (cm_denoiser){&s->net[1], n, q->precondition, &schedule, NULL};
+    if (q->objective->needs_teacher)
+        c.teacher = (cm_denoiser){&s->net[2], n, &cm_precondition_edm, &schedule, NULL};
+    return c;
+}
+
+static void consistency(cm_dtype dtype, const char *key, int scales, const char *method,
+                        const char *distance, const char *weighting)
 {
     struct setup s = open_setup(dtype);
+    step_settings o;
     char indices[256];
     cm_node *i = cm_input(s.g, "indices", CM_TYPE(CM_F32, s.n));
     cm_node *n = cm_scalar(s.g, 1, (float)scales);
-    const cm_denoiser teacher = {&s.net[2], CM_PRECOND_EDM, &schedule, NULL};
-    const cm_consistency_loss l = {
-        .student = {&s.net[0], CM_PRECOND_SKIP, &schedule, NULL},
-        .target = {&s.net[1], CM_PRECOND_SKIP, &schedule, NULL},
-        .teacher = distil ? &teacher : NULL,
-        .solver = CM_SOLVER_HEUN,
-        .distance = distance,
-        .weighting = weighting,
-    };
+    const cm_loss_context c = context_of(&s, &o, method, distance, weighting);
     cm_node *loss =
-        cm_loss_consistency(&l, s.x0, s.z, cm_sigma_at_index(s.g, &schedule, i, n),
+        cm_loss_consistency(&c, s.z, cm_sigma_at_index(s.g, &schedule, i, n),
                             cm_sigma_at_index(s.g, &schedule, cm_affine(s.g, i, 1.0f, 1.0f), n));
     snprintf(indices, sizeof indices, "%s.indices", key);
     compare(&s, loss, i, indices, key);
@@ -234,24 +246,24 @@ static void consistency(cm_dtype dtype, const char *key, int scales, int distil,
 
 static void test_cd(void)
 {
-    consistency(CM_F32, "cd_heun.n18.l2.uniform", 18, 1, CM_DISTANCE_L2, CM_WEIGHTING_UNIFORM);
-    consistency(CM_F32, "cd_heun.n18.l2.karras", 18, 1, CM_DISTANCE_L2, CM_WEIGHTING_KARRAS);
-    consistency(CM_F32, "cd_heun.n18.l1.uniform", 18, 1, CM_DISTANCE_L1, CM_WEIGHTING_UNIFORM);
-    consistency(CM_F32, "cd_heun.n18.l1.karras", 18, 1, CM_DISTANCE_L1, CM_WEIGHTING_KARRAS);
+    consistency(CM_F32, "cd_heun.n18.l2.uniform", 18, "cd", "l2", "uniform");
+    consistency(CM_F32, "cd_heun.n18.l2.karras", 18, "cd", "l2", "karras");
+    consistency(CM_F32, "cd_heun.n18.l1.uniform", 18, "cd", "l1", "uniform");
+    consistency(CM_F32, "cd_heun.n18.l1.karras", 18, "cd", "l1", "karras");
 }
 
 static void test_ct(void)
 {
-    consistency(CM_F32, "ct.n40.l2.uniform", 40, 0, CM_DISTANCE_L2, CM_WEIGHTING_UNIFORM);
+    consistency(CM_F32, "ct.n40.l2.uniform", 40, "ct", "l2", "uniform");
 }
 
 static void dsm(cm_dtype dtype)
 {
     struct setup s = open_setup(dtype);
     cm_node *sigma = cm_input(s.g, "sigma", CM_TYPE(CM_F32, s.n));
-    const cm_denoiser d = {&s.net[0], CM_PRECOND_EDM, &schedule, NULL};
-    compare(&s, cm_loss_dsm(&d, CM_WEIGHTING_KARRAS, s.x0, s.z, sigma), sigma, "dsm.sigmas",
-            "dsm.karras");
+    step_settings o;
+    const cm_loss_context c = context_of(&s, &o, "edm", "l2", "karras");
+    compare(&s, cm_loss_dsm(&c, s.z, sigma), sigma, "dsm.sigmas", "dsm.karras");
     close_setup(&s);
 }
 
@@ -266,9 +278,9 @@ static void test_bf16(void)
         printf("    skipped: this CPU does not compute in bf16\n");
         return;
     }
-    consistency(CM_BF16, "cd_heun.n18.l2.uniform", 18, 1, CM_DISTANCE_L2, CM_WEIGHTING_UNIFORM);
-    consistency(CM_BF16, "cd_heun.n18.l1.uniform", 18, 1, CM_DISTANCE_L1, CM_WEIGHTING_UNIFORM);
-    consistency(CM_BF16, "ct.n40.l2.uniform", 40, 0, CM_DISTANCE_L2, CM_WEIGHTING_UNIFORM);
+    consistency(CM_BF16, "cd_heun.n18.l2.uniform", 18, "cd", "l2", "uniform");
+    consistency(CM_BF16, "cd_heun.n18.l1.uniform", 18, "cd", "l1", "uniform");
+    consistency(CM_BF16, "ct.n40.l2.uniform", 40, "ct", "l2", "uniform");
     dsm(CM_BF16);
 }
 
@@ -304,7 +316,7 @@ static void test_grid(void)
 
 /* f(x, sigma_min) = x bit for bit, whatever the weights and the deviation of the
  * data, in both boundary forms. */
-static void check_boundary(cm_precond_kind kind, double sigma_data)
+static void check_boundary(const cm_precondition *kind, double sigma_data)
 {
     struct setup s = open_setup(CM_F32);
     cm_error err = {0};
@@ -312,8 +324,8 @@ static void check_boundary(cm_precond_kind kind, double sigma_data)
     cm_noise_schedule own = schedule;
     own.sigma_data = sigma_data;
     cm_node *sigma = cm_input(s.g, "sigma", CM_TYPE(CM_F32, s.n));
-    const cm_denoiser d = {&s.net[0], kind, &own, NULL};
-    cm_node *out = cm_denoise(&d, s.x0, sigma);
+    const cm_denoiser d = {&s.net[0], &s.student.config, kind, &own, NULL};
+    cm_node *out = cm_denoise(&d, s.x0, sigma).D;
     CHECK_OK(cm_plan_compile(s.g, 1, &out, cm_cpu_device(), 2, &plan, &err), err);
     cm_plan_bind(plan, s.net[0].buffer, s.student.flat);
     fill(plan, s.x0, network_images(s.file, "x_start"));
@@ -322,7 +334,7 @@ static void check_boundary(cm_precond_kind kind, double sigma_data)
     cm_plan_run(plan);
     CHECK(!memcmp(cm_plan_data(plan, out), cm_plan_data(plan, s.x0),
                   cm_type_bytes(cm_node_type(out))),
-          "%s, sigma_data %g: f(x, sigma_min) is not x", cm_precond_name(kind), sigma_data);
+          "%s, sigma_data %g: f(x, sigma_min) is not x", kind->name, sigma_data);
     cm_plan_free(plan);
     close_setup(&s);
 }
@@ -331,8 +343,8 @@ static void test_boundary(void)
 {
     const double deviations[] = {0.5, 0.3, 0.7, 1.1};
     for (int i = 0; i < 4; i++) {
-        check_boundary(CM_PRECOND_SKIP, deviations[i]);
-        check_boundary(CM_PRECOND_PIECEWISE, deviations[i]);
+        check_boundary(&cm_precondition_skip, deviations[i]);
+        check_boundary(&cm_precondition_piecewise, deviations[i]);
     }
 }
 

@@ -6,8 +6,8 @@
  * all digits, reference() below is a second, separate loop that rounds where the
  * released code does: with rounding it has to give the golden, without it ours. */
 #include "check.h"
-#include "consistency/sampler.h"
 #include "golden.h"
+#include "sample/sampler.h"
 
 enum { samples = 2, pixels = 3 * 8 * 8, total = samples * pixels, components = 4 };
 
@@ -91,15 +91,15 @@ static void close_run(golden_run *g)
     cm_free(g->want);
 }
 
-static double work[CM_SAMPLER_WORK * total];
+static double work[CM_SAMPLING_WORK * total];
 
-static cm_sampler sampler_of(golden_run *g)
+static cm_sampling sampler_of(golden_run *g)
 {
-    return (cm_sampler){.denoiser = {run_mixture, g},
-                        .noise = {draw_recorded, g},
-                        .count = total,
-                        .work = work,
-                        .clip_denoised = 1};
+    return (cm_sampling){.denoiser = {run_mixture, g},
+                         .noise = {draw_recorded, g},
+                         .count = total,
+                         .work = work,
+                         .clip_denoised = 1};
 }
 
 static void check_images(const char *what, const double *got, const double *want, double tol)
@@ -167,7 +167,7 @@ static void check_ode_sampler(const char *name, int n, int second_order, cm_chur
                               double golden_tol)
 {
     golden_run g = open_run(name);
-    const cm_sampler s = sampler_of(&g);
+    const cm_sampling s = sampler_of(&g);
     cm_error err = {0};
     char key[32];
     size_t count;
@@ -181,9 +181,9 @@ static void check_ode_sampler(const char *name, int n, int second_order, cm_chur
     check_images("second loop in float32 steps, golden", second, g.want, 1e-9);
     reference(&g, grid, n, second_order, &churn, 0, second);
     if (second_order)
-        CHECK_OK(cm_sampler_heun(&s, grid, n, &churn, got, &err), err);
+        CHECK_OK(cm_sample_heun(&s, grid, n, &churn, got, &err), err);
     else
-        CHECK_OK(cm_sampler_euler(&s, grid, n, got, &err), err);
+        CHECK_OK(cm_sample_euler(&s, grid, n, got, &err), err);
     check_images("sampler, second loop", got, second, 1e-11);
     check_images("sampler, golden", got, g.want, golden_tol);
     CHECK(g.evaluations == (second_order ? 2 * n - 1 : n), "%d evaluations", g.evaluations);
@@ -212,13 +212,13 @@ static void test_heun_churn(void)
 static void test_heun_little_churn(void)
 {
     golden_run g = open_run("heun.18.churn");
-    const cm_sampler s = sampler_of(&g);
+    const cm_sampling s = sampler_of(&g);
     const cm_churn churn = {.s_churn = 3, .s_tmin = 1, .s_tmax = 30, .s_noise = 0.9};
     cm_error err = {0};
     double grid[19], got[total], want[total];
     cm_karras_grid(&schedule, 18, grid);
     reference(&g, grid, 18, 1, &churn, 0, want);
-    CHECK_OK(cm_sampler_heun(&s, grid, 18, &churn, got, &err), err);
+    CHECK_OK(cm_sample_heun(&s, grid, 18, &churn, got, &err), err);
     check_images("sampler, second loop", got, want, 1e-11);
     close_run(&g);
 }
@@ -229,11 +229,11 @@ static void test_heun_little_churn(void)
 static void test_onestep(void)
 {
     golden_run g = open_run("onestep.40");
-    const cm_sampler s = sampler_of(&g);
+    const cm_sampling s = sampler_of(&g);
     const double level[] = {80, 0x1.3ffffcp+6}; /* 79.99998 */
     cm_error err = {0};
     double got[total], x[total], direct[2][total];
-    CHECK_OK(cm_sampler_onestep(&s, 80, got, &err), err);
+    CHECK_OK(cm_sample_onestep(&s, 80, got, &err), err);
     CHECK(g.evaluations == 1 && g.drawn == 1, "one evaluation, one draw");
     for (int j = 0; j < total; j++)
         x[j] = 80 * g.noise[j];
@@ -251,11 +251,11 @@ static void test_onestep(void)
 static void check_multistep(const char *name, int steps, const int *ts, int n)
 {
     golden_run g = open_run(name);
-    const cm_sampler s = sampler_of(&g);
+    const cm_sampling s = sampler_of(&g);
     cm_error err = {0};
     double got[total], sigma[4];
     CHECK_OK(cm_sigma_list_from_ts(&schedule, ts, n, steps, sigma, &err), err);
-    CHECK_OK(cm_sampler_multistep(&s, &schedule, sigma, n - 1, got, &err), err);
+    CHECK_OK(cm_sample_multistep(&s, &schedule, sigma, n - 1, got, &err), err);
     check_images(name, got, g.want, 1e-9);
     CHECK(g.evaluations == n - 1, "%d evaluations", g.evaluations);
     close_run(&g);
@@ -300,11 +300,11 @@ static void draw_gaussian(void *user, int draw, double *z)
     memcpy(z, g->z + 3 * draw, 3 * sizeof *z);
 }
 
-static double small_work[3 * CM_SAMPLER_WORK];
+static double small_work[3 * CM_SAMPLING_WORK];
 
-static cm_sampler gaussian_sampler(gaussian *g)
+static cm_sampling gaussian_sampler(gaussian *g)
 {
-    return (cm_sampler){
+    return (cm_sampling){
         .denoiser = {run_gaussian, g}, .noise = {draw_gaussian, g}, .count = 3, .work = small_work};
 }
 
@@ -315,13 +315,13 @@ static double ode_error(int n, int second_order)
     static const double z[] = {-1.5, 0.25, 2};
     static double grid[2049];
     gaussian g = {.mean = 0.1, .std = 0.2, .z = z};
-    const cm_sampler s = gaussian_sampler(&g);
+    const cm_sampling s = gaussian_sampler(&g);
     const cm_churn none = {0};
     cm_error err = {0};
     double x[3], worst = 0;
     cm_karras_grid(&schedule, n + 1, grid);
-    CHECK_OK(second_order ? cm_sampler_heun(&s, grid, n, &none, x, &err)
-                          : cm_sampler_euler(&s, grid, n, x, &err),
+    CHECK_OK(second_order ? cm_sample_heun(&s, grid, n, &none, x, &err)
+                          : cm_sample_euler(&s, grid, n, x, &err),
              err);
     const double s2 = 0.2 * 0.2, slope = sqrt((s2 + 0.002 * 0.002) / (s2 + 80 * 80));
     for (int j = 0; j < 3; j++)
@@ -354,14 +354,14 @@ static void test_straight_line(void)
     static const double z[] = {0.1, -0.2, 0.3}, sigma[] = {2, 1.25, 0.5};
     double x0[] = {-0.5, 0, 0.75}, x[3];
     gaussian g = {.z = z};
-    cm_sampler s = gaussian_sampler(&g);
+    cm_sampling s = gaussian_sampler(&g);
     s.denoiser = (cm_denoise_fn){run_constant, x0};
     const cm_churn none = {0};
     cm_error err = {0};
     for (int n = 1; n <= 2; n++)
         for (int second_order = 0; second_order < 2; second_order++) {
-            CHECK_OK(second_order ? cm_sampler_heun(&s, sigma, n, &none, x, &err)
-                                  : cm_sampler_euler(&s, sigma, n, x, &err),
+            CHECK_OK(second_order ? cm_sample_heun(&s, sigma, n, &none, x, &err)
+                                  : cm_sample_euler(&s, sigma, n, x, &err),
                      err);
             for (int j = 0; j < 3; j++)
                 CHECK_CLOSE(x[j], x0[j] + sigma[n] / 2 * (2 * z[j] - x0[j]), 1e-15);
@@ -375,10 +375,10 @@ static void test_multistep_gaussian(void)
     static const double z[] = {0, 1, 0, 0, 0, 1};
     static const double sigma[] = {80, 0.8};
     gaussian g = {.mean = 0.05, .std = 0.3, .consistency = 1, .z = z};
-    const cm_sampler s = gaussian_sampler(&g);
+    const cm_sampling s = gaussian_sampler(&g);
     cm_error err = {0};
     double x[3];
-    CHECK_OK(cm_sampler_multistep(&s, &schedule, sigma, 2, x, &err), err);
+    CHECK_OK(cm_sample_multistep(&s, &schedule, sigma, 2, x, &err), err);
     const double e2 = 0.002 * 0.002, v0 = 0.3 * 0.3 + e2;
     const double first = sqrt(v0 / (0.09 + 6400)), second = sqrt(v0 / (0.09 + 0.64));
     CHECK_CLOSE(x[0], 0.05 + second * first * -0.05, 1e-15);
@@ -388,7 +388,7 @@ static void test_multistep_gaussian(void)
     const double spread = hypot(x[1] - x[0], x[2] - x[0]);
     CHECK_CLOSE(spread, sqrt(v0), 2e-6);
     CHECK(g.calls == 2, "%d evaluations", g.calls);
-    CHECK_OK(cm_sampler_multistep(&s, &schedule, sigma, 1, x, &err), err);
+    CHECK_OK(cm_sample_multistep(&s, &schedule, sigma, 1, x, &err), err);
     CHECK_CLOSE(x[1] - x[0], first * 80, 1e-15);
 }
 
@@ -399,17 +399,17 @@ static void test_clamp(void)
     static const double z[] = {0.1, 0.1, 0.1}, sigma[] = {2, 1};
     double x0[] = {-3, 0.5, 3}, x[3];
     gaussian g = {.z = z};
-    cm_sampler s = gaussian_sampler(&g);
+    cm_sampling s = gaussian_sampler(&g);
     cm_error err = {0};
     s.denoiser = (cm_denoise_fn){run_constant, x0};
-    CHECK_OK(cm_sampler_onestep(&s, 2, x, &err), err);
+    CHECK_OK(cm_sample_onestep(&s, 2, x, &err), err);
     CHECK(x[0] == -1 && x[1] == 0.5 && x[2] == 1, "the result: %g %g %g", x[0], x[1], x[2]);
     /* One Euler step goes half way to D. */
-    CHECK_OK(cm_sampler_euler(&s, sigma, 1, x, &err), err);
+    CHECK_OK(cm_sample_euler(&s, sigma, 1, x, &err), err);
     CHECK_CLOSE(x[0], -1, 1e-15); /* 0.1 - 3/2, clamped at the end only */
     CHECK_CLOSE(x[1], 0.1 + 0.5 / 2, 1e-15);
     s.clip_denoised = 1;
-    CHECK_OK(cm_sampler_euler(&s, sigma, 1, x, &err), err);
+    CHECK_OK(cm_sample_euler(&s, sigma, 1, x, &err), err);
     CHECK_CLOSE(x[0], 0.1 - 1. / 2, 1e-15);
     CHECK_CLOSE(x[1], 0.1 + 0.5 / 2, 1e-15);
     CHECK_CLOSE(x[2], 0.1 + 1. / 2, 1e-15);
@@ -425,15 +425,15 @@ static void test_bad_denoiser(void)
         for (int at = 1; at <= (kind == 0 ? 1 : kind == 3 ? 5 : 3); at++)
             for (int sign = -1; sign <= 1; sign += 2) {
                 gaussian g = {.std = 0.5, .z = z, .bad_at = sign * at};
-                cm_sampler s = gaussian_sampler(&g);
+                cm_sampling s = gaussian_sampler(&g);
                 s.clip_denoised = 1;
                 cm_error err = {0};
                 double x[3];
-                const cm_status got = kind == 0 ? cm_sampler_onestep(&s, 80, x, &err)
+                const cm_status got = kind == 0 ? cm_sample_onestep(&s, 80, x, &err)
                                       : kind == 1
-                                          ? cm_sampler_multistep(&s, &schedule, levels, 3, x, &err)
-                                      : kind == 2 ? cm_sampler_euler(&s, sigma, 3, x, &err)
-                                                  : cm_sampler_heun(&s, sigma, 3, &churn, x, &err);
+                                          ? cm_sample_multistep(&s, &schedule, levels, 3, x, &err)
+                                      : kind == 2 ? cm_sample_euler(&s, sigma, 3, x, &err)
+                                                  : cm_sample_heun(&s, sigma, 3, &churn, x, &err);
                 CHECK(got == (sign > 0 ? CM_ERR_NUMERIC : CM_ERR_MEMORY) && got == err.status,
                       "sampler %d, evaluation %d: %s", kind, at, cm_status_name(got));
                 CHECK(g.calls == at, "sampler %d went on after evaluation %d", kind, at);

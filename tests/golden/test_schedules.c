@@ -3,9 +3,11 @@
 #include "check.h"
 #include "consistency/curriculum.h"
 #include "consistency/precondition.h"
+#include "consistency/weighting.h"
 #include "cpu/cpu.h"
 #include "golden.h"
 #include "graph/plan.h"
+#include "nn/time_input.h"
 
 static const cm_noise_schedule schedule = CM_NOISE_SCHEDULE_DEFAULT;
 static cm_st_file *goldens;
@@ -99,16 +101,17 @@ struct row { /* coefficients or one weight at a sigma */
 };
 
 /* Compile both for n noise levels and run them. */
-static void evaluate(cm_precond_kind kind, cm_weighting weighting, size_t n, const double *sigma,
-                     struct row *rows)
+static void evaluate(const cm_precondition *kind, const char *weighting, size_t n,
+                     const double *sigma, struct row *rows)
 {
     cm_graph *g = cm_graph_new();
     cm_error err = {0};
     cm_plan *plan = NULL;
     cm_node *x = cm_input(g, "sigma", CM_TYPE(CM_F32, (int64_t)n));
-    const cm_precond p = cm_precondition(g, kind, &schedule, x);
-    cm_node *out[] = {p.c_skip, p.c_out, p.c_in, p.c_noise,
-                      cm_loss_weight(g, weighting, &schedule, x)};
+    const cm_coefficients p = kind->of_sigma(g, &schedule, x);
+    cm_node *out[] = {p.c_skip, p.c_out, p.c_in,
+                      cm_time_log250.of_sigma(g, x, schedule.sigma_data, 1.0f),
+                      cm_weighting_find(weighting)->of_sigma(g, &schedule, x)};
     if (CHECK_OK(cm_plan_compile(g, 5, out, cm_cpu_device(), 1, &plan, &err), err)) {
         const float *v[5];
         for (size_t i = 0; i < n; i++)
@@ -141,8 +144,8 @@ static void test_precondition_golden(void)
 {
     static const struct {
         const char *name;
-        cm_precond_kind kind;
-    } kinds[] = {{"edm", CM_PRECOND_EDM}, {"boundary", CM_PRECOND_SKIP}};
+        const cm_precondition *kind;
+    } kinds[] = {{"edm", &cm_precondition_edm}, {"boundary", &cm_precondition_skip}};
     static const char *const fields[] = {"c_skip", "c_out", "c_in"};
     struct row rows[MOST];
     size_t n, m;
@@ -151,7 +154,7 @@ static void test_precondition_golden(void)
     for (int k = 0; k < 2; k++) {
         double *want[3];
         CHECK(n >= 8 && n <= MOST && m == n, "%zu and %zu levels", n, m);
-        evaluate(kinds[k].kind, CM_WEIGHTING_UNIFORM, n, sigma, rows);
+        evaluate(kinds[k].kind, "uniform", n, sigma, rows);
         for (int f = 0; f < 3; f++) {
             char name[32];
             snprintf(name, sizeof name, "%s.%s", kinds[k].name, fields[f]);
@@ -185,9 +188,9 @@ static void test_precondition_values(void)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const double sigma = rows[i].sigma;
         struct row edm, skip, piece;
-        evaluate(CM_PRECOND_EDM, CM_WEIGHTING_KARRAS, 1, &sigma, &edm);
-        evaluate(CM_PRECOND_SKIP, CM_WEIGHTING_KARRAS, 1, &sigma, &skip);
-        evaluate(CM_PRECOND_PIECEWISE, CM_WEIGHTING_KARRAS, 1, &sigma, &piece);
+        evaluate(&cm_precondition_edm, "karras", 1, &sigma, &edm);
+        evaluate(&cm_precondition_skip, "karras", 1, &sigma, &skip);
+        evaluate(&cm_precondition_piecewise, "karras", 1, &sigma, &piece);
         check_row("edm", i, sigma, edm,
                   (struct row){rows[i].skip_edm, rows[i].out_edm, rows[i].in, rows[i].noise, 0});
         check_row("skip", i, sigma, skip,
@@ -205,53 +208,73 @@ static void test_weightings(void)
 {
     static const char *const names[] = {"uniform", "snr", "snr+1", "karras", "truncated-snr"};
     struct row rows[MOST];
-    cm_error err = {0};
     size_t n, m;
     double *sigma = golden_read(goldens, "sigma", &n);
     for (int k = 0; k < 5 && n <= MOST; k++) {
         char name[32];
-        cm_weighting kind;
         snprintf(name, sizeof name, "weight.%s", names[k]);
         double *want = golden_read(goldens, name, &m);
-        if (CHECK_OK(cm_weighting_from_name(names[k], &kind, &err), err)) {
-            CHECK(!strcmp(cm_weighting_name(kind), names[k]), "%s", names[k]);
-            evaluate(CM_PRECOND_EDM, kind, n, sigma, rows);
+        if (CHECK(cm_weighting_find(names[k]) != NULL, "%s", names[k])) {
+            evaluate(&cm_precondition_edm, names[k], n, sigma, rows);
             for (size_t i = 0; i < n; i++)
                 check_relative(name, i, rows[i].weight, want[i], 6e-7);
         }
         cm_free(want);
     }
     cm_free(sigma);
-    cm_weighting kind = CM_WEIGHTING_KARRAS;
-    CHECK(cm_weighting_from_name("snr+2", &kind, &err) == CM_ERR_ARGUMENT &&
-              strstr(err.message, "found 'snr+2'"),
-          "%s", err.message);
-    CHECK(kind == CM_WEIGHTING_KARRAS, "written on an error");
-    cm_precond_kind precond;
-    CHECK_OK(cm_precond_from_name("piecewise", &precond, &err), err);
-    CHECK(precond == CM_PRECOND_PIECEWISE, "piecewise");
-    CHECK(cm_precond_from_name("", &precond, &err) == CM_ERR_ARGUMENT, "empty name");
+    CHECK(!cm_weighting_find("snr+2") && !cm_weighting_find(""), "no such weighting");
+    CHECK(cm_precondition_find("piecewise") == &cm_precondition_piecewise, "piecewise");
+    CHECK(!cm_precondition_find(""), "empty name");
+}
+
+/* The time inputs by their formulas, in double; log250 is in the rows above. */
+static void test_time_inputs(void)
+{
+    enum { N = 7 };
+    static const double sigma[N] = {0.002, 0.01, 0.3, 0.5, 1, 7, 80};
+    static const char *const names[] = {"log", "trig", "flow"};
+    const double d = 0.5, scale = 1000;
+    cm_graph *g = cm_graph_new();
+    cm_error err = {0};
+    cm_plan *plan = NULL;
+    cm_node *x = cm_input(g, "sigma", CM_TYPE(CM_F32, N)), *out[3];
+    float in[N], got[N];
+    for (int k = 0; k < 3; k++)
+        out[k] = cm_time_input_find(names[k])->of_sigma(g, x, d, (float)scale);
+    CHECK_OK(cm_plan_compile(g, 3, out, cm_cpu_device(), 1, &plan, &err), err);
+    for (int i = 0; i < N; i++)
+        in[i] = (float)sigma[i];
+    cm_plan_write(plan, x, in);
+    cm_plan_run(plan);
+    for (int k = 0; k < 3; k++) {
+        cm_plan_read(plan, out[k], got);
+        for (int i = 0; i < N; i++) {
+            const double s = (double)in[i], want[] = {log(s) / 4, atan(s / d), s / (1 + s)};
+            CHECK(fabs((double)got[i] - scale * want[k]) <= 1e-6 * scale * (1 + fabs(want[k])),
+                  "%s of %g: %g, expected %g", names[k], s, (double)got[i], scale * want[k]);
+        }
+    }
+    CHECK(!cm_time_input_find("cubic"), "cubic");
+    cm_plan_free(plan);
+    cm_graph_free(g);
 }
 
 /* ---- curriculum --------------------------------------------------------- */
 
 static void test_curriculum_golden(void)
 {
-    static const char *const modes[][2] = {{"fixed", "fixed"},
-                                           {"fixed", "progressive"},
-                                           {"adaptive", "progressive"},
-                                           {"fixed", "progdist"}};
-    for (int k = 0; k < 4; k++) {
+    static const char *const modes[][2] = {
+        {"fixed", "fixed"}, {"fixed", "progressive"}, {"adaptive", "progressive"}};
+    for (int k = 0; k < 3; k++) {
         char name[64];
         cm_error err = {0};
         size_t n;
         cm_curriculum c = {.start_ema = 0.95,
-                           .start_scales = strcmp(modes[k][1], "progdist") ? 2 : 64,
+                           .start_scales = 2,
                            .end_scales = 150,
                            .total_steps = 1000,
-                           .distill_steps_per_iter = 100};
-        CHECK_OK(cm_target_ema_from_name(modes[k][0], &c.target_ema_mode, &err), err);
-        CHECK_OK(cm_scale_mode_from_name(modes[k][1], &c.scale_mode, &err), err);
+                           .target_ema = cm_target_ema_mode_find(modes[k][0]),
+                           .scale = cm_scale_mode_find(modes[k][1])};
         CHECK_OK(cm_curriculum_check(&c, &err), err);
         snprintf(name, sizeof name, "ema_and_scales.%s.%s", modes[k][0], modes[k][1]);
         double *rows = golden_read(goldens, name, &n); /* step, mu, N */
@@ -290,8 +313,8 @@ static void test_curriculum_values(void)
          {.81, .958732, .98605, .995527, .997194, .998014, .99838, .998596}},
     };
     for (size_t r = 0; r < 3; r++) {
-        const cm_curriculum c = {.target_ema_mode = CM_TARGET_EMA_ADAPTIVE,
-                                 .scale_mode = CM_SCALE_PROGRESSIVE,
+        const cm_curriculum c = {.target_ema = cm_target_ema_mode_find("adaptive"),
+                                 .scale = cm_scale_mode_find("progressive"),
                                  .start_ema = runs[r].start_ema,
                                  .start_scales = 2,
                                  .end_scales = runs[r].end,
@@ -306,59 +329,32 @@ static void test_curriculum_values(void)
     }
 }
 
-/* Progressive distillation from 40 levels and from 4096, a value for each stage. */
-static void test_progdist(void)
-{
-    static const int from_40[] = {40, 20, 10, 5, 2, 2, 2, 1, 1};
-    static const int from_4096[] = {4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 2, 1};
-    cm_curriculum c = {.scale_mode = CM_SCALE_PROGDIST,
-                       .start_ema = 0.95,
-                       .start_scales = 40,
-                       .distill_steps_per_iter = 50000};
-    for (int stage = 0; stage < 9; stage++)
-        CHECK(cm_curriculum_at(&c, 50000 * stage).scales == from_40[stage], "40, stage %d", stage);
-    c.start_scales = 4096;
-    for (int stage = 0; stage < 14; stage++)
-        for (int k = 0; k < 50000; k += 49999) {
-            const cm_curriculum_point p = cm_curriculum_at(&c, 50000 * stage + k);
-            CHECK(p.scales == from_4096[stage] && p.target_ema == 1, "4096, stage %d + %d: %lld",
-                  stage, k, (long long)p.scales);
-        }
-    CHECK(cm_curriculum_at(&c, INT64_MAX).scales == 1, "far beyond the end");
-}
-
 static void test_curriculum_check(void)
 {
-    static const cm_curriculum good = {.target_ema_mode = CM_TARGET_EMA_ADAPTIVE,
-                                       .scale_mode = CM_SCALE_PROGRESSIVE,
-                                       .start_ema = 0.95,
-                                       .start_scales = 2,
-                                       .end_scales = 150,
-                                       .total_steps = 1000,
-                                       .distill_steps_per_iter = 100};
+    const cm_curriculum good = {.target_ema = cm_target_ema_mode_find("adaptive"),
+                                .scale = cm_scale_mode_find("progressive"),
+                                .start_ema = 0.95,
+                                .start_scales = 2,
+                                .end_scales = 150,
+                                .total_steps = 1000};
     cm_error err = {0};
-    cm_curriculum bad[9];
-    for (int i = 0; i < 9; i++)
+    cm_curriculum bad[7];
+    for (int i = 0; i < 7; i++)
         bad[i] = good;
-    bad[0].scale_mode = CM_SCALE_FIXED;
-    bad[1].scale_mode = CM_SCALE_PROGDIST;
-    bad[2].start_ema = 0; /* ln(0) */
-    bad[3].start_ema = (double)NAN;
-    bad[4].start_ema = 1.5;
-    bad[5].start_scales = 1;
-    bad[6].end_scales = 0;
-    bad[7].total_steps = 0;
-    bad[8].target_ema_mode = CM_TARGET_EMA_FIXED;
-    bad[8].scale_mode = CM_SCALE_PROGDIST;
-    bad[8].distill_steps_per_iter = 0;
+    bad[0].scale = cm_scale_mode_find("fixed");
+    bad[1].start_ema = 0; /* ln(0) */
+    bad[2].start_ema = (double)NAN;
+    bad[3].start_ema = 1.5;
+    bad[4].start_scales = 1;
+    bad[5].end_scales = 0;
+    bad[6].total_steps = 0;
     CHECK_OK(cm_curriculum_check(&good, &err), err);
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < 7; i++)
         CHECK(cm_curriculum_check(&bad[i], &err) == CM_ERR_ARGUMENT, "curriculum %d taken", i);
     cm_curriculum_check(&bad[0], &err);
     CHECK(strstr(err.message, "adaptive") && strstr(err.message, "scale-mode fixed"), "%s",
           err.message);
-    cm_scale_mode mode;
-    CHECK(cm_scale_mode_from_name("linear", &mode, &err) == CM_ERR_ARGUMENT, "linear");
+    CHECK(!cm_scale_mode_find("linear") && !cm_scale_mode_find("progdist"), "no such mode");
 }
 
 int main(void)
@@ -370,9 +366,9 @@ int main(void)
         {"precondition_golden", test_precondition_golden},
         {"precondition_values", test_precondition_values},
         {"weightings", test_weightings},
+        {"time_inputs", test_time_inputs},
         {"curriculum_golden", test_curriculum_golden},
         {"curriculum_values", test_curriculum_values},
-        {"progdist", test_progdist},
         {"curriculum_check", test_curriculum_check},
     };
     goldens = golden_open("schedules.safetensors");

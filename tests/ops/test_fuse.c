@@ -181,7 +181,7 @@ static void not_fused(pair *p, cm_node *sum, cm_node *other, const char *what)
     char *text = cm_plan_explain(plan, 0);
     CHECK(text && !strstr(text, " + "), "%s: fused", what);
     CHECK(text && strstr(text, " add "), "%s: no addition left", what);
-    cm_text_free(text);
+    cm_string_free(text);
     cm_plan_free(plan);
     cm_graph_free(p->g);
 }

@@ -279,8 +279,6 @@ const setting train_settings[] = {
     {"start-scales", CT, "2|20", .changes = STUDENT},
     {"start-scales", CD, "18|6", .changes = STUDENT | INFO},
     {"end-scales", CT, "150|20", .changes = STUDENT | INFO},
-    {"distill-steps-per-iter", CD " --scale-mode progdist --start-scales 16", "1|2",
-     .changes = STUDENT, .given = 1},
     {"sigma-min", CT, "0.002|0.05", .changes = STUDENT | INFO},
     {"sigma-min", EDM, "0.002|0.05", .changes = INFO, .keeps = STUDENT},
     {"sigma-max", CT, "80|10", .changes = STUDENT | INFO},

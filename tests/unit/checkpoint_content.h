@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "io/json.h"
 #include "io/safetensors.h"
-#include "train/checkpoint.h"
+#include "run/checkpoint.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

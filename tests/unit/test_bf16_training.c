@@ -15,23 +15,25 @@
 #include "base/memory.h"
 #include "base/philox.h"
 #include "cpu/cpu.h"
-#include "train/step.h"
+#include "step_settings.h"
 
 enum { SIDE = 8, BATCH = 16, CLASSES = 3, STEPS = 200, WINDOW = 50 };
 
-static const cm_net_config net = {.type = CM_NET_ADM,
-                                  .image_size = SIDE,
+static const cm_net_config net = {.arch = &cm_arch_adm,
+                                  .height = SIDE,
+                                  .width = SIDE,
                                   .in_channels = 1,
                                   .out_channels = 1,
-                                  .model_channels = 32,
-                                  .num_res_blocks = 1,
-                                  .n_levels = 2,
-                                  .channel_mult = {1, 1},
-                                  .n_attention = 1,
-                                  .attention_resolutions = {2},
                                   .num_classes = CLASSES,
-                                  .num_heads = 2,
-                                  .use_scale_shift_norm = 1};
+                                  .time_input = &cm_time_log250,
+                                  .of.adm = {.model_channels = 32,
+                                             .num_res_blocks = 1,
+                                             .n_levels = 2,
+                                             .channel_mult = {1, 1},
+                                             .n_attention = 1,
+                                             .attention_resolutions = {2},
+                                             .num_heads = 2,
+                                             .use_scale_shift_norm = 1}};
 
 /* How far (i, j) is inside a shape of radius 1 around the origin: a disc, a square,
  * a ring. */
@@ -62,26 +64,11 @@ static void draw(int step, float *x, int32_t *y)
     }
 }
 
-static cm_train_step *step_new(cm_method method, cm_dtype dtype, cm_params *params)
+static cm_train_step *step_new(const char *method, cm_dtype dtype, cm_params *params)
 {
-    const cm_step_config c = {.method = method,
-                              .net = &net,
-                              .params = params,
-                              .schedule = CM_NOISE_SCHEDULE_DEFAULT,
-                              .teacher_schedule = CM_NOISE_SCHEDULE_DEFAULT,
-                              .boundary = CM_PRECOND_SKIP,
-                              .weighting = method == CM_METHOD_EDM ? CM_WEIGHTING_KARRAS
-                                                                   : CM_WEIGHTING_UNIFORM,
-                              .distance = CM_DISTANCE_L2,
-                              .solver = CM_SOLVER_HEUN,
-                              .p_mean = -1.2,
-                              .p_std = 1.2,
-                              .optimizer = {0.9f, 0.999f, 1e-8f, 0.0f},
-                              .n_ema = 1,
-                              .ema_rate = {0.99},
-                              .batch = BATCH,
-                              .dtype = dtype,
-                              .threads = 1};
+    step_settings o;
+    step_settings_make(&o, method, BATCH);
+    const cm_step_config c = step_settings_config(&o, &net, params, 0.99, dtype, 1);
     cm_error err = {0};
     cm_train_step *s = NULL;
     CHECK_OK(cm_train_step_new(&c, &s, &err), err);
@@ -90,7 +77,7 @@ static cm_train_step *step_new(cm_method method, cm_dtype dtype, cm_params *para
 
 /* Train from weights, with them as the teacher; loss [STEPS] gets the losses and trained,
  * where not NULL, the last weights. */
-static void train(cm_method method, cm_dtype dtype, cm_params *params, const float *weights,
+static void train(const char *method, cm_dtype dtype, cm_params *params, const float *weights,
                   float *loss, float *trained)
 {
     cm_train_step *s = step_new(method, dtype, params);
@@ -101,15 +88,13 @@ static void train(cm_method method, cm_dtype dtype, cm_params *params, const flo
         if (copies[i])
             memcpy(copies[i], weights, s->floats * sizeof(float));
     s->rng[0] = 11;
-    s->hyper[0] = method == CM_METHOD_CD ? 3e-4f : 1e-3f;
+    const int distils = s->teacher != NULL;
+    s->hyper[0] = distils ? 3e-4f : 1e-3f;
     for (int k = 0; k < STEPS; k++) {
         draw(k, s->x, s->y);
         s->rng[2] = k;
         s->hyper[1] = (float)(k + 1);
-        if (s->scales) {
-            *s->scales = method == CM_METHOD_CD ? 18.0f : 10.0f;
-            *s->mu = 0.95f;
-        }
+        s->scalars = (cm_step_scalars){.value = {distils ? 18.0 : 10.0}, .mu = 0.95};
         cm_train_step_run(s);
         loss[k] = *s->loss;
     }
@@ -152,13 +137,13 @@ static void compare(const char *name, const float *f32, const float *bf16, doubl
 }
 
 /* Both types; the f32 run's last weights go to trained. */
-static void check_method(const char *name, cm_method method, cm_params *params,
-                         const float *weights, double each, float *trained)
+static void check_method(const char *method, cm_params *params, const float *weights, double each,
+                         float *trained)
 {
     float f32[STEPS] = {0}, bf16[STEPS] = {0};
     train(method, CM_F32, params, weights, f32, trained);
     train(method, CM_BF16, params, weights, bf16, NULL);
-    compare(name, f32, bf16, each);
+    compare(method, f32, bf16, each);
 }
 
 static void test_losses(void)
@@ -169,13 +154,13 @@ static void test_losses(void)
         printf("    skipped: this CPU does not compute in bf16\n");
         return;
     }
-    CHECK_OK(cm_params_new(&net, &params, &err), err);
+    CHECK_OK(cm_net_params_new(&net, &params, &err), err);
     float *weights = cm_alloc_array(cm_params_floats(params), sizeof(float));
     float *teacher = cm_alloc_array(cm_params_floats(params), sizeof(float));
     cm_params_init(params, 3, weights);
-    check_method("edm", CM_METHOD_EDM, params, weights, 0.01, teacher);
-    check_method("cd", CM_METHOD_CD, params, teacher, INFINITY, NULL);
-    check_method("ct", CM_METHOD_CT, params, weights, 0.01, NULL);
+    check_method("edm", params, weights, 0.01, teacher);
+    check_method("cd", params, teacher, INFINITY, NULL);
+    check_method("ct", params, weights, 0.01, NULL);
     cm_free(weights);
     cm_free(teacher);
     cm_params_free(params);

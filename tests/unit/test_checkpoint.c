@@ -3,8 +3,8 @@
 #include "checkpoint_content.h"
 
 #include "io/file.h"
-#include "train/run_folder.h"
-#include "train/runlog.h"
+#include "run/folder.h"
+#include "run/log.h"
 
 #include <sys/wait.h>
 

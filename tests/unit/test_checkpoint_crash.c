@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "io/file.h"
-#include "train/runlog.h"
+#include "run/log.h"
 
 #include <errno.h>
 #include <signal.h>

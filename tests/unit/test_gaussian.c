@@ -9,9 +9,8 @@
 
 #include "base/memory.h"
 #include "base/philox.h"
-#include "consistency/curriculum.h"
 #include "cpu/cpu.h"
-#include "train/step.h"
+#include "step_settings.h"
 
 enum { BATCH = 256, DIM = 2 };
 
@@ -19,12 +18,13 @@ static const float mean[DIM] = {0.4f, -0.3f};
 static const double S = 0.3;
 static const cm_noise_schedule schedule = CM_NOISE_SCHEDULE_DEFAULT;
 
-static const cm_net_config mlp = {.type = CM_NET_MLP,
-                                  .image_size = 1,
+static const cm_net_config mlp = {.arch = &cm_arch_mlp,
+                                  .height = 1,
+                                  .width = 1,
                                   .in_channels = DIM,
                                   .out_channels = DIM,
-                                  .model_channels = 64,
-                                  .num_res_blocks = 2};
+                                  .time_input = &cm_time_log250,
+                                  .of.mlp = {.model_channels = 64, .num_res_blocks = 2}};
 
 /* Points [n,DIM] of N(m, s^2 + t^2), a function of (stream, step). */
 static void draw(uint32_t stream, uint32_t step, double std, int n, float *x)
@@ -38,51 +38,36 @@ static void draw(uint32_t stream, uint32_t step, double std, int n, float *x)
 }
 
 struct run {
-    cm_method method;
-    cm_step_config config;
-    cm_curriculum curriculum;
-    double lr;
-    int64_t steps;
+    step_settings settings; /* lr and steps are in the options */
 };
 
-static struct run make_run(cm_method method, cm_params *params)
+static void make_run(struct run *r, const char *method)
 {
-    struct run r = {.method = method, .lr = 2e-3, .steps = 6000};
-    r.config = (cm_step_config){.method = method,
-                                .net = &mlp,
-                                .params = params,
-                                .schedule = schedule,
-                                .teacher_schedule = schedule,
-                                .boundary = CM_PRECOND_SKIP,
-                                .weighting = method == CM_METHOD_EDM ? CM_WEIGHTING_KARRAS
-                                                                     : CM_WEIGHTING_UNIFORM,
-                                .distance = CM_DISTANCE_L2,
-                                .solver = CM_SOLVER_HEUN,
-                                .p_mean = 0.0,
-                                .p_std = 3.0,
-                                .adamw = 1,
-                                .optimizer = {0.9f, 0.99f, 1e-8f, 0.0f},
-                                .n_ema = 1,
-                                .ema_rate = {0.995},
-                                .batch = BATCH,
-                                .dtype = CM_F32,
-                                .threads = 1};
-    r.curriculum = (cm_curriculum){.target_ema_mode = CM_TARGET_EMA_FIXED,
-                                   .scale_mode = CM_SCALE_FIXED,
-                                   .start_ema = 0.9,
-                                   .start_scales = 40,
-                                   .end_scales = 150,
-                                   .total_steps = r.steps};
-    return r;
+    step_settings_make(&r->settings, method, BATCH);
+    cm_train_config *o = &r->settings.options;
+    o->lr = 2e-3;
+    o->steps = 6000;
+    o->p_mean = 0.0;
+    o->p_std = 3.0;
+    o->beta2 = 0.99;
+    o->start_ema = 0.9;
+    o->start_scales = 40;
+    snprintf(o->optimizer, sizeof o->optimizer, "adamw");
+    snprintf(o->scale_mode, sizeof o->scale_mode, "fixed");
+    snprintf(o->target_ema_mode, sizeof o->target_ema_mode, "fixed");
+    step_settings_resolve(&r->settings);
 }
 
 /* Train from `weights` (updated to the average at the end). */
-static void train(struct run *r, const float *teacher, float *weights)
+static void train(struct run *r, cm_params *params, const float *teacher, float *weights)
 {
     cm_error err = {0};
     cm_train_step *s = NULL;
-    r->curriculum.total_steps = r->steps;
-    CHECK_OK(cm_train_step_new(&r->config, &s, &err), err);
+    const cm_objective_settings *settings = &r->settings.settings;
+    const cm_train_config *o = &r->settings.options;
+    const cm_step_config config =
+        step_settings_config(&r->settings, &mlp, params, 0.995, CM_F32, 1);
+    CHECK_OK(cm_train_step_new(&config, &s, &err), err);
     if (!s)
         return;
     const size_t bytes = s->floats * sizeof(float);
@@ -92,17 +77,14 @@ static void train(struct run *r, const float *teacher, float *weights)
         memcpy(s->target, weights, bytes);
     if (s->teacher)
         memcpy(s->teacher, teacher, bytes);
-    s->rng[0] = (int32_t)r->method;
-    for (int64_t k = 0; k < r->steps; k++) {
+    s->rng[0] = s->teacher ? 1 : s->target ? 2 : 0;
+    for (int64_t k = 0; k < o->steps; k++) {
         draw(1, (uint32_t)k, S, BATCH, s->x);
         s->rng[2] = (int32_t)k;
-        s->hyper[0] = (float)(r->lr * (1.0 - (double)k / (double)r->steps));
+        s->hyper[0] = (float)(o->lr * (1.0 - (double)k / (double)o->steps));
         s->hyper[1] = (float)(k + 1);
-        if (s->scales) {
-            const cm_curriculum_point p = cm_curriculum_at(&r->curriculum, k);
-            *s->scales = (float)p.scales;
-            *s->mu = (float)p.target_ema;
-        }
+        if (settings->objective->at)
+            settings->objective->at(settings, k, &s->scalars);
         cm_train_step_run(s);
     }
     CHECK(isfinite(*s->loss), "the loss is not finite");
@@ -112,7 +94,7 @@ static void train(struct run *r, const float *teacher, float *weights)
 
 /* Largest RMS error over the levels, relative to the standard deviation s of
  * the data, of the network as a function of the given kind. */
-static double worst_error(cm_params *params, float *weights, cm_precond_kind kind,
+static double worst_error(cm_params *params, float *weights, const cm_precondition *kind,
                           double (*exact)(double x, double m, double t))
 {
     enum { LEVELS = 37, POINTS = 1024 };
@@ -122,8 +104,8 @@ static double worst_error(cm_params *params, float *weights, cm_precond_kind kin
     cm_net net = cm_net_new(g, params, cm_graph_buffer(g, "params", CM_BUFFER_CONST), CM_F32);
     cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, POINTS, 1, 1, DIM));
     cm_node *t = cm_input(g, "t", CM_TYPE(CM_F32, POINTS));
-    const cm_denoiser d = {&net, kind, &schedule, NULL};
-    cm_node *out = cm_denoise(&d, x, t);
+    const cm_denoiser d = {&net, &mlp, kind, &schedule, NULL};
+    cm_node *out = cm_denoise(&d, x, t).D;
     CHECK_OK(cm_plan_compile(g, 1, &out, cm_cpu_device(), 1, &plan, &err), err);
     cm_plan_bind(plan, net.buffer, weights);
     double worst = 0.0;
@@ -165,7 +147,7 @@ static cm_params *new_params(float **weights)
 {
     cm_error err = {0};
     cm_params *params = NULL;
-    CHECK_OK(cm_params_new(&mlp, &params, &err), err);
+    CHECK_OK(cm_net_params_new(&mlp, &params, &err), err);
     *weights = cm_alloc_array(cm_params_floats(params), sizeof(float));
     cm_params_init(params, 3, *weights);
     return params;
@@ -175,15 +157,17 @@ static void test_distillation(void)
 {
     float *weights, *teacher;
     cm_params *params = new_params(&weights);
-    struct run edm = make_run(CM_METHOD_EDM, params), cd = make_run(CM_METHOD_CD, params);
-    train(&edm, NULL, weights);
-    const double e = worst_error(params, weights, CM_PRECOND_EDM, exact_denoiser);
+    struct run edm, cd;
+    make_run(&edm, "edm");
+    make_run(&cd, "cd");
+    train(&edm, params, NULL, weights);
+    const double e = worst_error(params, weights, &cm_precondition_edm, exact_denoiser);
     printf("    teacher: worst RMS error %.4f s\n", e);
     CHECK(e < 0.03, "teacher: worst RMS error %.4f s, expected below 0.03", e);
     teacher = cm_alloc_array(cm_params_floats(params), sizeof(float));
     memcpy(teacher, weights, cm_params_floats(params) * sizeof(float));
-    train(&cd, teacher, weights);
-    const double c = worst_error(params, weights, CM_PRECOND_SKIP, exact_consistency);
+    train(&cd, params, teacher, weights);
+    const double c = worst_error(params, weights, &cm_precondition_skip, exact_consistency);
     printf("    CD: worst RMS error %.4f s\n", c);
     CHECK(c < 0.03, "CD: worst RMS error %.4f s, expected below 0.03", c);
     cm_free(teacher);
@@ -195,19 +179,22 @@ static void test_training(void)
 {
     float *weights;
     cm_params *params = new_params(&weights);
-    struct run ct = make_run(CM_METHOD_CT, params);
+    struct run ct;
+    make_run(&ct, "ct");
+    cm_train_config *o = &ct.settings.options;
     /* With N levels the best CT can do is a(t) = a(t2) (s^2 + t t2) / (s^2 + t^2) for
      * f = m + a (x - m), some 2.7/N below the closed form: N must be large.  mu = 0, so
      * that what is learned at one level reaches the next at once. */
-    ct.curriculum.scale_mode = CM_SCALE_PROGRESSIVE;
-    ct.curriculum.start_ema = 0.0;
-    ct.curriculum.start_scales = 2;
-    ct.curriculum.end_scales = 300;
-    ct.config.optimizer.beta2 = 0.999f;
-    ct.lr = 6e-4;
-    ct.steps = 16000;
-    train(&ct, NULL, weights);
-    const double c = worst_error(params, weights, CM_PRECOND_SKIP, exact_consistency);
+    snprintf(o->scale_mode, sizeof o->scale_mode, "progressive");
+    o->start_ema = 0.0;
+    o->start_scales = 2;
+    o->end_scales = 300;
+    o->beta2 = 0.999;
+    o->lr = 6e-4;
+    o->steps = 16000;
+    step_settings_resolve(&ct.settings);
+    train(&ct, params, NULL, weights);
+    const double c = worst_error(params, weights, &cm_precondition_skip, exact_consistency);
     printf("    CT: worst RMS error %.4f s\n", c);
     CHECK(c < 0.03, "CT: worst RMS error %.4f s, expected below 0.03", c);
     cm_free(weights);

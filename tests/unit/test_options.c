@@ -2,7 +2,7 @@
  * strict number readers under them */
 #include "base/text.h"
 #include "check.h"
-#include "train/options.h"
+#include "options/options.h"
 
 #include <limits.h>
 #include <unistd.h>
@@ -91,7 +91,7 @@ static void test_defaults(void)
     cm_sample_defaults(&s);
     CHECK(!strcmp(t.method, "edm") && t.steps == 20000 && t.lr == 1e-3 && !t.lr_decay &&
               t.scale_shift == 1 && t.p_mean == -1.2 && !strcmp(t.ema_rates, "0.999,0.9999") &&
-              t.distill_steps == 50000 && t.weighting[0] == '\0' && t.sigma_max == 80,
+              t.weighting[0] == '\0' && t.sigma_max == 80,
           "a training default");
     CHECK(!strcmp(s.sampler, "auto") && s.num == 16 && !strcmp(s.label, "all") && s.s_noise == 1 &&
               s.s_tmax == 1e6 && s.seed == 0,

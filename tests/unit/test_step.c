@@ -10,28 +10,32 @@
 #include "cm.h"
 #include "cpu/cpu.h"
 #include "model/model.h"
-#include "train/step.h"
+#include "step_settings.h"
 
 enum { BATCH = 12 };
 
-static const cm_net_config net = {.type = CM_NET_ADM,
-                                  .image_size = 8,
+static const cm_net_config net = {.arch = &cm_arch_adm,
+                                  .height = 8,
+                                  .width = 8,
                                   .in_channels = 2,
                                   .out_channels = 2,
-                                  .model_channels = 32,
-                                  .num_res_blocks = 1,
-                                  .n_levels = 2,
-                                  .channel_mult = {1, 1},
-                                  .n_attention = 1,
-                                  .attention_resolutions = {2},
                                   .num_classes = 3,
-                                  .num_heads = 2,
-                                  .use_scale_shift_norm = 1,
-                                  .dropout = 0.2};
+                                  .time_input = &cm_time_log250,
+                                  .dropout = 0.2,
+                                  .of.adm = {.model_channels = 32,
+                                             .num_res_blocks = 1,
+                                             .n_levels = 2,
+                                             .channel_mult = {1, 1},
+                                             .n_attention = 1,
+                                             .attention_resolutions = {2},
+                                             .num_heads = 2,
+                                             .use_scale_shift_norm = 1}};
+
+static const char *const all_methods[] = {"edm", "cd", "ct"};
 
 /* How a step is made. */
 typedef struct variant {
-    cm_method method;
+    const char *method;
     int parts, recompute;
     cm_dtype dtype;
     int threads; /* 0: two */
@@ -39,25 +43,14 @@ typedef struct variant {
 
 static cm_train_step *step_of(const cm_net_config *n, cm_params *params, variant v, int batch)
 {
-    const cm_step_config c = {.method = v.method,
-                              .net = n,
-                              .params = params,
-                              .schedule = CM_NOISE_SCHEDULE_DEFAULT,
-                              .teacher_schedule = CM_NOISE_SCHEDULE_DEFAULT,
-                              .boundary = CM_PRECOND_SKIP,
-                              .weighting = CM_WEIGHTING_UNIFORM,
-                              .distance = CM_DISTANCE_L2,
-                              .solver = CM_SOLVER_HEUN,
-                              .p_mean = -1.2,
-                              .p_std = 1.2,
-                              .optimizer = {0.9f, 0.999f, 1e-8f, 0.0f},
-                              .n_ema = 1,
-                              .ema_rate = {0.9},
-                              .batch = batch,
-                              .parts = v.parts,
-                              .recompute = v.recompute,
-                              .dtype = v.dtype,
-                              .threads = v.threads ? v.threads : 2};
+    step_settings o;
+    step_settings_make(&o, v.method, batch);
+    snprintf(o.options.weighting, sizeof o.options.weighting, "uniform");
+    o.options.accumulate = v.parts;
+    o.options.recompute = v.recompute;
+    step_settings_resolve(&o);
+    const cm_step_config c =
+        step_settings_config(&o, n, params, 0.9, v.dtype, v.threads ? v.threads : 2);
     cm_error err = {0};
     cm_train_step *s = NULL;
     if (!CHECK_OK(cm_train_step_new(&c, &s, &err), err))
@@ -78,10 +71,7 @@ static cm_train_step *step_of(const cm_net_config *n, cm_params *params, variant
     s->rng[0] = 11;
     s->hyper[0] = 1e-3f;
     s->hyper[1] = 1.0f;
-    if (s->scales) {
-        *s->scales = 18.0f;
-        *s->mu = 0.9f;
-    }
+    s->scalars = (cm_step_scalars){.value = {18.0}, .mu = 0.9};
     return s;
 }
 
@@ -101,11 +91,11 @@ static double distance(const float *a, const float *b, size_t n)
     return most / size;
 }
 
-static void check_parts(cm_method method, int parts)
+static void check_parts(const char *method, int parts)
 {
     cm_error err = {0};
     cm_params *params = NULL;
-    CHECK_OK(cm_params_new(&net, &params, &err), err);
+    CHECK_OK(cm_net_params_new(&net, &params, &err), err);
     cm_train_step *whole = step_new(&net, params, (variant){method, 1, 0, CM_F32, 0}),
                   *split = step_new(&net, params, (variant){method, parts, 0, CM_F32, 0});
     for (int k = 0; k < 2 && whole && split; k++) { /* the second with moved weights */
@@ -127,17 +117,17 @@ static void check_parts(cm_method method, int parts)
 
 static void test_edm(void)
 {
-    check_parts(CM_METHOD_EDM, 3);
+    check_parts("edm", 3);
 }
 
 static void test_cd(void)
 {
-    check_parts(CM_METHOD_CD, 2);
+    check_parts("cd", 2);
 }
 
 static void test_ct(void)
 {
-    check_parts(CM_METHOD_CT, 12);
+    check_parts("ct", 12);
 }
 
 /* ---- recomputation ---- */
@@ -152,7 +142,7 @@ static void check_recompute(const cm_net_config *n, variant v)
 {
     cm_error err = {0};
     cm_params *params = NULL;
-    CHECK_OK(cm_params_new(n, &params, &err), err);
+    CHECK_OK(cm_net_params_new(n, &params, &err), err);
     cm_train_step *a = step_new(n, params, v);
     v.recompute = 1;
     cm_train_step *b = step_new(n, params, v);
@@ -178,10 +168,9 @@ static void check_recompute(const cm_net_config *n, variant v)
 
 static void recompute_all_methods(cm_dtype dtype)
 {
-    static const cm_method methods[] = {CM_METHOD_EDM, CM_METHOD_CD, CM_METHOD_CT};
     for (int i = 0; i < 3; i++)
         for (int parts = 1; parts <= 3; parts += 2)
-            check_recompute(&net, (variant){methods[i], parts, 0, dtype, 0});
+            check_recompute(&net, (variant){all_methods[i], parts, 0, dtype, 0});
 }
 
 static void test_recompute_f32(void)
@@ -201,15 +190,15 @@ static void test_recompute_bf16(void)
 static void test_recompute_other_networks(void)
 {
     cm_net_config plain = net, updown = net, mlp = net;
-    plain.use_scale_shift_norm = 0;
-    updown.resblock_updown = 1;
-    mlp.type = CM_NET_MLP;
-    mlp.image_size = 1;
+    plain.of.adm.use_scale_shift_norm = 0;
+    updown.of.adm.resblock_updown = 1;
+    mlp.arch = &cm_arch_mlp;
+    mlp.height = mlp.width = 1;
     mlp.num_classes = 0;
-    mlp.num_res_blocks = 4;
-    check_recompute(&plain, (variant){CM_METHOD_CT, 1, 0, CM_F32, 0});
-    check_recompute(&updown, (variant){CM_METHOD_CT, 1, 0, CM_F32, 0});
-    check_recompute(&mlp, (variant){CM_METHOD_CD, 1, 0, CM_F32, 0});
+    mlp.of.mlp = (cm_mlp_config){.model_channels = 32, .num_res_blocks = 4};
+    check_recompute(&plain, (variant){"ct", 1, 0, CM_F32, 0});
+    check_recompute(&updown, (variant){"ct", 1, 0, CM_F32, 0});
+    check_recompute(&mlp, (variant){"cd", 1, 0, CM_F32, 0});
 }
 
 static cm_plan_memory memory_of(const cm_net_config *n, cm_params *params, variant v)
@@ -227,11 +216,11 @@ static void test_recompute_memory(void)
     cm_net_config deep = net;
     cm_error err = {0};
     cm_params *params = NULL;
-    deep.num_res_blocks = 8;
-    CHECK_OK(cm_params_new(&deep, &params, &err), err);
-    const cm_plan_memory a = memory_of(&deep, params, (variant){CM_METHOD_CD, 1, 0, CM_F32, 0}),
-                         b = memory_of(&deep, params, (variant){CM_METHOD_CD, 1, 1, CM_F32, 0}),
-                         c = memory_of(&deep, params, (variant){CM_METHOD_CD, 2, 0, CM_F32, 0});
+    deep.of.adm.num_res_blocks = 8;
+    CHECK_OK(cm_net_params_new(&deep, &params, &err), err);
+    const cm_plan_memory a = memory_of(&deep, params, (variant){"cd", 1, 0, CM_F32, 0}),
+                         b = memory_of(&deep, params, (variant){"cd", 1, 1, CM_F32, 0}),
+                         c = memory_of(&deep, params, (variant){"cd", 2, 0, CM_F32, 0});
     CHECK((double)b.activations < 0.4 * (double)a.activations, "%zu bytes of activations, kept %zu",
           b.activations, a.activations);
     CHECK(b.constants == c.constants, "%zu bytes of packed weights, in two parts %zu", b.constants,
@@ -242,17 +231,17 @@ static void test_recompute_memory(void)
 /* What a step takes in all is at most 1.2 times the weights, moments, averages and the
  * activations that the gradient reads; batch 64 of the shipped network and of one four
  * times as wide.  Compiled, not run. */
-static void check_memory(const cm_model *m, cm_method method, cm_dtype dtype)
+static void check_memory(const cm_model *m, const char *method, cm_dtype dtype)
 {
     cm_train_step *s = step_of(&m->net, m->params, (variant){method, 1, 0, dtype, 0}, 64);
     if (!s)
         return;
     const double needed = (double)cm_train_step_needed_bytes(s),
                  all = (double)cm_train_step_bytes(s);
-    const size_t kept = cm_plan_kept_bytes(s->part, s->loss_node),
+    const size_t kept = cm_train_step_kept_bytes(s),
                  activations = cm_plan_get_memory(s->part).activations;
-    CHECK(all <= 1.2 * needed, "%d channels, method %d, %s: %.0f bytes, %.2f of the needed",
-          m->net.model_channels, method, cm_dtype_name(dtype), all, all / needed);
+    CHECK(all <= 1.2 * needed, "%d channels, method %s, %s: %.0f bytes, %.2f of the needed",
+          m->net.of.adm.model_channels, method, cm_dtype_name(dtype), all, all / needed);
     CHECK(kept <= activations && kept > activations / 2, "%zu of %zu bytes of activations kept",
           kept, activations);
     cm_train_step_free(s);
@@ -264,10 +253,10 @@ static void test_memory(void)
     cm_model *shipped = NULL, *wide = NULL;
     CHECK_OK(cm_model_open("models/fashion-mnist-edm.safetensors", &shipped, &err), err);
     CHECK_OK(cm_model_random("bench/networks/wide.json", 1, &wide, &err), err);
-    for (cm_method method = CM_METHOD_EDM; method <= CM_METHOD_CT && wide && shipped; method++)
+    for (int i = 0; i < 3 && wide && shipped; i++)
         for (int bf16 = 0; bf16 <= cm_cpu_has_bf16(); bf16++) {
-            check_memory(shipped, method, bf16 ? CM_BF16 : CM_F32);
-            check_memory(wide, method, bf16 ? CM_BF16 : CM_F32);
+            check_memory(shipped, all_methods[i], bf16 ? CM_BF16 : CM_F32);
+            check_memory(wide, all_methods[i], bf16 ? CM_BF16 : CM_F32);
         }
     cm_model_free(shipped);
     cm_model_free(wide);
@@ -280,7 +269,7 @@ static void check_repeats(variant v)
 {
     cm_error err = {0};
     cm_params *params = NULL;
-    CHECK_OK(cm_params_new(&net, &params, &err), err);
+    CHECK_OK(cm_net_params_new(&net, &params, &err), err);
     cm_train_step *one = step_new(&net, params, v), *two = step_new(&net, params, v);
     for (int k = 0; k < 3 && one && two; k++) {
         const size_t bytes = one->floats * sizeof(float);
@@ -290,7 +279,7 @@ static void check_repeats(variant v)
         CHECK(*one->loss > 0 && *one->loss == *two->loss && !memcmp(one->grad, two->grad, bytes) &&
                   !memcmp(one->params, two->params, bytes) &&
                   !memcmp(one->ema[0], two->ema[0], bytes),
-              "method %d, %s, %d threads, step %d: gradients differ by %g", (int)v.method,
+              "method %s, %s, %d threads, step %d: gradients differ by %g", v.method,
               cm_dtype_name(v.dtype), v.threads, k, distance(one->grad, two->grad, one->floats));
     }
     cm_train_step_free(one);
@@ -301,21 +290,21 @@ static void check_repeats(variant v)
 /* With another number of threads the loss has the same bits.  So have gradients, but
  * for those of convolution weights: oneDNN splits their sum over the samples among
  * the threads, in f32 in both data types, which leaves the order of a sum. */
-static void check_threads(cm_method method, cm_dtype dtype)
+static void check_threads(const char *method, cm_dtype dtype)
 {
     cm_error err = {0};
     cm_params *params = NULL;
-    CHECK_OK(cm_params_new(&net, &params, &err), err);
+    CHECK_OK(cm_net_params_new(&net, &params, &err), err);
     cm_train_step *one = step_new(&net, params, (variant){method, 1, 0, dtype, 1}),
                   *two = step_new(&net, params, (variant){method, 1, 0, dtype, 2});
     if (one && two) {
         cm_train_step_run(one);
         cm_train_step_run(two);
         CHECK(*one->loss > 0 && *one->loss == *two->loss,
-              "method %d, %s: loss %.9g with 1 thread, %.9g with 2", (int)method,
-              cm_dtype_name(dtype), (double)*one->loss, (double)*two->loss);
+              "method %s, %s: loss %.9g with 1 thread, %.9g with 2", method, cm_dtype_name(dtype),
+              (double)*one->loss, (double)*two->loss);
         const double d = distance(one->grad, two->grad, one->floats);
-        CHECK(d <= 1e-6, "method %d, %s: gradients of 1 and 2 threads differ by %g", (int)method,
+        CHECK(d <= 1e-6, "method %s, %s: gradients of 1 and 2 threads differ by %g", method,
               cm_dtype_name(dtype), d);
     }
     cm_train_step_free(one);
@@ -325,10 +314,10 @@ static void check_threads(cm_method method, cm_dtype dtype)
 
 static void check_again(cm_dtype dtype)
 {
-    for (cm_method method = CM_METHOD_EDM; method <= CM_METHOD_CT; method++) {
-        check_repeats((variant){method, 1, 0, dtype, 1});
-        check_repeats((variant){method, 1, 0, dtype, 2});
-        check_threads(method, dtype);
+    for (int i = 0; i < 3; i++) {
+        check_repeats((variant){all_methods[i], 1, 0, dtype, 1});
+        check_repeats((variant){all_methods[i], 1, 0, dtype, 2});
+        check_threads(all_methods[i], dtype);
     }
 }
 

@@ -1,10 +1,10 @@
-/* test_denoiser.c - a batch in parts: the same images, in the memory of a part, whose size
+/* test_session.c - a batch in parts: the same images, in the memory of a part, whose size
  * is one that the cache holds. */
 #include "check.h"
 
 #include "base/cache.h"
 #include "cm.h"
-#include "model/model.h"
+#include "sample/session.h"
 
 static const char shipped[] = "models/fashion-mnist-cd.safetensors";
 static const char wide[] = "bench/networks/wide.json"; /* 76 MB of weights */
@@ -46,11 +46,11 @@ static void test_same_images(void)
     cm_model_free(m);
 }
 
-static cm_denoiser_plan *plan_of(cm_model *m, int batch, int micro)
+static cm_session *session_of(cm_model *m, int batch, int micro)
 {
     cm_error err = {0};
-    cm_denoiser_plan *p = NULL;
-    CHECK_OK(cm_denoiser_plan_new(m, batch, micro, CM_F32, 2, &p, &err), err);
+    cm_session *p = NULL;
+    CHECK_OK(cm_session_new(m, batch, micro, CM_F32, 2, &p, &err), err);
     return p;
 }
 
@@ -62,11 +62,11 @@ static void test_fits(void)
     cm_model *m = NULL;
     CHECK_OK(cm_model_open(shipped, &m, &err), err);
     for (size_t i = 0; m && i < sizeof batches / sizeof *batches; i++) {
-        cm_denoiser_plan *p = plan_of(m, batches[i], 0);
+        cm_session *p = session_of(m, batches[i], 0);
         if (!p)
             continue;
         const cm_plan_memory memory = cm_plan_get_memory(p->plan);
-        const int computed = cm_denoiser_parts(p) * p->micro;
+        const int computed = cm_session_parts(p) * p->micro;
         CHECK(computed >= batches[i] && computed <= batches[i] + batches[i] / 8 + 1,
               "batch of %d: %d images computed", batches[i], computed);
         CHECK(!cache || p->micro <= 2 || memory.activations + memory.constants <= cache,
@@ -74,7 +74,7 @@ static void test_fits(void)
               memory.activations, memory.constants, cache);
         CHECK(!cache || batches[i] < 64 || p->micro < batches[i], "batch of %d: one part",
               batches[i]);
-        cm_denoiser_plan_free(p);
+        cm_session_free(p);
     }
     cm_model_free(m);
 }
@@ -85,9 +85,9 @@ static void test_large_weights(void)
     cm_error err = {0};
     cm_model *m = NULL;
     CHECK_OK(cm_model_random(wide, 1, &m, &err), err);
-    cm_denoiser_plan *p = m ? plan_of(m, 20, 0) : NULL;
+    cm_session *p = m ? session_of(m, 20, 0) : NULL;
     CHECK(p && p->micro == 20, "parts of %d", p ? p->micro : 0);
-    cm_denoiser_plan_free(p);
+    cm_session_free(p);
     cm_model_free(m);
 }
 
@@ -96,9 +96,9 @@ static void test_as_told(void)
     cm_error err = {0};
     cm_model *m = NULL;
     CHECK_OK(cm_model_open(shipped, &m, &err), err);
-    cm_denoiser_plan *p = m ? plan_of(m, 20, 6) : NULL;
-    CHECK(p && p->micro == 6 && cm_denoiser_parts(p) == 4, "parts of %d", p ? p->micro : 0);
-    cm_denoiser_plan_free(p);
+    cm_session *p = m ? session_of(m, 20, 6) : NULL;
+    CHECK(p && p->micro == 6 && cm_session_parts(p) == 4, "parts of %d", p ? p->micro : 0);
+    cm_session_free(p);
     cm_model_free(m);
 }
 
