@@ -111,10 +111,10 @@ static cm_status choose_net(cm_trainer *t, int resume, cm_error *err)
         s = net_of_run(t, &net, err);
     else if (!given)
         s = cm_net_from_options(c, c->data, d->h, d->w, d->c, d->classes, &net, err);
-    if (!s && (resume || given)) {
+    if (!s && given && !resume) /* a run that goes on has complete options */
         cm_options_from_net(c, &net);
+    if (!s && (given || resume))
         s = check_data(t, from, &net, err);
-    }
     net.dropout = c->dropout;
     t->net = net;
     return s;

@@ -135,7 +135,7 @@ const setting sample_settings[] = {
     {"out", .test = test_out},
     {"columns", DRAW, "0|2|6", .changes = IMAGES, .measure = columns_of_grid, .measures = "3|2|6"},
     {"sampler", DRAW, "heun|euler", .changes = IMAGES},
-    {"sampler", DRAW_CM, "onestep|multistep|heun|euler", .changes = IMAGES},
+    {"sampler", DRAW_CM, "onestep|multistep", .changes = IMAGES},
     {"sampler", DRAW_CM " --sigmas 80,0.5", "multistep", .changes = IMAGES},
     {"sampler", DRAW_CM " --ts 0,2,4", "multistep", .changes = IMAGES},
     {"steps", DRAW " --sampler heun", "18|5", .changes = IMAGES},

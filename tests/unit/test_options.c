@@ -142,7 +142,7 @@ static void test_set(void)
     cm_train_defaults(&config);
     CHECK_OK(set("steps", "7"), err);
     CHECK_OK(set("lr", "2.5e-4"), err);
-    CHECK_OK(set("beta1", "1"), err); /* ranges are inclusive */
+    CHECK_OK(set("start-ema", "1"), err); /* ranges are inclusive */
     CHECK_OK(set("flip", "true"), err);
     CHECK_OK(set("lr-decay", NULL), err);
     CHECK_OK(set("scale-shift-norm", "false"), err);
@@ -151,7 +151,7 @@ static void test_set(void)
     CHECK_OK(set("out", "runs/\xc3\xbc"), err); /* u umlaut */
     CHECK(config.steps == 7 && config.lr == 2.5e-4 && config.flip == 1 && config.lr_decay == 1 &&
               config.scale_shift == 0 && !strcmp(config.method, "cd") &&
-              !strcmp(config.weighting, "snr+1") && config.beta1 == 1,
+              !strcmp(config.weighting, "snr+1") && config.start_ema == 1,
           "a value");
     CHECK_OK(set("weighting", ""), err);
     CHECK(config.weighting[0] == '\0', "the empty choice");
