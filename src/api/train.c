@@ -1,5 +1,5 @@
 /* train.c - the public functions on training */
-#include "train/train.h"
+#include "train/loop.h"
 #include "cm.h"
 #include "options/options.h"
 

@@ -156,8 +156,9 @@ cm_node *cm_radam(cm_graph *g, cm_node *p, cm_node *m, cm_node *v, cm_node *grad
                   cm_node *gate, cm_optimizer_attr a);
 cm_node *cm_adamw(cm_graph *g, cm_node *p, cm_node *m, cm_node *v, cm_node *grad, cm_node *hyper,
                   cm_node *gate, cm_optimizer_attr a);
-/* average := rate * average + (1 - rate) * p; rate f32 [1]; gate as above */
-cm_node *cm_ema(cm_graph *g, cm_node *average, cm_node *p, cm_node *rate, cm_node *gate);
+/* average := average + weight * (p - average), weight f32 [1] = 1 - rate, which a float
+ * holds to all its digits, as it does not hold a rate near 1; gate as above */
+cm_node *cm_ema(cm_graph *g, cm_node *average, cm_node *p, cm_node *weight, cm_node *gate);
 
 /* ---- differentiation: both walks build nodes ---- */
 

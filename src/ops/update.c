@@ -42,7 +42,7 @@ static void update_infer(cm_graph *g, const cm_node *n, cm_type *out)
                           cm_ops[n->op]->name, i, cm_dtype_name(n->in[i]->type.dtype),
                           cm_type_text(b, sizeof b, &n->in[i]->type),
                           cm_type_text(a, sizeof a, &n->in[0]->type));
-    for (int i = states; i < n->n_in; i++) { /* hyper [2], rate [1], gate [1] */
+    for (int i = states; i < n->n_in; i++) { /* hyper [2], weight [1], gate [1] */
         const int64_t count = n->op != CM_OP_EMA && i == states ? 2 : 1;
         if (n->in[i]->type.dtype != CM_F32 || cm_type_count(&n->in[i]->type) != count)
             cm_graph_fail(g, CM_ERR_SHAPE, "%s: operand %d is %s %s, expected %d f32",
@@ -81,9 +81,9 @@ cm_node *cm_adamw(cm_graph *g, cm_node *p, cm_node *m, cm_node *v, cm_node *grad
                        (cm_node *[]){p, m, v, grad, hyper, gate});
 }
 
-cm_node *cm_ema(cm_graph *g, cm_node *average, cm_node *p, cm_node *rate, cm_node *gate)
+cm_node *cm_ema(cm_graph *g, cm_node *average, cm_node *p, cm_node *weight, cm_node *gate)
 {
-    return cm_node_new(g, CM_OP_EMA, (cm_attr){0}, 4, (cm_node *[]){average, p, rate, gate});
+    return cm_node_new(g, CM_OP_EMA, (cm_attr){0}, 4, (cm_node *[]){average, p, weight, gate});
 }
 
 const cm_op cm_op_store = {.name = "store", .n_in = 2, .infer = store_infer, .writes = 1u << 1};

@@ -2,7 +2,7 @@
  * now and then log, save and draw samples.  Step k sees learning rate, N(k), mu(k)
  * and random counters that are functions of k, so a resumed run repeats exactly
  * what the uninterrupted one would have done. */
-#include "train/train.h"
+#include "train/loop.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -127,7 +127,7 @@ static void log_scalars(const cm_trainer *t, json_t *line)
                             o->scalars[i].whole ? json_integer((json_int_t)s->value[i])
                                                 : json_real(s->value[i]));
     if (o->has_target)
-        json_object_set_new(line, "mu", json_real((double)(float)s->mu));
+        json_object_set_new(line, "mu", json_real(s->mu));
 }
 
 static cm_status write_log(struct loop *l, cm_error *err)
@@ -267,7 +267,8 @@ static cm_status refuse_existing(const char *out, cm_error *err)
 static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
 {
     char samples[CM_RUN_PATH], note[512] = "";
-    cm_status s = cm_trainer_setup(t, resume, err); /* first what can fail before anything is made */
+    cm_status s =
+        cm_trainer_setup(t, resume, err); /* first what can fail before anything is made */
     if (s || (s = cm_run_lock(t->config.out, &t->lock, err)) ||
         (!resume && (s = refuse_existing(t->config.out, err))) || /* begun by another meanwhile */
         (s = cm_run_path(samples, t->config.out, "samples", err)) ||

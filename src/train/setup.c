@@ -50,8 +50,8 @@ static cm_status open_teacher(cm_trainer *t, cm_error *err)
     const char *path = t->config.teacher;
     cm_status s = path[0] ? open_model(path, &t->teacher, err) : CM_OK;
     if (!s && t->teacher && !cm_model_is_teacher(t->teacher))
-        s = cm_fail(err, CM_ERR_FORMAT, "%s: expected a diffusion teacher, found a consistency model",
-                    path);
+        s = cm_fail(err, CM_ERR_FORMAT,
+                    "%s: expected a diffusion teacher, found a consistency model", path);
     if (!s && t->teacher)
         t->settings.teacher_schedule = t->teacher->schedule;
     return s;
@@ -89,9 +89,9 @@ static cm_status check_data(const cm_trainer *t, const char *path, const cm_net_
 {
     const cm_dataset *d = t->data;
     if (n->height != d->h || n->width != d->w || n->in_channels != d->c || n->out_channels != d->c)
-        return cm_fail(
-            err, CM_ERR_FORMAT, "%s: made for %dx%d images with %d channels, %s has %dx%d with %d",
-            path, n->width, n->height, n->in_channels, t->config.data, d->w, d->h, d->c);
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: made for %dx%d images with %d channels, %s has %dx%d with %d", path,
+                       n->width, n->height, n->in_channels, t->config.data, d->w, d->h, d->c);
     if (n->num_classes && n->num_classes != d->classes)
         return cm_fail(err, CM_ERR_FORMAT, "%s: made for %d classes, %s has %d", path,
                        n->num_classes, t->config.data, d->classes);

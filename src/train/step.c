@@ -133,7 +133,7 @@ static void build_part(struct part *b)
 struct update {
     const cm_step_config *config;
     cm_graph *g;
-    cm_node *hyper, *mu, *grad_squared;
+    cm_node *hyper, *target_weight, *grad_squared;
     int params, m, v, grad, loss, target, ema[CM_MAX_EMA]; /* buffers */
 };
 
@@ -154,7 +154,7 @@ static void build_update(struct update *b)
     b->loss = cm_graph_buffer(g, "loss", 0);
     cm_node *loss = cm_leaf(g, b->loss, 0, CM_TYPE(CM_F32, 1), "loss");
     b->hyper = cm_input(g, "hyper", CM_TYPE(CM_F32, 2));
-    b->mu = cm_input(g, "mu", CM_TYPE(CM_F32, 1));
+    b->target_weight = cm_input(g, "1 - mu", CM_TYPE(CM_F32, 1));
     b->grad_squared = cm_sum_squares(g, grad);
     /* 0 * loss is not finite when the loss is not. */
     cm_node *gate = cm_add(g, b->grad_squared, cm_affine(g, loss, 0.0f, 0.0f));
@@ -162,9 +162,10 @@ static void build_update(struct update *b)
                                     (float)o->weight_decay};
     p = cm_optimizer_find(o->optimizer)->build(g, p, m, v, grad, b->hyper, gate, attr);
     for (int i = 0; i < c->n_ema; i++)
-        cm_ema(g, flat(b, &b->ema[i], "ema"), p, cm_scalar(g, 1, (float)c->ema_rate[i]), gate);
+        cm_ema(g, flat(b, &b->ema[i], "ema"), p, cm_scalar(g, 1, (float)(1.0 - c->ema_rate[i])),
+               gate);
     if (c->settings->objective->has_target)
-        cm_ema(g, flat(b, &b->target, "target"), p, b->mu, gate);
+        cm_ema(g, flat(b, &b->target, "target"), p, b->target_weight, gate);
 }
 
 /* ---- memory -------------------------------------------------------------- */
@@ -221,7 +222,7 @@ static void bind_update(cm_train_step *s, const struct update *b)
     if (s->target)
         cm_plan_bind(s->update, b->target, s->target);
     s->update_hyper = b->hyper;
-    s->update_mu = b->mu;
+    s->update_target_weight = b->target_weight;
     s->update_grad_squared = b->grad_squared;
 }
 
@@ -331,10 +332,10 @@ static void feed_part(cm_train_step *s, int part)
 
 static void feed_update(cm_train_step *s)
 {
-    const float mu = (float)s->scalars.mu;
+    const float weight = (float)(1.0 - s->scalars.mu);
     cm_plan_write(s->update, s->update_hyper, s->hyper);
     if (s->target)
-        cm_plan_write(s->update, s->update_mu, &mu);
+        cm_plan_write(s->update, s->update_target_weight, &weight);
 }
 
 void cm_train_step_run(cm_train_step *s)

@@ -49,7 +49,7 @@ typedef struct cm_train_step {
     /* Where they go. */
     const cm_node *part_x, *part_y, *part_rng, *part_scalar[CM_MAX_SCALARS];
     const cm_node *part_loss; /* of a part, where its forward pass ends */
-    const cm_node *update_hyper, *update_mu, *update_grad_squared;
+    const cm_node *update_hyper, *update_target_weight, *update_grad_squared;
     int params_buffer, target_buffer; /* of part; target -1: none */
     int n_scalars;
 } cm_train_step;

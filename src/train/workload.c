@@ -15,7 +15,7 @@ static const double WATCH = 1.5; /* seconds, at least, that a work is timed */
 
 /* What is described or timed: a training step, or a denoiser. */
 struct subject {
-    cm_train_step *step;        /* NULL: sampling */
+    cm_train_step *step; /* NULL: sampling */
     cm_session *session; /* NULL: training */
     int threads;
 };
@@ -119,7 +119,8 @@ static char *explain(const struct subject *s, const char *title, int runs)
     return text;
 }
 
-cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, char **text, cm_error *err)
+cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, char **text,
+                              cm_error *err)
 {
     struct subject s;
     char title[80] = "loss and gradient";

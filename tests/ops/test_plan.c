@@ -164,11 +164,11 @@ static void test_updates_in_order(void)
     const cm_type t = CM_TYPE(CM_F32, 8), one = CM_TYPE(CM_F32, 1);
     cm_node *p = cm_input(g, "p", t), *m = cm_input(g, "m", t), *v = cm_input(g, "v", t);
     cm_node *grad = cm_input(g, "grad", t), *hyper = cm_input(g, "hyper", CM_TYPE(CM_F32, 2));
-    cm_node *gate = cm_input(g, "gate", one), *copy = cm_scalar(g, 1, 0.0f);
+    cm_node *gate = cm_input(g, "gate", one), *copy = cm_scalar(g, 1, 1.0f);
     cm_node *old = cm_input(g, "old", t), *new = cm_input(g, "new", t),
             *last = cm_input(g, "last", t);
     cm_node *before = cm_affine(g, p, 1, 0);
-    cm_ema(g, old, p, copy, gate); /* rate 0: copies */
+    cm_ema(g, old, p, copy, gate); /* weight 1: copies */
     cm_node *stepped =
         cm_radam(g, p, m, v, grad, hyper, gate, (cm_optimizer_attr){0.9f, 0.999f, 1e-8f, 0});
     cm_ema(g, new, p, copy, gate);

@@ -139,11 +139,16 @@ static void test_ema(void)
         set_value(in[3], 0, 1.0);
         update(CM_OP_EMA, (cm_attr){0}, isa, 2, 4, in);
         for (int i = 0; i < N; i++)
-            in[0]->v[i] = 0.75 * in[0]->v[i] + 0.25 * in[1]->v[i];
+            in[0]->v[i] = 0.25 * in[0]->v[i] + 0.75 * in[1]->v[i];
         check_values("ema", in[0]->block + GUARD, CM_F32, N, in[0]->v, 2e-7, 1.0);
-        set_value(in[2], 0, 0.0); /* rate 0 copies */
+        set_value(in[2], 0, 0.125); /* from the other end */
+        update(CM_OP_EMA, (cm_attr){0}, isa, 2, 4, in);
+        for (int i = 0; i < N; i++)
+            in[0]->v[i] = 0.875 * in[0]->v[i] + 0.125 * in[1]->v[i];
+        check_values("ema, weight 1/8", in[0]->block + GUARD, CM_F32, N, in[0]->v, 4e-7, 1.0);
+        set_value(in[2], 0, 1.0); /* weight 1 copies */
         update(CM_OP_EMA, (cm_attr){0}, isa, 1, 4, in);
-        check_values("ema, rate 0", in[0]->block + GUARD, CM_F32, N, in[1]->v, 0, 0);
+        check_values("ema, weight 1", in[0]->block + GUARD, CM_F32, N, in[1]->v, 0, 0);
         for (int i = 0; i < 4; i++)
             tensor_free(in[i]);
     }

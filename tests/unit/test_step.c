@@ -334,7 +334,38 @@ static void test_again_bf16(void)
         printf("    skipped: this CPU does not compute in bf16\n");
 }
 
+/* A rate near 1 is not rounded to a float: the first average of zeros is (1 - rate) p. */
+static void test_average_weight(void)
+{
+    cm_error err = {0};
+    cm_params *params = NULL;
+    step_settings o;
+    cm_train_step *s = NULL;
+    const double rate = 0.99999;
+    CHECK_OK(cm_net_params_new(&net, &params, &err), err);
+    step_settings_make(&o, "ct", BATCH);
+    const cm_step_config c = step_settings_config(&o, &net, params, rate, CM_F32, 1);
+    if (CHECK_OK(cm_train_step_new(&c, &s, &err), err)) {
+        cm_params_init(params, 5, s->params);
+        s->hyper[0] = 1e-3f;
+        s->hyper[1] = 1.0f;
+        s->scalars = (cm_step_scalars){.value = {18.0}, .mu = rate};
+        cm_train_step_run(s);
+        for (size_t i = 0; i < s->floats; i++) {
+            const double want = (1.0 - rate) * (double)s->params[i], tol = 1e-6 * fabs(want);
+            if (!CHECK(fabs((double)s->ema[0][i] - want) <= tol &&
+                           fabs((double)s->target[i] - want) <= tol,
+                       "average %zu is %.9g, target %.9g, expected %.9g", i, (double)s->ema[0][i],
+                       (double)s->target[i], want))
+                break;
+        }
+    }
+    cm_train_step_free(s);
+    cm_params_free(params);
+}
+
 static const check_test tests[] = {
+    {"averages of rates near 1", test_average_weight},
     {"edm in parts", test_edm},
     {"cd in parts", test_cd},
     {"ct in parts", test_ct},

@@ -95,22 +95,29 @@ void CM_K(adamw)(const cm_call *c)
     update_all(c, &s);
 }
 
-static void blend(float *restrict average, const float *restrict p, int64_t n, float rate)
+/* From the nearer end, so that weight 0 keeps the average and weight 1 gives p, exactly. */
+static void blend(float *restrict average, const float *restrict p, int64_t n, float weight)
 {
-    const float rest = 1.0f - rate;
-    CM_SIMD
-    for (int64_t i = 0; i < n; i++)
-        average[i] = cm_fma(rate, average[i], rest * p[i]);
+    if (weight < 0.5f) {
+        CM_SIMD
+        for (int64_t i = 0; i < n; i++)
+            average[i] = cm_fma(weight, p[i] - average[i], average[i]);
+    } else {
+        const float rate = 1.0f - weight; /* exact */
+        CM_SIMD
+        for (int64_t i = 0; i < n; i++)
+            average[i] = cm_fma(rate, average[i] - p[i], p[i]);
+    }
 }
 
 void CM_K(ema)(const cm_call *c)
 {
     float *average = writable(c->in[0]);
-    const float *p = c->in[1], rate = *(const float *)c->in[2];
+    const float *p = c->in[1], weight = *(const float *)c->in[2];
     const int64_t n = cm_type_count(cm_in_type(c, 0));
     if (gated(c, 3))
         return;
 #pragma omp parallel for num_threads(cm_team(c, n)) schedule(static)
     for (int64_t i = 0; i < n; i += CM_CHUNK)
-        blend(average + i, p + i, cm_min(CM_CHUNK, n - i), rate);
+        blend(average + i, p + i, cm_min(CM_CHUNK, n - i), weight);
 }

@@ -1,6 +1,6 @@
-/* train.h - a training run from its first step to the exported model */
-#ifndef CM_TRAIN_TRAIN_H
-#define CM_TRAIN_TRAIN_H
+/* loop.h - a training run from its first step to the exported model */
+#ifndef CM_TRAIN_LOOP_H
+#define CM_TRAIN_LOOP_H
 
 #include "cm.h"
 
