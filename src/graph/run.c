@@ -22,7 +22,7 @@ static void *address(cm_plan *p, const cm_node *n)
         union {
             const float *values;
             void *memory;
-        } u = {n->attr.constant.values}; /* kernels do not write inputs */
+        } u = {cm_view_base(n)->attr.constant.values}; /* kernels do not write inputs */
         return u.memory;
     }
     case CM_PLACE_NONE:

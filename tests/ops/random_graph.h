@@ -105,9 +105,14 @@ static inline cm_node *sum_of(random_graph *r, cm_node *a, cm_node *b)
     return below(2) ? cm_add(r->g, a, b) : cm_add(r->g, b, a);
 }
 
+/* A fixed value, a view of one, or what is computed from a view: all before any run. */
 static inline cm_node *scalar(random_graph *r, float v)
 {
-    return cm_scalar(r->g, 4, v);
+    cm_node *view = CM_RESHAPE(r->g, cm_scalar(r->g, 1, v), 1, 1, 1, 1);
+    const int which = (int)below(3);
+    return which == 0   ? cm_scalar(r->g, 4, v)
+           : which == 1 ? view
+                        : cm_affine(r->g, view, 0.5f, 0.1f);
 }
 
 static inline cm_node *random_kernel(random_graph *r)
@@ -170,7 +175,8 @@ static inline cm_node *move_unary(random_graph *r)
     case 3:
         return cm_pow(g, cm_affine(g, cm_cos(g, a), 0.5f, 1.0f), below(2) ? 2.0f : -0.5f);
     case 4:
-        return cm_add(g, cm_sign(g, a), cm_floor(g, cm_clamp(g, b, -1.0f, 1.0f)));
+        a = cm_mul(g, cm_sign(g, a), scalar(r, 0.75f));
+        return cm_add(g, a, cm_floor(g, cm_clamp(g, b, -1.0f, 1.0f)));
     case 5:
         return bounded(r, cm_silu_grad(g, a, below(2) ? a : b));
     case 6:
