@@ -103,6 +103,7 @@ typedef struct cm_train_config {
     cm_text ema_rates;        /* decay rates of the weight averages; samples and exports use
                                  the first */
     cm_text loss_norm;        /* distance between student and target (cd, ct) */
+    double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
     cm_text weighting;        /* loss weight over sigma (default: karras for edm, uniform for
                                  cd and ct) */
     cm_text solver;           /* cd: one step of the teacher's ODE */
