@@ -21,7 +21,7 @@
 #define CM_K(name)                CM_K_EXPAND(name, CM_ISA_SUFFIX)
 
 /* RUN: a kernel alone.  PREPARED: one that wants workspace, asked for by
- * the function named third. */
+ * the function named third.  MATMUL is in the table by hand. */
 /* clang-format off */
 #define CM_KERNEL_LIST(RUN, PREPARED)                                                              \
     RUN(ADD, add)                                                                                  \
@@ -67,6 +67,11 @@
     RUN(EMA, ema)
 /* clang-format on */
 
+void CM_K(matmul)(const cm_call *c);
+void CM_K(matmul_pack)(const cm_call *c);
+void CM_K(matmul_release)(void *state);
+int CM_K(matmul_same_packed)(const void *a, const void *b);
+
 #define X(id, name)          void CM_K(name)(const cm_call *c);
 #define Y(id, name, prepare) X(id, name)
 CM_KERNEL_LIST(X, Y)
@@ -74,6 +79,7 @@ CM_KERNEL_LIST(X, Y)
 #undef Y
 
 cm_status CM_K(sum_to_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
+cm_status CM_K(matmul_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 cm_status CM_K(softmax_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 cm_status CM_K(group_norm_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 

@@ -12,5 +12,12 @@
     [CM_OP_##id] = {.name = TABLE_NAME(CM_ISA_SUFFIX), .run = CM_K(kernel)},
 #define Y(id, kernel, wanted) \
     [CM_OP_##id] = {.name = TABLE_NAME(CM_ISA_SUFFIX), .prepare = CM_K(wanted), .run = CM_K(kernel)},
+#define Z(id, kernel)                                     \
+    [CM_OP_##id] = {.name = TABLE_NAME(CM_ISA_SUFFIX),    \
+                    .prepare = CM_K(kernel##_prepare),    \
+                    .pack = CM_K(kernel##_pack),          \
+                    .run = CM_K(kernel),                  \
+                    .release = CM_K(kernel##_release),    \
+                    .same_packed = CM_K(kernel##_same_packed)},
+const cm_kernel TABLE_EXPAND(CM_ISA_SUFFIX)[CM_OP_COUNT] = {CM_KERNEL_LIST(X, Y) Z(MATMUL, matmul)};
 /* clang-format on */
-const cm_kernel TABLE_EXPAND(CM_ISA_SUFFIX)[CM_OP_COUNT] = {CM_KERNEL_LIST(X, Y)};
