@@ -13,6 +13,9 @@
 cm_status cm_dtype_resolve(const char *text, cm_dtype *dtype, cm_error *err)
 {
     const int bf16 = cm_cpu_has_bf16();
+    const cm_status s = cm_cpu_check(err);
+    if (s)
+        return s;
     if (strcmp(text, "auto") && strcmp(text, "f32") && strcmp(text, "bf16"))
         return cm_fail(err, CM_ERR_ARGUMENT, "dtype: expected auto, f32 or bf16, found '%s'", text);
     if (!strcmp(text, "bf16") && !bf16)
