@@ -18,11 +18,15 @@ extern const cm_kernel cm_kernels_dnnl[CM_OP_COUNT];
 /* Attention, which uses both. */
 extern const cm_kernel cm_kernels_attention[CM_OP_COUNT];
 
-/* What this CPU runs, or less where CM_ISA=avx512|avx2|plain in the environment says so;
- * asked when a plan is compiled, never while it runs. */
+/* What this CPU runs, or less where CM_ISA=avx512|avx2|plain in the environment says so
+ * and cm_cpu_check() holds; asked when a plan is compiled, never while it runs. */
 typedef enum cm_isa { CM_ISA_PLAIN, CM_ISA_AVX2, CM_ISA_AVX512, CM_ISA_AVX512_BF16 } cm_isa;
 cm_isa cm_cpu_isa(void);
 const char *cm_isa_name(cm_isa isa);
+/* CM_ERR_ARGUMENT where CM_ISA is set to what is no instruction set of this CPU. */
+cm_status cm_cpu_check(cm_error *err);
+/* The same for any name, and a CPU that has those up to `best`. */
+cm_status cm_isa_from_name(const char *name, cm_isa best, cm_isa *isa, cm_error *err);
 int cm_cpu_has_bf16(void);        /* matrix products in bf16 run in hardware */
 const char *cm_cpu_library(void); /* "oneDNN 2.6.3" */
 /* NULL where the op is not supported. */

@@ -1,6 +1,8 @@
 /* isa.c - which instruction set to run, and the kernel tables */
+#include "base/error.h"
 #include "cpu/attention.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,14 +25,44 @@ static cm_isa best_isa(void)
     return CM_ISA_PLAIN;
 }
 
+/* NULL: none. */
+static const char *wish(void)
+{
+    const char *text = getenv("CM_ISA");
+    return text && *text ? text : NULL;
+}
+
 cm_isa cm_cpu_isa(void)
 {
-    const cm_isa best = best_isa();
-    const char *wish = getenv("CM_ISA");
-    for (cm_isa isa = CM_ISA_PLAIN; wish && isa < best; isa++)
-        if (!strcmp(wish, cm_isa_name(isa)))
-            return isa;
-    return best;
+    cm_isa isa = best_isa();
+    if (wish())
+        cm_isa_from_name(wish(), isa, &isa, NULL);
+    return isa;
+}
+
+cm_status cm_cpu_check(cm_error *err)
+{
+    cm_isa isa;
+    return wish() ? cm_isa_from_name(wish(), best_isa(), &isa, err) : CM_OK;
+}
+
+cm_status cm_isa_from_name(const char *name, cm_isa best, cm_isa *isa, cm_error *err)
+{
+    char names[64] = "", shown[64];
+    size_t used = 0;
+    for (cm_isa i = CM_ISA_PLAIN; i <= best; i++) {
+        if (!strcmp(name, cm_isa_name(i))) {
+            *isa = i;
+            return CM_OK;
+        }
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
+                                 i == CM_ISA_PLAIN ? ""
+                                 : i == best       ? " or "
+                                                   : ", ",
+                                 cm_isa_name(i));
+    }
+    return cm_fail(err, CM_ERR_ARGUMENT, "CM_ISA: expected %s (what this CPU has), found '%s'",
+                   names, cm_escape(shown, sizeof shown, name));
 }
 
 const char *cm_isa_name(cm_isa isa)

@@ -9,9 +9,10 @@
 
 cm_status cm_device_open(const cm_device **device, cm_error *err)
 {
-    (void)err;
-    *device = cm_cpu_device();
-    return CM_OK;
+    const cm_status s = cm_cpu_check(err);
+    if (!s)
+        *device = cm_cpu_device();
+    return s;
 }
 
 cm_status cm_dtype_resolve(const char *text, cm_dtype *dtype, cm_error *err)

@@ -1,6 +1,6 @@
-# check.sh - sourced by the tests of the command.  $1 is the cm program and $2,
-# where there is one, make_data; the test runs in an empty folder of its own, which
-# is removed at the end.
+# check.sh - sourced by the tests of the command.  $1 is the cm program and, where they
+# are given, $2 is make_data and $3 make_weights; the test runs in an empty folder of its
+# own, which is removed at the end.
 # shellcheck shell=sh
 # shellcheck disable=SC2034 # variables for the tests that source this
 
@@ -14,8 +14,9 @@ absolute()
 
 cm=$(absolute "$1")
 make_data=$(absolute "${2:-}")
+make_weights=$(absolute "${3:-}")
 root=$PWD
-goldens=$(absolute "${CM_GOLDENS:-../shared/goldens}")
+goldens=$root/tests/golden/data
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -23,6 +24,7 @@ cd "$scratch" || exit 1
 
 passed=0
 failed=0
+skipped=0
 
 # ok NAME COMMAND...: the command must succeed.
 ok()
@@ -37,6 +39,13 @@ ok()
         echo "FAIL $name"
         failed=$((failed + 1))
     fi
+}
+
+# skip NAME REASON: what this machine cannot do
+skip()
+{
+    echo "skip $1: $2"
+    skipped=$((skipped + 1))
 }
 
 # run ARGUMENT...: cm; $code, files out and err hold what came of it.
@@ -89,12 +98,18 @@ missing()
     [ ! -e "$1" ]
 }
 
+# golden_weights NAME: NAME.safetensors here holds the weights of this golden network
+golden_weights()
+{
+    (cd "$root" && "$make_weights" "$1" "$scratch/$1.safetensors") || exit 1
+}
+
 # A network small enough to train in a blink, on the files of make_data.
 tiny='--data '$scratch'/tiny-images-idx3-ubyte --batch 4 --channels 32 --channel-mult 1,1
     --attention-resolutions 8 --num-heads 2 --dtype f32 --threads 1 --sample-every 0'
 
 finish()
 {
-    echo "$passed passed, $failed failed"
+    echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" -eq 0 ]
 }

@@ -3,7 +3,7 @@
 # does with it: samples into each kind of output, description, plan, raw network;
 # and with damaged copies of it.
 #
-# usage: test_sample.sh CM MAKE_DATA
+# usage: test_sample.sh CM MAKE_DATA MAKE_WEIGHTS
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/cli/check.sh
@@ -95,7 +95,8 @@ done
 grid other.png --seed 6
 ok 'other images with another seed' test "$(cmp -s one.png other.png; echo $?)" -eq 1
 # Two steps teach nothing about classes; a network with random weights knows them.
-model="$goldens/adm_imagenet64_like.weights.safetensors"
+golden_weights adm_imagenet64_like
+model=adm_imagenet64_like.safetensors
 grid one.png --class 2
 grid other.png --class 3
 ok 'other images with another class' test "$(cmp -s one.png other.png; echo $?)" -eq 1
@@ -130,14 +131,17 @@ works 'the plan of sampling' explain --model $model --batch 2
 ok 'it names a convolution' grep -q conv2d out
 works 'the plan of a training step, timed' explain --model $model --method ct --batch 2 --profile
 ok 'it names the gradient of a convolution' grep -q conv2d_grad out
+golden_weights adm_conv_resample
+weights="$goldens/adm_lsun_like.weights.safetensors"
+cp "$weights" adm_lsun_like.safetensors
 for network in adm_lsun_like adm_imagenet64_like adm_conv_resample; do
-    works "raw network $network" forward --model "$goldens/$network.weights.safetensors" \
+    works "raw network $network" forward --model $network.safetensors \
         --input "$goldens/$network.io.safetensors" --output $network.out.safetensors
     works 'its output can be read' info $network.out.safetensors
 done
-fails 4 'x' forward --model "$goldens/adm_lsun_like.weights.safetensors" \
-    --input "$goldens/adm_conv_resample.io.safetensors" --output bad
-fails 4 'io.safetensors' forward --model "$goldens/adm_lsun_like.weights.safetensors" \
+fails 4 'x' forward --model "$weights" --input "$goldens/adm_conv_resample.io.safetensors" \
+    --output bad
+fails 4 'io.safetensors' forward --model "$weights" \
     --input "$goldens/adm_lsun_like.io.safetensors" --output bad --config \
     "$goldens/adm_lsun_like.io.safetensors"
 config='{"image_size": 16, "in_channels": 3, "model_channels": 64, "out_channels": 3,
@@ -145,13 +149,12 @@ config='{"image_size": 16, "in_channels": 3, "model_channels": 64, "out_channels
     "num_classes": null, "num_head_channels": 16, "use_scale_shift_norm": false,
     "resblock_updown": true}'
 echo "$config" >wide.json
-fails 4 'time_embed.0.weight' forward --model "$goldens/adm_lsun_like.weights.safetensors" \
-    --config wide.json --input "$goldens/adm_lsun_like.io.safetensors" --output bad
+fails 4 'time_embed.0.weight' forward --model "$weights" --config wide.json \
+    --input "$goldens/adm_lsun_like.io.safetensors" --output bad
 ok 'nothing was made' missing bad
 
 # ---- damaged models ----------------------------------------------------------
 
-weights="$goldens/adm_lsun_like.weights.safetensors"
 size=$(wc -c <"$weights")
 for keep in 0 7 8 100 $((size / 2)) $((size - 1)); do
     head -c "$keep" "$weights" >cut.safetensors

@@ -2,7 +2,7 @@
 # test_usage.sh - what the command says about itself, and to wrong calls: one line,
 # the right exit code, nothing left behind.
 #
-# usage: test_usage.sh CM
+# usage: test_usage.sh CM MAKE_DATA
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/cli/check.sh
@@ -60,6 +60,32 @@ escape=$(printf 'x\033[31mred')
 fails 2 'red' "$escape"
 ok 'escape codes do not reach the terminal' test "$(grep -c "$(printf '\033')" "$scratch/err")" -eq 0
 ok 'nothing was made' missing y
+
+# ---- instruction sets ---------------------------------------------------------
+
+CM_ISA=avx3
+export CM_ISA
+shipped="$root/models/fashion-mnist-cd.safetensors"
+fails 2 "found 'avx3'" sample --model "$shipped" --out y.png
+fails 2 'CM_ISA: expected plain' forward --model "$goldens/adm_lsun_like.weights.safetensors" \
+    --input "$goldens/adm_lsun_like.io.safetensors" --output y
+fails 2 'CM_ISA: expected plain' explain --model "$shipped"
+fails 2 'CM_ISA: expected plain' explain --model "$shipped" --method ct
+fails 2 'CM_ISA: expected plain' bench --model "$shipped"
+"$make_data" "$scratch" || exit 1
+# shellcheck disable=SC2086 # $tiny is a list of words
+fails 2 'CM_ISA: expected plain' train $tiny --steps 1 --out y
+ok 'nothing was made' missing y
+ok 'no image was made' missing y.png
+CM_ISA=avx512_bf16
+if grep -qw avx512_bf16 /proc/cpuinfo; then
+    skip 'an instruction set that this CPU lacks' 'it has all'
+else
+    fails 2 "found 'avx512_bf16'" sample --model "$shipped" --out y.png
+fi
+CM_ISA=plain
+works 'CM_ISA=plain' sample --model "$shipped" --num 1 --out plain.png
+unset CM_ISA
 
 # ---- missing and wrong files -------------------------------------------------
 

@@ -23,10 +23,9 @@ struct case_ {
 static inline struct case_ open_case(const char *name, cm_dtype dtype)
 {
     struct case_ c = {0};
-    char weights[128], io[128];
-    snprintf(weights, sizeof weights, "%s.weights.safetensors", name);
+    char io[128];
     snprintf(io, sizeof io, "%s.io.safetensors", name);
-    c.net = network_load(weights, weights);
+    c.net = network_load(io, FORMULA_STUDENT);
     c.io = network_open(io);
     c.n = cm_st_find(c.io, "x")->dim[0];
     c.side = c.net.config.height;

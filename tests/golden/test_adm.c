@@ -3,7 +3,7 @@
 #include "adm_case.h"
 #include "cm.h"
 
-#include <unistd.h>
+#include "scratch.h"
 
 static double forward_error(struct case_ *c)
 {
@@ -91,36 +91,53 @@ static void golden(const char *name)
 }
 
 /* The same numbers through the public API and files. */
-static void forward(const char *name)
+static void check_forward(const char *weights, const char *io, const char *out)
 {
-    char weights[4200], io[512], out[64] = "/tmp/cm-forward-XXXXXX";
     cm_error err = {0};
-    cm_st_file *golden_io, *ours = NULL;
-    const int fd = mkstemp(out);
-    snprintf(io, sizeof io, "%s.weights.safetensors", name);
-    snprintf(weights, sizeof weights, "%s", check_golden(io));
-    snprintf(io, sizeof io, "%s.io.safetensors", name);
-    golden_io = network_open(io);
-    CHECK(fd >= 0, "%s: cannot be made", out);
+    cm_st_file *golden_io = network_open(io), *ours = NULL;
     CHECK_OK(cm_forward(weights, NULL, cm_st_path(golden_io), out, "f32", 2, &err), err);
     CHECK_OK(cm_st_open(out, &ours, &err), err);
     if (ours) {
         int64_t n, m;
         float *want = network_read(golden_io, "out", &n), *got = network_read(ours, "out", &m);
-        CHECK(n == m && network_error(got, want, n) < 1e-4, "cm_forward differs from the golden");
+        CHECK(n == m && network_error(got, want, n) < 1e-4, "cm_forward differs from %s", io);
         cm_free(want);
         cm_free(got);
     }
     cm_st_close(ours);
     cm_st_close(golden_io);
-    close(fd);
-    remove(out);
+}
+
+static void forward(const char *io)
+{
+    network n = network_load(io, FORMULA_STUDENT);
+    network_write(&n, in_dir("weights"));
+    check_forward(in_dir("weights"), io, in_dir("out"));
+    network_free(&n);
 }
 
 static void test_forward(void)
 {
-    forward("adm_imagenet64_like");
-    forward("adm_conv_resample");
+    forward("adm_imagenet64_like.io.safetensors");
+    forward("adm_conv_resample.io.safetensors");
+    char weights[512]; /* a file made elsewhere */
+    snprintf(weights, sizeof weights, "%s", check_golden("adm_lsun_like.weights.safetensors"));
+    check_forward(weights, "adm_lsun_like.io.safetensors", in_dir("out"));
+}
+
+/* Every weight of one network, bit for bit. */
+static void test_formula(void)
+{
+    cm_error err = {0};
+    network n = network_load("adm_lsun_like.io.safetensors", FORMULA_STUDENT);
+    cm_st_file *f = network_open("adm_lsun_like.weights.safetensors");
+    const size_t bytes = cm_params_floats(n.params) * sizeof(float);
+    float *want = cm_alloc(bytes); /* zeroed, gaps between parameters too */
+    CHECK_OK(cm_params_load(n.params, f, want, &err), err);
+    CHECK(!memcmp(n.flat, want, bytes), "other weights than those of the reference");
+    cm_free(want);
+    cm_st_close(f);
+    network_free(&n);
 }
 
 static void test_imagenet64(void)
@@ -215,7 +232,8 @@ static const check_test tests[] = {
     {"adm: unconditional, additive embedding", test_lsun},
     {"adm: convolutional resampling, given heads, one channel", test_conv_resample},
     {"adm: cm_forward, from file to file", test_forward},
+    {"adm: the formula of the weights", test_formula},
     {"adm: jvp, vjp and differences agree", test_calculus},
 };
 
-CHECK_MAIN(tests)
+SCRATCH_MAIN(tests)

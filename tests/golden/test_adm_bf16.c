@@ -95,10 +95,8 @@ static double check_gradient(struct case_ *c, const char *name, const float *got
 
 static void golden(const char *name)
 {
-    if (!cm_cpu_has_bf16()) {
-        printf("    skipped: this CPU does not compute in bf16\n");
-        return;
-    }
+    if (!cm_cpu_has_bf16())
+        CHECK_SKIP("this CPU does not compute in bf16");
     struct case_ c = open_case(name, CM_BF16);
     cm_graph_vjp(c.g, c.out, c.dy, c.n_wrt, c.wrt, c.dx);
     cm_node *outputs[2 + MAX_PARAMS] = {c.out};

@@ -25,10 +25,10 @@ struct setup {
 static struct setup open_setup(cm_dtype dtype)
 {
     struct setup s = {.dtype = dtype};
-    const char *config = "adm_lsun_like.weights.safetensors";
-    s.student = network_load(config, config);
-    s.target = network_load(config, "losses.target_weights.safetensors");
-    s.teacher = network_load(config, "losses.teacher_weights.safetensors");
+    const char *io = "adm_lsun_like.io.safetensors";
+    s.student = network_load(io, FORMULA_STUDENT);
+    s.target = network_load(io, FORMULA_TARGET);
+    s.teacher = network_load(io, FORMULA_TEACHER);
     s.file = network_open("losses.safetensors");
     s.n = cm_st_find(s.file, "x_start")->dim[0];
     s.g = cm_graph_new();
@@ -274,10 +274,8 @@ static void test_dsm(void)
 
 static void test_bf16(void)
 {
-    if (!cm_cpu_has_bf16()) {
-        printf("    skipped: this CPU does not compute in bf16\n");
-        return;
-    }
+    if (!cm_cpu_has_bf16())
+        CHECK_SKIP("this CPU does not compute in bf16");
     consistency(CM_BF16, "cd_heun.n18.l2.uniform", 18, "cd", "l2", "uniform");
     consistency(CM_BF16, "cd_heun.n18.l1.uniform", 18, "cd", "l1", "uniform");
     consistency(CM_BF16, "ct.n40.l2.uniform", 40, "ct", "l2", "uniform");

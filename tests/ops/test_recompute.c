@@ -118,10 +118,9 @@ static void test_f32(void)
 
 static void test_bf16(void)
 {
-    if (cm_cpu_has_bf16())
-        check_bits(CM_BF16);
-    else
-        printf("    skipped: no bf16 here\n");
+    if (!cm_cpu_has_bf16())
+        CHECK_SKIP("this CPU does not compute in bf16");
+    check_bits(CM_BF16);
 }
 
 /* ---- what is computed again ---- */

@@ -150,10 +150,8 @@ static void test_losses(void)
 {
     cm_error err = {0};
     cm_params *params = NULL;
-    if (!cm_cpu_has_bf16()) {
-        printf("    skipped: this CPU does not compute in bf16\n");
-        return;
-    }
+    if (!cm_cpu_has_bf16())
+        CHECK_SKIP("this CPU does not compute in bf16");
     CHECK_OK(cm_net_params_new(&net, &params, &err), err);
     float *weights = cm_alloc_array(cm_params_floats(params), sizeof(float));
     float *teacher = cm_alloc_array(cm_params_floats(params), sizeof(float));

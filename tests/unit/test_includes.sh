@@ -94,5 +94,5 @@ find include src -name '*.h' | sort | while read -r header; do
 done >"$found"
 check 'every header compiles alone'
 
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]
