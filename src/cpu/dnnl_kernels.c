@@ -70,8 +70,8 @@ static cm_status make_product(const cm_node *n, struct conv *s, cm_prepared *p, 
 }
 
 /* oneDNN 2.6's weight gradient of a strided 1x1 convolution for AVX2 loses a thread's part
- * now and then, on a busy machine: its threads are in each other's way where they gather
- * the pixels. */
+ * now and then, on a busy machine (seen at [4,3,1,1], two samples, two threads; the cause
+ * is not known).  No network here has one. */
 static int threads_of(const cm_node *n, int threads)
 {
     const cm_type *w = &n->type;
