@@ -128,9 +128,9 @@ static void check_shipped(const char *dtype)
     cm_model *student = open_model(consistency), *edm = open_model(teacher);
     if (student && edm) {
         check_images(student, "student", &onestep, dtype, 0, 1);
-        check_images(student, "student", &multistep, dtype, 0, 3);
-        check_images(edm, "teacher", &heun, dtype, 1, 3);
-        check_images(edm, "teacher", &euler, dtype, 2, 3);
+        check_images(student, "student", &multistep, dtype, 0, 6);
+        check_images(edm, "teacher", &heun, dtype, 1, 6);
+        check_images(edm, "teacher", &euler, dtype, 2, 6);
     }
     cm_model_free(student);
     cm_model_free(edm);
@@ -149,8 +149,8 @@ typedef struct small {
     const char *mult, *attention;
 } small;
 
-static const small networks[] = {{"rgb16", 8, 16, 3, 32, "1,2", "8"},
-                                 {"gray8", 8, 8, 1, 64, "1,1", "8"}};
+static const small networks[] = {{"rgb8", 8, 8, 3, 32, "1,2", "4"},
+                                 {"gray8", 8, 8, 1, 64, "1", "8"}};
 
 /* Trained, for first weights are zero in the last layer and images all gray. */
 static cm_model *train(const small *n)
@@ -177,9 +177,9 @@ static cm_model *train(const small *n)
     c.image_size = n->side;
     c.channels = n->channels;
     c.num_heads = 2;
-    c.steps = 12;
+    c.steps = 8;
     c.batch = 4;
-    c.lr = 0.05;
+    c.lr = 0.5;
     c.threads = 1;
     CHECK_OK(cm_images_write(&images, in_dir("data"), 0, &err), err);
     CHECK_OK(cm_train(&c, 0, NULL, &err), err);
@@ -195,7 +195,8 @@ static void test_small(void)
     const recipe *const recipes[] = {&onestep, &multistep, &heun, &euler};
     for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) {
         cm_model *model = train(&networks[i]);
-        for (int r = 0; r < 4 && model; r++) {
+        const int most = i ? 1 : 4; /* samplers do not know the network */
+        for (int r = 0; r < most && model; r++) {
             check_images(model, networks[i].name, recipes[r], "f32", 0, 1);
             if (cm_cpu_has_bf16())
                 check_images(model, networks[i].name, recipes[r], "bf16", 0, 1);
