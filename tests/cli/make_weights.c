@@ -2,7 +2,7 @@
  * of the command
  *
  * usage: make_weights NAME FILE, in the root of the source tree */
-#include "golden/network.h"
+#include "golden/golden_network.h"
 
 int main(int argc, char **argv)
 {

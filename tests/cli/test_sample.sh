@@ -71,6 +71,10 @@ works 'bench of a network that has no weights' bench --config "$root/bench/netwo
 echo '{"type":"adm","image_size":32,"in_channels":1,"out_channels":1,"model_channels":33,
     "num_res_blocks":1,"channel_mult":[1,2],"attention_resolutions":[2]}' >odd.json
 fails 4 'odd.json: group_norm: 33 channels' bench --config odd.json
+sed 's/"out_channels":1/"out_channels":3/; s/33/32/' odd.json >channels.json
+fails 4 '"out_channels"' bench --config channels.json
+sed 's/"attention_resolutions":\[2\]/"attention_resolutions":[0]/; s/33/32/' odd.json >attention.json
+fails 4 '"attention_resolutions"' bench --config attention.json
 fails 2 'work' bench --model $model --work nothing
 fails 2 'steps' sample --model $model --sampler onestep --steps 4 --out s.png
 fails 2 's-churn' sample --model "$teacher" --sampler euler --s-churn 1 --out s.png

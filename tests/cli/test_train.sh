@@ -247,6 +247,60 @@ train broken --method edm --steps 5 --init ../nan.safetensors --quiet
 ok 'not a number: exit code 3, one line with the step' one_error 3 'step'
 ok 'and nothing of it is saved' missing broken/run/ckpt/latest
 
+# ---- what a run survives -------------------------------------------------------
+
+# A level of 5 is above this schedule: the grids of two steps take another.
+train low --method ct --steps 2 --sigma-max 4
+ok 'a low sigma-max: to the end' ended_with 0
+ok 'and a grid of two steps' test -s low/run/samples/00000002_multistep.png
+
+# A folder in the place of the picture.
+mkdir -p blocked/run/samples/00000002_heun.png/x
+train blocked --method edm --steps 2
+ok 'a grid that cannot be written: the run goes on' ended_with 0
+ok 'with a warning' grep -q '^warning: no heun samples: .*00000002_heun.png' err
+ok 'and it is saved' test -s blocked/run/ckpt/latest/model.safetensors
+ok 'and exported' test -s blocked/run/model.safetensors
+
+train close --method edm --steps 1 --ema-rates 0.99999999991,0.99999999992
+ok 'averages of close rates' ended_with 0
+ok 'have files of their own' \
+    test "$(find close/run/ckpt/latest/ -name 'ema_0.9999999999?.safetensors' | wc -l)" -eq 2
+works 'and the first is opened' info close/run
+
+cp straight/run/model.safetensors first.safetensors
+train begun --method edm --steps 2 --init ../first.safetensors
+ok 'first weights from a file' ended_with 0
+rm first.safetensors
+train begun --resume --steps 3
+ok 'which the run can go on without' ended_with 0
+train heads --method edm --steps 1 --num-heads 8
+train misfit --method cd --steps 1 --teacher ../straight/run --init ../heads/run
+ok 'first weights of a network with other heads' one_error 4 'not the network of the teacher'
+
+train misfit --method edm --steps 1 --beta1 1
+ok 'a first moment that never moves' one_error 2 'beta1'
+train misfit --method cd --steps 1 --teacher ../straight/run --scale-mode progdist
+ok 'progdist is gone' one_error 2 'scale-mode'
+sed 's/"end-scales"/"distill-steps-per-iter": 50000, &/' straight/run/config.json >old.json
+train old --config ../old.json --steps 1
+ok 'a config.json that still has its option' ended_with 0
+
+# ---- pictures that are not square ----------------------------------------------
+
+# 12 images of 24 rows and 16 columns
+{ printf '\000\000\010\003\000\000\000\014\000\000\000\030\000\000\000\020'
+    head -c 4608 "$root/models/fashion-mnist-cd.safetensors"; } >tall-images-idx3-ubyte
+in_folder tall run train --data "$scratch/tall-images-idx3-ubyte" --method edm --steps 2 --batch 4 \
+    --channel-mult 1,1 --attention-resolutions 12 --out run --dtype f32
+ok 'train on images of 16x24' ended_with 0
+works 'draw them' sample --model tall/run --num 3 --steps 2 --out tall.npz
+works 'as teacher of a student' train --data tall-images-idx3-ubyte --method cd --steps 1 --batch 4 \
+    --teacher tall/run --out tall/student --dtype f32
+works 'which is described' info tall/student
+ok 'with both sides' grep -q ' 16x24, ' out
+works 'and drawn from' sample --model tall/student --num 2 --out tall2.npz
+
 # ---- folders of pictures -----------------------------------------------------
 
 "$cm" sample --model straight/run --sampler euler --steps 2 --num 3 --class 0 --out photos/a >out

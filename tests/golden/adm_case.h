@@ -3,7 +3,7 @@
 #ifndef CM_TESTS_ADM_CASE_H
 #define CM_TESTS_ADM_CASE_H
 
-#include "network.h"
+#include "golden_network.h"
 
 #include "graph/op.h"
 

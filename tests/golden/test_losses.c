@@ -2,7 +2,7 @@
  * each sample, and gradients of their mean, on given data, noise and levels.
  * The reference computes the noise levels from indices; so does this, through
  * the graph's own grid.  In f32, and in bf16 with what its 8 bits allow. */
-#include "network.h"
+#include "golden_network.h"
 
 #include "step_settings.h"
 

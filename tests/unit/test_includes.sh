@@ -5,7 +5,8 @@
 # to src/cpu/ only, and cli/ speaks only through cm.h.  Every header compiles
 # alone.
 #
-# usage: test_includes.sh [ROOT]; run in the root of the project otherwise.
+# usage: [LIBRARY=libcm.a] test_includes.sh [ROOT]; run in the root of the project
+# otherwise.
 set -u
 cd "${1:-.}" || exit 1
 
@@ -93,6 +94,30 @@ find include src -name '*.h' | sort | while read -r header; do
             -Iinclude -Isrc -fopenmp -fsyntax-only -x c - 2>&1 | sed "s|^|$header: |"
 done >"$found"
 check 'every header compiles alone'
+
+# ---- names and circles -----------------------------------------------------
+
+# One name, one place: but an op, its kernels, and a header beside its file share one.
+find src include tests -name '*.[ch]' | grep -v '^src/\(ops\|cpu\)/' | sed 's|.*/||' | sort | uniq -d >"$found"
+check 'no two files have one name'
+
+# Calls between files go one way: no file calls one that calls it, however far round.
+# Tables of records are data, and so no calls.
+if [ -n "${LIBRARY:-}" ]; then
+    nm -A "$LIBRARY" 2>/dev/null | awk '
+        {
+            file = $1; sub(/^[^:]*:/, "", file); sub(/:[^:]*$/, "", file)
+            kind = $(NF - 1); name = $NF
+            if (kind == "T") home[name] = file
+            if (kind == "U") { n++; from[n] = file; to[n] = name }
+        }
+        END {
+            for (i = 1; i <= n; i++)
+                if ((to[i] in home) && home[to[i]] != from[i]) { print from[i], home[to[i]]; calls++ }
+            if (calls < 100) print "loop", "pool\npool", "loop" # found none: the check is broken
+        }' | sort -u | tsort 2>"$found" >/dev/null
+    check 'no circle of calls between files'
+fi
 
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]

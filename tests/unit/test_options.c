@@ -5,6 +5,7 @@
 #include "options/options.h"
 
 #include <limits.h>
+#include <locale.h>
 #include <unistd.h>
 
 /* ---- numbers and lists -------------------------------------------------- */
@@ -79,6 +80,109 @@ static void test_edit_distance(void)
     memset(longest, 'a', 64);
     CHECK(cm_edit_distance("a", longest) == INT_MAX, "64 bytes");
     CHECK(cm_edit_distance("a", longest + 1) == 62, "63 bytes");
+}
+
+/* ---- locale --------------------------------------------------------------- */
+
+/* A locale with a decimal comma, made for the test, as programs that use the library may
+ * have one. */
+static int use_german(const char *folder)
+{
+    char command[600];
+    snprintf(command, sizeof command,
+             "localedef -i de_DE -f UTF-8 --no-archive %s/de_DE.UTF-8 >/dev/null 2>&1", folder);
+    return !system(command) && !setenv("LOCPATH", folder, 1) &&
+           setlocale(LC_ALL, "de_DE.UTF-8") != NULL;
+}
+
+static void test_locale(void)
+{
+    char folder[] = "/tmp/cm-locale-XXXXXX", text[CM_REAL_TEXT], remove[80], shown[16];
+    double value = 0.0;
+    cm_train_config t;
+    if (!CHECK(mkdtemp(folder) != NULL, "no folder"))
+        return;
+    const int german = use_german(folder);
+    if (german) {
+        cm_train_defaults(&t); /* aborted where 0.9 was not a number */
+        CHECK(t.beta1 == 0.9 && t.sigma_min == 0.002, "defaults: beta1 %g", t.beta1);
+        CHECK(cm_text_to_real("2.5e-4", &value) && value == 2.5e-4, "2.5e-4 is %g", value);
+        CHECK(!cm_text_to_real("2,5", &value), "2,5 is a number");
+        CHECK(!strcmp(cm_text_from_real(text, 0.9999), "0.9999"), "0.9999 is written %s", text);
+        snprintf(shown, sizeof shown, "%.1f", 0.5);
+        CHECK(!strcmp(shown, "0,5"), "the program's own locale was changed: %s", shown);
+    }
+    setlocale(LC_ALL, "C");
+    unsetenv("LOCPATH");
+    snprintf(remove, sizeof remove, "rm -rf %s", folder);
+    CHECK(!system(remove), "%s stays", folder);
+    if (!german)
+        CHECK_SKIP("no locale with a decimal comma could be made");
+}
+
+/* Written numbers are the shortest that read back. */
+static void test_written_numbers(void)
+{
+    static const struct {
+        double value;
+        const char *text;
+    } rows[] = {{0.9999, "0.9999"},
+                {0.5, "0.5"},
+                {2, "2"},
+                {1.0 / 3, "0.3333333333333333"},
+                {0.99999999991, "0.99999999991"},
+                {0, "0"}};
+    char text[CM_REAL_TEXT];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        CHECK(!strcmp(cm_text_from_real(text, rows[i].value), rows[i].text), "%s, expected %s",
+              text, rows[i].text);
+}
+
+/* ---- values in the struct ------------------------------------------------- */
+
+/* Every field of both structs beyond its table, whoever filled it. */
+static void check_door(const cm_option *table, void *settings, void (*fill)(void *))
+{
+    for (const cm_option *o = table; o->name; o++) {
+        fill(settings);
+        cm_error why = {0};
+        CHECK(cm_options_check(table, settings, &why) == CM_OK, "defaults: %s", why.message);
+        char *field = (char *)settings + o->offset;
+        const double wrong[] = {o->min - 1, o->max + 1, (double)NAN, (double)INFINITY};
+        for (int k = 0; k < (o->type == CM_OPT_REAL ? 4 : 2); k++) {
+            if (o->type == CM_OPT_TEXT && k)
+                memset(field, 'x', sizeof(cm_text)); /* no end */
+            else if (o->type == CM_OPT_TEXT)
+                snprintf(field, sizeof(cm_text), "%s", "\xff nothing");
+            else if (o->type == CM_OPT_INT)
+                *(int64_t *)(void *)field = (int64_t)wrong[k];
+            else if (o->type == CM_OPT_FLAG)
+                *(int *)(void *)field = (int)wrong[k];
+            else
+                *(double *)(void *)field = wrong[k];
+            CHECK(cm_options_check(table, settings, &why) == CM_ERR_ARGUMENT &&
+                      strstr(why.message, o->name),
+                  "%s, wrong value %d: %s", o->name, k, why.message);
+        }
+    }
+}
+
+static void fill_train(void *settings)
+{
+    cm_train_defaults(settings);
+}
+
+static void fill_sample(void *settings)
+{
+    cm_sample_defaults(settings);
+}
+
+static void test_door(void)
+{
+    static cm_train_config t;
+    static cm_sample_config s;
+    check_door(cm_train_options, &t, fill_train);
+    check_door(cm_sample_options, &s, fill_sample);
 }
 
 /* ---- the tables --------------------------------------------------------- */
@@ -284,6 +388,9 @@ static void test_round_trip(void)
 int main(void)
 {
     static const check_test tests[] = {
+        {"numbers under a locale with a comma", test_locale},
+        {"numbers as text", test_written_numbers},
+        {"values in the structs are checked", test_door},
         {"numbers", test_numbers},
         {"lists", test_lists},
         {"edit_distance", test_edit_distance},

@@ -1,6 +1,6 @@
-/* network.h - load a golden network and its inputs, and lay images out as ours */
-#ifndef CM_TESTS_NETWORK_H
-#define CM_TESTS_NETWORK_H
+/* golden_network.h - load a golden network and its inputs, and lay images out as ours */
+#ifndef CM_TESTS_GOLDEN_NETWORK_H
+#define CM_TESTS_GOLDEN_NETWORK_H
 
 #include "check.h"
 #include "golden_weights.h"
