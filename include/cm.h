@@ -223,8 +223,10 @@ typedef struct cm_images {
 } cm_images;
 void cm_images_free(cm_images *images);
 
-/* Generate config->num images.  Image i is a function of (model, sampler, seed,
- * i) only: not of batch size or threads.  Errors: CM_ERR_ARGUMENT (class out of
+/* Generate config->num images.  Image i is a function of (model, sampler and its settings,
+ * dtype, seed, the class of image i, i) only: the same bits for every num, batch,
+ * micro_batch and number of threads.  That holds for one instruction set and one oneDNN;
+ * another of either gives images that are equal to rounding.  Errors: CM_ERR_ARGUMENT (class out of
  * range, time points that do not fit), CM_ERR_NUMERIC, CM_ERR_MEMORY. */
 cm_status cm_sample(cm_model *model, const cm_sample_config *config, cm_images **images,
                     cm_error *err);
@@ -249,8 +251,10 @@ typedef struct cm_train_hooks {
     void *user;
 } cm_train_hooks;
 
-/* Train a model into config->out.  resume continues the run found there bit for
- * bit (same number of threads).  Its settings are then those of RUN/config.json
+/* Train a model into config->out.  The same settings, data, machine and number of threads
+ * give the same bits, run to run; batch, accumulate and threads are part of the result,
+ * since they order the sums over samples.  resume continues the run found there bit for bit
+ * (same number of threads).  Its settings are then those of RUN/config.json
  * (cm_options_read), of which steps, threads, recompute, max-minutes, keep, the
  * *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
  * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step

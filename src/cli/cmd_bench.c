@@ -15,8 +15,8 @@ static const cm_option options[] = {
      NULL, 0, 0, "MODEL", "a .safetensors model or a run folder"},
     {"config", CM_OPT_TEXT, offsetof(bench_options, config), "", NULL, 0, 0, "FILE",
      "instead of a model: the network of this JSON file, with random weights"},
-    {"work", CM_OPT_TEXT, offsetof(bench_options, work), "all", "all|onestep|edm|cd|ct", 0, 0,
-     "WORK", "one-step sampling, or a training step of a method"},
+    {"work", CM_OPT_TEXT, offsetof(bench_options, work), "all", NULL, 0, 0, "WORK",
+     "onestep (sampling), a method of cm train (a step of it), or all"},
     {"batch", CM_OPT_INT, offsetof(bench_options, batch), "0", NULL, 0, 65536, "N",
      "images a step (0: 1 and 64 for sampling, 64 for training)"},
     {"micro-batch", CM_OPT_INT, offsetof(bench_options, micro_batch), "0", NULL, 0, 65536, "N",
@@ -105,19 +105,35 @@ static cm_status run_work(bench *b, const char *work, const char *dtype, cm_erro
     return CM_OK;
 }
 
+/* One-step sampling, then the methods of cm train, of those asked for. */
+static cm_status run_dtype(bench *b, const char *dtype, cm_error *err)
+{
+    const bench_options *o = b->options;
+    const cm_option *method = cm_train_options;
+    char name[sizeof(cm_text)];
+    if (strcmp(o->work, "all") != 0)
+        return run_work(b, o->work, dtype, err);
+    cm_status status = run_work(b, "onestep", dtype, err);
+    while (strcmp(method->name, "method") != 0)
+        method++;
+    for (const char *word = method->choices; word && !status; word = strchr(word, '|')) {
+        word += *word == '|';
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "|"), word);
+        status = run_work(b, name, dtype, err);
+    }
+    return status;
+}
+
 /* bf16 is left out, with the reason, where the processor does not compute in it. */
 static cm_status run_all(bench *b, cm_error *err)
 {
-    static const char *const works[] = {"onestep", "edm", "cd", "ct"};
-    static const char *const dtypes[] = {"f32", "bf16"};
     const bench_options *o = b->options;
-    cm_status status = CM_OK;
-    for (int d = 0; d < 2 && !status; d++)
-        for (int w = 0; w < 4 && !status; w++)
-            if ((!strcmp(o->work, "all") || !strcmp(o->work, works[w])) &&
-                (!strcmp(o->dtype, "all") || !strcmp(o->dtype, dtypes[d])))
-                status = run_work(b, works[w], dtypes[d], err);
-    if (status == CM_ERR_UNSUPPORTED && !strcmp(o->dtype, "all")) {
+    if (strcmp(o->dtype, "all") != 0)
+        return run_dtype(b, o->dtype, err);
+    cm_status status = run_dtype(b, "f32", err);
+    if (!status)
+        status = run_dtype(b, "bf16", err);
+    if (status == CM_ERR_UNSUPPORTED) {
         fprintf(stderr, "left out: %s\n", err->message);
         return CM_OK;
     }

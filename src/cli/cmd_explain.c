@@ -10,8 +10,8 @@ typedef struct explain_options {
 static const cm_option options[] = {
     {"model", CM_OPT_TEXT, offsetof(explain_options, model), "", NULL, 0, 0, "MODEL",
      "a .safetensors model or a run folder"},
-    {"method", CM_OPT_TEXT, offsetof(explain_options, method), "", "|edm|cd|ct", 0, 0, "METHOD",
-     "explain a training step of this method (default: one-step sampling)"},
+    {"method", CM_OPT_TEXT, offsetof(explain_options, method), "", NULL, 0, 0, "METHOD",
+     "explain a training step of this method of cm train (default: one-step sampling)"},
     {"batch", CM_OPT_INT, offsetof(explain_options, batch), "64", NULL, 1, 65536, "N",
      "images of a run"},
     {"micro-batch", CM_OPT_INT, offsetof(explain_options, micro_batch), "0", NULL, 0, 65536, "N",

@@ -96,8 +96,6 @@ static cm_status check_settings(const cli_usage *usage, const cm_train_config *c
     cm_status status = cli_require(usage, "data", config->data, err);
     if (!status)
         status = cli_require(usage, "out", config->out, err);
-    if (!status && !strcmp(config->method, "cd"))
-        status = cli_require(usage, "teacher", config->teacher, err);
     return status;
 }
 

@@ -20,6 +20,17 @@ struct subject {
     int threads;
 };
 
+static cm_status unknown_kind(const char *found, cm_error *err)
+{
+    char names[256] = "onestep", shown[128];
+    for (const cm_objective *const *o = cm_objectives; *o; o++) {
+        const size_t n = strlen(names);
+        snprintf(names + n, sizeof names - n, "%s%s", o[1] ? ", " : " or ", (*o)->name);
+    }
+    return cm_fail(err, CM_ERR_ARGUMENT, "work: expected %s, found '%s'", names,
+                   cm_escape(shown, sizeof shown, found));
+}
+
 /* The default options of the method, but one average; resolved. */
 static cm_status default_settings(const cm_model *m, const cm_work *w, cm_train_config *options,
                                   cm_objective_settings *settings, cm_error *err)
@@ -29,8 +40,7 @@ static cm_status default_settings(const cm_model *m, const cm_work *w, cm_train_
     options->batch = w->batch;
     options->recompute = w->recompute;
     if (!cm_objective_find(options->method))
-        return cm_fail(err, CM_ERR_ARGUMENT, "work: expected onestep or a method, found '%s'",
-                       options->method);
+        return unknown_kind(options->method, err);
     const cm_status s = cm_objective_resolve(options, settings, err);
     settings->schedule = settings->teacher_schedule = m->schedule;
     return s;

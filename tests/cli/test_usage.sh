@@ -52,7 +52,7 @@ fails 2 "'model'" sample --out y
 fails 2 "'out'" sample --model x
 fails 2 "'data'" train --out y
 fails 2 "'out'" train --data x
-fails 2 "'teacher'" train --method cd --data x --out y
+fails 2 'teacher:' train --method cd --data x --out y
 fails 2 "'out'" train --resume
 fails 2 "'input'" forward --model x --output y
 fails 2 "'model'" explain --method cd
