@@ -127,7 +127,7 @@ typedef struct cm_train_config {
     int64_t channels;         /* network: base width */
     cm_text channel_mult;     /* network: width of each resolution, in units of the base width */
     int64_t res_blocks;       /* network: residual blocks a resolution */
-    cm_text attention;        /* network: image sides at which it attends, e.g. 16,8 (empty:
+    cm_text attention;        /* network: image heights at which it attends, e.g. 16,8 (empty:
                                  the middle only) */
     int64_t num_heads;        /* network: attention heads where head-channels is 0 */
     int64_t head_channels;    /* network: channels of an attention head */

@@ -114,8 +114,11 @@ static cm_status resolve(const cm_model *m, const cm_sample_config *c, struct re
     r->levels.churn = (cm_churn){c->s_churn, c->s_tmin, c->s_tmax, c->s_noise};
     r->levels.schedule = &m->schedule;
     r->sampler = cm_sampler_find(c->sampler);
-    if (!r->sampler) /* auto */
+    if (!strcmp(c->sampler, "auto"))
         r->sampler = cm_sampler_default(cm_model_is_teacher(m), c->ts[0] || c->sigmas[0]);
+    if (!r->sampler)
+        return cm_fail(err, CM_ERR_ARGUMENT, "sampler: '%.100s' is none of its choices",
+                       c->sampler);
     const cm_status s = check_fit(m, c, r->sampler, err);
     if (s)
         return s;

@@ -136,6 +136,8 @@ cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, 
     char title[80] = "loss and gradient";
     cm_status status = subject_new(m, w, &s, err);
     if (!status) {
+        if (s.step && profile) /* so that the update has a gradient to work on */
+            cm_train_step_run(s.step);
         if (s.session)
             snprintf(title, sizeof title, "%d images, %d at a time", w->batch, s.session->micro);
         if (!(*text = explain(&s, title, profile ? RUNS : 0)))
