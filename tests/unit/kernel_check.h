@@ -126,19 +126,28 @@ static inline unsigned char *call(const cm_node *node, cm_isa isa, int threads,
     unsigned char *block = out ? NULL : guarded(bytes);
     if (k->prepare)
         CHECK_OK(k->prepare(node, threads, &p, &err), err);
-    unsigned char *work = guarded(p.workspace);
+    unsigned char *work = guarded(p.workspace), *packed = guarded(p.packed);
     const cm_call c = {.node = node,
                        .in = in,
                        .out = out ? out : block + GUARD,
+                       .state = p.state,
+                       .packed = packed + GUARD,
                        .workspace = work + GUARD,
                        .threads = threads};
+    if (k->pack)
+        k->pack(&c);
     k->run(&c);
+    if (k->release)
+        k->release(p.state);
+    CHECK(guards_hold(packed, p.packed), "%s %s: packed beyond its memory", cm_ops[node->op]->name,
+          cm_isa_name(isa));
     CHECK(guards_hold(work, p.workspace), "%s %s: wrote outside its workspace",
           cm_ops[node->op]->name, cm_isa_name(isa));
     if (!out)
         CHECK(guards_hold(block, bytes), "%s %s: wrote outside its output", cm_ops[node->op]->name,
               cm_isa_name(isa));
     free(work);
+    free(packed);
     return block;
 }
 

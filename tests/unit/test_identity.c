@@ -107,9 +107,12 @@ static void check_images(cm_model *model, const char *name, const recipe *r, con
     cm_images_free(want);
 }
 
+static int only_bf16;
+
 static void for_dtypes(void (*check)(const char *dtype))
 {
-    check("f32");
+    if (!only_bf16)
+        check("f32");
     if (cm_cpu_has_bf16())
         check("bf16");
 }
@@ -128,9 +131,9 @@ static void check_shipped(const char *dtype)
     cm_model *student = open_model(consistency), *edm = open_model(teacher);
     if (student && edm) {
         check_images(student, "student", &onestep, dtype, 0, 1);
-        check_images(student, "student", &multistep, dtype, 0, 6);
-        check_images(edm, "teacher", &heun, dtype, 1, 6);
-        check_images(edm, "teacher", &euler, dtype, 2, 6);
+        check_images(student, "student", &multistep, dtype, 0, 8);
+        check_images(edm, "teacher", &heun, dtype, 1, 8);
+        check_images(edm, "teacher", &euler, dtype, 2, 8);
     }
     cm_model_free(student);
     cm_model_free(edm);
@@ -197,7 +200,8 @@ static void test_small(void)
         cm_model *model = train(&networks[i]);
         const int most = i ? 1 : 4; /* samplers do not know the network */
         for (int r = 0; r < most && model; r++) {
-            check_images(model, networks[i].name, recipes[r], "f32", 0, 1);
+            if (!only_bf16)
+                check_images(model, networks[i].name, recipes[r], "f32", 0, 1);
             if (cm_cpu_has_bf16())
                 check_images(model, networks[i].name, recipes[r], "bf16", 0, 1);
         }
@@ -329,8 +333,10 @@ static void check_op(op o)
         o.threads = (int)i % 4 + 1;
         char *got = run_op(&o, &size);
         CHECK(got && !memcmp(want, got, size * (size_t)o.n),
-              "%s %dx%d, side %d, kernel %d, %s: other bits for %d samples, %d threads", o.name,
-              (int)o.a, (int)o.b, (int)o.c, (int)o.k, cm_dtype_name(o.dtype), o.n, o.threads);
+              "%s of %d to %d channels, side %d, kernel %d, %s: other bits for %d samples, %d "
+              "threads",
+              o.name, (int)o.a, (int)o.b, (int)o.c, (int)o.k, cm_dtype_name(o.dtype), o.n,
+              o.threads);
         free(got);
     }
     free(want);
@@ -340,7 +346,7 @@ static void test_products(void)
 {
     static const int64_t depth[] = {1, 5, 32, 64, 128, 130, 300, 1024},
                          width[] = {1, 7, 64, 128, 130, 256};
-    for (int bf16 = 0; bf16 <= cm_cpu_has_bf16(); bf16++)
+    for (int bf16 = only_bf16; bf16 <= cm_cpu_has_bf16(); bf16++)
         for (size_t k = 0; k < sizeof depth / sizeof *depth; k++)
             for (size_t n = 0; n < sizeof width / sizeof *width; n++)
                 check_op((op){.name = "product",
@@ -359,7 +365,7 @@ static void test_convolutions(void)
                   {8, 64, 64, 3, 1},  {8, 64, 192, 1, 1},  {8, 48, 144, 1, 1}, {8, 96, 48, 1, 1},
                   {14, 48, 48, 3, 2}, {32, 32, 32, 3, 2},  {28, 48, 3, 3, 1},  {32, 32, 1, 3, 1},
                   {7, 96, 96, 3, 1},  {4, 128, 128, 3, 1}, {5, 20, 20, 3, 1},  {9, 10, 6, 3, 1}};
-    for (int bf16 = 0; bf16 <= cm_cpu_has_bf16(); bf16++)
+    for (int bf16 = only_bf16; bf16 <= cm_cpu_has_bf16(); bf16++)
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
             check_op((op){.name = "convolution",
                           .a = shapes[i].in,
@@ -380,7 +386,7 @@ static const check_test tests[] = {
 /* ---- instruction sets ---- */
 
 /* This program with the instruction set held down; NULL: as it is. */
-static void run_held(const char *isa, const char *dnnl)
+static void run_held(const char *isa, const char *dnnl, const char *dtypes)
 {
     int status = -1;
     fflush(stdout);
@@ -390,7 +396,7 @@ static void run_held(const char *isa, const char *dnnl)
             setenv("CM_ISA", isa, 1);
             setenv("ONEDNN_MAX_CPU_ISA", dnnl, 1);
         }
-        setenv("CM_TEST_IDENTITY", "1", 1);
+        setenv("CM_TEST_IDENTITY", dtypes, 1);
         execl("/proc/self/exe", "test_identity", (char *)NULL);
         _exit(127);
     }
@@ -399,12 +405,12 @@ static void run_held(const char *isa, const char *dnnl)
 
 static void test_best(void)
 {
-    run_held(NULL, NULL);
+    run_held(NULL, NULL, "all");
 }
 
 static void test_plain(void)
 {
-    run_held("plain", "SSE41");
+    run_held("plain", "SSE41", "all");
 }
 
 static void test_avx2(void)
@@ -412,7 +418,7 @@ static void test_avx2(void)
     if (cm_cpu_isa() < CM_ISA_AVX2)
         printf("    skipped: this CPU has no AVX2\n");
     else
-        run_held("avx2", "AVX2");
+        run_held("avx2", "AVX2", "all");
 }
 
 static void test_avx512(void)
@@ -420,12 +426,22 @@ static void test_avx512(void)
     if (cm_cpu_isa() < CM_ISA_AVX512)
         printf("    skipped: this CPU has no AVX-512\n");
     else
-        run_held("avx512", "AVX512_CORE");
+        run_held("avx512", "AVX512_CORE", "all");
+}
+
+/* What has no AMX multiplies bf16 in other ways. */
+static void test_avx512_bf16(void)
+{
+    if (cm_cpu_isa() < CM_ISA_AVX512_BF16)
+        printf("    skipped: this CPU does not compute in bf16\n");
+    else
+        run_held("avx512_bf16", "AVX512_CORE_BF16", "bf16");
 }
 
 static const check_test sets[] = {
     {"images are the same bits: AVX2", test_avx2},
     {"images are the same bits: AVX-512", test_avx512},
+    {"images are the same bits: AVX-512 BF16", test_avx512_bf16},
     {"images are the same bits: plain", test_plain},
     {"images are the same bits: all this CPU has", test_best},
 };
@@ -446,8 +462,10 @@ static int run_tests(void)
 int main(void)
 {
     const char *base = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
-    if (!getenv("CM_TEST_IDENTITY"))
+    const char *dtypes = getenv("CM_TEST_IDENTITY");
+    if (!dtypes)
         return check_main(sets, sizeof sets / sizeof *sets);
+    only_bf16 = !strcmp(dtypes, "bf16");
     snprintf(scratch_dir, sizeof scratch_dir, "%s/cm-test-XXXXXX", base);
     if (!mkdtemp(scratch_dir))
         return EXIT_FAILURE;

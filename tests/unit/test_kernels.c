@@ -446,6 +446,41 @@ static void test_tables(void)
     unsetenv("CM_ISA");
 }
 
+/* Eighths, so that all sums are exact and their order is no matter: y = a op(b) + bias to
+ * the last bit, rounded once where it is bf16. */
+static void check_matmul(cm_dtype t, int64_t m, int64_t n, int64_t k, int tb, int bias)
+{
+    tensor *in[3] = {tensor_new(CM_TYPE(t, 2, m, k)),
+                     tensor_new(tb ? CM_TYPE(t, 2, n, k) : CM_TYPE(t, 2, k, n)),
+                     tensor_new(CM_TYPE(CM_F32, n))};
+    double *y = doubles(2 * m * n);
+    for (int i = 0; i < 3; i++)
+        for (int64_t j = 0; j < in[i]->n; j++)
+            set_value(in[i], j, floor(8.0 * random_unit() + 0.5) / 8.0);
+    for (int64_t i = 0; i < 2 * m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            double sum = bias ? in[2]->v[j] : 0.0;
+            for (int64_t d = 0; d < k; d++)
+                sum += in[0]->v[i * k + d] * in[1]->v[i / m * n * k + (tb ? j * k + d : d * n + j)];
+            y[i * n + j] = t == CM_BF16 ? (double)cm_bf16_to_f32(cm_f32_to_bf16((float)sum)) : sum;
+        }
+    expect(CM_OP_MATMUL, (cm_attr){.matmul = {0, tb}}, CM_TYPE(t, 2, m, n), 2 + bias, in, y, 0);
+    for (int i = 0; i < 3; i++)
+        tensor_free(in[i]);
+    free(y);
+}
+
+static void test_matmul(void)
+{
+    static const int64_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 50}, widths[] = {1, 8, 31, 32, 70},
+                         depths[] = {1, 17, 256, 257, 600};
+    for (size_t m = 0; m < 10; m++)
+        for (size_t n = 0; n < 5; n++)
+            for (size_t k = 0; k < 5; k++)
+                check_matmul(floats[(m + n) % 2], rows[m], widths[n], depths[k], (n + k) % 2,
+                             (m + k) % 2);
+}
+
 static const check_test tests[] = {
     {"tables", test_tables},
     {"unary", test_unary},
@@ -459,6 +494,7 @@ static const check_test tests[] = {
     {"swap12, upsample2, sumpool2", test_images},
     {"gather, scatter_add", test_gather},
     {"softmax", test_softmax},
+    {"matmul", test_matmul},
 };
 
 CHECK_MAIN(tests)

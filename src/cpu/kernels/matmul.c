@@ -1,18 +1,18 @@
-/* matmul.c - products of f32 matrices whose rows are samples, y = a op(b) [+ bias, to
- * each row]
+/* matmul.c - products of matrices whose rows are samples, y = a op(b) [+ bias, to each
+ * row]
  *
- * Each element of y is a sum of its own, over runs of DEPTH k's, in order:
+ * Each element of y is a sum of its own, in f32, over runs of DEPTH k's, in order:
  *
  *   y[m,n] = sum_runs (sum_{k in run} a[m,k] op(b)[k,n]) + bias[n]
  *
  * so its bits depend neither on the number of rows nor of threads, and an image is the
- * same beside any others.  oneDNN's products do not keep that (on AVX2, gemm:jit rounds
- * a row in a way that depends on how many there are), so it is left those of which no
- * network samples: a read transposed, where the sum goes over the samples (gradients of
- * weights), and bf16.
+ * same beside any others.  oneDNN's products do not keep that (on AVX2 gemm:jit, with
+ * AMX brgemm round a row in a way that depends on how many there are), so it is left
+ * those of which no network samples: a read transposed, where the sum goes over the
+ * samples (gradients of weights).
  *
- * pack() brings op(b) into panels of PANEL columns, [panels][K][PANEL], zeros beyond N.
- * ROWS rows of a panel are summed in registers. */
+ * pack() brings op(b) into panels of PANEL columns, f32 [panels][K][PANEL], zeros beyond
+ * N.  ROWS rows of a panel are summed in registers.  bf16 rows of a are widened first. */
 #include "cpu/kernels/vec.h"
 
 #include "base/memory.h"
@@ -34,7 +34,7 @@ enum { WIDTH = 4, ROWS = 4 };
 
 enum {
     PANEL = 2 * WIDTH,
-    DEPTH = 256,    /* a panel's run stays in the first cache */
+    DEPTH = 256,    /* k's a run; the error of a sum grows with it */
     CHUNK = 48,     /* rows a task: a multiple of ROWS */
     SERIAL = 65536, /* fewer multiply-adds are not worth waking threads for */
 };
@@ -45,7 +45,8 @@ typedef float vec __attribute__((vector_size(WIDTH * sizeof(float))));
 typedef struct matmul {
     int64_t n, depth, matrices; /* columns of y, length of sums, batch */
     int transposed;             /* b is [N,K] */
-    void *library;              /* oneDNN's state, where it computes; else NULL */
+    int bf16;
+    void *library; /* oneDNN's state, where it computes; else NULL */
 } matmul;
 
 static const cm_kernel *library(void)
@@ -61,11 +62,11 @@ cm_status CM_K(matmul_prepare)(const cm_node *n, int threads, cm_prepared *p, cm
     cm_status status = CM_OK;
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "matmul: out of memory");
-    if (n->attr.matmul.ta || b->dtype != CM_F32) {
+    if (n->attr.matmul.ta) {
         status = library()->prepare(n, threads, p, err);
         s->library = p->state;
     } else {
-        *s = (matmul){b->dim[r - 1 - tb], b->dim[r - 2 + tb], 1, tb, NULL};
+        *s = (matmul){b->dim[r - 1 - tb], b->dim[r - 2 + tb], 1, tb, b->dtype == CM_BF16, NULL};
         for (int i = 0; i < r - 2; i++)
             s->matrices *= b->dim[i];
         p->packs = 1;
@@ -92,24 +93,22 @@ int CM_K(matmul_same_packed)(const void *a, const void *b)
 {
     const matmul *s = a, *t = b;
     return s->n == t->n && s->depth == t->depth && s->matrices == t->matrices &&
-           s->transposed == t->transposed;
+           s->transposed == t->transposed && s->bf16 == t->bf16;
 }
 
 /* ---- packing ---- */
 
-/* to [K][PANEL] from `columns` rows of length K */
-static void pack_transposed(float *to, const float *b, int64_t depth, int64_t columns)
+/* to [K][PANEL] from columns first.. of b */
+CM_INLINE void pack_panel(const matmul *s, float *to, const void *b, int64_t first, int bf16)
 {
-    for (int64_t from = 0; from < depth; from += CM_LANES)
+    const int64_t columns = cm_min(PANEL, s->n - first);
+    for (int64_t from = 0; from < s->depth && s->transposed; from += CM_LANES)
         for (int64_t j = 0; j < columns; j++)
-            for (int64_t k = from; k < cm_min(from + CM_LANES, depth); k++)
-                to[k * PANEL + j] = b[j * depth + k];
-}
-
-static void pack_rows(float *to, const float *b, int64_t depth, int64_t pitch, int64_t columns)
-{
-    for (int64_t k = 0; k < depth; k++)
-        memcpy(to + k * PANEL, b + k * pitch, (size_t)columns * sizeof *to);
+            for (int64_t k = from; k < cm_min(from + CM_LANES, s->depth); k++)
+                to[k * PANEL + j] = cm_get(b, (first + j) * s->depth + k, bf16);
+    for (int64_t k = 0; k < s->depth && !s->transposed; k++)
+        for (int64_t j = 0; j < columns; j++)
+            to[k * PANEL + j] = cm_get(b, k * s->n + first + j, bf16);
 }
 
 void CM_K(matmul_pack)(const cm_call *c)
@@ -120,24 +119,25 @@ void CM_K(matmul_pack)(const cm_call *c)
         return;
 #pragma omp parallel for num_threads(cm_team(c, s->n * s->depth)) schedule(static)
     for (int64_t i = 0; i < s->matrices * panels; i++) {
-        const int64_t first = i % panels * PANEL, columns = cm_min(PANEL, s->n - first);
-        const float *b = (const float *)c->in[1] + i / panels * s->n * s->depth;
+        const void *b = cm_at(c->in[1], i / panels * s->n * s->depth, s->bf16);
+        const int64_t first = i % panels * PANEL;
         float *to = (float *)c->packed + i * size;
-        if (columns < PANEL)
+        if (s->n - first < PANEL)
             memset(to, 0, (size_t)size * sizeof *to);
-        if (s->transposed)
-            pack_transposed(to, b + first * s->depth, s->depth, columns);
+        if (s->bf16)
+            pack_panel(s, to, b, first, 1);
         else
-            pack_rows(to, b + first, s->depth, s->n, columns);
+            pack_panel(s, to, b, first, 0);
     }
 }
 
 /* ---- one tile ---- */
 
-/* A tile's rows of a, its panel, and where the sums go. */
+/* A tile's rows of a, its panel, and its sums. */
 typedef struct tile {
     const float *a, *b;
     int64_t pitch, depth; /* of a row of a; of the run */
+    int first;            /* set the sums instead of adding to them */
     float *sum;           /* [ROWS][PANEL] */
 } tile;
 
@@ -162,7 +162,11 @@ CM_INLINE void sum_tile(const tile *t, int rows)
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
-        memcpy(t->sum + r * PANEL, sum[r], sizeof sum[r]);
+        for (int i = 0; i < 2; i++) {
+            float *to = t->sum + r * PANEL + i * WIDTH;
+            const vec all = t->first ? sum[r][i] : load(to) + sum[r][i];
+            memcpy(to, &all, sizeof all);
+        }
 }
 
 /* Compiled for each number of rows, so that sums are registers. */
@@ -201,31 +205,30 @@ static void sum_rows(const tile *t, int64_t rows)
 
 /* ---- all tiles ---- */
 
-typedef struct place {
-    float *y;
-    const float *bias; /* NULL: none, or not yet */
-    int64_t pitch, rows, columns;
-    int first; /* set y instead of adding to it */
-} place;
-
-static void add(float *y, const float *x, int64_t n)
+/* y[0..n) = sum + bias */
+CM_INLINE void put(void *y, int64_t n, int bf16, const float *sum, const float *bias)
 {
-    CM_SIMD
-    for (int64_t i = 0; i < n; i++)
-        y[i] += x[i];
+    if (bias)
+        CM_PUT_EACH(y, n, bf16, i, sum[i] + bias[i]);
+    else
+        CM_PUT_EACH(y, n, bf16, i, sum[i]);
 }
 
-static void put(const place *p, const float *sum)
+/* Rows of a, `rows` of them, one panel. */
+static void sum_runs(const matmul *s, const void *a, const float *b, int64_t rows, float *sum)
 {
-    for (int64_t r = 0; r < p->rows; r++) {
-        float *y = p->y + r * p->pitch;
-        const float *s = sum + r * PANEL;
-        if (p->first)
-            memcpy(y, s, (size_t)p->columns * sizeof *y);
-        else
-            add(y, s, p->columns);
-        if (p->bias)
-            add(y, p->bias, p->columns);
+    float wide[ROWS * DEPTH];
+    for (int64_t k = 0; k < s->depth; k += DEPTH) {
+        const tile t = {.a = s->bf16 ? wide : (const float *)a + k,
+                        .b = b + k * PANEL,
+                        .pitch = s->bf16 ? DEPTH : s->depth,
+                        .depth = cm_min(DEPTH, s->depth - k),
+                        .first = !k,
+                        .sum = sum};
+        for (int64_t r = 0; r < rows && s->bf16; r++)
+            for (int64_t i = 0; i < t.depth; i++)
+                wide[r * DEPTH + i] = cm_get(a, r * s->depth + k + i, 1);
+        sum_rows(&t, rows);
     }
 }
 
@@ -234,28 +237,21 @@ static void run_task(const cm_call *c, int64_t i, int64_t first, int64_t last, i
 {
     const matmul *s = c->state;
     const int64_t m = c->node->type.dim[c->node->type.rank - 2], n = panel * PANEL;
-    const int64_t panels = cm_ceil_div(s->n, PANEL);
-    const float *a = (const float *)c->in[0] + i * m * s->depth;
+    const int64_t panels = cm_ceil_div(s->n, PANEL), columns = cm_min(PANEL, s->n - n);
     const float *b = (const float *)c->packed + (i * panels + panel) * s->depth * PANEL;
-    float *y = (float *)c->out + i * m * s->n + n, sum[ROWS * PANEL];
-    for (int64_t k = 0; k < s->depth; k += DEPTH)
-        for (int64_t row = first; row < last; row += ROWS) {
-            const int64_t rows = cm_min(ROWS, last - row), depth = cm_min(DEPTH, s->depth - k);
-            const tile t = {.a = a + row * s->depth + k,
-                            .b = b + k * PANEL,
-                            .pitch = s->depth,
-                            .depth = depth,
-                            .sum = sum};
-            const int biased = c->node->n_in == 3 && k + depth == s->depth;
-            const place p = {.y = y + row * s->n,
-                             .bias = biased ? (const float *)c->in[2] + n : NULL,
-                             .pitch = s->n,
-                             .rows = rows,
-                             .columns = cm_min(PANEL, s->n - n),
-                             .first = !k};
-            sum_rows(&t, rows);
-            put(&p, sum);
+    const float *bias = c->node->n_in == 3 ? (const float *)c->in[2] + n : NULL;
+    float sum[ROWS * PANEL];
+    for (int64_t row = first; row < last; row += ROWS) {
+        const int64_t rows = cm_min(ROWS, last - row);
+        sum_runs(s, cm_at(c->in[0], (i * m + row) * s->depth, s->bf16), b, rows, sum);
+        for (int64_t r = 0; r < rows; r++) {
+            void *y = cm_at_out(c->out, (i * m + row + r) * s->n + n, s->bf16);
+            if (s->bf16)
+                put(y, columns, 1, sum + r * PANEL, bias);
+            else
+                put(y, columns, 0, sum + r * PANEL, bias);
         }
+    }
 }
 
 void CM_K(matmul)(const cm_call *c)
