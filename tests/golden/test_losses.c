@@ -6,6 +6,8 @@
 
 #include "step_settings.h"
 
+#include "graph/op.h"
+
 #include <inttypes.h>
 
 static const cm_noise_schedule schedule = CM_NOISE_SCHEDULE_DEFAULT;
@@ -102,13 +104,13 @@ static void check_losses(const struct setup *s, const char *key, const float *go
  * channel a group follows the addition of the embedding.  In bf16 such a one is small
  * beside the whole, and another is off by tol in the Euclidean norm. */
 static void check_gradient(const struct setup *s, const char *name, const float *got, int64_t n,
-                           double grad_norm, double tol)
+                           const double *turned, double grad_norm, double tol)
 {
     float *want = network_read(s->file, name, NULL);
     double worst = 0.0, largest = 0.0, error = 0.0, size = 0.0;
     for (int64_t i = 0; i < n; i++) {
         const double d = fabs((double)got[i] - (double)want[i]);
-        worst = fmax(worst, d);
+        worst = fmax(worst, d - turned[i]);
         largest = fmax(largest, fabs((double)want[i]));
         error += d * d;
         size += (double)want[i] * (double)want[i];
@@ -152,8 +154,81 @@ static struct tolerance tolerances(const struct setup *s, const char *key, doubl
     return (struct tolerance){4e-2 + shift / sqrt(mean), 4e-2};
 }
 
+/* ---- signs of an l1 loss that rounding turns ----
+ *
+ * The gradient of l1 is linear in the signs of the residual r = f - f-.  Two computations in
+ * f32 may give an element of r whose size is below its rounding error either sign, and then
+ * their gradients differ by what that element adds, twice |dl/dr_e| dr_e/dtheta: computed
+ * here, element by element, and allowed.  The rounding error of r: its two networks each err
+ * by up to 4e-6 of their largest output (test_adm.c prints what it sees), times c_out, which
+ * is at most sigma_data; the level t2 adds the teacher's, no more.  With F the largest output
+ * of the golden network that is 3 4e-6 sigma_data F. */
+struct signs {
+    cm_node *residual, *slope, *dy, *dr[600]; /* r, dl/dr, a cotangent of r and its pull-back */
+};
+
+static struct signs signs_of(const struct setup *s, cm_node *loss, cm_node *cotangent,
+                             cm_node *const *wrt)
+{
+    struct signs q = {0};
+    for (int i = 0; i <= loss->id && !q.residual; i++) /* l1 is where |.| is taken */
+        if (cm_graph_node(s->g, i)->op == CM_OP_ABS)
+            q.residual = cm_graph_node(s->g, i)->in[0];
+    cm_graph_vjp(s->g, loss, cotangent, 1, &q.residual, &q.slope);
+    q.dy = cm_input(s->g, "dy", *cm_node_type(q.residual));
+    cm_graph_vjp(s->g, q.residual, q.dy, cm_params_size(s->student.params), wrt, q.dr);
+    return q;
+}
+
+static double rounding_of_residual(void)
+{
+    cm_st_file *f = network_open("adm_lsun_like.io.safetensors");
+    int64_t n;
+    double largest = 0.0;
+    float *out = network_read(f, "out", &n);
+    for (int64_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs((double)out[i]));
+    cm_free(out);
+    cm_st_close(f);
+    return 3.0 * 4e-6 * schedule.sigma_data * largest;
+}
+
+/* turned[3]: what each element of the three gradients may be off by. */
+static void allow_turned_signs(const struct setup *s, const struct signs *q, cm_plan *plan,
+                               double *turned[3])
+{
+    const int64_t n = cm_type_count(cm_node_type(q->residual));
+    float *r = cm_alloc_array((size_t)n, sizeof *r), *slope = cm_alloc_array((size_t)n, sizeof *r),
+          *dy = cm_alloc_array((size_t)n, sizeof *dy);
+    const double small = rounding_of_residual();
+    int elements = 0;
+    cm_plan_read(plan, q->residual, r);
+    cm_plan_read(plan, q->slope, slope);
+    for (int64_t e = 0; e < n; e++) {
+        if (fabs((double)r[e]) > small)
+            continue;
+        dy[e] = 2.0f * fabsf(slope[e]);
+        cm_plan_write(plan, q->dy, dy);
+        cm_plan_run(plan);
+        for (int i = 0; i < cm_params_size(s->student.params); i++)
+            for (int j = 0; j < 3; j++)
+                if (!strcmp(cm_params_at(s->student.params, i)->name, gradients[j])) {
+                    const float *v = cm_plan_data(plan, q->dr[i]);
+                    for (int64_t k = 0; k < cm_type_count(cm_node_type(q->dr[i])); k++)
+                        turned[j][k] += fabs((double)v[k]);
+                }
+        dy[e] = 0.0f;
+        elements++;
+    }
+    printf("    %d of %d residuals are below %.1g\n", elements, (int)n, small);
+    CHECK(elements <= n / 100, "%d of %d residuals are rounding", elements, (int)n);
+    cm_free(r);
+    cm_free(slope);
+    cm_free(dy);
+}
+
 static void check_gradients(const struct setup *s, const char *key, cm_plan *plan,
-                            cm_node *const *dx, double shift)
+                            cm_node *const *dx, double *const turned[3], double shift)
 {
     const struct tolerance tol = tolerances(s, key, shift);
     char name[256];
@@ -168,7 +243,7 @@ static void check_gradients(const struct setup *s, const char *key, cm_plan *pla
         for (int j = 0; j < 3; j++)
             if (!strcmp(cm_params_at(s->student.params, i)->name, gradients[j])) {
                 snprintf(name, sizeof name, "%s.grad.%s", key, gradients[j]);
-                check_gradient(s, name, v, n, (double)*norm, tol.tensor);
+                check_gradient(s, name, v, n, turned[j], (double)*norm, tol.tensor);
             }
     }
     CHECK(fabs(sqrt(squared) - (double)*norm) <= tol.norm * (double)*norm,
@@ -183,16 +258,27 @@ static void compare(struct setup *s, cm_node *loss, cm_node *level, const char *
 {
     cm_error err = {0};
     cm_plan *plan = NULL;
-    cm_node *wrt[600], *dx[600], *out[601] = {loss};
+    cm_node *wrt[600], *dx[600], *out[1300] = {loss};
+    double *turned[3];
+    struct signs signs = {0};
     float *share = cm_alloc_array((size_t)s->n, sizeof *share);
     for (int64_t i = 0; i < s->n; i++)
         share[i] = 1.0f / (float)s->n;
     const int n = cm_params_size(s->student.params);
     memcpy(wrt, s->net[0].leaf, (size_t)n * sizeof *wrt);
-    cm_graph_vjp(s->g, loss, cm_const(s->g, CM_TYPE(CM_F32, s->n), share), n, wrt, dx);
+    cm_node *cotangent = cm_const(s->g, CM_TYPE(CM_F32, s->n), share);
+    cm_graph_vjp(s->g, loss, cotangent, n, wrt, dx);
     memcpy(out + 1, dx, (size_t)n * sizeof *dx);
+    int n_out = 1 + n;
+    if (strstr(key, ".l1.") && s->dtype == CM_F32) {
+        signs = signs_of(s, loss, cotangent, wrt);
+        out[n_out++] = signs.residual;
+        out[n_out++] = signs.slope;
+        memcpy(out + n_out, signs.dr, (size_t)n * sizeof *signs.dr);
+        n_out += n;
+    }
     cm_free(share);
-    if (!CHECK(!cm_plan_compile(s->g, 1 + n, out, cm_cpu_device(), 2, &plan, &err), "%s",
+    if (!CHECK(!cm_plan_compile(s->g, n_out, out, cm_cpu_device(), 2, &plan, &err), "%s",
                err.message))
         return;
     float *const flat[] = {s->student.flat, s->target.flat, s->teacher.flat};
@@ -204,7 +290,15 @@ static void compare(struct setup *s, cm_node *loss, cm_node *level, const char *
     cm_plan_run(plan);
     const double shift = bf16_shift(strcmp(key, "dsm.karras") != 0);
     check_losses(s, key, cm_plan_data(plan, loss), shift);
-    check_gradients(s, key, plan, dx, shift);
+    for (int j = 0; j < 3; j++) {
+        const cm_param *q = cm_params_find(s->student.params, gradients[j]);
+        turned[j] = cm_alloc_array((size_t)cm_type_count(&q->type), sizeof **turned);
+    }
+    if (signs.residual)
+        allow_turned_signs(s, &signs, plan, turned);
+    check_gradients(s, key, plan, dx, turned, shift);
+    for (int j = 0; j < 3; j++)
+        cm_free(turned[j]);
     cm_plan_free(plan);
 }
 
