@@ -3,38 +3,42 @@
 
 # ---- an option is ignored ----------------------------------------------------
 
-mutant 'weight-decay ignored' '\(float\)c->weight_decay\}' '0.0f}'
+mutant 'weight-decay ignored' '\(float\)o->weight_decay\}' '0.0f}'
 mutant 'lr ignored' 'double lr = c->lr;' 'double lr = 1e-3;'
 mutant 'lr-warmup ignored' 'if \(k < c->lr_warmup\)' 'if (k < 0)'
 mutant 'lr-warmup from 0' 'lr \*= \(double\)\(k \+ 1\) /' 'lr *= (double)k /'
 mutant 'lr-decay ignored' 'if \(c->lr_decay\)' 'if (0)'
-mutant 'p-mean ignored' '\.p_mean = c->p_mean' '.p_mean = -1.2'
-mutant 'p-std ignored' '\.p_std = c->p_std' '.p_std = 1.2'
-mutant 'beta1 ignored' '\(float\)c->beta1' '0.9f'
-mutant 'beta2 ignored' '\(float\)c->beta2' '0.999f'
-mutant 'solver ignored' 'strcmp\(c->solver, "euler"\)' '1'
-mutant 'loss-norm ignored' 'strcmp\(c->loss_norm, "l1"\)' '1'
-mutant 'boundary ignored' 'cm_precond_from_name\(c->boundary' 'cm_precond_from_name("skip"'
-mutant 'weighting ignored' 'cm_weighting_from_name\(c->weighting' \
-    'cm_weighting_from_name("karras"'
-mutant 'target-ema-mode ignored' 'cm_target_ema_from_name\(c->target_ema_mode' \
-    'cm_target_ema_from_name("fixed"'
-mutant 'scale-mode ignored' 'cm_scale_mode_from_name\(c->scale_mode' \
-    'cm_scale_mode_from_name("progressive"'
-mutant 'start-ema ignored' '\.start_ema = c->start_ema' '.start_ema = 0.95'
-mutant 'start-scales ignored' '\.start_scales = c->start_scales' '.start_scales = 18'
-mutant 'end-scales ignored' '\.end_scales = c->end_scales' '.end_scales = 150'
-mutant 'sigma-min ignored' '\{c->sigma_min, c->sigma_max' '{0.002, c->sigma_max'
-mutant 'sigma-max ignored' '\{c->sigma_min, c->sigma_max' '{c->sigma_min, 80'
-mutant 'sigma-data ignored' ', c->sigma_data, c->rho\}' ', 0.5, c->rho}'
-mutant 'rho ignored' ', c->sigma_data, c->rho\}' ', c->sigma_data, 7}'
+mutant 'p-mean ignored' '\(float\)o->p_mean' '-1.2f'
+mutant 'p-std ignored' '\(float\)o->p_std' '1.2f'
+mutant 'beta1 ignored' '\(float\)o->beta1' '0.9f'
+mutant 'beta2 ignored' '\(float\)o->beta2' '0.999f'
+mutant 'solver ignored' 'cm_solver_find\(o->solver\)' 'cm_solver_find("heun")'
+mutant 'loss-norm ignored' 'cm_distance_find\(o->loss_norm\)' 'cm_distance_find("l2")'
+mutant 'huber-c ignored' 'double given = l->settings->options->huber_c;' 'double given = 0.0;'
+mutant 'pseudo-huber: c per value' '0\.00054 \* sqrt\(values\)' '0.00054'
+mutant 'boundary ignored' 'cm_precondition_find\(o->boundary\)' \
+    'cm_precondition_find("skip")'
+mutant 'weighting ignored' 'cm_weighting_find\(o->weighting\)' \
+    'cm_weighting_find("karras")'
+mutant 'target-ema-mode ignored' 'cm_target_ema_mode_find\(o->target_ema_mode\)' \
+    'cm_target_ema_mode_find("fixed")'
+mutant 'scale-mode ignored' 'cm_scale_mode_find\(o->scale_mode\)' \
+    'cm_scale_mode_find("progressive")'
+mutant 'start-ema ignored' '\.start_ema = o->start_ema' '.start_ema = 0.95'
+mutant 'start-scales ignored' '\.start_scales = o->start_scales' '.start_scales = 18'
+mutant 'end-scales ignored' '\.end_scales = o->end_scales' '.end_scales = 150'
+mutant 'sigma-min ignored' '\{o->sigma_min, o->sigma_max' '{0.002, o->sigma_max'
+mutant 'sigma-max ignored' '\{o->sigma_min, o->sigma_max' '{o->sigma_min, 80'
+mutant 'sigma-data ignored' ', o->sigma_data, o->rho\}' ', 0.5, o->rho}'
+mutant 'rho ignored' ', o->sigma_data, o->rho\}' ', o->sigma_data, 7}'
 mutant 'max-minutes ignored' 'c->max_minutes > 0\.0 && cm_seconds' '0 \&\& cm_seconds'
 mutant 'init ignored' 'given = t->init \? t->init : t->teacher;' 'given = t->teacher;'
 mutant 'flip ignored' 't->config\.flip,' '0,'
-mutant 'dropout ignored' 't->net\.dropout = t->config\.dropout' 't->net.dropout = 0.0'
-mutant 'recompute ignored' '\.recompute = c->recompute,' '.recompute = 0,'
-mutant 'accumulate ignored' '\.parts = \(int\)c->accumulate,' '.parts = 1,'
-mutant 'ema-rates: all as the first' '\(float\)c->ema_rate\[i\]' '(float)c->ema_rate[0]'
+mutant 'dropout ignored' 'net\.dropout = c->dropout' 'net.dropout = 0.0'
+mutant 'recompute ignored' 'b->student\.recompute = options_of\(c\)->recompute' 'b->student.recompute = 0'
+mutant 'accumulate ignored' 's->parts = \(int\)o->accumulate;' 's->parts = 1;'
+mutant 'ema-rates: all as the first' '\(float\)\(1\.0 - c->ema_rate\[i\]\)' \
+    '(float)(1.0 - c->ema_rate[0])'
 mutant 'keep ignored' '\(int\)t->config\.keep' '9'
 mutant 'log-every ignored' 'due\(t->k, c->log_every\)' 'due(t->k, 50)'
 mutant 'sample-every ignored' 'due\(t->k, c->sample_every\)' 'due(t->k, 2000)'
@@ -57,43 +61,46 @@ mutant 'seed of the steps cut to 32 bits' \
     'cm_stream_key((uint32_t)t->config.seed, STREAM_STEP)'
 mutant 'seed of the order of images ignored' \
     'cm_stream_key\(\(uint64_t\)t->config\.seed, STREAM_DATA\)' '7'
-mutant 'each part of a batch has the same noise' '(part_rng\[3\]) = \(int32_t\)first' '\1 = 0'
-mutant 'dropout masks of the target: its own' 'target\.stream = b->student\.stream;' \
-    'target.stream = b->student.stream + 500;'
-mutant 'no dropout in the target' 'target\.rng = b->student\.rng;' 'target.rng = NULL;'
+mutant 'each part of a batch has the same noise' 's->rng\[2\], \(int32_t\)first\}' 's->rng[2], 0}'
+mutant 'dropout masks of the target: its own' 'target_net\.stream = b->student\.stream;' \
+    'target_net.stream = b->student.stream + 500;'
+mutant 'no dropout in the target' 'target_net\.rng = b->student\.rng;' 'target_net.rng = NULL;'
 mutant 'a continued run starts its data anew' 't->k, &t->loader' '0, \&t->loader'
 
 # ---- a step ------------------------------------------------------------------
 
-mutant 'AdamW and RAdam exchanged' 'c->adamw \? cm_adamw : cm_radam' \
-    'c->adamw ? cm_radam : cm_adamw'
+mutant 'AdamW and RAdam exchanged' '"radam", cm_radam\}, \{"adamw", cm_adamw' \
+    '"radam", cm_adamw}, {"adamw", cm_radam'
 mutant 'step number of the optimizer: one more' \
     'hyper\[1\] = \(float\)\(t->k \+ 1\)' 'hyper[1] = (float)(t->k + 2)'
 mutant 'step number of the optimizer: of this process' \
     'hyper\[1\] = \(float\)\(t->k \+ 1\)' 'hyper[1] += 1.0f'
 mutant 'schedule of the teacher ignored' \
-    't->teacher \? t->teacher->schedule : t->schedule' 't->schedule'
+    'teacher_schedule = t->teacher->schedule;' 'teacher_schedule = t->settings.schedule;'
 mutant 'teacher with the weights of the student' \
     'memcpy\(s->teacher, t->teacher->flat, bytes\)' 'memcpy(s->teacher, s->params, bytes)'
-mutant 'N and mu stay as they were' 'cm_curriculum_at\(&t->curriculum, t->k\)' \
-    'cm_curriculum_at(\&t->curriculum, 0)'
-mutant 'the target does not move' 'cm_ema\(g, flat\(b, &b->target, "target"\), p, b->mu, gate\)' \
+mutant 'N and mu stay as they were' 'cm_curriculum_at\(&s->curriculum, k\)' \
+    'cm_curriculum_at(\&s->curriculum, 0)'
+mutant 'the target does not move' 'cm_ema\(g, flat\(b, &b->target, "target"\), p, b->target_weight, gate\)' \
     '(void)flat(b, \&b->target, "target")'
-mutant 'averages: the rate is of the new weights' '\(float\)c->ema_rate\[i\]' \
-    '(float)(1.0 - c->ema_rate[i])'
-mutant 'the loss is not divided by the batch' '1\.0f / \(float\)c->batch, 0\.0f' '1.0f, 0.0f'
-mutant 'student and target levels exchanged' 'cm_loss_consistency\(&l, b->x, z, t, t2\)' \
-    'cm_loss_consistency(\&l, b->x, z, t2, t)'
-mutant 'grid index: one level short' 'cm_affine\(g, b->scales, 1\.0f, -1\.0f\)' \
-    'cm_affine(g, b->scales, 1.0f, -2.0f)'
+mutant 'averages: the rate is of the new weights' '\(float\)\(1\.0 - c->ema_rate\[i\]\)' \
+    '(float)c->ema_rate[i]'
+mutant 'averages: the rate is rounded to a float' '\(float\)\(1\.0 - c->ema_rate\[i\]\)' \
+    '(float)(1.0 - (double)(float)c->ema_rate[i])'
+mutant 'the loss is not divided by the batch' '1\.0f / \(float\)options_of\(b->config\)->batch, 0\.0f' \
+    '1.0f, 0.0f'
+mutant 'student and target levels exchanged' 'return cm_loss_consistency\(c, z, t, t2\);' \
+    'return cm_loss_consistency(c, z, t2, t);'
+mutant 'grid index: one level short' 'u, cm_affine\(g, scales, 1\.0f, -1\.0f\)' \
+    'u, cm_affine(g, scales, 1.0f, -2.0f)'
 
 # ---- what is written ---------------------------------------------------------
 
 mutant 'the log holds the last loss of its steps' 't->loss_sum \+= \(double\)loss' \
     't->loss_sum = (double)loss'
 mutant 'the log adds up all losses' 't->loss_sum = 0\.0;' '(void)0;'
-mutant 'the log holds the squared norm' 'sqrt\(\(double\)\*t->step->grad_squared\)' \
-    '(double)*t->step->grad_squared'
+mutant 'the log holds the squared norm' 'sqrt\(\(double\)t->step->grad_squared\)' \
+    '(double)t->step->grad_squared'
 mutant 'the raw weights are exported' 'cm_trainer_model\(l->t, l->t->step->ema\[0\]\)' \
     'cm_trainer_model(l->t, l->t->step->params)'
 mutant 'the last average is exported' 'cm_trainer_model\(l->t, l->t->step->ema\[0\]\)' \
@@ -101,17 +108,18 @@ mutant 'the last average is exported' 'cm_trainer_model\(l->t, l->t->step->ema\[
 mutant 'a run is opened as its last average' \
     'config\.ema_rates\[strcspn\(config\.ema_rates, ","\)\] = .*' \
     'for (char *c; (c = strchr(config.ema_rates, 44));) memmove(config.ema_rates, c + 1, 64);'
-mutant 'exported sigma_min wrong' '"sigma_min", m->schedule\.sigma_min' '"sigma_min", 0.002'
-mutant 'exported sigma_max wrong' '"sigma_data", m->schedule\.sigma_data' '"sigma_data", 0.5'
-mutant 'exported schedule: the default' '^ {12,}\.schedule = t->schedule,$' \
+mutant 'exported sigma_min wrong' '^ *m->schedule\.sigma_min, "sigma_max"' '0.002, "sigma_max"'
+mutant 'exported sigma_max wrong' '"sigma_max", m->schedule\.sigma_max' '"sigma_max", 80.0'
+mutant 'exported sigma_data wrong' '^ *m->schedule\.sigma_data, "rho"' '0.5, "rho"'
+mutant 'exported schedule: the default' '^ {12,}\.schedule = t->settings\.schedule,$' \
     '.schedule = CM_NOISE_SCHEDULE_DEFAULT,'
-mutant 'exported kind: always skip' '^ *\.kind = t->kind,$' \
-    '.kind = t->kind == CM_PRECOND_EDM ? t->kind : CM_PRECOND_SKIP,'
-mutant 'exported N: s1 in place of s1 + 1' '\? t->config\.end_scales \+ 1' '? t->config.end_scales'
-mutant 'exported N: of a growing grid, the first' '\? t->config\.end_scales \+ 1' \
-    '? t->config.start_scales'
-mutant 'exported N: of a fixed grid, one more' ': t->config\.start_scales\),' \
-    ': t->config.start_scales + 1),'
+mutant 'exported kind: always skip' '\.precondition = t->settings\.precondition,$' \
+    '.precondition = t->teacher ? \&cm_precondition_skip : t->settings.precondition,'
+mutant 'exported N: s1 in place of s1 + 1' '\? c->end_scales \+ 1 :' '? c->end_scales :'
+mutant 'exported N: of a growing grid, the first' '\? c->end_scales \+ 1 :' \
+    '? c->start_scales :'
+mutant 'exported N: of a fixed grid, one more' '\+ 1 : c->start_scales;' \
+    '+ 1 : c->start_scales + 1;'
 mutant 'the teacher of a continued run is not checked' \
     's = check_same\(path, j, "teacher", teacher, "the teacher", err\)' 's = CM_OK'
 mutant 'the data of a continued run are not checked' \
@@ -129,23 +137,26 @@ mutant 's-tmax ignored' '\{c->s_churn, c->s_tmin, c->s_tmax, c->s_noise\}' \
     '{c->s_churn, c->s_tmin, 1e6, c->s_noise}'
 mutant 's-noise ignored' '\{c->s_churn, c->s_tmin, c->s_tmax, c->s_noise\}' \
     '{c->s_churn, c->s_tmin, c->s_tmax, 1}'
-mutant 'Euler is the default of teachers' 'm->kind == CM_PRECOND_EDM \? HEUN :' \
-    'm->kind == CM_PRECOND_EDM ? EULER :'
+mutant 'Euler is the default of teachers' '\{\.name = "heun", (.*)\.run = run_heun\}' \
+    '{.name = "heun", \1.run = run_euler}'
 mutant 'onestep even where levels are given' \
-    'HEUN : c->ts\[0\] \|\| c->sigmas\[0\] \? MULTISTEP : ONESTEP' 'HEUN : ONESTEP'
+    'cm_sampler_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
+    'cm_sampler_default(cm_model_is_teacher(m), 0)'
 mutant 'multistep is the default of consistency models' \
-    'c->ts\[0\] \|\| c->sigmas\[0\] \? MULTISTEP : ONESTEP' 'MULTISTEP'
-mutant 'training draws by Euler' 'snprintf\(c\.sampler, sizeof c\.sampler, "%s", samplers\[i\]\)' \
-    'snprintf(c.sampler, sizeof c.sampler, "%s", *samplers[i] == 104 ? "euler" : samplers[i])'
+    \
+    'cm_sampler_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
+    'cm_sampler_default(cm_model_is_teacher(m), 1)'
+mutant 'training draws by Euler' 'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
+    'snprintf(c.sampler, sizeof c.sampler, "%s", *sampler == 104 ? "euler" : sampler)'
 mutant 'training draws onestep twice' \
-    'snprintf\(c\.sampler, sizeof c\.sampler, "%s", samplers\[i\]\)' \
-    'snprintf(c.sampler, sizeof c.sampler, "%s", samplers[0])'
+    'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
+    'snprintf(c.sampler, sizeof c.sampler, "%s", *l->t->settings.objective->samplers)'
 mutant 'training draws from the raw weights' \
-    'cm_model model = cm_trainer_model\(t, t->step->ema\[0\]\)' \
-    'cm_model model = cm_trainer_model(t, t->step->params)'
+    'const cm_model model = cm_trainer_model\(t, t->step->ema\[0\]\)' \
+    'const cm_model model = cm_trainer_model(t, t->step->params)'
 mutant 'training draws from the last average' \
-    'cm_model model = cm_trainer_model\(t, t->step->ema\[0\]\)' \
-    'cm_model model = cm_trainer_model(t, t->step->ema[t->n_ema - 1])'
+    'const cm_model model = cm_trainer_model\(t, t->step->ema\[0\]\)' \
+    'const cm_model model = cm_trainer_model(t, t->step->ema[t->n_ema - 1])'
 mutant 'seed of samples ignored' '\.seed = \(uint64_t\)c->seed, \.labels' '.seed = 7, .labels'
 mutant 'class random without the seed' \
     'cm_philox\(\(uint64_t\)c->seed, 0, \(uint32_t\)i, 0, STREAM_LABEL\)' \
@@ -156,4 +167,11 @@ mutant 'class random: all the same' \
 mutant 'class all: in turn' '\? i \* k / c->num' '? i % k'
 mutant 'N of the model ignored with ts' 'c->steps \? \(int\)c->steps : m->scales' \
     'c->steps ? (int)c->steps : 40'
-mutant 'steps ignored' 'ONESTEP \? 1 : c->steps \? \(int\)c->steps : 18' 'ONESTEP ? 1 : 18'
+mutant 'steps ignored' 'c->steps \? \(int\)c->steps : r->sampler->steps' 'r->sampler->steps'
+
+# ---- what issues found -------------------------------------------------------
+
+mutant 'second level of multistep fixed' 'return wanted < highest && wanted >= schedule->sigma_min' \
+    'return 1'
+mutant 'samples before the checkpoint end the run' '            draw_samples\(l\);' \
+    '            { draw_samples(l); s = CM_ERR_IO; }'

@@ -17,9 +17,9 @@ caught=0
 survived=0
 # In this order; the second line is built and run only for what the first lets through.
 first='oracle_train oracle_options cli_train cli_sample'
-more='step golden_losses golden_samplers golden_schedules checkpoint options data denoiser'
+more='step records golden_losses golden_samplers golden_schedules checkpoint options data session'
 first_programs='src/cli/cm tests/oracle/test_train tests/oracle/test_two_values
-    tests/cli/make_data'
+    tests/cli/make_data tests/cli/make_weights'
 
 say()
 {
