@@ -32,6 +32,12 @@ enum { WIDTH = 4, ROWS = 4 };
 #define FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
 enum {
     PANEL = 2 * WIDTH,
     DEPTH = 256,    /* k's a run; the error of a sum grows with it */
@@ -137,8 +143,7 @@ void CM_K(matmul_pack)(const cm_call *c)
 typedef struct tile {
     const float *a, *b;
     int64_t pitch, depth; /* of a row of a; of the run */
-    int first;            /* set the sums instead of adding to them */
-    float *sum;           /* [ROWS][PANEL] */
+    float *sum;           /* [ROWS][PANEL], to be added to */
 } tile;
 
 CM_INLINE vec load(const float *p)
@@ -153,18 +158,18 @@ CM_INLINE void sum_tile(const tile *t, int rows)
     vec sum[ROWS][2] = {{{0}}};
     for (int64_t k = 0; k < t->depth; k++) {
         const vec b0 = load(t->b + k * PANEL), b1 = load(t->b + k * PANEL + WIDTH);
-#pragma GCC unroll 8
+        UNROLL
         for (int r = 0; r < rows; r++) {
             const vec a = t->a[r * t->pitch + k] - (vec){0}; /* in all lanes */
             sum[r][0] = FMA(a, b0, sum[r][0]);
             sum[r][1] = FMA(a, b1, sum[r][1]);
         }
     }
-#pragma GCC unroll 8
+    UNROLL
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < 2; i++) {
             float *to = t->sum + r * PANEL + i * WIDTH;
-            const vec all = t->first ? sum[r][i] : load(to) + sum[r][i];
+            const vec all = load(to) + sum[r][i];
             memcpy(to, &all, sizeof all);
         }
 }
@@ -219,12 +224,11 @@ static void sum_runs(const matmul *s, const void *a, const float *b, int64_t row
 {
     float wide[ROWS * DEPTH];
     for (int64_t k = 0; k < s->depth; k += DEPTH) {
-        const tile t = {.a = s->bf16 ? wide : (const float *)a + k,
-                        .b = b + k * PANEL,
-                        .pitch = s->bf16 ? DEPTH : s->depth,
-                        .depth = cm_min(DEPTH, s->depth - k),
-                        .first = !k,
-                        .sum = sum};
+        tile t = {.a = s->bf16 ? wide : (const float *)a + k,
+                  .b = b + k * PANEL,
+                  .pitch = s->bf16 ? DEPTH : s->depth,
+                  .depth = cm_min(DEPTH, s->depth - k)};
+        t.sum = sum;
         for (int64_t r = 0; r < rows && s->bf16; r++)
             for (int64_t i = 0; i < t.depth; i++)
                 wide[r * DEPTH + i] = cm_get(a, r * s->depth + k + i, 1);
@@ -240,9 +244,9 @@ static void run_task(const cm_call *c, int64_t i, int64_t first, int64_t last, i
     const int64_t panels = cm_ceil_div(s->n, PANEL), columns = cm_min(PANEL, s->n - n);
     const float *b = (const float *)c->packed + (i * panels + panel) * s->depth * PANEL;
     const float *bias = c->node->n_in == 3 ? (const float *)c->in[2] + n : NULL;
-    float sum[ROWS * PANEL];
     for (int64_t row = first; row < last; row += ROWS) {
         const int64_t rows = cm_min(ROWS, last - row);
+        float sum[ROWS * PANEL] = {0};
         sum_runs(s, cm_at(c->in[0], (i * m + row) * s->depth, s->bf16), b, rows, sum);
         for (int64_t r = 0; r < rows; r++) {
             void *y = cm_at_out(c->out, (i * m + row + r) * s->n + n, s->bf16);
@@ -252,6 +256,11 @@ static void run_task(const cm_call *c, int64_t i, int64_t first, int64_t last, i
                 put(y, columns, 0, sum + r * PANEL, bias);
         }
     }
+}
+
+static int team(const matmul *s, int64_t m, int threads)
+{
+    return s->matrices * m * s->n * s->depth < SERIAL ? 1 : threads;
 }
 
 void CM_K(matmul)(const cm_call *c)
@@ -265,8 +274,7 @@ void CM_K(matmul)(const cm_call *c)
     }
     const int64_t m = c->node->type.dim[c->node->type.rank - 2];
     const int64_t panels = cm_ceil_div(s->n, PANEL), chunks = cm_ceil_div(m, CHUNK);
-    const int team = s->matrices * m * s->n * s->depth < SERIAL ? 1 : c->threads;
-#pragma omp parallel for num_threads(team) schedule(static)
+#pragma omp parallel for num_threads(team(s, m, c->threads)) schedule(static)
     for (int64_t task = 0; task < s->matrices * chunks * panels; task++) {
         const int64_t i = task / panels / chunks, first = task / panels % chunks * CHUNK;
         run_task(c, i, first, cm_min(first + CHUNK, m), task % panels);
