@@ -116,7 +116,11 @@ static cm_status subject_new(const cm_model *m, const cm_work *w, struct subject
  * memory. */
 static char *explain(const struct subject *s, const char *title, int runs)
 {
+    if (s->step && runs > 0) /* whose inputs it feeds */
+        cm_train_step_run(s->step);
     char *first = cm_plan_explain(s->step ? s->step->part : s->session->plan, runs);
+    if (s->step && runs > 0) /* isolated steps left anything in the gradient */
+        cm_train_step_run(s->step);
     char *update = s->step ? cm_plan_explain(s->step->update, runs) : cm_strdup("");
     char *text = NULL;
     if (first && update) {
@@ -136,8 +140,6 @@ cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, 
     char title[80] = "loss and gradient";
     cm_status status = subject_new(m, w, &s, err);
     if (!status) {
-        if (s.step && profile) /* so that the update has a gradient to work on */
-            cm_train_step_run(s.step);
         if (s.session)
             snprintf(title, sizeof title, "%d images, %d at a time", w->batch, s.session->micro);
         if (!(*text = explain(&s, title, profile ? RUNS : 0)))

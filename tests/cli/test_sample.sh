@@ -64,6 +64,8 @@ for sampler in 'euler --steps 3' 'heun --steps 3 --s-churn 1'; do
 done
 fails 2 'consistency model' sample --model "$teacher" --sampler onestep --out bad.png
 fails 2 'steps' sample --model $model --sampler multistep --steps 4 --out bad.png
+works 'the plan of a step, timed' explain --model "$teacher" --method edm --batch 2 --profile
+ok 'with an update that had a gradient' grep -qE ' radam .* [0-9]+\.[0-9]*[1-9][0-9]* +[0-9.]+%' out
 works 'bench, as JSON' bench --model $model --work onestep --batch 2 --dtype f32 --json
 ok 'with its keys' grep -q '"efficiency"' out
 works 'bench of a network that has no weights' bench --config "$root/bench/networks/wide.json" \
