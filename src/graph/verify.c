@@ -100,7 +100,7 @@ static int same(const range *a, const range *b)
 /* The first label not before r. */
 static int find(const verifier *v, const range *r)
 {
-    int low = 0, high = v->n;
+    int low = 0, high = v->label ? v->n : 0;
     while (low < high) {
         const int middle = (low + high) / 2;
         if (before(&v->label[middle].at, r))
@@ -134,6 +134,7 @@ static void splice(verifier *v, int from, int to, const label *put, int count)
         v->label = bigger;
         v->capacity = capacity;
     }
+    cm_assert(v->label);
     memmove(v->label + from + count, v->label + to, (size_t)(v->n - to) * sizeof *v->label);
     memcpy(v->label + from, put, (size_t)count * sizeof *put);
     v->n = n;
@@ -401,14 +402,29 @@ static void settle(verifier *v, const cm_node *store)
     write_label(v, leaf, -1, RESULT);
 }
 
-static void simulate(verifier *v, int n_out, cm_node *const *out)
+static void refresh(verifier *v)
+{
+    for (int i = 0; i < v->p->n_steps && !v->status; i++) {
+        v->step = &v->p->step[i];
+        refresh_step(v);
+    }
+}
+
+/* What is read from outside is there, and nothing was left where it does not belong. */
+static void check_end(verifier *v, int n_out, cm_node *const *out)
+{
+    for (int i = 0; i < n_out && !v->status; i++)
+        check_read(v, &v->p->node[out[i]->id]);
+    for (int i = 0; i < v->n; i++)
+        if (v->label[i].at.space >= BUFFER)
+            REFUSE(v, "%s is left in a leaf to which nothing stores it",
+                   node_text(v, v->label[i].node).s);
+}
+
+static void run(verifier *v)
 {
     const cm_plan *p = v->p;
     int next = 0;
-    for (int i = 0; i < p->n_steps && !v->status; i++) {
-        v->step = &p->step[i];
-        refresh_step(v);
-    }
     for (int i = 0; i < p->n_nodes && !v->status; i++) {
         const cm_node *n = &p->node[i];
         v->step = next < p->n_steps && p->step[next].node == n ? &p->step[next++] : NULL;
@@ -422,18 +438,14 @@ static void simulate(verifier *v, int n_out, cm_node *const *out)
     v->step = NULL;
     if (next < p->n_steps)
         REFUSE(v, "step %d is not in program order", next);
-    for (int i = 0; i < n_out && !v->status; i++)
-        check_read(v, &p->node[out[i]->id]);
-    for (int i = 0; i < v->n; i++)
-        if (v->label[i].at.space >= BUFFER)
-            REFUSE(v, "%s is left in a leaf to which nothing stores it",
-                   node_text(v, v->label[i].node).s);
 }
 
 cm_status cm_plan_verify(const cm_plan *p, int n_out, cm_node *const *out, cm_error *err)
 {
     verifier v = {.p = p, .err = err};
-    simulate(&v, n_out, out);
+    refresh(&v);
+    run(&v);
+    check_end(&v, n_out, out);
     cm_free(v.label);
     return v.status;
 }

@@ -118,7 +118,8 @@ static char *explain(const struct subject *s, const char *title, int runs)
 {
     if (s->step && runs > 0) /* whose inputs it feeds */
         cm_train_step_run(s->step);
-    char *first = cm_plan_explain(s->step ? s->step->part : s->session->plan, runs);
+    cm_plan *plan = s->step ? s->step->part : s->session ? s->session->plan : NULL;
+    char *first = plan ? cm_plan_explain(plan, runs) : NULL;
     if (s->step && runs > 0) /* isolated steps left anything in the gradient */
         cm_train_step_run(s->step);
     char *update = s->step ? cm_plan_explain(s->step->update, runs) : cm_strdup("");
