@@ -100,7 +100,7 @@ static int same(const range *a, const range *b)
 /* The first label not before r. */
 static int find(const verifier *v, const range *r)
 {
-    int low = 0, high = v->label ? v->n : 0;
+    int low = 0, high = v->n;
     while (low < high) {
         const int middle = (low + high) / 2;
         if (before(&v->label[middle].at, r))
@@ -134,7 +134,6 @@ static void splice(verifier *v, int from, int to, const label *put, int count)
         v->label = bigger;
         v->capacity = capacity;
     }
-    cm_assert(v->label);
     memmove(v->label + from + count, v->label + to, (size_t)(v->n - to) * sizeof *v->label);
     memcpy(v->label + from, put, (size_t)count * sizeof *put);
     v->n = n;
@@ -442,7 +441,9 @@ static void run(verifier *v)
 
 cm_status cm_plan_verify(const cm_plan *p, int n_out, cm_node *const *out, cm_error *err)
 {
-    verifier v = {.p = p, .err = err};
+    verifier v = {.p = p, .err = err, .capacity = 256};
+    if (!(v.label = cm_alloc_array((size_t)v.capacity, sizeof *v.label)))
+        return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
     refresh(&v);
     run(&v);
     check_end(&v, n_out, out);
