@@ -85,7 +85,8 @@ typedef struct cm_train_config {
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
     cm_text teacher;          /* cd: the diffusion teacher; it also gives the network and the
                                  first weights */
-    cm_text init;             /* first weights (default: the teacher's with cd, else random) */
+    cm_text init;             /* first weights, and their network (default: the teacher's with
+                                 cd, else random) */
     int64_t steps;            /* training steps */
     int64_t batch;            /* images a step */
     int64_t accumulate;       /* parts of a batch, computed one after another: memory of a

@@ -55,8 +55,8 @@ struct cm_classifier {
     float *flat;
     cm_graph *g; /* of prediction */
     cm_plan *plan;
-    float *x;
-    const float *logits;
+    const cm_node *x, *logits;
+    float *images; /* [PREDICT_BATCH,32,32,1], on their way in */
 };
 
 static cm_type param_type(int i)
@@ -101,8 +101,8 @@ static cm_status compile_prediction(cm_classifier *c, int threads, cm_error *err
     if (s)
         return s;
     cm_plan_bind(c->plan, buffer, c->flat);
-    c->x = cm_plan_data(c->plan, x);
-    c->logits = cm_plan_data(c->plan, logits);
+    c->x = x;
+    c->logits = logits;
     return CM_OK;
 }
 
@@ -117,9 +117,11 @@ static cm_status classifier_new(int threads, cm_classifier **out, cm_error *err)
         c->floats += (param_count(i) + 15) / 16 * 16;
     }
     c->flat = cm_alloc_array(c->floats, sizeof *c->flat);
+    c->images = cm_alloc_array((size_t)PREDICT_BATCH * SIDE * SIDE, sizeof *c->images);
     c->g = cm_graph_new();
-    const cm_status s = c->flat && c->g ? compile_prediction(c, threads, err)
-                                        : cm_fail(err, CM_ERR_MEMORY, "classifier: out of memory");
+    const cm_status s = c->flat && c->images && c->g
+                            ? compile_prediction(c, threads, err)
+                            : cm_fail(err, CM_ERR_MEMORY, "classifier: out of memory");
     if (s) {
         cm_classifier_free(c);
         return s;
@@ -135,6 +137,7 @@ void cm_classifier_free(cm_classifier *c)
     cm_plan_free(c->plan);
     cm_graph_free(c->g);
     cm_free(c->flat);
+    cm_free(c->images);
     cm_free(c);
 }
 
@@ -150,13 +153,16 @@ static int32_t best_class(const float *logits)
 void cm_classifier_predict(cm_classifier *c, int64_t n, const uint8_t *pixels, int32_t *label)
 {
     const int64_t image = SIDE * SIDE;
+    float *x = c->images, logits[PREDICT_BATCH * CLASSES];
     for (int64_t first = 0; first < n; first += PREDICT_BATCH) {
         const int64_t count = n - first < PREDICT_BATCH ? n - first : PREDICT_BATCH;
         for (int64_t i = 0; i < count * image; i++)
-            c->x[i] = (float)pixels[first * image + i] / 127.5f - 1.0f; /* as the loader */
+            x[i] = (float)pixels[first * image + i] / 127.5f - 1.0f; /* as the loader */
+        cm_plan_write(c->plan, c->x, x);
         cm_plan_run(c->plan);
+        cm_plan_read(c->plan, c->logits, logits);
         for (int64_t i = 0; i < count; i++)
-            label[first + i] = best_class(c->logits + i * CLASSES);
+            label[first + i] = best_class(logits + i * CLASSES);
     }
 }
 
@@ -165,9 +171,7 @@ void cm_classifier_predict(cm_classifier *c, int64_t n, const uint8_t *pixels, i
 struct step {
     cm_graph *g;
     cm_plan *plan;
-    float *x, *hyper;
-    int32_t *y;
-    const float *loss, *grad_squared;
+    const cm_node *x, *y, *hyper, *loss, *grad_squared;
 };
 
 static cm_node *onehot(cm_graph *g, cm_node *y)
@@ -220,11 +224,11 @@ static cm_status step_new(const cm_classifier *c, const cm_classifier_training *
     if (status)
         return status;
     cm_plan_bind(s->plan, params, c->flat);
-    s->x = cm_plan_data(s->plan, x);
-    s->y = cm_plan_data(s->plan, y);
-    s->hyper = cm_plan_data(s->plan, hyper);
-    s->loss = cm_plan_data(s->plan, loss);
-    s->grad_squared = cm_plan_data(s->plan, squared);
+    s->x = x;
+    s->y = y;
+    s->hyper = hyper;
+    s->loss = loss;
+    s->grad_squared = squared;
     return CM_OK;
 }
 
@@ -240,24 +244,40 @@ static void initialise(cm_classifier *c, uint64_t seed)
     }
 }
 
-static cm_status run_training(struct step *s, const cm_dataset *data,
+/* One step on a batch; adds its loss to *sum. */
+static cm_status one_step(const struct step *s, const float *x, const int32_t *y, double lr,
+                          int64_t k, double *sum, cm_error *err)
+{
+    const float hyper[2] = {(float)lr, (float)(k + 1)};
+    float loss, squared;
+    cm_plan_write(s->plan, s->x, x);
+    cm_plan_write(s->plan, s->y, y);
+    cm_plan_write(s->plan, s->hyper, hyper);
+    cm_plan_run(s->plan);
+    cm_plan_read(s->plan, s->loss, &loss);
+    cm_plan_read(s->plan, s->grad_squared, &squared);
+    *sum += (double)loss;
+    return isfinite(squared) ? CM_OK
+                             : cm_fail(err, CM_ERR_NUMERIC,
+                                       "classifier: step %lld: gradient: expected finite, found %g",
+                                       (long long)k, (double)squared);
+}
+
+static cm_status run_training(const struct step *s, const cm_dataset *data,
                               const cm_classifier_training *how, cm_error *err)
 {
     cm_loader *loader = NULL;
     const int64_t epoch = data->n > how->batch ? data->n / how->batch : 1;
     const int64_t steps = epoch * how->epochs;
-    cm_status status = cm_loader_new(data, how->batch, how->seed, 0, 0, &loader, err);
+    float *x = cm_alloc_array((size_t)how->batch * SIDE * SIDE, sizeof *x);
+    int32_t *y = cm_alloc_array((size_t)how->batch, sizeof *y);
+    cm_status status = x && y ? cm_loader_new(data, how->batch, how->seed, 0, 0, &loader, err)
+                              : cm_fail(err, CM_ERR_MEMORY, "classifier: out of memory");
     double sum = 0.0;
     for (int64_t k = 0; k < steps && !status; k++) {
-        cm_loader_next(loader, s->x, s->y);
-        s->hyper[0] = (float)(how->lr * (double)(steps - k) / (double)steps);
-        s->hyper[1] = (float)(k + 1);
-        cm_plan_run(s->plan);
-        if (!isfinite(*s->grad_squared))
-            status = cm_fail(err, CM_ERR_NUMERIC,
-                             "classifier: step %lld: gradient: expected finite, found %g",
-                             (long long)k, (double)*s->grad_squared);
-        sum += (double)*s->loss;
+        cm_loader_next(loader, x, y);
+        const double lr = how->lr * (double)(steps - k) / (double)steps;
+        status = one_step(s, x, y, lr, k, &sum, err);
         if ((k + 1) % epoch == 0) {
             if (how->epoch_done)
                 how->epoch_done((int)((k + 1) / epoch), sum / (double)epoch);
@@ -265,6 +285,8 @@ static cm_status run_training(struct step *s, const cm_dataset *data,
         }
     }
     cm_loader_free(loader);
+    cm_free(x);
+    cm_free(y);
     return status;
 }
 

@@ -50,6 +50,14 @@ const char *cm_text_from_real(char buf[CM_REAL_TEXT], double value)
     return buf;
 }
 
+const char *cm_text_rounded(char buf[CM_REAL_TEXT], double value, int digits)
+{
+    const locale_t before = enter_c_locale();
+    snprintf(buf, CM_REAL_TEXT, "%.*g", digits, value);
+    leave_c_locale(before);
+    return buf;
+}
+
 int cm_text_to_real(const char *text, double *value)
 {
     if (!*text || text[strspn(text, "+-.0123456789eE")])

@@ -18,6 +18,8 @@ int cm_text_to_int(const char *text, int64_t *value);
 /* Write the shortest decimal that reads back as value, e.g. "0.9999"; returns buf. */
 enum { CM_REAL_TEXT = 32 };
 const char *cm_text_from_real(char buf[CM_REAL_TEXT], double value);
+/* Write it with so many digits, 1 to 17; returns buf. */
+const char *cm_text_rounded(char buf[CM_REAL_TEXT], double value, int digits);
 
 /* Read "80,0.8": numbers with single commas between them.  Empty text is the
  * empty list.  Writes at most max values, and *n only on success.  what names the

@@ -1,5 +1,5 @@
 /* attention.h - what attention needs beside matrix products; compiled for each
- * instruction set (kernels/attention.c) */
+ * instruction set (kernels/attention_rows.c) */
 #ifndef CM_CPU_ATTENTION_H
 #define CM_CPU_ATTENTION_H
 

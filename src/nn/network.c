@@ -51,11 +51,16 @@ static cm_status read_size(const json_t *j, const char *file, cm_net_config *c, 
 {
     const int square = json_object_get(j, "image_size") != NULL;
     int64_t h = 0, w = 0;
-    cm_status s = cm_json_int(j, file, square ? "image_size" : "image_height", 1, 65536,
+    if (square && (json_object_get(j, "image_height") || json_object_get(j, "image_width")))
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: \"image_size\": expected it alone, found \"image_height\" or "
+                       "\"image_width\" too",
+                       file);
+    cm_status s = cm_json_int(j, file, square ? "image_size" : "image_height", 1, CM_MAX_SIDE,
                               CM_JSON_REQUIRED, &h, err);
     w = h;
     if (!s && !square)
-        s = cm_json_int(j, file, "image_width", 1, 65536, CM_JSON_REQUIRED, &w, err);
+        s = cm_json_int(j, file, "image_width", 1, CM_MAX_SIDE, CM_JSON_REQUIRED, &w, err);
     c->height = (int)h;
     c->width = (int)w;
     return s;

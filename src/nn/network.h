@@ -17,6 +17,8 @@
 /* To add an architecture: a name here, its header above, its record in arch/NAME.c. */
 #define CM_ARCH_LIST(X) X(adm) X(mlp)
 
+enum { CM_MAX_SIDE = 4096 }; /* of an image; as --image-size */
+
 typedef struct cm_arch cm_arch;
 
 typedef struct cm_net_config {

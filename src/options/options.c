@@ -183,11 +183,11 @@ static cm_status check_range(const cm_option *o, double value, cm_error *err)
     char found[CM_REAL_TEXT];
     if (value >= o->min && value <= o->max)
         return CM_OK;
+    const int whole = o->type == CM_OPT_INT;
     return cm_fail(err, CM_ERR_ARGUMENT,
-                   "option '%s': expected a %snumber within [%.16g, %.16g], "
-                   "found %s",
-                   o->name, o->type == CM_OPT_INT ? "whole " : "", o->min, o->max,
-                   cm_text_from_real(found, value));
+                   "option '%s': expected a %snumber within [%.16g, %.16g], found %s", o->name,
+                   whole ? "whole " : "", o->min, o->max,
+                   whole ? cm_text_rounded(found, value, 17) : cm_text_from_real(found, value));
 }
 
 static cm_status check_field(const cm_option *o, const void *field, cm_error *err)

@@ -31,6 +31,19 @@ const char *cm_run_ema_name(char name[CM_EMA_NAME], double rate)
     return name;
 }
 
+cm_status cm_run_ema_path(char *path, const char *folder, double rate, cm_error *err)
+{
+    char name[CM_EMA_NAME], text[CM_REAL_TEXT], old[CM_RUN_PATH];
+    double rounded = rate;
+    struct stat st;
+    const cm_status s = cm_run_path(path, folder, cm_run_ema_name(name, rate), err);
+    if (s || !stat(path, &st) || !cm_text_to_real(cm_text_rounded(text, rate, 10), &rounded))
+        return s;
+    if (!cm_run_path(old, folder, cm_run_ema_name(name, rounded), NULL) && !stat(old, &st))
+        memcpy(path, old, sizeof old);
+    return CM_OK;
+}
+
 cm_status cm_run_json_write(const char *path, const json_t *json, cm_error *err)
 {
     cm_file_writer *w;

@@ -21,6 +21,8 @@ cm_status cm_run_path(char *path, const char *folder, const char *name, cm_error
  * have names that differ. */
 enum { CM_EMA_NAME = 64 };
 const char *cm_run_ema_name(char name[CM_EMA_NAME], double rate);
+/* Where it is in a checkpoint's folder; runs of before 0.1 wrote ten digits of the rate. */
+cm_status cm_run_ema_path(char *path, const char *folder, double rate, cm_error *err);
 
 /* Write a value to a file that appears whole, on the disk, or not at all.
  * Errors: CM_ERR_IO, CM_ERR_MEMORY (also for json NULL, as a constructor gives). */

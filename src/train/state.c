@@ -22,6 +22,7 @@ typedef struct weights_file {
     char name[CM_EMA_NAME];
     const char *prefix[2]; /* of the tensors' names */
     float *flat[2];        /* one array, or two (optimizer) */
+    const double *rate;    /* of an average; else NULL */
 } weights_file;
 
 /* The files of a checkpoint and the arrays they hold. */
@@ -29,15 +30,15 @@ static int list_files(const cm_trainer *t, weights_file *f)
 {
     const cm_train_step *s = t->step;
     int n = 0;
-    f[n++] = (weights_file){"model.safetensors", {"", NULL}, {s->params, NULL}};
+    f[n++] = (weights_file){"model.safetensors", {"", NULL}, {s->params, NULL}, NULL};
     for (int i = 0; i < t->n_ema; i++) {
-        f[n] = (weights_file){"", {"", NULL}, {s->ema[i], NULL}};
+        f[n] = (weights_file){"", {"", NULL}, {s->ema[i], NULL}, &t->ema_rate[i]};
         cm_run_ema_name(f[n].name, t->ema_rate[i]);
         n++;
     }
     if (s->target)
-        f[n++] = (weights_file){"target.safetensors", {"", NULL}, {s->target, NULL}};
-    f[n++] = (weights_file){"optimizer.safetensors", {"m.", "v."}, {s->m, s->v}};
+        f[n++] = (weights_file){"target.safetensors", {"", NULL}, {s->target, NULL}, NULL};
+    f[n++] = (weights_file){"optimizer.safetensors", {"m.", "v."}, {s->m, s->v}, NULL};
     return n;
 }
 
@@ -134,7 +135,8 @@ static cm_status load_file(const cm_trainer *t, const char *folder, const weight
 {
     char path[CM_RUN_PATH];
     cm_st_file *f = NULL;
-    cm_status s = cm_run_path(path, folder, w->name, err);
+    cm_status s = w->rate ? cm_run_ema_path(path, folder, *w->rate, err)
+                          : cm_run_path(path, folder, w->name, err);
     if (!s)
         s = cm_st_open(path, &f, err);
     for (int a = 0; a < arrays_of(w) && !s; a++)

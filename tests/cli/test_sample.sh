@@ -108,6 +108,15 @@ grid other.png --class 3
 ok 'other images with another class' test "$(cmp -s one.png other.png; echo $?)" -eq 1
 model=run
 
+# Labels at random, all along the way.
+run sample --model "$root/models/fashion-mnist-cd.safetensors" --class random --num 128 --out many
+labels()
+{
+    find many -name '*.png' | sort | sed 's/.*class//' | sed -n "$1,$2p" | tr '\n' ' '
+}
+ok 'the second 64 labels are not the first' test "$(labels 1 64)" != "$(labels 65 128)"
+ok 'and there are ten' test "$(labels 1 128 | tr ' ' '\n' | sort -u | grep -c png)" -eq 10
+
 # ---- wrong requests ----------------------------------------------------------
 
 fails 2 'class' sample --model $model --class 3 --out bad.png

@@ -286,6 +286,46 @@ sed 's/"end-scales"/"distill-steps-per-iter": 50000, &/' straight/run/config.jso
 train old --config ../old.json --steps 1
 ok 'a config.json that still has its option' ended_with 0
 
+# The log of a run that went on from step 2 is that of one that was left alone: the mean of
+# steps 1 to 4 too, and no line twice.
+losses()
+{
+    sed 's/.*"step":\([0-9]*\),"loss":\([^,]*\),.*/\1 \2/' "$1/run/log.jsonl"
+}
+train mean --method edm --steps 8 --log-every 4 --save-every 2 --keep 9
+ok 'two lines of log' test "$(losses mean | wc -l)" -eq 2
+cp -R mean back
+rm -r back/run/ckpt/0000000[468] back/run/model.safetensors
+train back --resume
+ok 'go on from step 2' ended_with 0
+ok 'with the same log' test "$(losses back)" = "$(losses mean)"
+
+# What earlier versions left: ten digits of a rate in the name of its file, a mode that is
+# no more.
+train before --method ct --steps 1 --ema-rates 0.99990000001
+mv before/run/ckpt/00000001/ema_0.99990000001.safetensors \
+    before/run/ckpt/00000001/ema_0.9999.safetensors
+sed -i 's/ema_0.99990000001/ema_0.9999/' before/run/ckpt/00000001/manifest.json
+works 'an average with a rounded name is opened' info before/run
+train before --resume --steps 2
+ok 'and its run goes on' ended_with 0
+sed -i 's/"scale-mode": "progressive"/"scale-mode": "progdist"/' before/run/config.json
+works 'a run of a mode that is gone is opened' info before/run
+train before --resume --steps 3
+ok 'but does not go on' one_error 4 'scale-mode'
+
+if "$cm" explain --model straight/run --dtype bf16 >out 2>err; then
+    in_folder half run train --data "$scratch/tiny-images-idx3-ubyte" --batch 4 --channel-mult 1 \
+        --steps 1 --out run
+    ok 'train in what the CPU computes in' ended_with 0
+    export CM_ISA=avx2
+    in_folder half run train --resume --steps 2 --out run
+    unset CM_ISA
+    ok 'another data type is refused' one_error 4 '"dtype"'
+else
+    skip 'another data type is refused' 'this CPU does not compute in bf16'
+fi
+
 # ---- pictures that are not square ----------------------------------------------
 
 # 12 images of 24 rows and 16 columns

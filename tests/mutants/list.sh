@@ -105,9 +105,8 @@ mutant 'the raw weights are exported' 'cm_trainer_model\(l->t, l->t->step->ema\[
     'cm_trainer_model(l->t, l->t->step->params)'
 mutant 'the last average is exported' 'cm_trainer_model\(l->t, l->t->step->ema\[0\]\)' \
     'cm_trainer_model(l->t, l->t->step->ema[l->t->n_ema - 1])'
-mutant 'a run is opened as its last average' \
-    'config\.ema_rates\[strcspn\(config\.ema_rates, ","\)\] = .*' \
-    'for (char *c; (c = strchr(config.ema_rates, 44));) memmove(config.ema_rates, c + 1, 64);'
+mutant 'a run is opened as its last average' '\(int\)strcspn\(rates, ","\), rates\)' \
+    '99, strrchr(rates, 44) ? strrchr(rates, 44) + 1 : rates)'
 mutant 'exported sigma_min wrong' '^ *m->schedule\.sigma_min, "sigma_max"' '0.002, "sigma_max"'
 mutant 'exported sigma_max wrong' '"sigma_max", m->schedule\.sigma_max' '"sigma_max", 80.0'
 mutant 'exported sigma_data wrong' '^ *m->schedule\.sigma_data, "rho"' '0.5, "rho"'
@@ -175,3 +174,13 @@ mutant 'second level of multistep fixed' 'return wanted < highest && wanted >= s
     'return 1'
 mutant 'samples before the checkpoint end the run' '            draw_samples\(l\);' \
     '            { draw_samples(l); s = CM_ERR_IO; }'
+mutant 'losses of before a resume forgotten' '&t->loss_count, err\)\) \|\|' '\&offset, err)) ||'
+mutant 'the log is not cut at resume' 'cm_runlog_open\(t->config\.out, offset, &t->log, err\)' \
+    'cm_runlog_open(t->config.out, INT64_MAX, \&t->log, err)'
+mutant 'class random: 64 labels over and over' \
+    'cm_philox\(\(uint64_t\)c->seed, 0, \(uint32_t\)i, 0, STREAM_LABEL\)' \
+    'cm_philox((uint64_t)c->seed, 0, (uint32_t)(i % 64), 0, STREAM_LABEL)'
+mutant 'dtype of a continued run unchecked' \
+    's = check_same\(path, j, "dtype", cm_dtype_name\(t->dtype\), "the dtype", err\)' 's = CM_OK'
+mutant 'time input not written' 'if \(c->time_input != &cm_time_log250\)' 'if (0)'
+mutant 'averages of old runs not found' '!cm_text_to_real\(cm_text_rounded\(text, rate, 10\), &rounded\)' '1'

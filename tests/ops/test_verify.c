@@ -113,6 +113,38 @@ static void test_in_place(void)
     subject_free(&s);
 }
 
+/* All that shows the block of this node, moved to an offset. */
+static void move(const subject *s, const cm_node *n, size_t offset)
+{
+    const size_t from = location(s, n)->offset;
+    for (int i = 0; i < s->p->n_nodes; i++)
+        if (s->p->location[i].place == CM_PLACE_ARENA && cm_view_base(&s->p->node[i])->id == n->id)
+            s->p->location[i].offset += offset - from;
+}
+
+/* The auxiliary result behind an output, over an input that the output itself leaves alone. */
+static void test_auxiliary_over_input(void)
+{
+    subject s = subject_new(CM_TYPE(CM_F32, 2, 8, 8, CHANNELS));
+    cm_node *a = cm_input(s.g, "a", CM_TYPE(CM_F32, 1, CHANNELS)),
+            *b = cm_input(s.g, "b", CM_TYPE(CM_F32, 1, CHANNELS));
+    cm_node *h = cm_silu(s.g, s.x), *y = cm_group_norm(s.g, h, a, b, 4, 1e-5f, 0), *dx = NULL;
+    cm_graph_vjp(s.g, y, y, 1, &s.x, &dx);
+    cm_node *out[] = {dx, h};
+    cm_error err = {0};
+    subject_compile(&s, 2, out);
+    const cm_node *norm = &s.p->node[y->id];
+    CHECK(cm_has_aux(norm), "the statistics are not kept");
+    const size_t end = (s.p->arena_bytes + 63) / 64 * 64, room = end;
+    s.p->arena_bytes += 4 * room;
+    move(&s, y, end);
+    move(&s, h, end + 2 * room);
+    CHECK_OK(cm_plan_verify(s.p, s.n_out, s.out, &err), err);
+    move(&s, h, end + cm_aux_offset(norm));
+    check_refused(&s, "statistics over an input", "group_norm", "overwrites its input");
+    subject_free(&s);
+}
+
 /* ---- over what lives ---- */
 
 /* a = exp x; b = sin a; c = a + b; an output: b + c */
@@ -281,6 +313,7 @@ static void test_constants(void)
 }
 
 static const check_test tests[] = {
+    {"an auxiliary result over an input", test_auxiliary_over_input},
     {"over an input", test_input},
     {"in place", test_in_place},
     {"over what is read later, misplaced, out of order", test_lifetimes},

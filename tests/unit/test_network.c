@@ -68,6 +68,8 @@ static void test_mistakes(void)
         {"{\"image_size\":16,\"depth\":3," ADM "}", "\"depth\": unknown key"},
         {"{\"image_height\":16," ADM "}", "\"image_width\""},
         {"{" ADM "}", "\"image_height\""},
+        {"{\"image_size\":16,\"image_height\":8," ADM "}", "\"image_size\": expected it alone"},
+        {"{\"image_size\":65536," ADM "}", "4096"},
         {"{\"image_size\":15," ADM "}", "15 x 15 cannot be halved 1 times"},
         {"{\"image_height\":16,\"image_width\":15," ADM "}", "16 x 15 cannot be halved 1 times"},
         {"{\"image_size\":16,\"in_channels\":1,\"out_channels\":3,\"model_channels\":32,"

@@ -1,6 +1,6 @@
 /* objective.h - what a training step minimises: one record a method.
  *
- * To add one: a file with its record, and a line in table.c.  The step, the set-up, the
+ * To add one: a file with its record, and a line in objectives.c.  The step, the set-up, the
  * bench and the command line read the table. */
 #ifndef CM_TRAIN_OBJECTIVE_H
 #define CM_TRAIN_OBJECTIVE_H

@@ -1,4 +1,4 @@
-/* table.c - the objectives there are, and their options resolved */
+/* objectives.c - the objectives there are, and their options resolved */
 #include "train/objective/objective.h"
 
 #include "options/options.h"

@@ -1,4 +1,4 @@
-/* attention.c - the rows of attention: softmax(scale s), its derivative, and the way
+/* attention_rows.c - the rows of attention: softmax(scale s), its derivative, and the way
  * between [T,C] and the dense matrices of one head; in f32, see cpu/attention.h */
 #include "cpu/attention.h"
 #include "cpu/kernels/vec.h"
