@@ -9,8 +9,7 @@
  *         cm_error err = {0};
  *         cm_model *model = NULL;
  *         cm_images *images = NULL;
- *         cm_sample_config config;
- *         cm_sample_defaults(&config);
+ *         cm_sample_params config = cm_sample_default_params();
  *         config.num = 16;
  *         if (cm_model_open("models/fashion-mnist-cd.safetensors", &model, &err) ||
  *             cm_sample(model, &config, &images, &err) ||
@@ -44,6 +43,11 @@ extern "C" {
 
 #define CM_VERSION "0.1.0"
 
+/* The symbols of the shared library; it has no others. */
+#ifndef CM_API
+#define CM_API __attribute__((visibility("default")))
+#endif
+
 /* ---- options ------------------------------------------------------------ */
 
 /* Settings are plain structs described by a table, so that the command line,
@@ -64,20 +68,22 @@ typedef struct cm_option {
 } cm_option;
 
 /* Set every field to its default. */
-void cm_options_defaults(const cm_option *table, void *config);
+CM_API void cm_options_defaults(const cm_option *table, void *config);
 /* Set one field from text; checks type, range and choices.
  * Errors: CM_ERR_ARGUMENT (unknown name: proposes the nearest one). */
-cm_status cm_options_set(const cm_option *table, void *config, const char *name, const char *value,
-                         cm_error *err);
+CM_API cm_status cm_options_set(const cm_option *table, void *config, const char *name,
+                                const char *value, cm_error *err);
 /* Read a JSON object of name: value pairs over *config.  Unknown keys are
  * errors.  Errors: CM_ERR_IO, CM_ERR_FORMAT. */
-cm_status cm_options_read(const cm_option *table, void *config, const char *path, cm_error *err);
+CM_API cm_status cm_options_read(const cm_option *table, void *config, const char *path,
+                                 cm_error *err);
 
 /* Settings of a training run.  cm_train_options has the ranges and defaults; a field's name
  * there, on the command line and in config.json is the one here with - for _, or a longer
  * one.  NAME fields hold one of the choices listed there. */
 /* clang-format off */
-typedef struct cm_train_config {
+typedef struct cm_train_params {
+    size_t size;              /* of this struct; set by cm_train_default_params */
     cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: consistency
                                  training alone */
     cm_text data;             /* fashion-mnist, an IDX images file (.gz too), or a folder of
@@ -148,10 +154,11 @@ typedef struct cm_train_config {
     int64_t keep;             /* checkpoints to keep */
     double max_minutes;       /* stop after this long as if it had been the last step (0: no
                                  limit) */
-} cm_train_config;
+} cm_train_params;
 
 /* Settings of sampling; likewise cm_sample_options. */
-typedef struct cm_sample_config {
+typedef struct cm_sample_params {
+    size_t size;              /* of this struct; set by cm_sample_default_params */
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
     int64_t steps;            /* noise levels of the grid (0: 18 for euler and heun, the
                                  model's own for --ts) */
@@ -169,13 +176,14 @@ typedef struct cm_sample_config {
                                  hold) */
     cm_text dtype;            /* activations and matrix operands */
     int64_t threads;          /* threads (0: the cores this process may use) */
-} cm_sample_config;
+} cm_sample_params;
 /* clang-format on */
 
-extern const cm_option cm_train_options[];  /* ends with a NULL name */
-extern const cm_option cm_sample_options[]; /* ends with a NULL name */
-void cm_train_defaults(cm_train_config *config);
-void cm_sample_defaults(cm_sample_config *config);
+/* The table of each struct; it ends with a NULL name. */
+CM_API const cm_option *cm_train_options(void);
+CM_API const cm_option *cm_sample_options(void);
+CM_API cm_train_params cm_train_default_params(void);
+CM_API cm_sample_params cm_sample_default_params(void);
 
 /* ---- models ------------------------------------------------------------- */
 
@@ -185,12 +193,13 @@ void cm_sample_defaults(cm_sample_config *config);
 typedef struct cm_model cm_model;
 
 /* Errors: CM_ERR_IO, CM_ERR_FORMAT (what was expected and found), CM_ERR_MEMORY. */
-cm_status cm_model_open(const char *path, cm_model **model, cm_error *err);
+CM_API cm_status cm_model_open(const char *path, cm_model **model, cm_error *err);
 /* The network of a configuration file (JSON, the field names of the original code)
  * with random first weights, as a consistency model: for timing.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
-cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model, cm_error *err);
-void cm_model_free(cm_model *model);
+CM_API cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model,
+                                 cm_error *err);
+CM_API void cm_model_free(cm_model *model);
 
 /* Facts about a model. */
 typedef struct cm_model_facts {
@@ -199,19 +208,19 @@ typedef struct cm_model_facts {
     int is_consistency;          /* 0: a diffusion teacher */
     int64_t parameters;
 } cm_model_facts;
-void cm_model_get_facts(const cm_model *model, cm_model_facts *facts);
+CM_API void cm_model_get_facts(const cm_model *model, cm_model_facts *facts);
 
 /* Describe a model, a run folder or any .safetensors file as text of several
  * lines.  *text is freed with cm_string_free. */
-cm_status cm_describe(const char *path, char **text, cm_error *err);
-void cm_string_free(char *text);
+CM_API cm_status cm_describe(const char *path, char **text, cm_error *err);
+CM_API void cm_string_free(char *text);
 
 /* Run the raw network F on tensors from a file: x f32 [N,C,H,W], timesteps f32
  * [N] (already rescaled: 250 ln sigma), y int64 [N] for class-conditional
  * networks; writes out f32 [N,C,H,W].  config_json may be NULL when the weights
  * carry their configuration.  dtype is "f32" or "bf16". */
-cm_status cm_forward(const char *weights, const char *config_json, const char *input,
-                     const char *output, const char *dtype, int threads, cm_error *err);
+CM_API cm_status cm_forward(const char *weights, const char *config_json, const char *input,
+                            const char *output, const char *dtype, int threads, cm_error *err);
 
 /* ---- sampling ----------------------------------------------------------- */
 
@@ -222,19 +231,20 @@ typedef struct cm_images {
     uint8_t *pixels;
     int64_t *labels;
 } cm_images;
-void cm_images_free(cm_images *images);
+CM_API void cm_images_free(cm_images *images);
 
 /* Generate config->num images.  Image i is a function of (model, sampler and its settings,
  * dtype, seed, the class of image i, i) only: the same bits for every num, batch,
  * micro_batch and number of threads.  That holds for one instruction set and one oneDNN;
  * another of either gives images that are equal to rounding.  Errors: CM_ERR_ARGUMENT (class out of
  * range, time points that do not fit), CM_ERR_NUMERIC, CM_ERR_MEMORY. */
-cm_status cm_sample(cm_model *model, const cm_sample_config *config, cm_images **images,
-                    cm_error *err);
+CM_API cm_status cm_sample(cm_model *model, const cm_sample_params *config, cm_images **images,
+                           cm_error *err);
 
 /* Write a grid (.png), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
  * made when missing).  A file appears whole or not at all.  columns 0: square. */
-cm_status cm_images_write(const cm_images *images, const char *path, int columns, cm_error *err);
+CM_API cm_status cm_images_write(const cm_images *images, const char *path, int columns,
+                                 cm_error *err);
 
 /* ---- training ----------------------------------------------------------- */
 
@@ -261,8 +271,8 @@ typedef struct cm_train_hooks {
  * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step
  * and the first node that was not finite; nothing of it is saved.  CM_INTERRUPTED:
  * hooks->stop said so, and a checkpoint was saved. */
-cm_status cm_train(const cm_train_config *config, int resume, const cm_train_hooks *hooks,
-                   cm_error *err);
+CM_API cm_status cm_train(const cm_train_params *config, int resume, const cm_train_hooks *hooks,
+                          cm_error *err);
 
 /* ---- looking inside ----------------------------------------------------- */
 
@@ -278,7 +288,8 @@ typedef struct cm_work {
 /* The compiled plan of this work: step, op, shape, dtype, offset, implementation; with
  * profile also milliseconds and share.  *text is freed with cm_string_free.
  * Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
-cm_status cm_explain(cm_model *model, const cm_work *work, int profile, char **text, cm_error *err);
+CM_API cm_status cm_explain(cm_model *model, const cm_work *work, int profile, char **text,
+                            cm_error *err);
 
 /* What one kind of work costs. */
 typedef struct cm_bench_result {
@@ -293,11 +304,12 @@ typedef struct cm_bench_result {
 } cm_bench_result;
 
 /* Time it.  Errors: as cm_explain. */
-cm_status cm_bench(cm_model *model, const cm_work *work, cm_bench_result *result, cm_error *err);
+CM_API cm_status cm_bench(cm_model *model, const cm_work *work, cm_bench_result *result,
+                          cm_error *err);
 
 /* The processor, the cores used, kernels and oneDNN version, as one line; cut to
  * size. */
-void cm_machine(char *text, size_t size);
+CM_API void cm_machine(char *text, size_t size);
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,7 @@
 #include "train/step.h"
 
 typedef struct step_settings {
-    cm_train_config options; /* change them, then resolve again */
+    cm_train_params options; /* change them, then resolve again */
     cm_objective_settings settings;
 } step_settings;
 
@@ -20,7 +20,7 @@ static inline void step_settings_resolve(step_settings *s)
 
 static inline void step_settings_make(step_settings *s, const char *method, int batch)
 {
-    cm_train_defaults(&s->options);
+    s->options = cm_train_default_params();
     snprintf(s->options.method, sizeof s->options.method, "%s", method);
     s->options.batch = batch;
     step_settings_resolve(s);

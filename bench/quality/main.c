@@ -198,11 +198,11 @@ static cm_status judge(cm_classifier *c, cm_model *model, const char *path,
                        const struct config *config, const char *sampler, struct score *score,
                        cm_error *err)
 {
-    cm_sample_config sample;
+    cm_sample_params sample;
     cm_images *images = NULL;
     const int teacher = !strcmp(sampler, "heun");
     const double start = cm_seconds();
-    cm_sample_defaults(&sample);
+    sample = cm_sample_default_params();
     snprintf(sample.sampler, sizeof sample.sampler, "%s", sampler);
     snprintf(sample.label, sizeof sample.label, "all");
     if (!strcmp(sampler, "multistep"))

@@ -4,10 +4,10 @@
 #include "sample/generate.h"
 #include "sample/tensors.h"
 
-cm_status cm_sample(cm_model *model, const cm_sample_config *config, cm_images **images,
+cm_status cm_sample(cm_model *model, const cm_sample_params *config, cm_images **images,
                     cm_error *err)
 {
-    const cm_status s = cm_options_check(cm_sample_options, config, err);
+    const cm_status s = cm_options_check(cm_sample_options(), config, err);
     return s ? s : cm_generate(model, config, images, err);
 }
 

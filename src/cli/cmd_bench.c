@@ -109,7 +109,7 @@ static cm_status run_work(bench *b, const char *work, const char *dtype, cm_erro
 static cm_status run_dtype(bench *b, const char *dtype, cm_error *err)
 {
     const bench_options *o = b->options;
-    const cm_option *method = cm_train_options;
+    const cm_option *method = cm_train_options();
     char name[sizeof(cm_text)];
     if (strcmp(o->work, "all") != 0)
         return run_work(b, o->work, dtype, err);

@@ -26,7 +26,7 @@ static const char text[] =
     "  cm sample --model M --sampler multistep --sigmas 80,5 --out x.png\n"
     "  cm sample --model M --num 10000 --class random --out samples.npz\n";
 
-static cm_status generate(const sample_files *files, const cm_sample_config *config, cm_error *err)
+static cm_status generate(const sample_files *files, const cm_sample_params *config, cm_error *err)
 {
     cm_model *model = NULL;
     cm_images *images = NULL;
@@ -51,11 +51,11 @@ static cm_status generate(const sample_files *files, const cm_sample_config *con
 cm_status cli_sample(int argc, char **argv, cm_error *err)
 {
     sample_files files;
-    cm_sample_config config;
-    const cli_table tables[] = {{file_options, &files}, {cm_sample_options, &config}};
+    cm_sample_params config;
+    const cli_table tables[] = {{file_options, &files}, {cm_sample_options(), &config}};
     const cli_usage usage = {"cm sample", "--model MODEL --out X", text, tables, 2};
     cm_options_defaults(file_options, &files);
-    cm_sample_defaults(&config);
+    config = cm_sample_default_params();
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
     if (!status)
         status = cli_require(&usage, "model", files.model, err);

@@ -71,26 +71,26 @@ static void show(void *user, const cm_train_progress *now)
 /* Options go before --config, that before the settings of the run that is
  * continued, those before the defaults: read in the opposite order. */
 static cm_status read_settings(const cli_usage *usage, int argc, char **argv, run_options *run,
-                               cm_train_config *config, cm_error *err)
+                               cm_train_params *config, cm_error *err)
 {
     char path[sizeof(cm_text) + 16];
     cm_options_defaults(options, run);
-    cm_train_defaults(config);
+    *config = cm_train_default_params();
     cm_status status = cli_parse(usage, argc, argv, NULL, err);
     if (status || (!run->resume && !*run->config))
         return status;
     if (run->resume)
         status = cli_require(usage, "out", config->out, err);
     snprintf(path, sizeof path, "%s/config.json", config->out);
-    cm_train_defaults(config);
+    *config = cm_train_default_params();
     if (!status && run->resume)
-        status = cm_options_read(cm_train_options, config, path, err);
+        status = cm_options_read(cm_train_options(), config, path, err);
     if (!status && *run->config)
-        status = cm_options_read(cm_train_options, config, run->config, err);
+        status = cm_options_read(cm_train_options(), config, run->config, err);
     return status ? status : cli_parse(usage, argc, argv, NULL, err);
 }
 
-static cm_status check_settings(const cli_usage *usage, const cm_train_config *config,
+static cm_status check_settings(const cli_usage *usage, const cm_train_params *config,
                                 cm_error *err)
 {
     cm_status status = cli_require(usage, "data", config->data, err);
@@ -102,8 +102,8 @@ static cm_status check_settings(const cli_usage *usage, const cm_train_config *c
 cm_status cli_train(int argc, char **argv, cm_error *err)
 {
     run_options run;
-    cm_train_config config;
-    const cli_table tables[] = {{cm_train_options, &config}, {options, &run}};
+    cm_train_params config;
+    const cli_table tables[] = {{cm_train_options(), &config}, {options, &run}};
     const cli_usage usage = {"cm train", "--method METHOD --data DATA --out RUN", text, tables, 2};
     cm_status status = read_settings(&usage, argc, argv, &run, &config, err);
     if (!status)

@@ -9,11 +9,11 @@
 /* clang-format off */
 #define ROW(config, type, field, name, initial, choices, min, max, metavar, help)                 \
     {name, CM_OPT_##type, offsetof(config, field), initial, choices, min, max, metavar, help},
-#define X(...) ROW(cm_train_config, __VA_ARGS__)
-const cm_option cm_train_options[] = {CM_TRAIN_OPTIONS(X) {0}};
+#define X(...) ROW(cm_train_params, __VA_ARGS__)
+static const cm_option train_options[] = {CM_TRAIN_OPTIONS(X) {0}};
 #undef X
-#define X(...) ROW(cm_sample_config, __VA_ARGS__)
-const cm_option cm_sample_options[] = {CM_SAMPLE_OPTIONS(X) {0}};
+#define X(...) ROW(cm_sample_params, __VA_ARGS__)
+static const cm_option sample_options[] = {CM_SAMPLE_OPTIONS(X) {0}};
 #undef X
 /* clang-format on */
 
@@ -25,14 +25,16 @@ const cm_option cm_sample_options[] = {CM_SAMPLE_OPTIONS(X) {0}};
 #define FIELD_FLAG          int
 #define X(type, field, ...) FIELD_##type field;
 struct train_mirror {
+    size_t size;
     CM_TRAIN_OPTIONS(X)
 };
 struct sample_mirror {
+    size_t size;
     CM_SAMPLE_OPTIONS(X)
 };
 #undef X
-_Static_assert(sizeof(struct train_mirror) == sizeof(cm_train_config), "a field without an option");
-_Static_assert(sizeof(struct sample_mirror) == sizeof(cm_sample_config), "likewise");
+_Static_assert(sizeof(struct train_mirror) == sizeof(cm_train_params), "a field without an option");
+_Static_assert(sizeof(struct sample_mirror) == sizeof(cm_sample_params), "likewise");
 
 #define KIND(config, field) \
     _Generic(((config *)0)->field, char *: CM_OPT_TEXT, int64_t: CM_OPT_INT, double: CM_OPT_REAL, \
@@ -41,23 +43,39 @@ _Static_assert(sizeof(struct sample_mirror) == sizeof(cm_sample_config), "likewi
     _Static_assert(offsetof(mirror, field) == offsetof(config, field) && \
                        KIND(config, field) == CM_OPT_##type,             \
                    "options.def and cm.h differ at " #field);
-#define X(type, field, ...) SAME(struct train_mirror, cm_train_config, type, field)
+#define X(type, field, ...) SAME(struct train_mirror, cm_train_params, type, field)
 CM_TRAIN_OPTIONS(X)
 #undef X
-#define X(type, field, ...) SAME(struct sample_mirror, cm_sample_config, type, field)
+#define X(type, field, ...) SAME(struct sample_mirror, cm_sample_params, type, field)
 CM_SAMPLE_OPTIONS(X)
 #undef X
 
-/* ---- defaults ---- */
+/* ---- what is public ---- */
 
-void cm_train_defaults(cm_train_config *config)
+const cm_option *cm_train_options(void)
 {
-    memset(config, 0, sizeof *config); /* the padding too: equal settings are equal bytes */
-    cm_options_defaults(cm_train_options, config);
+    return train_options;
 }
 
-void cm_sample_defaults(cm_sample_config *config)
+const cm_option *cm_sample_options(void)
 {
-    memset(config, 0, sizeof *config);
-    cm_options_defaults(cm_sample_options, config);
+    return sample_options;
+}
+
+cm_train_params cm_train_default_params(void)
+{
+    cm_train_params params;
+    memset(&params, 0, sizeof params); /* the padding too: equal settings are equal bytes */
+    params.size = sizeof params;
+    cm_options_defaults(train_options, &params);
+    return params;
+}
+
+cm_sample_params cm_sample_default_params(void)
+{
+    cm_sample_params params;
+    memset(&params, 0, sizeof params);
+    params.size = sizeof params;
+    cm_options_defaults(sample_options, &params);
+    return params;
 }

@@ -23,10 +23,10 @@ static int fixed(const char *name)
     return 1;
 }
 
-cm_status cm_run_config_write(const cm_train_config *config, cm_error *err)
+cm_status cm_run_config_write(const cm_train_params *config, cm_error *err)
 {
     char path[CM_RUN_PATH];
-    json_t *j = cm_options_to_json(cm_train_options, config);
+    json_t *j = cm_options_to_json(cm_train_options(), config);
     cm_status s = cm_run_path(path, config->out, "config.json", err);
     if (!s)
         s = cm_run_json_write(path, j, err);
@@ -48,19 +48,18 @@ static cm_status differs(const char *path, const char *name, const json_t *then,
     return s;
 }
 
-cm_status cm_run_config_check(const cm_train_config *config, cm_error *err)
+cm_status cm_run_config_check(const cm_train_params *config, cm_error *err)
 {
     char path[CM_RUN_PATH];
-    cm_train_config stored;
-    cm_train_defaults(&stored);
+    cm_train_params stored = cm_train_default_params();
     cm_status s = cm_run_path(path, config->out, "config.json", err);
-    if (s || (s = cm_options_read(cm_train_options, &stored, path, err)))
+    if (s || (s = cm_options_read(cm_train_options(), &stored, path, err)))
         return s;
-    json_t *then = cm_options_to_json(cm_train_options, &stored),
-           *now = cm_options_to_json(cm_train_options, config);
+    json_t *then = cm_options_to_json(cm_train_options(), &stored),
+           *now = cm_options_to_json(cm_train_options(), config);
     if (!then || !now)
         s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
-    for (const cm_option *o = cm_train_options; o->name && !s; o++) {
+    for (const cm_option *o = cm_train_options(); o->name && !s; o++) {
         const json_t *a = json_object_get(then, o->name), *b = json_object_get(now, o->name);
         if (fixed(o->name) && !json_equal(a, b))
             s = differs(path, o->name, a, b, err);

@@ -6,12 +6,12 @@
 #include "cm.h"
 
 /* Write them to config->out.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
-cm_status cm_run_config_write(const cm_train_config *config, cm_error *err);
+cm_status cm_run_config_write(const cm_train_params *config, cm_error *err);
 
 /* A run goes on with the settings it began with: compare those of config with
  * RUN/config.json.  How long, how often, where and on how many threads may change,
  * and paths, whose contents are compared by hash.
  * Errors: CM_ERR_ARGUMENT names the setting, CM_ERR_IO, CM_ERR_FORMAT. */
-cm_status cm_run_config_check(const cm_train_config *config, cm_error *err);
+cm_status cm_run_config_check(const cm_train_params *config, cm_error *err);
 
 #endif

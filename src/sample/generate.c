@@ -56,7 +56,7 @@ static void draw_noise(void *user, int draw, double *z)
 
 /* ---- options ---- */
 
-static cm_status levels_from_list(const cm_model *m, const cm_sample_config *c, cm_levels *l,
+static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, cm_levels *l,
                                   cm_error *err)
 {
     if (c->sigmas[0] && c->ts[0])
@@ -84,7 +84,7 @@ static cm_status levels_from_list(const cm_model *m, const cm_sample_config *c, 
 }
 
 /* Settings that the sampler would not look at are mistakes. */
-static cm_status check_fit(const cm_model *m, const cm_sample_config *c, const cm_sampler *s,
+static cm_status check_fit(const cm_model *m, const cm_sample_params *c, const cm_sampler *s,
                            cm_error *err)
 {
     const int teacher = cm_model_is_teacher(m);
@@ -108,7 +108,7 @@ static cm_status check_fit(const cm_model *m, const cm_sample_config *c, const c
     return CM_OK;
 }
 
-static cm_status resolve(const cm_model *m, const cm_sample_config *c, struct recipe *r,
+static cm_status resolve(const cm_model *m, const cm_sample_params *c, struct recipe *r,
                          cm_error *err)
 {
     r->levels.churn = (cm_churn){c->s_churn, c->s_tmin, c->s_tmax, c->s_noise};
@@ -130,7 +130,7 @@ static cm_status resolve(const cm_model *m, const cm_sample_config *c, struct re
 }
 
 /* The label of each image. */
-static cm_status choose_labels(const cm_model *m, const cm_sample_config *c, int64_t *labels,
+static cm_status choose_labels(const cm_model *m, const cm_sample_params *c, int64_t *labels,
                                cm_error *err)
 {
     const int k = m->net.num_classes;
@@ -160,7 +160,7 @@ static uint8_t to_byte(double v) /* v in [-1,1], to nearest */
     return (uint8_t)lrint(127.5 * v + 127.5);
 }
 
-static cm_status run(const cm_sample_config *c, const struct recipe *r, cm_session *session,
+static cm_status run(const cm_sample_params *c, const struct recipe *r, cm_session *session,
                      cm_images *images, cm_error *err)
 {
     const int64_t n = session->batch * session->image;
@@ -185,7 +185,7 @@ static cm_status run(const cm_sample_config *c, const struct recipe *r, cm_sessi
     return s;
 }
 
-cm_status cm_generate(const cm_model *model, const cm_sample_config *config, cm_images **images,
+cm_status cm_generate(const cm_model *model, const cm_sample_params *config, cm_images **images,
                       cm_error *err)
 {
     struct recipe r = {.levels = {.sigma = cm_alloc_array(MAX_LEVELS + 2, sizeof(double))}};

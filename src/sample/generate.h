@@ -6,7 +6,7 @@
 #include "sample/images.h"
 
 /* As cm_sample (cm.h); config is in range. */
-cm_status cm_generate(const cm_model *model, const cm_sample_config *config, cm_images **images,
+cm_status cm_generate(const cm_model *model, const cm_sample_params *config, cm_images **images,
                       cm_error *err);
 
 #endif

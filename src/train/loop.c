@@ -73,7 +73,7 @@ static void report_memory(const struct loop *l)
     report(l, event);
 }
 
-static double learning_rate(const cm_train_config *c, int64_t k)
+static double learning_rate(const cm_train_params *c, int64_t k)
 {
     double lr = c->lr;
     if (k < c->lr_warmup)
@@ -158,9 +158,9 @@ static cm_status draw_grid(struct loop *l, const char *sampler, cm_error *err)
     const cm_model model = cm_trainer_model(t, t->step->ema[0]);
     const int classes = t->net.num_classes;
     char path[CM_RUN_PATH], name[64];
-    cm_sample_config c;
+    cm_sample_params c;
     cm_images *images = NULL;
-    cm_sample_defaults(&c);
+    c = cm_sample_default_params();
     snprintf(c.sampler, sizeof c.sampler, "%s", sampler);
     snprintf(c.dtype, sizeof c.dtype, "%s", t->config.dtype);
     c.num = classes ? 8 * classes : 64;
@@ -213,7 +213,7 @@ static int asked_to_stop(const struct loop *l)
 
 static int is_last(const struct loop *l)
 {
-    const cm_train_config *c = &l->t->config;
+    const cm_train_params *c = &l->t->config;
     return l->t->k >= c->steps ||
            (c->max_minutes > 0.0 && cm_seconds() - l->start > 60.0 * c->max_minutes);
 }
@@ -221,7 +221,7 @@ static int is_last(const struct loop *l)
 static cm_status loop(struct loop *l, cm_error *err)
 {
     cm_trainer *t = l->t;
-    const cm_train_config *c = &t->config;
+    const cm_train_params *c = &t->config;
     cm_status s = CM_OK;
     int stop = 0, last = t->k >= c->steps;
     while (!last && !stop && !s) {
@@ -288,7 +288,7 @@ static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
     return s;
 }
 
-cm_status cm_train_run(const cm_train_config *config, int resume, const cm_train_hooks *hooks,
+cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train_hooks *hooks,
                        cm_error *err)
 {
     cm_trainer *t = cm_alloc(sizeof *t);

@@ -5,7 +5,7 @@
 #include "cm.h"
 
 /* As cm_train (cm.h); config is in range. */
-cm_status cm_train_run(const cm_train_config *config, int resume, const cm_train_hooks *hooks,
+cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train_hooks *hooks,
                        cm_error *err);
 
 #endif

@@ -16,7 +16,7 @@ static void write_list(cm_text text, const double *v, int n)
                                cm_text_from_real(number, v[i]));
 }
 
-void cm_options_from_net(cm_train_config *c, const cm_net_config *n)
+void cm_options_from_net(cm_train_params *c, const cm_net_config *n)
 {
     double sides[CM_MAX_LEVELS];
     c->image_size = n->height == n->width ? n->height : 0;
@@ -36,7 +36,7 @@ void cm_options_from_net(cm_train_config *c, const cm_net_config *n)
     c->resblock_updown = a->resblock_updown;
 }
 
-static cm_status attention_sides(const cm_train_config *c, cm_net_config *n, cm_error *err)
+static cm_status attention_sides(const cm_train_params *c, cm_net_config *n, cm_error *err)
 {
     int sides[CM_MAX_LEVELS];
     cm_adm_config *a = &n->of.adm;
@@ -52,7 +52,7 @@ static cm_status attention_sides(const cm_train_config *c, cm_net_config *n, cm_
     return s;
 }
 
-cm_status cm_net_from_options(const cm_train_config *c, const char *data, int height, int width,
+cm_status cm_net_from_options(const cm_train_params *c, const char *data, int height, int width,
                               int channels, int classes, cm_net_config *net, cm_error *err)
 {
     cm_net_config n = {.arch = &cm_arch_adm,

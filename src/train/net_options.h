@@ -7,11 +7,11 @@
 
 /* The network that the options ask for, for such images.  data names them in messages.
  * Errors: CM_ERR_ARGUMENT. */
-cm_status cm_net_from_options(const cm_train_config *options, const char *data, int height,
+cm_status cm_net_from_options(const cm_train_params *options, const char *data, int height,
                               int width, int channels, int classes, cm_net_config *net,
                               cm_error *err);
 
 /* A network given by a model overrides the options, which then tell of it. */
-void cm_options_from_net(cm_train_config *options, const cm_net_config *net);
+void cm_options_from_net(cm_train_params *options, const cm_net_config *net);
 
 #endif

@@ -18,7 +18,7 @@ enum { STREAM_INIT = 1 };
 
 /* ---- options ---- */
 
-static cm_status check_options(const cm_train_config *c, const cm_objective *o, cm_error *err)
+static cm_status check_options(const cm_train_params *c, const cm_objective *o, cm_error *err)
 {
     if (!c->data[0])
         return cm_fail(err, CM_ERR_ARGUMENT, "data: say what to train on (--data)");
@@ -101,7 +101,7 @@ static cm_status check_data(const cm_trainer *t, const char *path, const cm_net_
 /* From the run that is continued, the teacher, the first weights, or the options. */
 static cm_status choose_net(cm_trainer *t, int resume, cm_error *err)
 {
-    cm_train_config *c = &t->config;
+    cm_train_params *c = &t->config;
     const cm_dataset *d = t->data;
     const cm_model *given = t->teacher ? t->teacher : t->init;
     const char *from = resume ? c->out : t->teacher ? c->teacher : c->init;
@@ -156,7 +156,7 @@ static void first_weights(cm_trainer *t)
 
 static cm_status make_metadata(cm_trainer *t, cm_error *err)
 {
-    json_t *j = cm_options_to_json(cm_train_options, &t->config);
+    json_t *j = cm_options_to_json(cm_train_options(), &t->config);
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     t->training = text ? cm_strdup(text) : NULL;
@@ -175,7 +175,7 @@ static cm_status make_metadata(cm_trainer *t, cm_error *err)
 
 cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)
 {
-    cm_train_config *c = &t->config;
+    cm_train_params *c = &t->config;
     cm_status s;
     if ((s = cm_objective_resolve(c, &t->settings, err)) ||
         (s = check_options(c, t->settings.objective, err)) ||

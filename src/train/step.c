@@ -36,7 +36,7 @@ struct part {
     cm_node *y, *end;        /* end of the forward pass: the loss */
 };
 
-static const cm_train_config *options_of(const cm_step_config *c)
+static const cm_train_params *options_of(const cm_step_config *c)
 {
     return c->settings->options;
 }
@@ -147,7 +147,7 @@ static cm_node *flat(const struct update *b, int *buffer, const char *name)
 static void build_update(struct update *b)
 {
     const cm_step_config *c = b->config;
-    const cm_train_config *o = options_of(c);
+    const cm_train_params *o = options_of(c);
     cm_graph *g = b->g;
     cm_node *p = flat(b, &b->params, "params"), *m = flat(b, &b->m, "m"), *v = flat(b, &b->v, "v"),
             *grad = flat(b, &b->grad, "grad");
@@ -253,7 +253,7 @@ static cm_status compile(cm_train_step *s, const cm_step_config *c, cm_error *er
 
 cm_status cm_train_step_new(const cm_step_config *c, cm_train_step **step, cm_error *err)
 {
-    const cm_train_config *o = options_of(c);
+    const cm_train_params *o = options_of(c);
     const cm_net_config *n = c->net;
     cm_train_step *s = cm_alloc(sizeof *s);
     if (!s)

@@ -9,7 +9,7 @@
 #include "train/step.h"
 
 typedef struct cm_trainer {
-    cm_train_config config;         /* resolved: what config.json holds */
+    cm_train_params config;         /* resolved: what config.json holds */
     cm_objective_settings settings; /* refers to config */
     cm_dataset *data;
     cm_loader *loader;

@@ -32,10 +32,10 @@ static cm_status unknown_kind(const char *found, cm_error *err)
 }
 
 /* The default options of the method, but one average; resolved. */
-static cm_status default_settings(const cm_model *m, const cm_work *w, cm_train_config *options,
+static cm_status default_settings(const cm_model *m, const cm_work *w, cm_train_params *options,
                                   cm_objective_settings *settings, cm_error *err)
 {
-    cm_train_defaults(options);
+    *options = cm_train_default_params();
     snprintf(options->method, sizeof options->method, "%.100s", w->kind);
     options->batch = w->batch;
     options->recompute = w->recompute;
@@ -63,7 +63,7 @@ static void fill_step(cm_train_step *t, const cm_model *m, const cm_objective_se
 static cm_status make_step(const cm_model *m, const cm_work *w, cm_dtype dtype, int threads,
                            cm_train_step **step, cm_error *err)
 {
-    cm_train_config *options = cm_alloc(sizeof *options);
+    cm_train_params *options = cm_alloc(sizeof *options);
     cm_objective_settings settings;
     cm_status s = options ? default_settings(m, w, options, &settings, err)
                           : cm_fail(err, CM_ERR_MEMORY, "work: out of memory");

@@ -16,8 +16,7 @@ static cm_images *sample(const recipe *r, const char *dtype, int num, int batch,
     cm_error err = {0};
     cm_model *model = NULL;
     cm_images *images = NULL;
-    cm_sample_config c;
-    cm_sample_defaults(&c);
+    cm_sample_params c = cm_sample_default_params();
     snprintf(c.sampler, sizeof c.sampler, "%s", r->sampler);
     snprintf(c.sigmas, sizeof c.sigmas, "%s", r->sigmas);
     snprintf(c.dtype, sizeof c.dtype, "%s", dtype);

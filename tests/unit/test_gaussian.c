@@ -44,7 +44,7 @@ struct run {
 static void make_run(struct run *r, const char *method)
 {
     step_settings_make(&r->settings, method, BATCH);
-    cm_train_config *o = &r->settings.options;
+    cm_train_params *o = &r->settings.options;
     o->lr = 2e-3;
     o->steps = 6000;
     o->p_mean = 0.0;
@@ -64,7 +64,7 @@ static void train(struct run *r, cm_params *params, const float *teacher, float 
     cm_error err = {0};
     cm_train_step *s = NULL;
     const cm_objective_settings *settings = &r->settings.settings;
-    const cm_train_config *o = &r->settings.options;
+    const cm_train_params *o = &r->settings.options;
     const cm_step_config config =
         step_settings_config(&r->settings, &mlp, params, 0.995, CM_F32, 1);
     CHECK_OK(cm_train_step_new(&config, &s, &err), err);
@@ -181,7 +181,7 @@ static void test_training(void)
     cm_params *params = new_params(&weights);
     struct run ct;
     make_run(&ct, "ct");
-    cm_train_config *o = &ct.settings.options;
+    cm_train_params *o = &ct.settings.options;
     /* With N levels the best CT can do is a(t) = a(t2) (s^2 + t t2) / (s^2 + t^2) for
      * f = m + a (x - m), some 2.7/N below the closed form: N must be large.  mu = 0, so
      * that what is learned at one level reaches the next at once. */

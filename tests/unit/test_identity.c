@@ -54,8 +54,7 @@ static cm_images *sample(cm_model *model, const recipe *r, const char *dtype, va
 {
     cm_error err = {0};
     cm_images *images = NULL;
-    cm_sample_config c;
-    cm_sample_defaults(&c);
+    cm_sample_params c = cm_sample_default_params();
     snprintf(c.sampler, sizeof c.sampler, "%s", r->sampler);
     snprintf(c.sigmas, sizeof c.sigmas, "%s", r->sigmas);
     snprintf(c.dtype, sizeof c.dtype, "%s", dtype);
@@ -161,7 +160,7 @@ static const small networks[] = {{"rgb8", 8, 8, 3, 32, "1,2", "4"},
 static cm_model *train(const small *n, const char *method)
 {
     cm_error err = {0};
-    cm_train_config c;
+    cm_train_params c;
     const size_t bytes = (size_t)(n->size * n->side * n->side * n->image_channels);
     cm_images images = {n->size, n->side, n->side, n->image_channels, malloc(bytes), NULL};
     int64_t labels[16];
@@ -171,7 +170,7 @@ static cm_model *train(const small *n, const char *method)
         labels[i] = -1;
     for (size_t i = 0; i < bytes; i++)
         images.pixels[i] = (uint8_t)(127.5f + 127.5f * number((int64_t)i));
-    cm_train_defaults(&c);
+    c = cm_train_default_params();
     snprintf(c.method, sizeof c.method, "%s", method);
     snprintf(c.data, sizeof c.data, "%s", in_dir("data"));
     snprintf(c.out, sizeof c.out, "%s", in_dir("run"));

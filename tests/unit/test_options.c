@@ -99,12 +99,12 @@ static void test_locale(void)
 {
     char folder[] = "/tmp/cm-locale-XXXXXX", text[CM_REAL_TEXT], remove[80], shown[16];
     double value = 0.0;
-    cm_train_config t;
+    cm_train_params t;
     if (!CHECK(mkdtemp(folder) != NULL, "no folder"))
         return;
     const int german = use_german(folder);
     if (german) {
-        cm_train_defaults(&t); /* aborted where 0.9 was not a number */
+        t = cm_train_default_params(); /* aborted where 0.9 was not a number */
         CHECK(t.beta1 == 0.9 && t.sigma_min == 0.002, "defaults: beta1 %g", t.beta1);
         CHECK(cm_text_to_real("2.5e-4", &value) && value == 2.5e-4, "2.5e-4 is %g", value);
         CHECK(!cm_text_to_real("2,5", &value), "2,5 is a number");
@@ -169,30 +169,30 @@ static void check_door(const cm_option *table, void *settings, void (*fill)(void
 
 static void fill_train(void *settings)
 {
-    cm_train_defaults(settings);
+    *(cm_train_params *)settings = cm_train_default_params();
 }
 
 static void fill_sample(void *settings)
 {
-    cm_sample_defaults(settings);
+    *(cm_sample_params *)settings = cm_sample_default_params();
 }
 
 static void test_door(void)
 {
-    static cm_train_config t;
-    static cm_sample_config s;
-    check_door(cm_train_options, &t, fill_train);
-    check_door(cm_sample_options, &s, fill_sample);
+    static cm_train_params t;
+    static cm_sample_params s;
+    check_door(cm_train_options(), &t, fill_train);
+    check_door(cm_sample_options(), &s, fill_sample);
 }
 
 /* ---- the tables --------------------------------------------------------- */
 
 static void test_defaults(void)
 {
-    cm_train_config t;
-    cm_sample_config s;
-    cm_train_defaults(&t);
-    cm_sample_defaults(&s);
+    cm_train_params t;
+    cm_sample_params s;
+    t = cm_train_default_params();
+    s = cm_sample_default_params();
     CHECK(!strcmp(t.method, "edm") && t.steps == 20000 && t.lr == 1e-3 && !t.lr_decay &&
               t.scale_shift == 1 && t.p_mean == -1.2 && !strcmp(t.ema_rates, "0.999,0.9999") &&
               t.weighting[0] == '\0' && t.sigma_max == 80,
@@ -217,24 +217,24 @@ static void check_table(const cm_option *table, size_t config_size)
 
 static void test_tables(void)
 {
-    check_table(cm_train_options, sizeof(cm_train_config));
-    check_table(cm_sample_options, sizeof(cm_sample_config));
+    check_table(cm_train_options(), sizeof(cm_train_params));
+    check_table(cm_sample_options(), sizeof(cm_sample_params));
 }
 
 /* ---- setting ------------------------------------------------------------ */
 
-static cm_train_config config;
+static cm_train_params config;
 static cm_error err;
 
 static cm_status set(const char *name, const char *value)
 {
     err = (cm_error){0};
-    return cm_options_set(cm_train_options, &config, name, value, &err);
+    return cm_options_set(cm_train_options(), &config, name, value, &err);
 }
 
 static void refuse(const char *name, const char *value, const char *message)
 {
-    const cm_train_config before = config;
+    const cm_train_params before = config;
     CHECK(set(name, value) == CM_ERR_ARGUMENT && err.status == CM_ERR_ARGUMENT, "--%s '%s' taken",
           name, value ? value : "(none)");
     CHECK(!strcmp(err.message, message), "%s\n      expected %s", err.message, message);
@@ -243,7 +243,7 @@ static void refuse(const char *name, const char *value, const char *message)
 
 static void test_set(void)
 {
-    cm_train_defaults(&config);
+    config = cm_train_default_params();
     CHECK_OK(set("steps", "7"), err);
     CHECK_OK(set("lr", "2.5e-4"), err);
     CHECK_OK(set("start-ema", "1"), err); /* ranges are inclusive */
@@ -265,7 +265,7 @@ static void test_set(void)
 
 static void test_refused(void)
 {
-    cm_train_defaults(&config);
+    config = cm_train_default_params();
     refuse("steps", "0",
            "option 'steps': expected a whole number within [1, 1000000000], found '0'");
     refuse("steps", "1e3",
@@ -308,19 +308,20 @@ static cm_status read_json(const char *text)
 {
     write_json(text);
     err = (cm_error){0};
-    return cm_options_read(cm_train_options, &config, json_path, &err);
+    return cm_options_read(cm_train_options(), &config, json_path, &err);
 }
 
 static void test_json(void)
 {
-    cm_train_defaults(&config);
+    config = cm_train_default_params();
     CHECK_OK(read_json("{\"steps\": 5, \"lr\": 1, \"flip\": true, \"method\": \"ct\"}"), err);
     CHECK(config.steps == 5 && config.lr == 1 && config.flip == 1 && !strcmp(config.method, "ct"),
           "a value");
     CHECK(config.batch == 128, "a key that is absent keeps its value");
     CHECK_OK(read_json("{}"), err);
     CHECK(config.steps == 5, "an empty object changes nothing");
-    CHECK(cm_options_read(cm_train_options, &config, "/nonexistent/config.json", &err) == CM_ERR_IO,
+    CHECK(cm_options_read(cm_train_options(), &config, "/nonexistent/config.json", &err) ==
+              CM_ERR_IO,
           "a missing file");
 }
 
@@ -346,8 +347,8 @@ static void test_json_refused(void)
         {"{} {}", ""},
         {"", ""},
     };
-    cm_train_defaults(&config);
-    const cm_train_config before = config;
+    config = cm_train_default_params();
+    const cm_train_params before = config;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK(read_json(bad[i].text) == CM_ERR_FORMAT, "taken: %s", bad[i].text);
         CHECK(strstr(err.message, json_path) && strstr(err.message, bad[i].mentions),
@@ -359,8 +360,8 @@ static void test_json_refused(void)
 /* Every field away from its default, out to JSON and back. */
 static void test_round_trip(void)
 {
-    cm_train_defaults(&config);
-    for (const cm_option *o = cm_train_options; o->name; o++) {
+    config = cm_train_default_params();
+    for (const cm_option *o = cm_train_options(); o->name; o++) {
         char *field = (char *)&config + o->offset;
         if (o->type == CM_OPT_INT)
             *(int64_t *)(void *)field = (int64_t)o->max;
@@ -373,13 +374,13 @@ static void test_round_trip(void)
         if (o->type == CM_OPT_TEXT)
             CHECK_OK(set(o->name, o->choices ? strrchr(o->choices, '|') + 1 : text), err);
     }
-    json_t *object = cm_options_to_json(cm_train_options, &config);
+    json_t *object = cm_options_to_json(cm_train_options(), &config);
     char *text = object ? json_dumps(object, 0) : NULL;
     json_decref(object);
     if (!CHECK(text != NULL, "cm_options_to_json"))
         return;
-    const cm_train_config want = config;
-    cm_train_defaults(&config);
+    const cm_train_params want = config;
+    config = cm_train_default_params();
     CHECK_OK(read_json(text), err);
     CHECK(!memcmp(&want, &config, sizeof config), "the settings differ after a round trip");
     free(text);

@@ -135,7 +135,7 @@ static void check_choices(const cm_option *table, const char *option,
 
 static void test_choices(void)
 {
-    const cm_option *t = cm_train_options;
+    const cm_option *t = cm_train_options();
     check_choices(t, "method", find_objective, count_objectives());
     check_choices(t, "loss-norm", find_distance, count_distances());
     check_choices(t, "weighting", find_weighting, count_weightings());
@@ -144,7 +144,7 @@ static void test_choices(void)
     check_choices(t, "scale-mode", find_scale_mode, count_scale_modes());
     check_choices(t, "target-ema-mode", find_target_ema_mode, count_target_ema_modes());
     check_choices(t, "boundary", find_boundary, count_boundaries());
-    check_choices(cm_sample_options, "sampler", find_sampler, count_samplers());
+    check_choices(cm_sample_options(), "sampler", find_sampler, count_samplers());
 }
 
 /* ---- distances ---- */

@@ -13,8 +13,7 @@ static cm_images *sample(cm_model *m, int batch, int micro, int threads)
 {
     cm_error err = {0};
     cm_images *images = NULL;
-    cm_sample_config c;
-    cm_sample_defaults(&c);
+    cm_sample_params c = cm_sample_default_params();
     snprintf(c.sampler, sizeof c.sampler, "multistep");
     snprintf(c.dtype, sizeof c.dtype, "f32");
     snprintf(c.label, sizeof c.label, "random");

@@ -20,7 +20,7 @@ cm_node *cm_loss_dsm(const cm_loss_context *c, cm_node *z, cm_node *sigma)
 
 static cm_node *loss(const cm_loss_context *c)
 {
-    const cm_train_config *o = c->settings->options;
+    const cm_train_params *o = c->settings->options;
     const cm_type batch = *cm_node_type(c->x0);
     cm_node *z = cm_normal(c->g, c->rng, batch, CM_STREAM_NOISE);
     cm_node *u = cm_normal(c->g, c->rng, CM_TYPE(CM_F32, batch.dim[0]), CM_STREAM_SIGMA);

@@ -20,7 +20,7 @@ typedef struct cm_distance cm_distance;
 /* An objective with its options resolved. */
 typedef struct cm_objective_settings {
     const cm_objective *objective;
-    const cm_train_config *options; /* complete; the caller's, which outlives this */
+    const cm_train_params *options; /* complete; the caller's, which outlives this */
     cm_noise_schedule schedule;
     cm_noise_schedule teacher_schedule;  /* what the teacher was trained with */
     const cm_precondition *precondition; /* of the student, hence of the model that comes out */
@@ -62,7 +62,7 @@ struct cm_objective {
     int has_target;    /* compares with an average of the student, of rate mu(k) */
     const cm_precondition *precondition; /* of the student; NULL: as --boundary says */
     const cm_option_value *defaults;     /* ends with a NULL name */
-    const cm_step_scalar *scalars;            /* ends with a NULL name */
+    const cm_step_scalar *scalars;       /* ends with a NULL name */
     void (*at)(const cm_objective_settings *s, int64_t k, cm_step_scalars *out); /* NULL: none */
     cm_node *(*loss)(const cm_loss_context *c);        /* one value a sample, f32 [N] */
     int64_t (*levels)(const cm_objective_settings *s); /* of the grid the model is for */
@@ -77,7 +77,7 @@ const cm_objective *cm_objective_find(const char *name);
 /* Complete the options with the objective's defaults, and look every name up; the teacher's
  * schedule is the student's until the caller says otherwise.
  * Errors: CM_ERR_ARGUMENT (values that do not fit each other). */
-cm_status cm_objective_resolve(cm_train_config *options, cm_objective_settings *settings,
+cm_status cm_objective_resolve(cm_train_params *options, cm_objective_settings *settings,
                                cm_error *err);
 
 /* ---- distances between images ---- */

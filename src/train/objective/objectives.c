@@ -18,7 +18,7 @@ const cm_objective *cm_objective_find(const char *name)
     return NULL;
 }
 
-static int left_empty(const cm_option *o, const cm_train_config *options)
+static int left_empty(const cm_option *o, const cm_train_params *options)
 {
     const char *field = (const char *)options + o->offset;
     return o->type == CM_OPT_TEXT  ? !*field
@@ -26,13 +26,13 @@ static int left_empty(const cm_option *o, const cm_train_config *options)
                                    : 0;
 }
 
-static cm_status set_defaults(const cm_objective *objective, cm_train_config *options,
+static cm_status set_defaults(const cm_objective *objective, cm_train_params *options,
                               cm_error *err)
 {
     cm_status s = CM_OK;
     for (const cm_option_value *d = objective->defaults; d->name && !s; d++)
-        if (left_empty(cm_option_find(cm_train_options, d->name), options))
-            s = cm_options_set(cm_train_options, options, d->name, d->value, err);
+        if (left_empty(cm_option_find(cm_train_options(), d->name), options))
+            s = cm_options_set(cm_train_options(), options, d->name, d->value, err);
     return s;
 }
 
@@ -47,7 +47,7 @@ static cm_status unknown(const char *option, const char *found, cm_error *err)
 
 static cm_status resolve_curriculum(cm_objective_settings *s, cm_error *err)
 {
-    const cm_train_config *o = s->options;
+    const cm_train_params *o = s->options;
     s->curriculum = (cm_curriculum){.target_ema = cm_target_ema_mode_find(o->target_ema_mode),
                                     .scale = cm_scale_mode_find(o->scale_mode),
                                     .start_ema = o->start_ema,
@@ -61,7 +61,7 @@ static cm_status resolve_curriculum(cm_objective_settings *s, cm_error *err)
     return cm_curriculum_check(&s->curriculum, err);
 }
 
-cm_status cm_objective_resolve(cm_train_config *o, cm_objective_settings *settings, cm_error *err)
+cm_status cm_objective_resolve(cm_train_params *o, cm_objective_settings *settings, cm_error *err)
 {
     cm_objective_settings s = {.objective = cm_objective_find(o->method), .options = o};
     if (!s.objective)
