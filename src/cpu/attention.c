@@ -1,7 +1,7 @@
 /* attention.c - attention and its derivatives in blocks whose scores stay in a core's
  * cache
  *
- * Each thread does blocks of its own: it copies the operands of one head, or of some
+ * Each worker does blocks of its own: it copies the operands of one head, or of some
  * heads together where sequences are short, to dense matrices (oneDNN's fast products
  * want them dense), then products, softmax, products, each on one thread.  The
  * block's shape follows from T, d, the heads and the dtype alone, and the last block
@@ -13,14 +13,13 @@
 #include "cpu/dnnl_help.h"
 
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 enum {
     LANES = 16,          /* keys are padded to a multiple */
     MIN_ROWS = 16,       /* of queries in a block, where there are as many */
     SCORES = 512 * 1024, /* bytes of f32 scores in a block, where MIN_ROWS allow it */
-    SERIAL = 16384,      /* fewer scores in all are not worth waking threads for */
+    SERIAL = 16384,      /* fewer scores in all are not worth sharing out */
     MAX_PRODUCTS = 5
 };
 
@@ -90,7 +89,7 @@ typedef struct attention {
     cm_dtype dtype;
     float scale;
     int threads;
-    size_t offset[MATRICES], inverse, scratch, bytes; /* of one thread's workspace */
+    size_t offset[MATRICES], inverse, scratch, bytes; /* of one worker's workspace */
     cm_dnnl product[];                                /* [threads][recipe->n] */
 } attention;
 
@@ -162,7 +161,7 @@ static void release(void *state)
     cm_free(a);
 }
 
-/* One thread's; all threads' are of one kind, which the library compiles once. */
+/* One worker's; all workers' are of one kind, which the library compiles once. */
 static cm_status make_products(attention *a, cm_dnnl *out, size_t *scratch, cm_error *err)
 {
     cm_status s = CM_OK;
@@ -208,16 +207,13 @@ static cm_status prepare(const cm_node *n, int threads, cm_prepared *p, cm_error
     const recipe *r = n->op == CM_OP_ATTENTION        ? &forward
                       : n->op == CM_OP_ATTENTION_GRAD ? &grad
                                                       : &jvp;
-    const int saved = omp_get_max_threads(); /* primitives keep the count they are made under */
     attention *a = attention_new(n, r, threads);
     size_t scratch = 0;
     cm_status s = CM_OK;
     if (!a)
         return cm_fail(err, CM_ERR_MEMORY, "attention: out of memory");
-    omp_set_num_threads(1);
     for (int i = 0; i < threads && !s; i++)
         s = make_products(a, &a->product[i * r->n], &scratch, err);
-    omp_set_num_threads(saved);
     a->bytes += round_up(scratch);
     if (s) {
         release(a);
@@ -282,7 +278,7 @@ static void multiply(const worker *w, int begin, int end)
     const attention *a = w->a;
     for (int i = begin; i < end; i++) {
         const product *p = &a->recipe->product[i];
-        cm_dnnl_run(&w->product[i], 1,
+        cm_dnnl_run(&w->product[i],
                     (const void *[]){memory_of(w, p->a), memory_of(w, p->b), memory_of(w, p->y)},
                     w->memory + a->scratch);
     }
@@ -362,17 +358,14 @@ static void run(const cm_call *c)
 {
     const attention *a = c->state;
     const int64_t all = a->n * (a->heads / a->group) * a->blocks;
-    const int64_t unit = a->recipe == &grad ? a->blocks : 1; /* which no two threads share */
-    int64_t team = a->n * a->heads * a->t * a->keys < SERIAL ? 1 : c->threads;
-    team = all / unit < team ? all / unit : team;
-#pragma omp parallel for num_threads((int)team) schedule(static)
-    for (int64_t i = 0; i < team; i++) {
-        worker w = {.a = a,
-                    .call = c,
-                    .product = &a->product[i * a->recipe->n],
-                    .memory = (char *)c->workspace + (size_t)i * a->bytes};
-        run_blocks(&w, all / unit * i / team * unit, all / unit * (i + 1) / team * unit);
-    }
+    const int64_t unit = a->recipe == &grad ? a->blocks : 1; /* which no two workers share */
+    const int team = a->n * a->heads * a->t * a->keys < SERIAL ? 1 : c->workers;
+    const cm_share share = cm_share_of(c, team, all, unit);
+    worker w = {.a = a,
+                .call = c,
+                .product = &a->product[c->worker * a->recipe->n],
+                .memory = (char *)c->workspace + (size_t)c->worker * a->bytes};
+    run_blocks(&w, share.begin, share.end);
 }
 
 const cm_kernel cm_kernels_attention[CM_OP_COUNT] = {

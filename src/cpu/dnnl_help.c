@@ -164,6 +164,24 @@ static dnnl_status_t matmul_pd(const dnnl_memory_desc_t *a, const dnnl_memory_de
 
 #endif
 
+/* ---- one thread ---------------------------------------------------------- */
+
+/* From here on oneDNN uses this thread alone, which is a setting of the caller's thread:
+ * it is put back by as_before().  Primitives keep the number they are made under. */
+static int alone(void)
+{
+    const int saved = omp_get_max_threads();
+    if (saved != 1)
+        omp_set_num_threads(1);
+    return saved;
+}
+
+static void as_before(int saved)
+{
+    if (saved != 1)
+        omp_set_num_threads(saved);
+}
+
 /* ---- primitives ---------------------------------------------------------- */
 
 static dnnl_data_type_t type_of(cm_dtype d)
@@ -321,9 +339,9 @@ cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *er
     sw.any = 1;
     for (int i = 0; i < 2; i++) {
         c.strides[i] = spec->stride;
-        c.near[i] = spec->pad;
+        c.near[i] = i ? spec->pad : spec->pad_top;
         /* What remains on the far side so that the output has y's size. */
-        c.far[i] = (sy.dim[2 + i] - 1) * spec->stride + w->dim[2 + i] - sx.dim[2 + i] - spec->pad;
+        c.far[i] = (sy.dim[2 + i] - 1) * spec->stride + w->dim[2 + i] - sx.dim[2 + i] - c.near[i];
     }
     memset(out, 0, sizeof *out);
     dnnl_status_t s = md_new(&c.x, &sx);
@@ -333,8 +351,10 @@ cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *er
         s = md_new(&c.y, &sy);
     if (!s && spec->bias && !(s = md_new(&c.bias, &sb)))
         c.bias_or_null = ref(&c.bias);
+    const int saved = alone();
     if (!s)
         s = conv_make(&c, out);
+    as_before(saved);
     md_free(&c.x);
     md_free(&c.w);
     md_free(&c.y);
@@ -354,6 +374,7 @@ cm_status cm_dnnl_matmul(const cm_dnnl_matmul_spec *spec, cm_dnnl *out, cm_error
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     memset(out, 0, sizeof *out);
+    const int saved = alone();
     dnnl_status_t s = make_attr(&attr);
     if (!s && spec->residual)
         s = append_sum(attr);
@@ -366,6 +387,7 @@ cm_status cm_dnnl_matmul(const cm_dnnl_matmul_spec *spec, cm_dnnl *out, cm_error
     for (int i = 0; i < N && !s; i++)
         if (i != BIAS || spec->bias)
             s = add_arg(out, arg[i], ref(&md[i]));
+    as_before(saved);
     for (int i = 0; i < N; i++)
         md_free(&md[i]);
     if (pd)
@@ -380,6 +402,7 @@ static cm_status reorder(md_ref from, md_ref to, cm_dnnl *out, cm_error *err)
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     memset(out, 0, sizeof *out);
+    const int saved = alone();
     dnnl_status_t s = make_attr(&attr);
     if (!s)
         s = dnnl_reorder_primitive_desc_create(&pd, from, engine(), to, engine(), attr);
@@ -389,6 +412,7 @@ static cm_status reorder(md_ref from, md_ref to, cm_dnnl *out, cm_error *err)
         s = add_arg(out, DNNL_ARG_FROM, from);
     if (!s)
         s = add_arg(out, DNNL_ARG_TO, to);
+    as_before(saved);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
     if (attr)
@@ -427,11 +451,9 @@ int cm_dnnl_same_weights(const cm_dnnl *a, const cm_dnnl *b)
     return dnnl_memory_desc_equal(ref(&a->weights), ref(&b->weights));
 }
 
-void cm_dnnl_run(const cm_dnnl *d, int threads, const void *const *memory, void *scratch)
+void cm_dnnl_run(const cm_dnnl *d, const void *const *memory, void *scratch)
 {
-    const int saved = omp_get_max_threads(); /* of this thread; put back below */
-    if (saved != threads)
-        omp_set_num_threads(threads);
+    const int saved = alone();
     for (int i = 0; i < d->n; i++) {
         union {
             const void *in;
@@ -441,8 +463,7 @@ void cm_dnnl_run(const cm_dnnl *d, int threads, const void *const *memory, void 
     }
     cm_assert(dnnl_primitive_execute(d->primitive, d->stream, d->n, d->arg) == dnnl_success);
     dnnl_stream_wait(d->stream);
-    if (saved != threads)
-        omp_set_num_threads(saved);
+    as_before(saved);
 }
 
 void cm_dnnl_release(cm_dnnl *d)

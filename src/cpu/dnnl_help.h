@@ -1,6 +1,9 @@
 /* dnnl_help.h - the few oneDNN calls the kernels need, behind names of our own.
  * Versions 2 and 3 differ in how memory is described and primitives are made; the
- * difference stays in dnnl_help.c. */
+ * difference stays in dnnl_help.c.
+ *
+ * Every primitive is made for one thread and runs in the one that calls it; our workers
+ * each have their own, for a slice of the work. */
 #ifndef CM_CPU_DNNL_HELP_H
 #define CM_CPU_DNNL_HELP_H
 
@@ -29,8 +32,9 @@ typedef enum cm_conv_pass { CM_CONV_FORWARD, CM_CONV_INPUT, CM_CONV_WEIGHT } cm_
 typedef struct cm_dnnl_conv_spec {
     cm_conv_pass pass;
     const cm_type *x, *w, *y; /* [N,H,W,I], f32 [O,I,kh,kw], [N,H',W',O] */
-    int bias, stride, pad;
-    int residual; /* y += instead of y = */
+    int bias, stride;
+    int pad_top, pad; /* rows above x; columns to its left */
+    int residual;     /* y += instead of y = */
 } cm_dnnl_conv_spec;
 
 /* y = op(a) op(b) [+ bias f32 [N], to each row] */
@@ -54,7 +58,7 @@ cm_status cm_dnnl_matmul(const cm_dnnl_matmul_spec *spec, cm_dnnl *out, cm_error
 /* Execute on the given memory, in the order the arguments were made:
  * forward: x, w, [bias], y; input: y, w, x; weight: x, y, w; matmul: a, b, [bias], y;
  * reorder: from, to; the scratchpad apart. */
-void cm_dnnl_run(const cm_dnnl *d, int threads, const void *const *memory, void *scratch);
+void cm_dnnl_run(const cm_dnnl *d, const void *const *memory, void *scratch);
 void cm_dnnl_release(cm_dnnl *d);
 
 #endif

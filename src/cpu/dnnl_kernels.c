@@ -1,6 +1,12 @@
 /* dnnl_kernels.c - convolutions by oneDNN, and the matrix products that kernels/matmul.c
  * leaves to it
  *
+ * The work is cut into slices, one a worker, each a primitive for one thread:
+ *  - a convolution and the gradient of its input by samples; an image or two also by rows
+ *    of the output, whose halo of input rows is the padding's in part;
+ *  - a gradient of weights by samples, a product that sums over samples by those: the
+ *    slices' sums are added in order, so for one number of workers they are the same bits.
+ *
  * Weights are f32 [O,I,kh,kw] outside; pack() reorders them to the primitive's
  * own layout and dtype, once where they are constant, else just before use; steps
  * that want the same weights in the same layout share them then.  The weight gradient
@@ -9,40 +15,243 @@
 
 #include "base/memory.h"
 
-#include <omp.h>
 #include <string.h>
 
-struct conv {
-    cm_dnnl main, reorder; /* reorder: weights in, or weight gradient out */
-    size_t dw_offset;      /* of the blocked weight gradient in the workspace */
-    int product;           /* a weight gradient as dy^T x; no reorder */
-    int threads;
-};
+typedef struct slice {
+    cm_dnnl main;
+    size_t a, b;  /* byte offsets into its two large operands, in the order it takes them */
+    size_t bytes; /* of a forward convolution's output */
+} slice;
 
-static int has_bias(const cm_node *n)
+typedef struct sliced {
+    int n, room;     /* slices; primitives made */
+    int product;     /* no reorder */
+    int swapped;     /* the large operands are inputs 1 and 0 */
+    size_t scratch;  /* of a slice */
+    size_t sum;      /* bytes of a slice's sums, 64-byte aligned; 0: there is one slice, which
+                        writes the output */
+    cm_dnnl reorder; /* weights in, or weight gradient out */
+    slice slice[];
+} sliced;
+
+static size_t round_up(size_t bytes)
 {
-    return n->n_in - n->attr.conv.residual == 3;
+    return (bytes + 63) / 64 * 64;
 }
 
-static cm_status make_conv(const cm_dnnl_conv_spec *spec, struct conv *s, cm_prepared *p,
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static sliced *sliced_new(int n)
+{
+    sliced *s = cm_alloc(sizeof *s + (size_t)n * sizeof *s->slice);
+    if (s)
+        s->n = s->room = n;
+    return s;
+}
+
+static void release(void *state)
+{
+    sliced *s = state;
+    for (int i = 0; i < s->room; i++)
+        cm_dnnl_release(&s->slice[i].main);
+    cm_dnnl_release(&s->reorder);
+    cm_free(s);
+}
+
+/* Workspace: [n][scratch] [n][sum] */
+static void *scratch_of(const cm_call *c, const sliced *s, int64_t i)
+{
+    return (char *)c->workspace + (size_t)i * s->scratch;
+}
+
+static void *sum_of(const cm_call *c, const sliced *s, int64_t i)
+{
+    return (char *)c->workspace + (size_t)s->n * s->scratch + (size_t)i * s->sum;
+}
+
+/* ---- where convolutions are cut ---- */
+
+/* Samples and rows of one slice. */
+typedef struct cut {
+    int64_t sample, samples;
+    int64_t x, x_rows, y, y_rows;
+    int pad_top;
+} cut;
+
+/* In the output's rows of an image: with fewer images than workers, forward only, since
+ * what is trained has more. */
+static int row_cuts(const cm_dnnl_conv_spec *spec, int threads)
+{
+    enum { LEAST_ROWS = 2 };
+    const int64_t most = spec->y->dim[1] / LEAST_ROWS, n = spec->x->dim[0];
+    const int64_t wanted = spec->pass == CM_CONV_FORWARD && n > 0 ? threads / n : 1;
+    return (int)(wanted < 1 || most < 1 ? 1 : wanted < most ? wanted : most);
+}
+
+static int count_cuts(const cm_dnnl_conv_spec *spec, int threads)
+{
+    const int64_t n = spec->x->dim[0];
+    return n < 1 ? 1 : n >= threads ? threads : (int)n * row_cuts(spec, threads);
+}
+
+static cut cut_of(const cm_dnnl_conv_spec *spec, int n, int rows, int i)
+{
+    const int64_t samples = spec->x->dim[0], height = spec->x->dim[1], y_rows = spec->y->dim[1];
+    const int64_t parts = n / rows, p = i / rows, r = i % rows;
+    cut c = {.sample = samples * p / parts, .y = y_rows * r / rows};
+    c.samples = samples * (p + 1) / parts - c.sample;
+    c.y_rows = y_rows * (r + 1) / rows - c.y;
+    const int64_t above = c.y * spec->stride - spec->pad_top;
+    const int64_t below = (c.y + c.y_rows - 1) * spec->stride - spec->pad_top + spec->w->dim[2];
+    c.x = above < 0 ? 0 : above;
+    c.x_rows = (rows == 1 || below > height ? height : below) - c.x;
+    c.pad_top = (int)(c.x - above);
+    return c;
+}
+
+static size_t offset_of(const cm_type *t, int64_t sample, int64_t row)
+{
+    return (size_t)((sample * t->dim[1] + row) * t->dim[2] * t->dim[3]) * cm_dtype_bytes(t->dtype);
+}
+
+static cm_status make_slice(const cm_dnnl_conv_spec *spec, const cut *c, slice *out, cm_error *err)
+{
+    const cm_type *x = spec->x, *y = spec->y;
+    const cm_type sx = CM_TYPE(x->dtype, c->samples, c->x_rows, x->dim[2], x->dim[3]);
+    const cm_type sy = CM_TYPE(y->dtype, c->samples, c->y_rows, y->dim[2], y->dim[3]);
+    cm_dnnl_conv_spec s = *spec;
+    s.x = &sx;
+    s.y = &sy;
+    s.pad_top = c->pad_top;
+    const size_t at_x = offset_of(x, c->sample, c->x), at_y = offset_of(y, c->sample, c->y);
+    out->a = spec->pass == CM_CONV_INPUT ? at_y : at_x;
+    out->b = spec->pass == CM_CONV_INPUT ? at_x : at_y;
+    out->bytes = cm_type_bytes(&sy);
+    return cm_dnnl_conv(&s, &out->main, err);
+}
+
+/* The slices must want the same layout of weights, as they share them. */
+static cm_status make_slices(const cm_dnnl_conv_spec *spec, int n, int rows, sliced *s, int *agree,
+                             cm_error *err)
+{
+    cm_status status = CM_OK;
+    *agree = 1;
+    for (int i = 0; i < n && !status && *agree; i++) {
+        const cut c = cut_of(spec, n, rows, i);
+        status = make_slice(spec, &c, &s->slice[i], err);
+        if (!status && i)
+            *agree = cm_dnnl_same_weights(&s->slice[0].main, &s->slice[i].main);
+        s->scratch = larger(s->scratch, round_up(s->slice[i].main.scratch_bytes));
+    }
+    return status;
+}
+
+static cm_status make_conv(const cm_dnnl_conv_spec *spec, int threads, sliced *s, cm_prepared *p,
                            cm_error *err)
 {
     const int is_gradient = spec->pass == CM_CONV_WEIGHT;
-    cm_status status = cm_dnnl_conv(spec, &s->main, err);
+    int agree;
+    cm_status status = make_slices(spec, s->n, s->n > spec->x->dim[0] ? row_cuts(spec, threads) : 1,
+                                   s, &agree, err);
+    if (!status && !agree) {
+        for (int i = 0; i < s->n; i++)
+            cm_dnnl_release(&s->slice[i].main);
+        s->n = 1;
+        status = make_slices(spec, 1, 1, s, &agree, err);
+    }
+    const cm_dnnl *first = &s->slice[0].main;
     if (!status)
-        status = is_gradient ? cm_dnnl_unpack(&s->main, spec->w, &s->reorder, err)
-                             : cm_dnnl_pack(&s->main, spec->w, &s->reorder, err);
+        status = is_gradient ? cm_dnnl_unpack(first, spec->w, &s->reorder, err)
+                             : cm_dnnl_pack(first, spec->w, &s->reorder, err);
     if (status)
         return status;
-    const size_t scratch = s->main.scratch_bytes > s->reorder.scratch_bytes
-                               ? s->main.scratch_bytes
-                               : s->reorder.scratch_bytes;
-    s->dw_offset = (scratch + 63) / 64 * 64;
-    p->impl = s->main.impl;
-    p->workspace = s->dw_offset + (is_gradient ? s->main.weights_bytes : 0);
-    p->packed = is_gradient ? 0 : s->main.weights_bytes;
+    s->scratch = larger(s->scratch, round_up(s->reorder.scratch_bytes));
+    s->swapped = is_gradient;
+    s->sum = is_gradient ? round_up(first->weights_bytes) : 0;
+    p->impl = first->impl;
+    p->workspace = (size_t)s->n * (s->scratch + s->sum);
+    p->packed = is_gradient ? 0 : first->weights_bytes;
     p->packs = 1;
     return CM_OK;
+}
+
+/* ---- products that sum over samples, a^T b ---- */
+
+/* a [K,M], b [K,N] or, where one slice does all, whatever the spec says. */
+static cm_status make_product(const cm_dnnl_matmul_spec *spec, sliced *s, cm_prepared *p,
+                              cm_error *err)
+{
+    cm_status status = CM_OK;
+    s->product = 1;
+    for (int i = 0; i < s->n && !status; i++) {
+        const int64_t k = spec->a->dim[0], first = k * i / s->n, n = k * (i + 1) / s->n - first;
+        cm_type a = *spec->a, b = *spec->b;
+        cm_dnnl_matmul_spec part = *spec;
+        slice *to = &s->slice[i];
+        if (s->n > 1) {
+            a.dim[0] = b.dim[0] = n;
+            to->a = (size_t)(first * a.dim[1]) * cm_dtype_bytes(a.dtype);
+            to->b = (size_t)(first * b.dim[1]) * cm_dtype_bytes(b.dtype);
+        }
+        part.a = &a;
+        part.b = &b;
+        status = cm_dnnl_matmul(&part, &to->main, err);
+        s->scratch = larger(s->scratch, round_up(to->main.scratch_bytes));
+    }
+    s->sum = s->n > 1 ? round_up(cm_type_bytes(spec->y)) : 0;
+    p->impl = s->slice[0].main.impl;
+    p->workspace = (size_t)s->n * (s->scratch + s->sum);
+    return status;
+}
+
+/* Sums worth cutting: the slices' are added up afterwards. */
+static int product_cuts(const cm_dnnl_matmul_spec *spec, int threads)
+{
+    enum { LEAST = 64 }; /* terms a slice */
+    const int64_t most = spec->a->dim[0] / LEAST;
+    const int whole = spec->a->rank != 2 || !spec->ta || spec->tb || spec->bias ||
+                      spec->y->dtype != CM_F32 || most < 1;
+    return whole ? 1 : most < threads ? (int)most : threads;
+}
+
+/* Each slice, then the sum of them. */
+static void run_sums(const cm_call *c)
+{
+    const sliced *s = c->state;
+    const char *a = c->in[s->swapped], *b = c->in[!s->swapped];
+    const cm_share share = cm_share_of(c, c->workers, s->n, 1);
+    for (int64_t i = share.begin; i < share.end; i++) {
+        const slice *t = &s->slice[i];
+        const void *to = s->sum ? sum_of(c, s, i) : c->out;
+        const void *bias = c->node->n_in == 3 ? c->in[2] : to; /* of one slice */
+        cm_dnnl_run(&t->main, (const void *[]){a + t->a, b + t->b, bias, to}, scratch_of(c, s, i));
+    }
+    float *out = s->product ? c->out : sum_of(c, s, 0);
+    const int64_t n = (int64_t)((s->product ? cm_type_bytes(&c->node->type) : s->sum) / 4);
+    const cm_share part = cm_share_of(c, c->workers, n, 1024);
+    if (s->sum)
+        cm_pool_barrier(c->pool);
+    for (int k = 1; k < s->n; k++) {
+        const float *first = k > 1 ? out : sum_of(c, s, 0), *more = sum_of(c, s, k);
+        for (int64_t i = part.begin; i < part.end; i++)
+            out[i] = first[i] + more[i];
+    }
+    if (s->product)
+        return;
+    if (s->n > 1)
+        cm_pool_barrier(c->pool);
+    if (!c->worker)
+        cm_dnnl_run(&s->reorder, (const void *[]){out, c->out}, scratch_of(c, s, 0));
+}
+
+/* ---- convolutions ---- */
+
+static int has_bias(const cm_node *n)
+{
+    return n->op == CM_OP_CONV2D && n->n_in - n->attr.conv.residual == 3;
 }
 
 /* dw of a 1x1 convolution is dy^T x over the pixels.  In bf16 it is computed as that:
@@ -55,62 +264,40 @@ static int is_product(const cm_node *n)
            n->attr.conv.stride == 1 && !n->attr.conv.pad && n->in[0]->type.dtype == CM_BF16;
 }
 
-static cm_status make_product(const cm_node *n, struct conv *s, cm_prepared *p, cm_error *err)
+static cm_dnnl_conv_spec spec_of(const cm_node *n)
 {
-    const cm_type *x = &n->in[1]->type, *w = &n->type;
-    const int64_t pixels = x->dim[0] * x->dim[1] * x->dim[2];
-    const cm_type a = CM_TYPE(CM_BF16, pixels, w->dim[0]), b = CM_TYPE(CM_BF16, pixels, w->dim[1]);
-    const cm_type dw = CM_TYPE(CM_F32, w->dim[0], w->dim[1]);
-    const cm_dnnl_matmul_spec spec = {.a = &a, .b = &b, .y = &dw, .ta = 1};
-    const cm_status status = cm_dnnl_matmul(&spec, &s->main, err);
-    s->product = 1;
-    p->impl = s->main.impl;
-    p->workspace = s->main.scratch_bytes;
-    return status;
-}
-
-/* oneDNN 2.6's weight gradient of a strided 1x1 convolution for AVX2 loses a thread's part
- * now and then, on a busy machine (seen at [4,3,1,1], two samples, two threads; the cause
- * is not known).  No network here has one. */
-static int threads_of(const cm_node *n, int threads)
-{
-    const cm_type *w = &n->type;
-    return n->op == CM_OP_CONV2D_GRAD_WEIGHT && w->dim[2] == 1 && w->dim[3] == 1 &&
-                   n->attr.conv.stride > 1
-               ? 1
-               : threads;
-}
-
-static void release_conv(void *state)
-{
-    struct conv *s = state;
-    cm_dnnl_release(&s->main);
-    cm_dnnl_release(&s->reorder);
-    cm_free(s);
+    const cm_type *in0 = &n->in[0]->type, *in1 = &n->in[1]->type, *out = &n->type;
+    const int pad = n->attr.conv.pad;
+    cm_dnnl_conv_spec s = {.stride = n->attr.conv.stride, .pad_top = pad, .pad = pad};
+    s.pass = n->op == CM_OP_CONV2D              ? CM_CONV_FORWARD
+             : n->op == CM_OP_CONV2D_GRAD_INPUT ? CM_CONV_INPUT
+                                                : CM_CONV_WEIGHT;
+    s.x = s.pass == CM_CONV_FORWARD ? in0 : s.pass == CM_CONV_INPUT ? out : in1;
+    s.w = s.pass == CM_CONV_WEIGHT ? out : in1;
+    s.y = s.pass == CM_CONV_FORWARD ? out : in0;
+    s.bias = has_bias(n);
+    s.residual = s.pass == CM_CONV_FORWARD && n->attr.conv.residual;
+    return s;
 }
 
 static cm_status prepare_conv(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
 {
-    const cm_type *in0 = &n->in[0]->type, *in1 = &n->in[1]->type, *out = &n->type;
-    const int saved = omp_get_max_threads(); /* primitives keep the count they are made under */
-    struct conv *s = cm_alloc(sizeof *s);
-    cm_status status;
+    const cm_dnnl_conv_spec spec = spec_of(n);
+    const cm_type *x = spec.x, *w = spec.w;
+    const int64_t pixels = x->dim[0] * x->dim[1] * x->dim[2];
+    const cm_type a = CM_TYPE(CM_BF16, pixels, w->dim[0]), b = CM_TYPE(CM_BF16, pixels, w->dim[1]);
+    const cm_type dw = CM_TYPE(CM_F32, w->dim[0], w->dim[1]);
+    const cm_dnnl_matmul_spec product = {.a = &a, .b = &b, .y = &dw, .ta = 1};
+    const int as_product = is_product(n);
+    sliced *s =
+        sliced_new(as_product ? product_cuts(&product, threads) : count_cuts(&spec, threads));
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "convolution: out of memory");
-    cm_dnnl_conv_spec spec = {
-        CM_CONV_FORWARD,      in0, in1, out, has_bias(n), n->attr.conv.stride, n->attr.conv.pad,
-        n->attr.conv.residual};
-    if (n->op == CM_OP_CONV2D_GRAD_INPUT)
-        spec = (cm_dnnl_conv_spec){CM_CONV_INPUT, out, in1, in0, 0, spec.stride, spec.pad, 0};
-    else if (n->op == CM_OP_CONV2D_GRAD_WEIGHT)
-        spec = (cm_dnnl_conv_spec){CM_CONV_WEIGHT, in1, out, in0, 0, spec.stride, spec.pad, 0};
-    s->threads = threads_of(n, threads);
-    omp_set_num_threads(s->threads);
-    status = is_product(n) ? make_product(n, s, p, err) : make_conv(&spec, s, p, err);
-    omp_set_num_threads(saved);
+    const cm_status status =
+        as_product ? make_product(&product, s, p, err) : make_conv(&spec, threads, s, p, err);
     p->state = s;
     if (status) {
-        release_conv(s);
+        release(s);
         p->state = NULL;
     }
     return status;
@@ -118,101 +305,62 @@ static cm_status prepare_conv(const cm_node *n, int threads, cm_prepared *p, cm_
 
 static void pack_conv(const cm_call *c)
 {
-    const struct conv *s = c->state;
-    cm_dnnl_run(&s->reorder, c->threads, (const void *[]){c->in[1], c->packed}, c->workspace);
+    const sliced *s = c->state;
+    if (!c->worker)
+        cm_dnnl_run(&s->reorder, (const void *[]){c->in[1], c->packed}, c->workspace);
 }
 
 static int same_packed(const void *a, const void *b)
 {
-    const struct conv *s = a, *t = b;
-    return cm_dnnl_same_weights(&s->main, &t->main);
-}
-
-/* The output begins as the residual, unless the planner put it there. */
-static void copy_residual(const cm_call *c)
-{
-    const char *from = c->in[c->node->n_in - 1];
-    const size_t bytes = cm_type_bytes(&c->node->type), step = 1 << 16;
-    if (from == c->out)
-        return;
-#pragma omp parallel for num_threads(c->threads) schedule(static)
-    for (size_t i = 0; i < bytes; i += step)
-        memcpy((char *)c->out + i, from + i, bytes - i < step ? bytes - i : step);
+    const sliced *s = a, *t = b;
+    return cm_dnnl_same_weights(&s->slice[0].main, &t->slice[0].main);
 }
 
 static void run_conv(const cm_call *c)
 {
-    const struct conv *s = c->state;
-    const void *memory[4] = {c->in[0], c->packed, c->out, NULL};
-    if (has_bias(c->node)) {
-        memory[2] = c->in[2];
-        memory[3] = c->out;
+    const sliced *s = c->state;
+    const cm_share share = cm_share_of(c, c->workers, s->n, 1);
+    for (int64_t i = share.begin; i < share.end; i++) {
+        const slice *t = &s->slice[i];
+        char *out = (char *)c->out + t->b;
+        const void *memory[4] = {(const char *)c->in[0] + t->a, c->packed, out, out};
+        if (has_bias(c->node))
+            memory[2] = c->in[2];
+        /* The output begins as the residual, unless the planner put it there. */
+        if (c->node->op == CM_OP_CONV2D && c->node->attr.conv.residual) {
+            const char *residual = c->in[c->node->n_in - 1];
+            if (residual != c->out)
+                memcpy(out, residual + t->b, t->bytes);
+        }
+        cm_dnnl_run(&t->main, memory, scratch_of(c, s, i));
     }
-    if (c->node->attr.conv.residual)
-        copy_residual(c);
-    cm_dnnl_run(&s->main, c->threads, memory, c->workspace);
-}
-
-static void run_grad_weight(const cm_call *c)
-{
-    const struct conv *s = c->state;
-    const void *dw = (char *)c->workspace + s->dw_offset;
-    if (s->product) {
-        cm_dnnl_run(&s->main, s->threads, (const void *[]){c->in[0], c->in[1], c->out},
-                    c->workspace);
-        return;
-    }
-    cm_dnnl_run(&s->main, s->threads, (const void *[]){c->in[1], c->in[0], dw}, c->workspace);
-    cm_dnnl_run(&s->reorder, s->threads, (const void *[]){dw, c->out}, c->workspace);
 }
 
 /* ---- matrix products ---- */
 
-static void release_matmul(void *state)
-{
-    cm_dnnl_release(state);
-    cm_free(state);
-}
-
 static cm_status prepare_matmul(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
 {
-    const int saved = omp_get_max_threads();
     const cm_dnnl_matmul_spec spec = {.a = &n->in[0]->type,
                                       .b = &n->in[1]->type,
                                       .y = &n->type,
                                       .ta = n->attr.matmul.ta,
                                       .tb = n->attr.matmul.tb,
                                       .bias = n->n_in == 3};
-    cm_dnnl *d = cm_alloc(sizeof *d);
-    if (!d)
+    sliced *s = sliced_new(product_cuts(&spec, threads));
+    if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "matmul: out of memory");
-    omp_set_num_threads(threads);
-    const cm_status status = cm_dnnl_matmul(&spec, d, err);
-    omp_set_num_threads(saved);
-    p->state = d;
-    p->impl = d->impl;
-    p->workspace = d->scratch_bytes;
+    const cm_status status = make_product(&spec, s, p, err);
+    p->state = s;
     if (status) {
-        release_matmul(d);
+        release(s);
         p->state = NULL;
     }
     return status;
 }
 
-static void run_matmul(const cm_call *c)
-{
-    const void *memory[4] = {c->in[0], c->in[1], c->out, NULL};
-    if (c->node->n_in == 3) {
-        memory[2] = c->in[2];
-        memory[3] = c->out;
-    }
-    cm_dnnl_run(c->state, c->threads, memory, c->workspace);
-}
-
 const cm_kernel cm_kernels_dnnl[CM_OP_COUNT] = {
-    [CM_OP_CONV2D] = {"oneDNN", prepare_conv, pack_conv, run_conv, release_conv, same_packed},
-    [CM_OP_CONV2D_GRAD_INPUT] = {"oneDNN", prepare_conv, pack_conv, run_conv, release_conv,
-                                 same_packed},
-    [CM_OP_CONV2D_GRAD_WEIGHT] = {"oneDNN", prepare_conv, NULL, run_grad_weight, release_conv},
-    [CM_OP_MATMUL] = {"oneDNN", prepare_matmul, NULL, run_matmul, release_matmul},
+    [CM_OP_CONV2D] = {"oneDNN", prepare_conv, pack_conv, run_conv, release, same_packed},
+    [CM_OP_CONV2D_GRAD_INPUT] = {"oneDNN", prepare_conv, pack_conv, run_conv, release, same_packed},
+    [CM_OP_CONV2D_GRAD_WEIGHT] = {"oneDNN", prepare_conv, NULL, run_sums, release},
+    [CM_OP_MATMUL] = {"oneDNN", prepare_matmul, NULL, run_sums, release},
 };

@@ -3,8 +3,10 @@
 #ifndef CM_GRAPH_DEVICE_H
 #define CM_GRAPH_DEVICE_H
 
+#include "base/pool.h"
 #include "graph/op.h"
 
+/* All workers of a pool call a kernel at once, and each does its share. */
 typedef struct cm_call {
     const cm_node *node;
     const void *const *in; /* in[i] is of node->in[i]->type; those in op.writes are writable */
@@ -12,8 +14,24 @@ typedef struct cm_call {
     void *state;     /* what prepare() made: a oneDNN primitive */
     void *packed;    /* what pack() wrote: weights in the layout the primitive wants */
     void *workspace; /* scratch, shared by all steps */
-    int threads;
+    int worker, workers;
+    cm_pool *pool; /* for barriers inside a step; all workers are waited for behind it */
 } cm_call;
+
+/* A worker's share of n items, in tasks of `step`: items begin to end - 1. */
+typedef struct cm_share {
+    int64_t begin, end;
+} cm_share;
+
+/* As the first `team` workers divide them; for the others it is empty. */
+static inline cm_share cm_share_of(const cm_call *c, int team, int64_t n, int64_t step)
+{
+    const int64_t w = c->worker;
+    if (w >= team || n <= 0)
+        return (cm_share){0, 0};
+    const int64_t tasks = (n + step - 1) / step, end = tasks * (w + 1) / team * step;
+    return (cm_share){tasks * w / team * step, end < n ? end : n};
+}
 
 typedef struct cm_prepared {
     void *state;
@@ -24,9 +42,10 @@ typedef struct cm_prepared {
 
 typedef struct cm_kernel {
     const char *name; /* for cm explain, where prepare() gives no impl */
-    /* Once, at compile time (optional). */
+    /* Once, at compile time, for at most `threads` workers (optional). */
     cm_status (*prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
-    /* Before run(): each time, or once where the weights are constant (optional). */
+    /* Before run(): each time, or once where the weights are constant (optional); all wait
+     * for all in between. */
     void (*pack)(const cm_call *c);
     void (*run)(const cm_call *c);
     void (*release)(void *state);

@@ -411,7 +411,9 @@ cm_status cm_plan_compile_without(unsigned transformations, cm_graph *g, int n_o
     p->threads = threads;
     p->device = device->name;
     struct compile c = {.plan = p, .g = g, .n = p->n_nodes, .without = transformations};
-    s = compile(&c, n_out, out, device, err);
+    s = cm_pool_new(threads, &p->pool, err);
+    if (!s)
+        s = compile(&c, n_out, out, device, err);
     cm_free(c.live);
     cm_free(c.kept);
     cm_free(c.constant);
@@ -443,6 +445,7 @@ void cm_plan_free(cm_plan *p)
     for (int i = 0; p->own && i < cm_graph_buffer_count(p->graph); i++)
         if (p->own[i])
             cm_free(p->buffer[i]);
+    cm_pool_free(p->pool);
     cm_free(p->step);
     cm_free(p->node);
     cm_free(p->location);

@@ -37,6 +37,7 @@ typedef struct cm_location {
 struct cm_plan {
     cm_graph *graph;
     int threads;
+    cm_pool *pool; /* of as many workers, which sleep between runs */
     const char *device;
     cm_node *node; /* a copy of the graph's, rewritten by fusion */
     int n_nodes;   /* of the graph when it was compiled */

@@ -93,45 +93,95 @@ void cm_plan_read(cm_plan *p, const cm_node *n, void *values)
     cm_plan_read_part(p, n, 0, cm_type_count(&n->type), values);
 }
 
-static cm_call call_of(cm_plan *p, cm_step *s)
+/* ---- running: all workers walk the steps together ---- */
+
+enum { PACK = 1, COMPUTE = 2 };
+
+typedef struct walk {
+    cm_plan *plan;
+    int begin, end; /* of the steps */
+    int what;       /* PACK, COMPUTE or both, of steps that are done in each run */
+    int refresh;    /* else: what is done once */
+    uint64_t buffers;
+} walk;
+
+static cm_call call_of(cm_plan *p, cm_step *s, int worker, int workers)
 {
-    return (cm_call){s->node,           s->in,     s->out,
-                     s->prepared.state, s->packed, p->workspace + p->scratch_bytes,
-                     p->threads};
+    return (cm_call){
+        s->node, s->in,   s->out, s->prepared.state, s->packed, p->workspace + p->scratch_bytes,
+        worker,  workers, p->pool};
+}
+
+/* What depends on the buffers of the walk. */
+static void refresh_step(const walk *w, cm_step *s, const cm_call *c)
+{
+    if (!(s->reads & w->buffers))
+        return;
+    if (s->kernel->pack && s->pack_once && !s->packed_before) {
+        s->kernel->pack(c);
+        cm_pool_barrier(c->pool);
+    }
+    if (s->constant) {
+        s->kernel->run(c);
+        cm_pool_barrier(c->pool);
+    }
+}
+
+static void run_step(const walk *w, cm_step *s, const cm_call *c)
+{
+    if ((w->what & PACK) && s->kernel->pack && !s->pack_once) {
+        s->kernel->pack(c);
+        cm_pool_barrier(c->pool);
+    }
+    if (w->what & COMPUTE) {
+        s->kernel->run(c);
+        cm_pool_barrier(c->pool);
+    }
+}
+
+static void walk_steps(void *context, int worker, int workers)
+{
+    const walk *w = context;
+    for (int i = w->begin; i < w->end; i++) {
+        cm_step *s = &w->plan->step[i];
+        const cm_call c = call_of(w->plan, s, worker, workers);
+        if (w->refresh)
+            refresh_step(w, s, &c);
+        else if (!s->constant)
+            run_step(w, s, &c);
+    }
+}
+
+static void run_walk(walk w)
+{
+    cm_pool_run(w.plan->pool, walk_steps, &w);
+}
+
+static void run_one(cm_plan *p, const cm_step *s, int what)
+{
+    const int i = (int)(s - p->step);
+    run_walk((walk){.plan = p, .begin = i, .end = i + 1, .what = what});
 }
 
 void cm_step_pack(cm_plan *p, cm_step *s)
 {
-    const cm_call c = call_of(p, s);
-    if (s->kernel->pack && !s->pack_once)
-        s->kernel->pack(&c);
+    run_one(p, s, PACK);
 }
 
 void cm_step_compute(cm_plan *p, cm_step *s)
 {
-    const cm_call c = call_of(p, s);
-    s->kernel->run(&c);
+    run_one(p, s, COMPUTE);
 }
 
 void cm_step_run(cm_plan *p, cm_step *s)
 {
-    cm_step_pack(p, s);
-    cm_step_compute(p, s);
+    run_one(p, s, PACK | COMPUTE);
 }
 
 static void refresh(cm_plan *p, uint64_t buffers)
 {
     cm_plan_resolve(p);
-    for (int i = 0; i < p->n_steps; i++) {
-        cm_step *s = &p->step[i];
-        if (!(s->reads & buffers))
-            continue;
-        const cm_call c = call_of(p, s);
-        if (s->kernel->pack && s->pack_once && !s->packed_before)
-            s->kernel->pack(&c);
-        if (s->constant)
-            s->kernel->run(&c);
-    }
+    run_walk((walk){.plan = p, .end = p->n_steps, .refresh = 1, .buffers = buffers});
     p->fresh = 1;
 }
 
@@ -149,9 +199,7 @@ void cm_plan_run(cm_plan *p)
 {
     if (!p->fresh)
         cm_plan_refresh(p);
-    for (int i = 0; i < p->n_steps; i++)
-        if (!p->step[i].constant)
-            cm_step_run(p, &p->step[i]);
+    run_walk((walk){.plan = p, .end = p->n_steps, .what = PACK | COMPUTE});
 }
 
 static int all_finite(const cm_type *t, const void *data)

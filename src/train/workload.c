@@ -152,24 +152,38 @@ cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, 
 
 /* ---- bench ---- */
 
+typedef struct copy {
+    float *from, *to;
+    size_t floats;
+} copy;
+
+static void copy_share(void *context, int worker, int workers)
+{
+    const copy *c = context;
+    const size_t w = (size_t)worker, n = (size_t)workers;
+    const size_t begin = c->floats * w / n, end = c->floats * (w + 1) / n;
+    memcpy(c->to + begin, c->from + begin, (end - begin) * sizeof *c->to);
+}
+
 /* Bytes a second of a copy, reading and writing counted, too large for the caches. */
 static double memory_speed(int threads)
 {
-    const size_t floats = (size_t)16 << 20;
-    float *from = cm_alloc_array(floats, sizeof *from), *to = cm_alloc_array(floats, sizeof *to);
+    copy c = {.floats = (size_t)16 << 20};
+    cm_pool *pool = NULL;
     double best = 1e9;
-    for (int run = 0; from && to && run < RUNS; run++) {
+    c.from = cm_alloc_array(c.floats, sizeof *c.from);
+    c.to = cm_alloc_array(c.floats, sizeof *c.to);
+    const int ok = c.from && c.to && !cm_pool_new(threads, &pool, NULL);
+    for (int run = 0; ok && run < RUNS; run++) {
         const double start = cm_seconds();
-#pragma omp parallel for num_threads(threads) schedule(static)
-        for (size_t block = 0; block < 16; block++)
-            memcpy(to + block * (floats / 16), from + block * (floats / 16),
-                   floats / 16 * sizeof *to);
+        cm_pool_run(pool, copy_share, &c);
         const double seconds = cm_seconds() - start;
         best = seconds < best ? seconds : best;
     }
-    cm_free(from);
-    cm_free(to);
-    return 2.0 * (double)(floats * sizeof(float)) / best;
+    cm_pool_free(pool);
+    cm_free(c.from);
+    cm_free(c.to);
+    return 2.0 * (double)(c.floats * sizeof(float)) / best;
 }
 
 /* A batch through the network in parts, or a training step, which runs its two plans. */

@@ -1,8 +1,8 @@
 /* kernel_check.h - call one kernel by hand and compare it with a double
  * precision reference.
  *
- * kernel_run() runs a kernel for every instruction set of this CPU and for 1, 2
- * and 3 threads, with guard words around the output and the workspace; in place
+ * kernel_run() runs a kernel for every instruction set of this CPU and with 1, 2
+ * and 3 workers, with guard words around the output and the workspace; in place
  * too where the op allows it.  All thread counts must give the same bytes. */
 #ifndef CM_TESTS_KERNEL_CHECK_H
 #define CM_TESTS_KERNEL_CHECK_H
@@ -115,6 +115,25 @@ static inline cm_node node_make(cm_op_id op, cm_attr attr, cm_type out, int n, t
     return node;
 }
 
+/* What all workers call. */
+typedef struct team_call {
+    const cm_kernel *kernel;
+    cm_call call;
+} team_call;
+
+static inline void work_on(void *context, int worker, int workers)
+{
+    const team_call *t = context;
+    cm_call c = t->call;
+    c.worker = worker;
+    c.workers = workers;
+    if (t->kernel->pack) {
+        t->kernel->pack(&c);
+        cm_pool_barrier(c.pool);
+    }
+    t->kernel->run(&c);
+}
+
 /* One call; `out` NULL: make the output here and return it (guarded). */
 static inline unsigned char *call(const cm_node *node, cm_isa isa, int threads,
                                   const void *const *in, void *out)
@@ -127,16 +146,16 @@ static inline unsigned char *call(const cm_node *node, cm_isa isa, int threads,
     if (k->prepare)
         CHECK_OK(k->prepare(node, threads, &p, &err), err);
     unsigned char *work = guarded(p.workspace), *packed = guarded(p.packed);
-    const cm_call c = {.node = node,
-                       .in = in,
-                       .out = out ? out : block + GUARD,
-                       .state = p.state,
-                       .packed = packed + GUARD,
-                       .workspace = work + GUARD,
-                       .threads = threads};
-    if (k->pack)
-        k->pack(&c);
-    k->run(&c);
+    team_call t = {.kernel = k,
+                   .call = {.node = node,
+                            .in = in,
+                            .out = out ? out : block + GUARD,
+                            .state = p.state,
+                            .packed = packed + GUARD,
+                            .workspace = work + GUARD}};
+    CHECK_OK(cm_pool_new(threads, &t.call.pool, &err), err);
+    cm_pool_run(t.call.pool, work_on, &t);
+    cm_pool_free(t.call.pool);
     if (k->release)
         k->release(p.state);
     CHECK(guards_hold(packed, p.packed), "%s %s: packed beyond its memory", cm_ops[node->op]->name,

@@ -83,8 +83,7 @@ CM_INLINE void row_loop(const row *r, int ha, int hb, int hy, int sa, int sb, in
     void *y = cm_at_out(r->y, r->y0, hy);
     const void *a = cm_at(r->a, r->a0, ha), *b = cm_at(r->b, r->b0, hb);
     const float a0 = cm_get(a, 0, ha), b0 = cm_get(b, 0, hb);
-    CM_PUT_EACH(y, r->n, hy, i,
-                combine(operand(a, i, ha, sa, a0), operand(b, i, hb, sb, b0), mul));
+    CM_PUT_EACH(y, r->n, hy, i, combine(operand(a, i, ha, sa, a0), operand(b, i, hb, sb, b0), mul));
 }
 
 /* bf16 rows with an f32 or bf16 operand, f32 rows; stride pairs that occur */
@@ -167,8 +166,7 @@ static void walk(const cm_call *c, void (*f)(const row *r))
     const int64_t count = cm_type_count(out), n = t.dim[last];
     const int64_t rows = n ? count / n : 0, step = n && n < CM_CHUNK ? CM_CHUNK / n : 1;
     const int64_t pieces = cm_ceil_div(n, CM_CHUNK), blocks = cm_ceil_div(rows, step);
-#pragma omp parallel for num_threads(cm_team(c, count)) schedule(static)
-    for (int64_t task = 0; task < blocks * pieces; task++) {
+    CM_EACH_SHARE (c, cm_team(c, count), task, blocks * pieces, 1) {
         const int64_t begin = task % pieces * CM_CHUNK, first = task / pieces * step;
         row r = {.y = c->out,
                  .a = c->in[0],

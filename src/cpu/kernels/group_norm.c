@@ -9,14 +9,12 @@
  * The sums are of x - x0, x0 the sample's first pixel: that is what makes one
  * pass in f32 accurate when the mean is large.  Pixels are summed in chunks given
  * by the shape (f32), chunks in double; so the result does not depend on which
- * threads did it.  Threads share out samples where there are enough of them,
+ * workers did it.  They share out samples where there are enough of them,
  * else the chunks of one sample after the other.
  *
  * The gradient goes over a sample twice: dz = act'(z) dy with its sums, kept in f32
  * in the workspace, then dx from dz. */
 #include "cpu/kernels/vec.h"
-
-#include <omp.h>
 
 enum {
     CHUNK_ELEMENTS = 16384, /* 32 KiB of bf16 */
@@ -32,7 +30,7 @@ typedef struct norm {
     const cm_call *call;
     int64_t n, rows, ch, group; /* samples, pixels, channels, channels a group */
     int64_t chunk, chunks;      /* pixels a chunk, and how many chunks */
-    int bf16, silu, team;       /* team: threads inside one sample */
+    int bf16, silu, team;       /* team: workers inside one sample */
     float eps;
     const void *x, *dy; /* dy: the cotangent of y or the tangent of x; or NULL */
     const void *r;      /* added to dx, or NULL */
@@ -40,7 +38,7 @@ typedef struct norm {
     int64_t ab_pitch; /* 0: a and b are shared by the samples */
 } norm;
 
-/* What works on one sample. */
+/* What works on one sample: where several workers do, the sums and dz are the first's. */
 typedef struct scratch {
     float *coef; /* [COEFS][C] */
     float *sum;  /* [chunks][SUMS][C] */
@@ -95,33 +93,43 @@ typedef void chunk_fn(const norm *d, scratch w, int64_t s, int64_t k);
 static void each_sample(const cm_call *c, sample_fn *f)
 {
     norm d = norm_make(c->node);
-    const int x = x_input(c->node), threads = cm_team(c, d.n * d.rows * d.ch);
-    const int outer = d.n % threads == 0 || d.n >= 4 * threads ? threads : 1;
+    const int x = x_input(c->node), team = cm_team(c, d.n * d.rows * d.ch);
+    const int apart = team == 1 || d.n % team == 0 || d.n >= 4 * team; /* a sample, a worker */
+    const int64_t floats = scratch_floats(&d, c->node);
+    float *own = (float *)c->workspace + c->worker * floats;
+    float *sum = (apart ? own : (float *)c->workspace) + COEFS * d.ch;
+    const scratch w = {own, sum, sum + SUMS * d.chunks * d.ch};
     d.call = c;
     d.x = c->in[x];
     d.a = c->in[x + 1];
     d.b = c->in[x + 2];
     d.dy = c->node->op == CM_OP_GROUP_NORM_JVP ? c->in[3] : x ? c->in[0] : NULL;
     d.r = c->node->op == CM_OP_GROUP_NORM_GRAD && c->node->n_in == 6 ? c->in[5] : NULL;
-    d.team = outer > 1 ? 1 : threads;
-#pragma omp parallel for num_threads(outer) schedule(static)
-    for (int64_t s = 0; s < d.n; s++) {
-        float *p = (float *)c->workspace + omp_get_thread_num() * scratch_floats(&d, c->node);
-        float *sum = p + COEFS * d.ch;
-        f(&d, (scratch){p, sum, sum + SUMS * d.chunks * d.ch}, s);
-    }
+    d.team = apart ? 1 : team;
+    if (!apart)
+        for (int64_t s = 0; s < d.n; s++)
+            f(&d, w, s);
+    else
+        CM_EACH_SHARE (c, team, s, d.n, 1)
+            f(&d, w, s);
 }
 
 static void each_chunk(const norm *d, scratch w, int64_t s, chunk_fn *f)
 {
-    if (d->team == 1) { /* a nested parallel region costs, even of one thread */
+    if (d->team == 1) {
         for (int64_t k = 0; k < d->chunks; k++)
             f(d, w, s, k);
         return;
     }
-#pragma omp parallel for num_threads(d->team) schedule(static)
-    for (int64_t k = 0; k < d->chunks; k++)
+    CM_EACH_SHARE (d->call, d->team, k, d->chunks, 1)
         f(d, w, s, k);
+    cm_pool_barrier(d->call->pool);
+}
+
+/* Whether this worker writes what belongs to the sample as a whole. */
+static int is_first(const norm *d)
+{
+    return d->team == 1 || !d->call->worker;
 }
 
 /* pixels of chunk k, and the offset of its first element in a tensor like x */
@@ -414,7 +422,7 @@ static void sample_forward(const norm *d, scratch w, int64_t s)
 {
     const size_t bytes = (size_t)d->ch * sizeof(float);
     begin_sample(d, w, s);
-    if (cm_has_aux(d->call->node)) {
+    if (cm_has_aux(d->call->node) && is_first(d)) {
         memcpy(aux(d, s), w.coef + MEAN * d->ch, bytes);
         memcpy(aux(d, s) + d->ch, w.coef + RSTD * d->ch, bytes);
     }
@@ -442,7 +450,7 @@ static void sample_grad(const norm *d, scratch w, int64_t s)
 {
     const int64_t ch = d->ch;
     const float *statistics = (const float *)d->call->in[4] + s * 2 * ch;
-    float *da = cm_has_aux(d->call->node) ? aux(d, s) : w.coef + DA * ch, *db = da + ch;
+    float *da = w.coef + DA * ch, *db = w.coef + DB * ch; /* one behind the other, as in aux */
     memcpy(w.coef + MEAN * ch, statistics, (size_t)ch * sizeof(float));
     memcpy(w.coef + RSTD * ch, statistics + ch, (size_t)ch * sizeof(float));
     set_affine(d, w, s);
@@ -451,6 +459,8 @@ static void sample_grad(const norm *d, scratch w, int64_t s)
         da[i] = (float)total(d, w, 0, i);
         db[i] = (float)total(d, w, 1, i);
     }
+    if (cm_has_aux(d->call->node) && is_first(d))
+        memcpy(aux(d, s), da, 2 * (size_t)ch * sizeof *da);
     fold_gradient(d, w, da, db);
     each_chunk(d, w, s, grad_chunk);
 }

@@ -6,7 +6,9 @@
  * cm_attention_<suffix> (cpu/attention.h).
  *
  * Rules that all kernels keep:
- *  - a result does not depend on the number of threads: elements are
+ *  - all workers call them, and each does its share: what is not shared out, worker 0
+ *    alone may write, and what one writes and another reads has a barrier between;
+ *  - a result does not depend on the number of workers: elements are
  *    independent, and sums are split into parts given by the shape alone;
  *  - arithmetic and sums are f32 or double, whatever the storage type;
  *  - elementwise kernels may be called with the output in the memory of an
@@ -61,7 +63,7 @@
     RUN(DROPOUT, dropout)                                                                          \
     RUN(ACCUMULATE, accumulate)                                                                    \
     RUN(STORE, store)                                                                              \
-    RUN(SUM_SQUARES, sum_squares)                                                                  \
+    PREPARED(SUM_SQUARES, sum_squares, sum_squares_prepare)                                        \
     RUN(RADAM, radam)                                                                              \
     RUN(ADAMW, adamw)                                                                              \
     RUN(EMA, ema)
@@ -79,6 +81,7 @@ CM_KERNEL_LIST(X, Y)
 #undef Y
 
 cm_status CM_K(sum_to_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
+cm_status CM_K(sum_squares_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 cm_status CM_K(matmul_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 cm_status CM_K(softmax_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 cm_status CM_K(group_norm_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);

@@ -42,7 +42,7 @@ enum {
     PANEL = 2 * WIDTH,
     DEPTH = 256,    /* k's a run; the error of a sum grows with it */
     CHUNK = 48,     /* rows a task: a multiple of ROWS */
-    SERIAL = 65536, /* fewer multiply-adds are not worth waking threads for */
+    SERIAL = 65536, /* fewer multiply-adds are not worth sharing out */
 };
 
 typedef float vec __attribute__((vector_size(WIDTH * sizeof(float))));
@@ -123,8 +123,7 @@ void CM_K(matmul_pack)(const cm_call *c)
     const int64_t panels = cm_ceil_div(s->n, PANEL), size = s->depth * PANEL;
     if (s->library)
         return;
-#pragma omp parallel for num_threads(cm_team(c, s->n * s->depth)) schedule(static)
-    for (int64_t i = 0; i < s->matrices * panels; i++) {
+    CM_EACH_SHARE (c, cm_team(c, s->n * s->depth), i, s->matrices * panels, 1) {
         const void *b = cm_at(c->in[1], i / panels * s->n * s->depth, s->bf16);
         const int64_t first = i % panels * PANEL;
         float *to = (float *)c->packed + i * size;
@@ -258,9 +257,9 @@ static void run_task(const cm_call *c, int64_t i, int64_t first, int64_t last, i
     }
 }
 
-static int team(const matmul *s, int64_t m, int threads)
+static int team(const matmul *s, int64_t m, int workers)
 {
-    return s->matrices * m * s->n * s->depth < SERIAL ? 1 : threads;
+    return s->matrices * m * s->n * s->depth < SERIAL ? 1 : workers;
 }
 
 void CM_K(matmul)(const cm_call *c)
@@ -274,8 +273,7 @@ void CM_K(matmul)(const cm_call *c)
     }
     const int64_t m = c->node->type.dim[c->node->type.rank - 2];
     const int64_t panels = cm_ceil_div(s->n, PANEL), chunks = cm_ceil_div(m, CHUNK);
-#pragma omp parallel for num_threads(team(s, m, c->threads)) schedule(static)
-    for (int64_t task = 0; task < s->matrices * chunks * panels; task++) {
+    CM_EACH_SHARE (c, team(s, m, c->workers), task, s->matrices * chunks * panels, 1) {
         const int64_t i = task / panels / chunks, first = task / panels % chunks * CHUNK;
         run_task(c, i, first, cm_min(first + CHUNK, m), task % panels);
     }

@@ -14,16 +14,14 @@ typedef struct block {
 static void copy_rows(const cm_call *c, block b)
 {
     const int64_t step = b.n < 8192 ? 8192 / (b.n + 1) + 1 : 1;
-#pragma omp parallel for num_threads(cm_team(c, b.rows *b.n / 2)) schedule(static)
-    for (int64_t first = 0; first < b.rows; first += step)
+    CM_EACH_SHARE (c, cm_team(c, b.rows * b.n / 2), first, b.rows, step)
         for (int64_t r = first; r < cm_min(first + step, b.rows); r++)
             memcpy(b.y + r * b.y_pitch, b.x + r * b.x_pitch, (size_t)b.n);
 }
 
 static void zero_rows(const cm_call *c, char *y, int64_t rows, int64_t n, int64_t pitch)
 {
-#pragma omp parallel for num_threads(cm_team(c, rows *n / 2)) schedule(static)
-    for (int64_t r = 0; r < rows; r++)
+    CM_EACH_SHARE (c, cm_team(c, rows * n / 2), r, rows, 1)
         memset(y + r * pitch, 0, (size_t)n);
 }
 
@@ -72,12 +70,12 @@ void CM_K(swap12)(const cm_call *c)
 {
     const cm_type *x = cm_in_type(c, 0);
     const int64_t n1 = x->dim[1], n2 = x->dim[2], size = row_bytes(x);
-#pragma omp parallel for collapse(2) num_threads(cm_team(c, cm_type_count(x))) schedule(static)
-    for (int64_t i = 0; i < x->dim[0]; i++)
-        for (int64_t k = 0; k < n2; k++)
-            for (int64_t j = 0; j < n1; j++)
-                memcpy((char *)c->out + ((i * n2 + k) * n1 + j) * size,
-                       (const char *)c->in[0] + ((i * n1 + j) * n2 + k) * size, (size_t)size);
+    CM_EACH_SHARE (c, cm_team(c, cm_type_count(x)), row, x->dim[0] * n2, 1) {
+        const int64_t i = row / n2, k = row % n2;
+        for (int64_t j = 0; j < n1; j++)
+            memcpy((char *)c->out + (row * n1 + j) * size,
+                   (const char *)c->in[0] + ((i * n1 + j) * n2 + k) * size, (size_t)size);
+    }
 }
 
 void CM_K(store)(const cm_call *c)
@@ -85,8 +83,7 @@ void CM_K(store)(const cm_call *c)
     const int64_t bytes = (int64_t)cm_type_bytes(&c->node->type), step = 1 << 16;
     if (c->out == c->in[0])
         return;
-#pragma omp parallel for num_threads(cm_team(c, bytes / 4)) schedule(static)
-    for (int64_t i = 0; i < bytes; i += step)
+    CM_EACH_SHARE (c, cm_team(c, bytes / 4), i, bytes, step)
         memcpy((char *)c->out + i, (const char *)c->in[0] + i, (size_t)cm_min(step, bytes - i));
 }
 
@@ -95,8 +92,7 @@ void CM_K(accumulate)(const cm_call *c)
     const int64_t n = cm_type_count(&c->node->type), step = 1 << 14;
     const float *x = c->in[0];
     float *to = c->out;
-#pragma omp parallel for num_threads(cm_team(c, n)) schedule(static)
-    for (int64_t i = 0; i < n; i += step) {
+    CM_EACH_SHARE (c, cm_team(c, n), i, n, step) {
         const int64_t end = cm_min(n, i + step);
         CM_SIMD
         for (int64_t k = i; k < end; k++)
@@ -115,7 +111,7 @@ void CM_K(gather)(const cm_call *c)
     const int64_t n = c->node->type.dim[0], d = table->dim[1];
     const cm_dtype to = c->node->type.dtype;
     float f[256];
-    for (int64_t i = 0; i < n; i++)
+    CM_EACH_SHARE (c, cm_team(c, n * d), i, n, 1)
         for (int64_t k = 0; k < d; k += 256) {
             const int64_t m = cm_min(256, d - k);
             const int ok = index[i] >= 0 && index[i] < table->dim[0];
@@ -135,8 +131,7 @@ void CM_K(scatter_add)(const cm_call *c)
     const int32_t *index = c->in[1];
     const int64_t n = dy->dim[0], d = dy->dim[1], rows = table->dim[0];
     float *out = c->out;
-#pragma omp parallel for num_threads(cm_team(c, (rows + n) * d)) schedule(static)
-    for (int64_t c0 = 0; c0 < d; c0 += COLUMNS) {
+    CM_EACH_SHARE (c, cm_team(c, (rows + n) * d), c0, d, COLUMNS) {
         const int64_t m = cm_min(COLUMNS, d - c0);
         float f[COLUMNS];
         for (int64_t k = 0; k < rows; k++)

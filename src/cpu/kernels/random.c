@@ -167,13 +167,12 @@ static void fill(const cm_call *c, lanes_fn *f)
     const draw d = draw_make(c, 0);
     const int64_t samples = t->rank ? t->dim[0] : 1, count = cm_type_count(t);
     const int64_t n = samples ? count / samples : 0, tasks = cm_ceil_div(n, LANES);
-#pragma omp parallel for collapse(2) num_threads(cm_team(c, 8 * count)) schedule(static)
-    for (int64_t s = 0; s < samples; s++)
-        for (int64_t k = 0; k < tasks; k++) {
-            float x[LANES];
-            numbers(x, f, &d, s, k * LANES);
-            cm_save(c->out, t->dtype, s * n + k * LANES, x, cm_min(LANES, n - k * LANES));
-        }
+    CM_EACH_SHARE (c, cm_team(c, 8 * count), task, samples * tasks, 1) {
+        const int64_t s = task / tasks, k = task % tasks * LANES;
+        float x[LANES];
+        numbers(x, f, &d, s, k);
+        cm_save(c->out, t->dtype, s * n + k, x, cm_min(LANES, n - k));
+    }
 }
 
 void CM_K(normal)(const cm_call *c)
@@ -193,16 +192,15 @@ void CM_K(dropout)(const cm_call *c)
     const float p = c->node->attr.random.p, scale = 1.0f / (1.0f - p);
     const int64_t samples = t->rank ? t->dim[0] : 1, count = cm_type_count(t);
     const int64_t n = samples ? count / samples : 0, tasks = cm_ceil_div(n, LANES);
-#pragma omp parallel for collapse(2) num_threads(cm_team(c, 8 * count)) schedule(static)
-    for (int64_t s = 0; s < samples; s++)
-        for (int64_t k = 0; k < tasks; k++) {
-            float u[LANES], x[LANES];
-            const int64_t at = s * n + k * LANES, m = cm_min(LANES, n - k * LANES);
-            numbers(u, uniform_lanes, &d, s, k * LANES);
-            cm_load(x, c->in[0], t->dtype, at, m);
-            CM_SIMD
-            for (int64_t i = 0; i < m; i++)
-                x[i] = u[i] >= p ? x[i] * scale : 0.0f;
-            cm_save(c->out, t->dtype, at, x, m);
-        }
+    CM_EACH_SHARE (c, cm_team(c, 8 * count), task, samples * tasks, 1) {
+        float u[LANES], x[LANES];
+        const int64_t s = task / tasks, k = task % tasks * LANES;
+        const int64_t at = s * n + k, m = cm_min(LANES, n - k);
+        numbers(u, uniform_lanes, &d, s, k);
+        cm_load(x, c->in[0], t->dtype, at, m);
+        CM_SIMD
+        for (int64_t i = 0; i < m; i++)
+            x[i] = u[i] >= p ? x[i] * scale : 0.0f;
+        cm_save(c->out, t->dtype, at, x, m);
+    }
 }

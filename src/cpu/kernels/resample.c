@@ -38,8 +38,7 @@ void CM_K(upsample2)(const cm_call *c)
     const int64_t rows = x->dim[0] * x->dim[1], w = x->dim[2], ch = x->dim[3];
     const float scale = c->node->attr.affine.scale;
     const int bf16 = x->dtype == CM_BF16;
-#pragma omp parallel for num_threads(cm_team(c, 4 * rows * w * ch)) schedule(static)
-    for (int64_t r = 0; r < rows; r++) {
+    CM_EACH_SHARE (c, cm_team(c, 4 * rows * w * ch), r, rows, 1) {
         const void *from = cm_at(c->in[0], r * w * ch, bf16);
         void *to = cm_at_out(c->out, 4 * r * w * ch, bf16);
         bf16 ? up_row(to, from, w, ch, scale, 1) : up_row(to, from, w, ch, scale, 0);
@@ -52,8 +51,7 @@ void CM_K(sumpool2)(const cm_call *c)
     const int64_t rows = y->dim[0] * y->dim[1], w = y->dim[2], ch = y->dim[3];
     const float scale = c->node->attr.affine.scale;
     const int bf16 = y->dtype == CM_BF16;
-#pragma omp parallel for num_threads(cm_team(c, 4 * rows * w * ch)) schedule(static)
-    for (int64_t r = 0; r < rows; r++) {
+    CM_EACH_SHARE (c, cm_team(c, 4 * rows * w * ch), r, rows, 1) {
         const void *from = cm_at(c->in[0], 4 * r * w * ch, bf16);
         void *to = cm_at_out(c->out, r * w * ch, bf16);
         bf16 ? down_row(to, from, w, ch, scale, 1) : down_row(to, from, w, ch, scale, 0);

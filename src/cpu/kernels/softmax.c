@@ -2,8 +2,6 @@
  * y (dy - sum(y dy)); row by row, in f32 */
 #include "cpu/kernels/vec.h"
 
-#include <omp.h>
-
 /* Rows are padded to a multiple of CM_LANES. */
 static int64_t row_floats(int64_t n)
 {
@@ -71,10 +69,9 @@ void CM_K(softmax)(const cm_call *c)
     const cm_type *t = &c->node->type;
     const int64_t count = cm_type_count(t), n = cm_last(t);
     const int64_t padded = row_floats(n);
-    float *buffer = c->workspace; /* [threads][padded] */
-#pragma omp parallel for num_threads(cm_team(c, count)) schedule(static)
-    for (int64_t i = 0; i < count; i += n) {
-        float *x = buffer + omp_get_thread_num() * padded;
+    float *buffer = c->workspace; /* [workers][padded] */
+    CM_EACH_SHARE (c, cm_team(c, count), i, count, n) {
+        float *x = buffer + c->worker * padded;
         cm_load(x, c->in[0], t->dtype, i, n);
         for (int64_t k = n; k < padded; k++)
             x[k] = -INFINITY;
@@ -88,10 +85,9 @@ void CM_K(softmax_grad)(const cm_call *c)
     const cm_type *t = &c->node->type;
     const int64_t count = cm_type_count(t), n = cm_last(t);
     const int64_t padded = row_floats(n);
-    float *buffer = c->workspace; /* [threads][2][padded] */
-#pragma omp parallel for num_threads(cm_team(c, count)) schedule(static)
-    for (int64_t i = 0; i < count; i += n) {
-        float *dy = buffer + omp_get_thread_num() * 2 * padded, *y = dy + padded;
+    float *buffer = c->workspace; /* [workers][2][padded] */
+    CM_EACH_SHARE (c, cm_team(c, count), i, count, n) {
+        float *dy = buffer + c->worker * 2 * padded, *y = dy + padded;
         cm_load(dy, c->in[0], t->dtype, i, n);
         cm_load(y, c->in[1], t->dtype, i, n);
         for (int64_t k = n; k < padded; k++)

@@ -130,10 +130,8 @@ void CM_K(sum_to)(const cm_call *c)
     const int bf16 = x->dtype == CM_BF16;
     const int64_t outs = s.k0 * s.k2, n_out = outs * s.k4;
     double *part = c->workspace; /* [parts][k0 k2][k4] */
-    /* NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): the pragmas read it */
     const int team = cm_team(c, cm_type_count(x));
-#pragma omp parallel for num_threads(team) schedule(static)
-    for (int64_t task = 0; task < s.parts * outs * s.blocks; task++) {
+    CM_EACH_SHARE (c, team, task, s.parts * outs * s.blocks, 1) {
         const int64_t p = task / (outs * s.blocks), o = task / s.blocks % outs;
         const int64_t c0 = task % s.blocks * COLUMNS, n = cm_min(COLUMNS, s.k4 - c0);
         const int64_t from = s.units * p / s.parts, to = s.units * (p + 1) / s.parts;
@@ -144,8 +142,9 @@ void CM_K(sum_to)(const cm_call *c)
         else
             d[0] = sum_runs(&s, c->in[0], bf16, o, from, to);
     }
-#pragma omp parallel for num_threads(team) schedule(static)
-    for (int64_t i = 0; i < n_out; i += COLUMNS) {
+    if (team > 1)
+        cm_pool_barrier(c->pool);
+    CM_EACH_SHARE (c, team, i, n_out, COLUMNS) {
         float f[COLUMNS];
         const int64_t n = cm_min(COLUMNS, n_out - i);
         for (int64_t k = 0; k < n; k++) {
@@ -176,13 +175,20 @@ static double run_squares(const float *x, int64_t n)
     return sum;
 }
 
+cm_status CM_K(sum_squares_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
+{
+    (void)n, (void)threads, (void)err;
+    *p = (cm_prepared){.workspace = TASKS * sizeof(double)};
+    return CM_OK;
+}
+
 void CM_K(sum_squares)(const cm_call *c)
 {
     const cm_type *x = cm_in_type(c, 0);
     const int64_t n = cm_type_count(x), runs = cm_ceil_div(n, SQUARES_RUN);
-    double part[TASKS];
-#pragma omp parallel for num_threads(cm_team(c, n)) schedule(static)
-    for (int64_t p = 0; p < TASKS; p++) {
+    double *part = c->workspace; /* [TASKS] */
+    const int team = cm_team(c, n);
+    CM_EACH_SHARE (c, team, p, TASKS, 1) {
         double sum = 0.0;
         for (int64_t r = runs * p / TASKS; r < runs * (p + 1) / TASKS; r++) {
             float f[SQUARES_RUN];
@@ -194,6 +200,10 @@ void CM_K(sum_squares)(const cm_call *c)
         }
         part[p] = sum;
     }
+    if (team > 1)
+        cm_pool_barrier(c->pool);
+    if (c->worker)
+        return;
     double sum = 0.0;
     for (int p = 0; p < TASKS; p++)
         sum += part[p];

@@ -14,8 +14,7 @@ static void map(const cm_call *c, map_fn *f32, map_fn *bf16, float p, float q)
     const int64_t n = cm_type_count(&c->node->type);
     map_fn *const f = half ? bf16 : f32;
     const map_arg arg = {p, q};
-#pragma omp parallel for num_threads(cm_team(c, n)) schedule(static)
-    for (int64_t i = 0; i < n; i += CM_CHUNK)
+    CM_EACH_SHARE (c, cm_team(c, n), i, n, CM_CHUNK)
         f(cm_at_out(c->out, i, half), cm_at(c->in[0], i, half), cm_min(CM_CHUNK, n - i), arg);
 }
 
@@ -93,8 +92,7 @@ static void grad(const cm_call *c, grad_fn *f, float p, float q)
 {
     const cm_dtype ty = cm_in_type(c, 0)->dtype, tx = cm_in_type(c, 1)->dtype;
     const int64_t n = cm_type_count(&c->node->type);
-#pragma omp parallel for num_threads(cm_team(c, n)) schedule(static)
-    for (int64_t i = 0; i < n; i += GRAD_CHUNK) {
+    CM_EACH_SHARE (c, cm_team(c, n), i, n, GRAD_CHUNK) {
         float dy[GRAD_CHUNK], x[GRAD_CHUNK];
         const int64_t m = cm_min(GRAD_CHUNK, n - i);
         cm_load(dy, c->in[0], ty, i, m);
@@ -133,8 +131,7 @@ void CM_K(cast)(const cm_call *c)
 {
     const cm_dtype from = cm_in_type(c, 0)->dtype, to = c->node->type.dtype;
     const int64_t n = cm_type_count(&c->node->type);
-#pragma omp parallel for num_threads(cm_team(c, n)) schedule(static)
-    for (int64_t i = 0; i < n; i += CM_CHUNK) {
+    CM_EACH_SHARE (c, cm_team(c, n), i, n, CM_CHUNK) {
         const int64_t m = cm_min(CM_CHUNK, n - i);
         if (to == CM_F32) {
             cm_load((float *)c->out + i, c->in[0], from, i, m);

@@ -44,8 +44,7 @@ static void update_all(const cm_call *c, const step *s)
     float *p = writable(c->in[0]), *m = writable(c->in[1]), *v = writable(c->in[2]);
     const float *grad = c->in[3];
     const int64_t n = cm_type_count(cm_in_type(c, 0));
-#pragma omp parallel for num_threads(cm_team(c, n)) schedule(static)
-    for (int64_t i = 0; i < n; i += CM_CHUNK)
+    CM_EACH_SHARE (c, cm_team(c, n), i, n, CM_CHUNK)
         update(s, p + i, m + i, v + i, grad + i, cm_min(CM_CHUNK, n - i));
 }
 
@@ -117,7 +116,6 @@ void CM_K(ema)(const cm_call *c)
     const int64_t n = cm_type_count(cm_in_type(c, 0));
     if (gated(c, 3))
         return;
-#pragma omp parallel for num_threads(cm_team(c, n)) schedule(static)
-    for (int64_t i = 0; i < n; i += CM_CHUNK)
+    CM_EACH_SHARE (c, cm_team(c, n), i, n, CM_CHUNK)
         blend(average + i, p + i, cm_min(CM_CHUNK, n - i), weight);
 }

@@ -224,13 +224,19 @@ CM_INLINE float cm_sum_lanes(float *s)
 
 enum {
     CM_CHUNK = 4096,   /* elements a task, where elements are independent */
-    CM_SERIAL = 16384, /* fewer elements than this are not worth waking threads for */
+    CM_SERIAL = 16384, /* fewer elements than this are not worth sharing out */
 };
 
 CM_INLINE int cm_team(const cm_call *c, int64_t elements)
 {
-    return elements < CM_SERIAL ? 1 : c->threads;
+    return elements < CM_SERIAL ? 1 : c->workers;
 }
+
+/* The i's of 0, step, 2 step ... below n that are this worker's. */
+#define CM_EACH_SHARE(c, team, i, n, step)                     \
+    for (int64_t i = cm_share_of(c, team, n, step).begin,      \
+                 i##_end = cm_share_of(c, team, n, step).end;  \
+         i < i##_end; i += (step))
 
 CM_INLINE int64_t cm_min(int64_t a, int64_t b)
 {

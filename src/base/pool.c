@@ -1,0 +1,169 @@
+/* pool.c */
+#include "base/pool.h"
+
+#include "base/memory.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* Looks before a waiting thread sleeps, some 20 microseconds: longer than the workers of one
+ * step are apart, shorter than what a time slice is worth (docs/speed.md). */
+enum { LOOKS = 500, LINE = 64 };
+
+typedef struct worker {
+    cm_pool *pool;
+    int index;
+    pthread_t thread;
+} worker;
+
+struct cm_pool {
+    /* Words that are waited for, each on a line of its own. */
+    _Alignas(LINE) atomic_uint round; /* of work, begun so far */
+    _Alignas(LINE) atomic_uint phase; /* barriers passed */
+    _Alignas(LINE) atomic_uint arrived;
+    _Alignas(LINE) atomic_uint asleep;
+    pthread_mutex_t lock; /* of those who sleep and wake */
+    pthread_cond_t changed;
+    pid_t process; /* in which the threads live */
+    int size;      /* workers that live, the caller too */
+    int wanted;
+    int stopping;
+    cm_pool_fn *f;
+    void *context;
+    worker worker[];
+};
+
+static void look_again(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+/* Until *word is no longer `old`. */
+static void wait_for(cm_pool *p, atomic_uint *word, unsigned old)
+{
+    for (int i = 0; i < LOOKS; i++) {
+        if (atomic_load_explicit(word, memory_order_acquire) != old)
+            return;
+        look_again();
+    }
+    /* Either advance() sees that somebody sleeps, or the sleeper sees the new word. */
+    pthread_mutex_lock(&p->lock);
+    atomic_fetch_add(&p->asleep, 1);
+    while (atomic_load(word) == old)
+        pthread_cond_wait(&p->changed, &p->lock);
+    atomic_fetch_sub(&p->asleep, 1);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void advance(cm_pool *p, atomic_uint *word)
+{
+    atomic_fetch_add(word, 1);
+    if (!atomic_load(&p->asleep))
+        return;
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void cm_pool_barrier(cm_pool *p)
+{
+    const unsigned phase = atomic_load_explicit(&p->phase, memory_order_relaxed);
+    if (p->size == 1)
+        return;
+    if (atomic_fetch_add(&p->arrived, 1) + 1 < (unsigned)p->size) {
+        wait_for(p, &p->phase, phase);
+        return;
+    }
+    atomic_store_explicit(&p->arrived, 0, memory_order_relaxed); /* before the others go on */
+    advance(p, &p->phase);
+}
+
+static void *work(void *argument)
+{
+    worker *w = argument;
+    cm_pool *p = w->pool;
+    for (unsigned round = 0;; round++) {
+        wait_for(p, &p->round, round);
+        if (p->stopping)
+            return NULL;
+        p->f(p->context, w->index, p->size);
+        cm_pool_barrier(p);
+    }
+}
+
+/* The workers 1 to wanted - 1, as many as can be had. */
+static void start(cm_pool *p)
+{
+    sigset_t all, saved;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->changed, NULL);
+    atomic_init(&p->round, 0);
+    atomic_init(&p->phase, 0);
+    atomic_init(&p->arrived, 0);
+    atomic_init(&p->asleep, 0);
+    p->process = getpid();
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &saved);
+    for (p->size = 1; p->size < p->wanted; p->size++) {
+        worker *w = &p->worker[p->size];
+        *w = (worker){.pool = p, .index = p->size};
+        if (pthread_create(&w->thread, NULL, work, w))
+            break;
+    }
+    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+}
+
+cm_status cm_pool_new(int threads, cm_pool **pool, cm_error *err)
+{
+    if (threads < 1 || threads > CM_POOL_MOST)
+        return cm_fail(err, CM_ERR_ARGUMENT, "threads: expected 1 to %d, found %d", CM_POOL_MOST,
+                       threads);
+    cm_pool *p = cm_alloc(sizeof *p + (size_t)threads * sizeof *p->worker);
+    if (!p)
+        return cm_fail(err, CM_ERR_MEMORY, "threads: out of memory");
+    p->wanted = threads;
+    start(p);
+    if (p->size < threads) {
+        const int found = p->size;
+        cm_pool_free(p);
+        return cm_fail(err, CM_ERR_MEMORY, "threads: only %d of %d could be started", found,
+                       threads);
+    }
+    *pool = p;
+    return CM_OK;
+}
+
+void cm_pool_free(cm_pool *p)
+{
+    if (!p)
+        return;
+    if (p->process == getpid()) { /* else the threads are another process's */
+        p->stopping = 1;
+        advance(p, &p->round);
+        for (int i = 1; i < p->size; i++)
+            pthread_join(p->worker[i].thread, NULL);
+        pthread_cond_destroy(&p->changed);
+        pthread_mutex_destroy(&p->lock);
+    }
+    cm_free(p);
+}
+
+void cm_pool_run(cm_pool *p, cm_pool_fn *f, void *context)
+{
+    if (p->process != getpid())
+        start(p);
+    p->f = f;
+    p->context = context;
+    if (p->size > 1)
+        advance(p, &p->round);
+    f(context, 0, p->size);
+    cm_pool_barrier(p);
+}
