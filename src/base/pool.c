@@ -2,6 +2,7 @@
 #include "base/pool.h"
 
 #include "base/memory.h"
+#include "base/threads.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -102,6 +103,7 @@ static void *work(void *argument)
 /* The workers 1 to wanted - 1, as many as can be had. */
 static void start(cm_pool *p)
 {
+    pthread_attr_t attr;
     sigset_t all, saved;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
@@ -110,15 +112,18 @@ static void start(cm_pool *p)
     atomic_init(&p->arrived, 0);
     atomic_init(&p->asleep, 0);
     p->process = getpid();
+    pthread_attr_init(&attr);
+    cm_threads_spread(&attr);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &saved);
     for (p->size = 1; p->size < p->wanted; p->size++) {
         worker *w = &p->worker[p->size];
         *w = (worker){.pool = p, .index = p->size};
-        if (pthread_create(&w->thread, NULL, work, w))
+        if (pthread_create(&w->thread, &attr, work, w))
             break;
     }
     pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    pthread_attr_destroy(&attr);
 }
 
 cm_status cm_pool_new(int threads, cm_pool **pool, cm_error *err)

@@ -1,7 +1,9 @@
 /* threads.c */
+#define _GNU_SOURCE /* sets of cores */
 #include "base/threads.h"
 
 #include <omp.h>
+#include <sched.h>
 #include <stdio.h>
 
 /* cgroup v2: "max 100000" or "150000 100000" (quota, period in microseconds). */
@@ -24,4 +26,24 @@ int cm_threads_available(void)
     if (quota > 0 && quota < n)
         n = quota;
     return n < 1 ? 1 : n;
+}
+
+/* Places are the cores that the process had when it began; there are none without
+ * OMP_PROC_BIND or OMP_PLACES. */
+void cm_threads_spread(pthread_attr_t *attr)
+{
+    enum { MOST = 256 };
+    int core[MOST];
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int place = 0; place < omp_get_num_places(); place++) {
+        const int n = omp_get_place_num_procs(place);
+        if (n > MOST)
+            return;
+        omp_get_place_proc_ids(place, core);
+        for (int i = 0; i < n; i++)
+            CPU_SET((size_t)core[i], &set);
+    }
+    if (CPU_COUNT(&set))
+        pthread_attr_setaffinity_np(attr, sizeof set, &set);
 }

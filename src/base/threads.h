@@ -2,7 +2,12 @@
 #ifndef CM_BASE_THREADS_H
 #define CM_BASE_THREADS_H
 
+#include <pthread.h>
+
 /* Cores in the affinity mask, at most the cgroup's cpu quota, at least 1. */
 int cm_threads_available(void);
+/* Let a new thread run on all cores of the process, where OMP_PROC_BIND has bound the
+ * calling one to a few, which a thread it makes would inherit. */
+void cm_threads_spread(pthread_attr_t *attr);
 
 #endif

@@ -71,26 +71,12 @@ static cm_status run_command(int argc, char **argv, cm_error *err)
                     argv[1]);
 }
 
-/* OpenMP's threads spin while they wait for each other.  On a machine that does
- * anything else that wastes whole time slices, and sleeping at once costs a wake-up an
- * op: so ask for a short spin (some 0.1 ms), then sleep (measured: docs/speed.md).  The
- * OpenMP library reads the environment before main, hence the second start; if that
- * fails, we go on as we are. */
-static void wait_asleep(char **argv)
-{
-    if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 0) ||
-        setenv("GOMP_SPINCOUNT", "5000", 0))
-        return;
-    execv("/proc/self/exe", argv);
-}
-
 int main(int argc, char **argv)
 {
     if (argc < 2) {
         print_help(stderr);
         return 2;
     }
-    wait_asleep(argv);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error with a message */
     cm_error err = {0};
     cm_status status = CM_OK;
