@@ -43,11 +43,6 @@ extern "C" {
 
 #define CM_VERSION "0.1.0"
 
-/* The symbols of the shared library; it has no others. */
-#ifndef CM_API
-#define CM_API __attribute__((visibility("default")))
-#endif
-
 /* ---- options ------------------------------------------------------------ */
 
 /* Settings are plain structs described by a table, so that the command line,

@@ -3,6 +3,11 @@
 #ifndef CM_STATUS_H
 #define CM_STATUS_H
 
+/* The symbols of the shared library; it has no others. */
+#ifndef CM_API
+#define CM_API __attribute__((visibility("default")))
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -21,7 +26,7 @@ typedef enum cm_status {
 } cm_status;
 
 /* A fixed English phrase, never NULL. */
-const char *cm_status_name(cm_status s);
+CM_API const char *cm_status_name(cm_status s);
 
 /* One line, no newline, control characters escaped. */
 typedef struct cm_error {
