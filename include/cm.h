@@ -68,6 +68,8 @@ CM_API void cm_options_defaults(const cm_option *table, void *config);
  * Errors: CM_ERR_ARGUMENT (unknown name: proposes the nearest one). */
 CM_API cm_status cm_options_set(const cm_option *table, void *config, const char *name,
                                 const char *value, cm_error *err);
+/* The name of the table that a mistyped one is near to; NULL: there is none. */
+CM_API const char *cm_options_nearest(const cm_option *table, const char *name);
 /* Read a JSON object of name: value pairs over *config.  Unknown keys are
  * errors.  Errors: CM_ERR_IO, CM_ERR_FORMAT. */
 CM_API cm_status cm_options_read(const cm_option *table, void *config, const char *path,

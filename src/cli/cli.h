@@ -29,6 +29,12 @@ typedef struct cli_table {
     void *config;
 } cli_table;
 
+/* Options that --help and the man page show together, in this order. */
+typedef struct cli_group {
+    const char *title;
+    const char *options; /* names, parted by spaces */
+} cli_group;
+
 /* What a subcommand accepts. */
 typedef struct cli_usage {
     const char *command;   /* "cm sample" */
@@ -36,6 +42,7 @@ typedef struct cli_usage {
     const char *text;      /* what it does, then examples; lines of at most 79 bytes */
     const cli_table *tables;
     int table_count;
+    const cli_group *groups; /* the common ones first; ends with a NULL title.  NULL: none */
 } cli_usage;
 
 /* Set what argv gives and leave everything else as it is, so that defaults and
@@ -45,6 +52,42 @@ typedef struct cli_usage {
  * Errors: CM_ERR_ARGUMENT; an unknown option proposes the nearest one. */
 cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **argument,
                     cm_error *err);
+
+/* ---- what there is to read about a command ------------------------------- */
+
+enum { cli_max_options = 96, cli_help_bytes = 320 };
+
+/* An option in its place; the first of a group has its title. */
+typedef struct cli_entry {
+    const char *title;
+    const cm_option *option;
+} cli_entry;
+
+/* The options in the order of the groups, those of none after them; returns how many. */
+int cli_list_options(const cli_usage *usage, cli_entry list[cli_max_options]);
+/* "images a step (default 128)"; an empty default goes without saying. */
+void cli_describe_option(const cm_option *o, char text[cli_help_bytes]);
+/* Print --help, as wide as the terminal. */
+void cli_print_usage(const cli_usage *usage);
+
+/* The command itself: its text as that of a cli_usage, and what it ends with. */
+extern const char cli_about[];
+typedef struct cli_exit {
+    int code;
+    cm_status status; /* that ends so; of code 1: one of several */
+    const char *meaning;
+} cli_exit;
+extern const cli_exit cli_exits[]; /* ends with a NULL meaning */
+typedef struct cli_command {
+    const char *name;
+    cm_status (*run)(int argc, char **argv, cm_error *err);
+    const char *help;
+} cli_command;
+extern const cli_command cli_commands[]; /* ends with a NULL name */
+/* Print the list of commands. */
+void cli_print_commands(void);
+
+/* ---- small helpers --------------------------------------------------------- */
 
 /* Fill *err and return s. */
 cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)

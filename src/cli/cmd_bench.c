@@ -144,7 +144,7 @@ cm_status cli_bench(int argc, char **argv, cm_error *err)
 {
     bench_options o;
     const cli_table table = {options, &o};
-    const cli_usage usage = {"cm bench", "", text, &table, 1};
+    const cli_usage usage = {"cm bench", "", text, &table, 1, NULL};
     bench b = {.options = &o};
     char machine[256];
     cm_options_defaults(options, &o);

@@ -52,7 +52,7 @@ cm_status cli_explain(int argc, char **argv, cm_error *err)
 {
     explain_options e;
     const cli_table table = {options, &e};
-    const cli_usage usage = {"cm explain", "--model MODEL", text, &table, 1};
+    const cli_usage usage = {"cm explain", "--model MODEL", text, &table, 1, NULL};
     cm_model *model = NULL;
     cm_options_defaults(options, &e);
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);

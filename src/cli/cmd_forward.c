@@ -26,15 +26,15 @@ static const cm_option options[] = {
 static const char text[] =
     "Run the raw network, without preconditioning, on tensors from a file.\n"
     "\n"
-    "  cm forward --model M.safetensors --input in.safetensors --output out.safetensors\n"
+    "  cm forward --model M --input in.safetensors --output out.safetensors\n"
     "  cm forward --model W.safetensors --config C.json --input IN --output OUT\n";
 
 cm_status cli_forward(int argc, char **argv, cm_error *err)
 {
     forward_options f;
     const cli_table table = {options, &f};
-    const cli_usage usage = {"cm forward", "--model MODEL --input IN --output OUT", text, &table,
-                             1};
+    const cli_usage usage = {"cm forward", "--model MODEL --input IN --output OUT", text, &table, 1,
+                             NULL};
     cm_options_defaults(options, &f);
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
     if (!status)

@@ -10,7 +10,7 @@ cm_status cli_info(int argc, char **argv, cm_error *err)
 {
     const char *path = NULL;
     char *description = NULL;
-    const cli_usage usage = {"cm info", "FILE", text, NULL, 0};
+    const cli_usage usage = {"cm info", "FILE", text, NULL, 0, NULL};
     cm_status status = cli_parse(&usage, argc, argv, &path, err);
     if (!status && !path)
         status =

@@ -26,6 +26,14 @@ static const char text[] =
     "  cm sample --model M --sampler multistep --sigmas 80,5 --out x.png\n"
     "  cm sample --model M --num 10000 --class random --out samples.npz\n";
 
+static const cli_group groups[] = {
+    {"Common options", "model out num class seed sampler"},
+    {"Sampler", "steps ts sigmas s-churn s-tmin s-tmax s-noise"},
+    {"Output", "columns"},
+    {"Machine", "dtype batch micro-batch threads"},
+    {0},
+};
+
 static cm_status generate(const sample_files *files, const cm_sample_params *config, cm_error *err)
 {
     cm_model *model = NULL;
@@ -53,7 +61,7 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
     sample_files files;
     cm_sample_params config;
     const cli_table tables[] = {{file_options, &files}, {cm_sample_options(), &config}};
-    const cli_usage usage = {"cm sample", "--model MODEL --out X", text, tables, 2};
+    const cli_usage usage = {"cm sample", "--model MODEL --out X", text, tables, 2, groups};
     cm_options_defaults(file_options, &files);
     config = cm_sample_default_params();
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);

@@ -33,6 +33,20 @@ static const char text[] =
     "\n"
     "Ctrl-C saves a checkpoint and exits with 130; --resume continues from it.\n";
 
+static const cli_group groups[] = {
+    {"Common options", "method data out teacher init steps batch max-minutes resume config quiet"},
+    {"Data", "classes image-size flip"},
+    {"Network", "channels channel-mult res-blocks attention-resolutions num-heads head-channels "
+                "scale-shift-norm resblock-updown dropout"},
+    {"Optimization", "lr lr-warmup lr-decay optimizer beta1 beta2 weight-decay ema-rates "
+                     "accumulate recompute"},
+    {"Loss", "loss-norm huber-c weighting boundary solver start-ema target-ema-mode scale-mode "
+             "start-scales end-scales"},
+    {"Noise", "sigma-min sigma-max sigma-data rho p-mean p-std"},
+    {"Run", "seed dtype threads log-every sample-every save-every keep"},
+    {0},
+};
+
 /* ---- Ctrl-C ------------------------------------------------------------- */
 
 static volatile sig_atomic_t stop_requested;
@@ -104,7 +118,8 @@ cm_status cli_train(int argc, char **argv, cm_error *err)
     run_options run;
     cm_train_params config;
     const cli_table tables[] = {{cm_train_options(), &config}, {options, &run}};
-    const cli_usage usage = {"cm train", "--method METHOD --data DATA --out RUN", text, tables, 2};
+    const cli_usage usage = {"cm train", "--method METHOD --data DATA --out RUN", text, tables, 2,
+                             groups};
     cm_status status = read_settings(&usage, argc, argv, &run, &config, err);
     if (!status)
         status = check_settings(&usage, &config, err);

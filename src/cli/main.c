@@ -9,83 +9,64 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct command {
-    const char *name;
-    cm_status (*run)(int argc, char **argv, cm_error *err);
-    const char *help;
-} command;
-
-#define X(name, help) {#name, cli_##name, help},
-static const command commands[] = {CLI_COMMANDS(X)};
-#undef X
-enum { command_count = sizeof commands / sizeof *commands };
-
-static void print_help(FILE *out)
-{
-    fputs("Usage: cm COMMAND [OPTION...]\n"
-          "Train, distil and sample one-step image generators (consistency models).\n"
-          "\n"
-          "Examples:\n"
-          "  cm sample --model models/fashion-mnist-cd.safetensors --out clothes.png\n"
-          "  cm train --method edm --data fashion-mnist --out runs/teacher\n"
-          "  cm train --method cd --teacher runs/teacher --data fashion-mnist \\\n"
-          "           --out runs/student\n"
-          "\n"
-          "Commands:\n",
-          out);
-    for (int i = 0; i < command_count; i++)
-        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
-    fputs("\n"
-          "'cm COMMAND --help' lists the options of a command; 'cm --version' prints the\n"
-          "version.\n"
-          "\n"
-          "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not a number, 4 bad input file,\n"
-          "130 interrupted.\n",
-          out);
-}
-
 static int exit_code(cm_status status)
 {
-    switch (status) {
-    case CM_OK:
-        return 0;
-    case CM_ERR_ARGUMENT:
-        return 2;
-    case CM_ERR_NUMERIC:
-        return 3;
-    case CM_ERR_FORMAT:
-        return 4;
-    case CM_INTERRUPTED:
-        return 130;
-    default:
-        return 1;
-    }
+    for (const cli_exit *e = cli_exits; e->meaning; e++)
+        if (e->status == status)
+            return e->code;
+    return EXIT_FAILURE;
+}
+
+/* The command that a mistyped word is near to is proposed. */
+static cm_status fail_unknown(const char *word, cm_error *err)
+{
+    cm_option names[64] = {{0}};
+    for (int i = 0; cli_commands[i].name; i++)
+        names[i].name = cli_commands[i].name;
+    const char *nearest = cm_options_nearest(names, word);
+    if (nearest)
+        return cli_fail(err, CM_ERR_ARGUMENT, "expected a command, found '%s'; did you mean '%s'?",
+                        word, nearest);
+    return cli_fail(err, CM_ERR_ARGUMENT, "expected a command, found '%s'; 'cm help' lists them",
+                    word);
 }
 
 static cm_status run_command(int argc, char **argv, cm_error *err)
 {
-    for (int i = 0; i < command_count; i++)
-        if (!strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1, err);
-    return cli_fail(err, CM_ERR_ARGUMENT, "expected a command, found '%s'; 'cm --help' lists them",
-                    argv[1]);
+    for (const cli_command *c = cli_commands; c->name; c++)
+        if (!strcmp(argv[0], c->name))
+            return c->run(argc, argv, err);
+    return fail_unknown(argv[0], err);
+}
+
+/* cm help [COMMAND] */
+static cm_status help(char **argv, cm_error *err)
+{
+    char option[] = "--help";
+    char *words[] = {argv[2], option, NULL};
+    if (argv[2])
+        return run_command(2, words, err);
+    cli_print_commands();
+    return CM_OK;
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        print_help(stderr);
-        return 2;
+        fputs("Usage: cm COMMAND [OPTION...]\n'cm help' lists the commands.\n", stderr);
+        return exit_code(CM_ERR_ARGUMENT);
     }
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error with a message */
     cm_error err = {0};
     cm_status status = CM_OK;
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-        print_help(stdout);
+        cli_print_commands();
+    else if (!strcmp(argv[1], "help"))
+        status = help(argv, &err);
     else if (!strcmp(argv[1], "--version"))
         puts("cm " CM_VERSION);
     else
-        status = run_command(argc, argv, &err);
+        status = run_command(argc - 1, argv + 1, &err);
     if (fflush(stdout) && !status)
         status = cli_fail(&err, CM_ERR_IO, "standard output: %s", strerror(errno));
     if (status)

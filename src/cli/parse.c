@@ -1,20 +1,15 @@
-/* parse.c - the command line, read by argp from the option tables: parsing and
- * --help come from the same list. */
+/* parse.c - the command line, read by argp from the option tables */
 #include "cli/cli.h"
 
 #include <argp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
-    max_options = 96,
     key_help = 'h',
-    key_set = 0x1000,   /* + index: --NAME, --NAME=VALUE */
-    key_unset = 0x2000, /* + index: --no-NAME */
-    max_help = 320
+    key_set = 0x1000,  /* + index: --NAME, --NAME=VALUE */
+    key_unset = 0x2000 /* + index: --no-NAME */
 };
 
 typedef struct parser {
@@ -23,80 +18,24 @@ typedef struct parser {
     cm_error *err;
     cm_status status;
     int count;
-    cm_option options[max_options + 1]; /* all tables in a row; ends with a NULL name */
-    void *configs[max_options];
-    char help[max_options][max_help];
-    char unset[max_options][64];
-    struct argp_option argp_options[2 * max_options + 2];
+    cm_option options[cli_max_options + 1]; /* all tables in a row; ends with a NULL name */
+    void *configs[cli_max_options];
+    char unset[cli_max_options][64];
+    struct argp_option argp_options[2 * cli_max_options + 2];
 } parser;
-
-/* ---- small helpers of all subcommands ----------------------------------- */
-
-cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    err->status = s;
-    vsnprintf(err->message, sizeof err->message, fmt, args);
-    va_end(args);
-    for (char *c = err->message; *c; c++) /* arguments must not reach a terminal raw */
-        if ((unsigned char)*c < ' ' || *c == '\x7f')
-            *c = '?';
-    return s;
-}
-
-cm_status cli_require(const cli_usage *usage, const char *option, const char *value, cm_error *err)
-{
-    if (*value)
-        return CM_OK;
-    return cli_fail(err, CM_ERR_ARGUMENT,
-                    "option '%s': expected a value, found none; see '%s --help'", option,
-                    usage->command);
-}
-
-double cli_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-void cli_print_text(char *text)
-{
-    fputs(text, stdout);
-    cm_string_free(text);
-}
 
 /* ---- tables to argp ----------------------------------------------------- */
 
-/* "images a step (default 128)"; an empty default goes without saying. */
-static void describe(const cm_option *o, char *text)
-{
-    const char *choices = o->choices ? o->choices + (*o->choices == '|') : "";
-    const int is_flag = o->type == CM_OPT_FLAG;
-    const int off_by_default = is_flag && !strcmp(o->initial, "false");
-    const int named = *o->initial && !off_by_default;
-    snprintf(text, max_help, "%s%s%s%s%s%s%s%s", o->help, *choices || named ? " (" : "", choices,
-             *choices && named ? "; " : "", named ? "default " : "", named ? o->initial : "",
-             named && is_flag ? "; --no-... turns it off" : "", *choices || named ? ")" : "");
-}
-
-/* A group a table row keeps argp from sorting them. */
 static int add_option(parser *p, struct argp_option *a, int i)
 {
     const cm_option *o = &p->options[i];
     const int is_flag = o->type == CM_OPT_FLAG;
-    describe(o, p->help[i]);
-    a[0] = (struct argp_option){.name = o->name,
-                                .key = key_set + i,
-                                .arg = is_flag ? NULL : o->metavar,
-                                .doc = p->help[i],
-                                .group = i + 1};
+    a[0] = (struct argp_option){
+        .name = o->name, .key = key_set + i, .arg = is_flag ? NULL : o->metavar};
     if (!is_flag)
         return 1;
     snprintf(p->unset[i], sizeof p->unset[i], "no-%s", o->name);
-    a[1] = (struct argp_option){
-        .name = p->unset[i], .key = key_unset + i, .flags = OPTION_HIDDEN, .group = i + 1};
+    a[1] = (struct argp_option){.name = p->unset[i], .key = key_unset + i};
     return 2;
 }
 
@@ -104,7 +43,7 @@ static void add_tables(parser *p)
 {
     for (int t = 0; t < p->usage->table_count; t++) {
         const cli_table *table = &p->usage->tables[t];
-        for (const cm_option *o = table->options; o->name && p->count < max_options; o++) {
+        for (const cm_option *o = table->options; o->name && p->count < cli_max_options; o++) {
             p->options[p->count] = *o;
             p->configs[p->count++] = table->config;
         }
@@ -112,28 +51,10 @@ static void add_tables(parser *p)
     struct argp_option *a = p->argp_options;
     for (int i = 0; i < p->count; i++)
         a += add_option(p, a, i);
-    *a = (struct argp_option){
-        .name = "help", .key = key_help, .doc = "print this and exit", .group = max_options + 1};
+    *a = (struct argp_option){.name = "help", .key = key_help};
 }
 
 /* ---- reading argv ------------------------------------------------------- */
-
-static struct argp make_argp(const parser *p, argp_parser_t parse)
-{
-    return (struct argp){.options = p->argp_options,
-                         .parser = parse,
-                         .args_doc = p->usage->arguments,
-                         .doc = p->usage->text};
-}
-
-static void print_help(const parser *p)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%s", p->usage->command);
-    const struct argp argp = make_argp(p, NULL);
-    argp_help(&argp, stdout, ARGP_HELP_SHORT_USAGE | ARGP_HELP_PRE_DOC | ARGP_HELP_LONG, name);
-    exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
-}
 
 static error_t parse_argument(parser *p, const char *text)
 {
@@ -151,8 +72,10 @@ static error_t parse_key(int key, char *text, struct argp_state *state)
 {
     parser *p = state->input;
     const int unset = key >= key_unset, i = key - (unset ? key_unset : key_set);
-    if (key == key_help)
-        print_help(p);
+    if (key == key_help) {
+        cli_print_usage(p->usage);
+        exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+    }
     if (key == ARGP_KEY_ARG)
         return parse_argument(p, text);
     if (i < 0 || i >= p->count)
@@ -236,7 +159,7 @@ cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **
     if (argument)
         *argument = NULL;
     add_tables(&p);
-    const struct argp argp = make_argp(&p, parse_key);
+    const struct argp argp = {.options = p.argp_options, .parser = parse_key};
     const error_t failed =
         argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_NO_ERRS | ARGP_NO_EXIT, NULL, &p);
     if (failed && !p.status)

@@ -82,9 +82,8 @@ const cm_option *cm_option_find(const cm_option *table, const char *name)
     return NULL;
 }
 
-/* Nothing is proposed when most of the name would have to change. */
-static cm_status fail_unknown(const cm_option *table, const char *where, const char *name,
-                              cm_status fail, cm_error *err)
+/* Nothing is near when most of the name would have to change. */
+const char *cm_options_nearest(const cm_option *table, const char *name)
 {
     const char *nearest = NULL;
     int least = INT_MAX;
@@ -95,6 +94,13 @@ static cm_status fail_unknown(const cm_option *table, const char *where, const c
             nearest = o->name;
         }
     }
+    return nearest;
+}
+
+static cm_status fail_unknown(const cm_option *table, const char *where, const char *name,
+                              cm_status fail, cm_error *err)
+{
+    const char *nearest = cm_options_nearest(table, name);
     char found[128];
     cm_escape(found, sizeof found, name);
     if (nearest)

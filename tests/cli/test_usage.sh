@@ -26,6 +26,30 @@ for command in train sample info forward explain bench; do
     ok 'and no line is too wide' test -z "$(awk 'length > 79' "$scratch/out")"
 done
 works 'cm train -h' train -h
+"$cm" help sample >out
+"$cm" sample --help >help
+ok 'cm help X is cm X --help' cmp out help
+works 'cm help' help
+ok 'lists the commands' grep -q '^  train ' out
+for columns in 40 57 80 133 200; do
+    for command in train sample bench ''; do
+        # shellcheck disable=SC2086 # no command, no word
+        COLUMNS=$columns "$cm" help $command | grep -v '^  cm ' >out
+        widest=$(awk 'length > widest { widest = length } END { print widest }' out)
+        ok "cm help $command in $columns columns" test "$widest" -lt "$columns"
+    done
+done
+for columns in 40 200; do
+    COLUMNS=$columns "$cm" train --help | tr -d ' \n' >"words$columns"
+done
+ok 'no width loses a word' cmp words40 words200
+"$cm" train --help | sed -n '/^Common options/,/^$/p' >out
+for option in method data out steps resume; do
+    ok "--$option is among the common ones" grep -q "^      --$option" out
+done
+ok 'which come first' test "$("$cm" train --help | grep -m 1 -A 1 '^[A-Z].* options$' | tail -1 |
+    cut -c 1-14)" = '      --method'
+works 'cm train -h' train -h
 ok 'it shows choices and defaults' says '(edm|cd|ct; default edm)'
 works 'cm --version' --version
 ok 'it is a version' grep -qE '^cm [0-9]+\.[0-9]+\.[0-9]+$' "$scratch/out"
@@ -34,7 +58,9 @@ ok 'it is a version' grep -qE '^cm [0-9]+\.[0-9]+\.[0-9]+$' "$scratch/out"
 
 run
 ok 'cm alone is wrong usage' test "$code" -eq 2
-fails 2 "'trian'" trian
+fails 2 "'trian'; did you mean 'train'?" trian
+fails 2 "'sampel'; did you mean 'sample'?" help sampel
+fails 2 "'xyzzy'; 'cm help' lists them" xyzzy
 fails 2 "did you mean 'model'" sample --modle x --out y
 fails 2 "did you mean '--model'" sample -model x
 fails 2 "did you mean 'batch'" train --batsh=3

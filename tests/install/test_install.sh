@@ -20,6 +20,11 @@ for file in libcm.so libcm.so.0 libcm.a pkgconfig/cm.pc; do
     ok "$file" test -s "$library/$file"
 done
 ok 'cm.h' test -s "$dest$prefix/include/cm.h"
+share=$dest$prefix/share
+for file in man/man1/cm.1 man/man1/cm-sample.1 bash-completion/completions/cm.bash \
+    zsh/site-functions/_cm fish/vendor_completions.d/cm.fish; do
+    ok "$file" test -s "$share/$file"
+done
 
 # ---- an outsider's program ---------------------------------------------------
 
@@ -43,14 +48,14 @@ int main(int argc, char **argv)
 END
 
 export PKG_CONFIG_SYSROOT_DIR="$dest" PKG_CONFIG_PATH="$library/pkgconfig"
-# shellcheck disable=SC2046 # lists of words
+# shellcheck disable=SC2046,SC2086 # lists of words
 ok 'compile and link with pkg-config' ${CC:-cc} -Wall -Wextra -Werror outsider.c -o outsider \
     $(pkg-config --cflags --libs cm)
 ok 'it needs the shared library' test -n "$(readelf -d outsider | grep 'NEEDED.*libcm.so.0')"
 ok 'it draws' env LD_LIBRARY_PATH="$library" ./outsider "$model" shared.png
 mkdir static
 cp "$library/libcm.a" static/
-# shellcheck disable=SC2046
+# shellcheck disable=SC2046,SC2086
 ok 'and with the static library' ${CC:-cc} outsider.c -o alone -L static \
     $(pkg-config --static --cflags --libs cm | sed "s|-L$library||g")
 ok 'it needs no shared one' test -z "$(readelf -d alone | grep 'NEEDED.*libcm')"

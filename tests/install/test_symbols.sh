@@ -11,14 +11,14 @@ library=$cm
 
 # The marked functions, one a line: the name before the first parenthesis.
 printf '#define CM_API CM_MARK\n#include <cm.h>\n' |
-    ${CC:-cc} -E -P -I "$root/include" -x c - | tr '\n' ' ' | tr ';{}' '\n\n\n' |
+    ${CC:-cc} -E -P -I "$root/include" -x c - | tr '\n' ' ' | sed 's/[;{}]/\n/g' |
     sed -n 's/.*CM_MARK[^(]*[ *]\(cm_[a-z0-9_]*\) *(.*/\1@@CM_0/p' | sort >wanted
 nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | sort >found
 
 ok 'the header marks functions' test "$(wc -l <wanted)" -ge 15
 ok 'every function that the header names is marked' test -z "$(
     ${CC:-cc} -E -P -D'CM_API=CM_MARK' -I "$root/include" -x c "$root/include/cm.h" |
-        tr '\n' ' ' | tr ';{}' '\n\n\n' | grep -E '^ *[a-z][a-z0-9_ *]*[ *]cm_[a-z0-9_]+ *\(')"
+        tr '\n' ' ' | sed 's/[;{}]/\n/g' | grep -E '^ *[a-z][a-z0-9_ *]*[ *]cm_[a-z0-9_]+ *\(')"
 ok 'the library shows these, of version CM_0, and no others' diff -u wanted found
 
 # A library that forgot one of its own would load only beside a program that has it.

@@ -1,0 +1,126 @@
+/* cli.c - what the subcommands share */
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- small helpers --------------------------------------------------------- */
+
+cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    err->status = s;
+    vsnprintf(err->message, sizeof err->message, fmt, args);
+    va_end(args);
+    for (char *c = err->message; *c; c++) /* arguments must not reach a terminal raw */
+        if ((unsigned char)*c < ' ' || *c == '\x7f')
+            *c = '?';
+    return s;
+}
+
+cm_status cli_require(const cli_usage *usage, const char *option, const char *value, cm_error *err)
+{
+    if (*value)
+        return CM_OK;
+    return cli_fail(err, CM_ERR_ARGUMENT,
+                    "option '%s': expected a value, found none; see '%s --help'", option,
+                    usage->command);
+}
+
+double cli_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void cli_print_text(char *text)
+{
+    fputs(text, stdout);
+    cm_string_free(text);
+}
+
+/* ---- lists ----------------------------------------------------------------- */
+
+#define X(name, help) {#name, cli_##name, help},
+const cli_command cli_commands[] = {CLI_COMMANDS(X){0}};
+#undef X
+
+const char cli_about[] =
+    "Train, distil and sample one-step image generators (consistency models).\n"
+    "\n"
+    "  cm sample --model models/fashion-mnist-cd.safetensors --out clothes.png\n"
+    "  cm train --method edm --data fashion-mnist --out runs/teacher\n"
+    "  cm train --method cd --teacher runs/teacher --data fashion-mnist --out runs/cd\n"
+    "\n"
+    "'cm help COMMAND' lists the options of a command, 'cm --version' prints the\n"
+    "version.\n";
+
+const cli_exit cli_exits[] = {
+    {0, CM_OK, "done"},
+    {1, CM_ERR_IO, "failed: a file, memory, or what this machine cannot do"},
+    {2, CM_ERR_ARGUMENT, "wrong usage"},
+    {3, CM_ERR_NUMERIC, "a number that is none turned up in the computation"},
+    {4, CM_ERR_FORMAT, "a bad input file"},
+    {130, CM_INTERRUPTED, "interrupted"},
+    {0},
+};
+
+static const cm_option *find_option(const cli_usage *usage, const char *name, size_t length)
+{
+    for (int t = 0; t < usage->table_count; t++)
+        for (const cm_option *o = usage->tables[t].options; o->name; o++)
+            if (strlen(o->name) == length && !memcmp(o->name, name, length))
+                return o;
+    return NULL;
+}
+
+static int is_listed(const cli_entry *list, int n, const cm_option *o)
+{
+    for (int i = 0; i < n; i++)
+        if (list[i].option == o)
+            return 1;
+    return 0;
+}
+
+int cli_list_options(const cli_usage *usage, cli_entry list[cli_max_options])
+{
+    int n = 0;
+    for (const cli_group *g = usage->groups; g && g->title; g++) {
+        const char *title = g->title;
+        for (const char *name = g->options; *name; name += strspn(name, " ")) {
+            const size_t length = strcspn(name, " ");
+            const cm_option *o = find_option(usage, name, length);
+            name += length;
+            if (!o || is_listed(list, n, o) || n == cli_max_options) /* our own mistake */
+                abort();
+            list[n++] = (cli_entry){title, o};
+            title = NULL;
+        }
+    }
+    const char *title = n ? "Other options" : "Options";
+    for (int t = 0; t < usage->table_count; t++)
+        for (const cm_option *o = usage->tables[t].options; o->name; o++) {
+            if (n == cli_max_options || is_listed(list, n, o))
+                continue;
+            list[n++] = (cli_entry){title, o};
+            title = NULL;
+        }
+    return n;
+}
+
+void cli_describe_option(const cm_option *o, char text[cli_help_bytes])
+{
+    const char *choices = o->choices ? o->choices + (*o->choices == '|') : "";
+    const int is_flag = o->type == CM_OPT_FLAG;
+    const int off_by_default = is_flag && !strcmp(o->initial, "false");
+    const int named = *o->initial && !off_by_default;
+    snprintf(text, cli_help_bytes, "%s%s%s%s%s%s%s%s", o->help, *choices || named ? " (" : "",
+             choices, *choices && named ? "; " : "", named ? "default " : "",
+             named ? o->initial : "", named && is_flag ? "; --no-... turns it off" : "",
+             *choices || named ? ")" : "");
+}
