@@ -1,2 +1,2 @@
-.PHONY: verbs setup build demo test ci bench quality lint format asan
-verbs setup build demo test ci bench quality lint format asan: ; @./run $(@:verbs=)
+.PHONY: verbs setup build demo test ci bench quality lint deb format asan
+verbs setup build demo test ci bench quality lint deb format asan: ; @./run $(@:verbs=)
