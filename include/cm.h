@@ -207,9 +207,10 @@ typedef struct cm_model_facts {
 } cm_model_facts;
 CM_API void cm_model_get_facts(const cm_model *model, cm_model_facts *facts);
 
-/* Describe a model, a run folder or any .safetensors file as text of several
- * lines.  *text is freed with cm_string_free. */
+/* Describe a model, a run folder or any .safetensors file, as lines for people or as a JSON
+ * object.  *text is freed with cm_string_free. */
 CM_API cm_status cm_describe(const char *path, char **text, cm_error *err);
+CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
 
 /* Run the raw network F on tensors from a file: x f32 [N,C,H,W], timesteps f32
@@ -270,6 +271,11 @@ typedef struct cm_train_hooks {
  * hooks->stop said so, and a checkpoint was saved. */
 CM_API cm_status cm_train(const cm_train_params *config, int resume, const cm_train_hooks *hooks,
                           cm_error *err);
+
+/* Whether the setting of this name (of cm_train_options) changes anything beside the others:
+ * for a program whose user has given it.  Errors: CM_ERR_ARGUMENT says what it is for. */
+CM_API cm_status cm_train_check_used(const cm_train_params *config, int resume, const char *name,
+                                     cm_error *err);
 
 /* ---- looking inside ----------------------------------------------------- */
 

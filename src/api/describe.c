@@ -1,12 +1,14 @@
-/* describe.c - cm_describe: what is in a model, a run folder or any safetensors
- * file, as text */
+/* describe.c - cm_describe: what is in a model, a run folder or any safetensors file.  It is
+ * one JSON object, which is printed as it is for machines and as lines for people. */
 #include "base/memory.h"
+#include "base/text.h"
 #include "cm.h"
 #include "model/model.h"
 #include "run/checkpoint.h"
 #include "run/folder.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,45 +19,77 @@ void cm_string_free(char *text)
     cm_free(text);
 }
 
-static void print_model(FILE *f, const cm_model *m)
+/* ---- the object ---------------------------------------------------------- */
+
+/* Text of a file, which need not be UTF-8. */
+static json_t *text_value(const char *text)
+{
+    char escaped[512];
+    json_t *value = json_string(text);
+    return value ? value : json_string(cm_escape(escaped, sizeof escaped, text));
+}
+
+/* JSON of the metadata; where it is none, as it is. */
+static json_t *parsed(const char *text)
+{
+    json_t *value = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    return value ? value : text_value(text);
+}
+
+static void add_noise(json_t *o, const cm_model *m)
+{
+    const cm_noise_schedule *s = &m->schedule;
+    json_t *noise = json_object();
+    json_object_set_new(noise, "sigma-min", json_real(s->sigma_min));
+    json_object_set_new(noise, "sigma-max", json_real(s->sigma_max));
+    json_object_set_new(noise, "sigma-data", json_real(s->sigma_data));
+    json_object_set_new(noise, "rho", json_real(s->rho));
+    json_object_set_new(noise, "levels", json_integer(m->scales));
+    json_object_set_new(o, "noise", noise);
+}
+
+static void add_model(json_t *o, const cm_model *m)
 {
     const cm_net_config *n = &m->net;
-    fprintf(f, "kind        %s\n",
-            cm_model_is_teacher(m) ? "diffusion teacher (EDM)" : "consistency model");
-    fprintf(f, "boundary    %s\n", m->precondition->name);
-    fprintf(f, "network     %s, %dx%d, %d to %d channels\n", n->arch->name, n->width, n->height,
-            n->in_channels, n->out_channels);
-    n->arch->describe(n, f);
-    fprintf(f, "time input  %s\n", n->time_input->name);
-    fprintf(f, "classes     %d%s%s\n", n->num_classes, m->classes ? " " : "",
-            m->classes ? m->classes : "");
-    fprintf(f, "noise       sigma %g to %g, sigma_data %g, rho %g, %d levels\n",
-            m->schedule.sigma_min, m->schedule.sigma_max, m->schedule.sigma_data, m->schedule.rho,
-            m->scales);
-    fprintf(f, "parameters  %" PRId64 " in %d tensors\n", cm_params_count(m->params),
-            cm_params_size(m->params));
+    char images[96];
+    snprintf(images, sizeof images, "%dx%d, %d channel%s", n->width, n->height, n->out_channels,
+             n->out_channels == 1 ? "" : "s");
+    json_object_set_new(
+        o, "kind", json_string(cm_model_is_teacher(m) ? "diffusion teacher" : "consistency model"));
+    json_object_set_new(o, "images", json_string(images));
+    json_object_set_new(o, "classes", json_integer(n->num_classes));
+    if (m->classes)
+        json_object_set_new(o, "class-names", parsed(m->classes));
+    json_object_set_new(o, "parameters", json_integer(cm_params_count(m->params)));
+    json_object_set_new(o, "tensors", json_integer(cm_params_size(m->params)));
+    json_object_set_new(o, "boundary", json_string(m->precondition->name));
+    add_noise(o, m);
+    json_object_set_new(o, "network", cm_net_config_to_json(n));
     if (m->training)
-        fprintf(f, "training    %s\n", m->training);
+        json_object_set_new(o, "training", parsed(m->training));
 }
 
-static void print_tensors(FILE *f, const cm_st_file *file)
+static void add_tensors(json_t *o, const cm_st_file *file)
 {
-    char name[512];
     const char *key, *value;
-    for (int i = 0; !cm_st_metadata_at(file, i, &key, &value); i++) {
-        fprintf(f, "%s = ", cm_escape(name, sizeof name, key));
-        fprintf(f, "%s\n", cm_escape(name, sizeof name, value));
-    }
+    json_t *metadata = json_object(), *tensors = json_array();
+    for (int i = 0; !cm_st_metadata_at(file, i, &key, &value); i++)
+        json_object_set_new(metadata, key, text_value(value));
     for (int i = 0; i < cm_st_count(file); i++) {
         const cm_st_tensor *t = cm_st_at(file, i);
-        fprintf(f, "%-6s [", cm_st_dtype_name(t->dtype));
+        json_t *tensor = json_object(), *shape = json_array();
         for (int k = 0; k < t->rank; k++)
-            fprintf(f, "%s%" PRId64, k ? "," : "", t->dim[k]);
-        fprintf(f, "] %s\n", cm_escape(name, sizeof name, t->name));
+            json_array_append_new(shape, json_integer(t->dim[k]));
+        json_object_set_new(tensor, "name", text_value(t->name));
+        json_object_set_new(tensor, "dtype", json_string(cm_st_dtype_name(t->dtype)));
+        json_object_set_new(tensor, "shape", shape);
+        json_array_append_new(tensors, tensor);
     }
+    json_object_set_new(o, "metadata", metadata);
+    json_object_set_new(o, "tensors", tensors);
 }
 
-static cm_status describe_file(FILE *f, const char *path, cm_error *err)
+static cm_status describe_file(json_t *o, const char *path, cm_error *err)
 {
     cm_st_file *file = NULL;
     cm_model *m = NULL;
@@ -65,15 +99,15 @@ static cm_status describe_file(FILE *f, const char *path, cm_error *err)
     if (cm_st_metadata(file, "model")) {
         s = cm_model_read(path, NULL, &m, err);
         if (!s)
-            print_model(f, m);
+            add_model(o, m);
         cm_model_release(m);
     } else
-        print_tensors(f, file);
+        add_tensors(o, file);
     cm_st_close(file);
     return s;
 }
 
-static cm_status describe_run(FILE *f, const char *run, cm_error *err)
+static cm_status describe_run(json_t *o, const char *run, cm_error *err)
 {
     char folder[CM_RUN_PATH], note[512];
     cm_model *m = NULL;
@@ -83,29 +117,126 @@ static cm_status describe_run(FILE *f, const char *run, cm_error *err)
         s = cm_model_open(run, &m, err);
     if (s)
         return s;
-    fprintf(f, "checkpoint  %s\n", folder);
+    json_object_set_new(o, "checkpoint", text_value(folder));
     if (note[0])
-        fprintf(f, "note        %s\n", note);
-    print_model(f, m);
+        json_object_set_new(o, "note", text_value(note));
+    add_model(o, m);
     cm_model_release(m);
     return CM_OK;
 }
 
-cm_status cm_describe(const char *path, char **text, cm_error *err)
+/* ---- for people ---------------------------------------------------------- */
+
+/* 80, not 8e+01 */
+static const char *real_text(char buf[CM_REAL_TEXT], double value)
 {
-    char *buffer = NULL;
+    if (fabs(value) >= 1e9 || value != floor(value))
+        return cm_text_from_real(buf, value);
+    snprintf(buf, CM_REAL_TEXT, "%.0f", value);
+    return buf;
+}
+
+static void print_value(FILE *f, const json_t *value)
+{
+    char text[512], number[CM_REAL_TEXT];
+    if (json_is_string(value))
+        fputs(cm_escape(text, sizeof text, json_string_value(value)), f);
+    else if (json_is_integer(value))
+        fprintf(f, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else if (json_is_real(value))
+        fputs(real_text(number, json_real_value(value)), f);
+    else if (json_is_boolean(value))
+        fputs(json_is_true(value) ? "yes" : "no", f);
+    else if (json_is_null(value))
+        fputs("none", f);
+    for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++) {
+        fputs(i ? ", " : "", f);
+        print_value(f, json_array_get(value, i));
+    }
+}
+
+static void print_tensor(FILE *f, const json_t *tensor)
+{
+    fprintf(f, "  %-6s [", json_string_value(json_object_get(tensor, "dtype")));
+    print_value(f, json_object_get(tensor, "shape"));
+    fputs("] ", f);
+    print_value(f, json_object_get(tensor, "name"));
+    fputc('\n', f);
+}
+
+/* One setting a line; an object is indented below its name. */
+static void print_lines(FILE *f, json_t *object, int indent)
+{
+    enum { column = 24 };
+    const char *key;
+    char name[256];
+    json_t *value;
+    json_object_foreach(object, key, value)
+    {
+        const int is_list = json_is_array(value) && json_is_object(json_array_get(value, 0));
+        const int is_empty = json_is_string(value) && !json_string_length(value);
+        cm_escape(name, sizeof name, key);
+        if (json_is_object(value) || is_list || is_empty) {
+            fprintf(f, "%*s%s", indent, "", name);
+        } else {
+            fprintf(f, "%*s%-*s ", indent, "", column - indent, name);
+            print_value(f, value);
+        }
+        fputc('\n', f);
+        if (json_is_object(value))
+            print_lines(f, value, indent + 2);
+        for (size_t i = 0; is_list && i < json_array_size(value); i++)
+            print_tensor(f, json_array_get(value, i));
+    }
+}
+
+/* NULL: out of memory. */
+static char *to_text(json_t *object)
+{
+    char *buffer = NULL, *text = NULL;
     size_t size = 0;
-    struct stat st;
     FILE *f = open_memstream(&buffer, &size);
     if (!f)
-        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
-    fprintf(f, "file        %s\n", path);
-    cm_status s = !stat(path, &st) && S_ISDIR(st.st_mode) ? describe_run(f, path, err)
-                                                          : describe_file(f, path, err);
-    if (fclose(f) && !s)
-        s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
-    if (!s && !(*text = cm_strdup(buffer)))
-        s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
+        return NULL;
+    print_lines(f, object, 0);
+    if (!fclose(f))
+        text = cm_strdup(buffer);
     free(buffer);
+    return text;
+}
+
+static char *to_json(const json_t *object)
+{
+    char *dump = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    char *text = dump ? cm_strdup(dump) : NULL;
+    free(dump);
+    return text;
+}
+
+/* ---- both ---------------------------------------------------------------- */
+
+static cm_status describe(const char *path, int as_json, char **text, cm_error *err)
+{
+    struct stat st;
+    json_t *o = json_object();
+    json_object_set_new(o, "file", text_value(path));
+    cm_status s = !stat(path, &st) && S_ISDIR(st.st_mode) ? describe_run(o, path, err)
+                                                          : describe_file(o, path, err);
+    char *out = s ? NULL : as_json ? to_json(o) : to_text(o);
+    if (!s && !out)
+        s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
+    json_decref(o);
+    if (!s)
+        *text = out;
     return s;
+}
+
+cm_status cm_describe(const char *path, char **text, cm_error *err)
+{
+    return describe(path, 0, text, err);
+}
+
+cm_status cm_describe_json(const char *path, char **text, cm_error *err)
+{
+    return describe(path, 1, text, err);
 }

@@ -27,6 +27,7 @@ CLI_COMMANDS(X)
 typedef struct cli_table {
     const cm_option *options;
     void *config;
+    unsigned char *given; /* [i] is set where argv gives option i; NULL: nobody asks */
 } cli_table;
 
 /* Options that --help and the man page show together, in this order. */

@@ -143,7 +143,7 @@ static cm_status run_all(bench *b, cm_error *err)
 cm_status cli_bench(int argc, char **argv, cm_error *err)
 {
     bench_options o;
-    const cli_table table = {options, &o};
+    const cli_table table = {options, &o, NULL};
     const cli_usage usage = {"cm bench", "", text, &table, 1, NULL};
     bench b = {.options = &o};
     char machine[256];

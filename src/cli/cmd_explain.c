@@ -51,7 +51,7 @@ static cm_status explain(cm_model *model, const explain_options *e, cm_error *er
 cm_status cli_explain(int argc, char **argv, cm_error *err)
 {
     explain_options e;
-    const cli_table table = {options, &e};
+    const cli_table table = {options, &e, NULL};
     const cli_usage usage = {"cm explain", "--model MODEL", text, &table, 1, NULL};
     cm_model *model = NULL;
     cm_options_defaults(options, &e);

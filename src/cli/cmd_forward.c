@@ -32,7 +32,7 @@ static const char text[] =
 cm_status cli_forward(int argc, char **argv, cm_error *err)
 {
     forward_options f;
-    const cli_table table = {options, &f};
+    const cli_table table = {options, &f, NULL};
     const cli_usage usage = {"cm forward", "--model MODEL --input IN --output OUT", text, &table, 1,
                              NULL};
     cm_options_defaults(options, &f);

@@ -60,7 +60,7 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
 {
     sample_files files;
     cm_sample_params config;
-    const cli_table tables[] = {{file_options, &files}, {cm_sample_options(), &config}};
+    const cli_table tables[] = {{file_options, &files, NULL}, {cm_sample_options(), &config, NULL}};
     const cli_usage usage = {"cm sample", "--model MODEL --out X", text, tables, 2, groups};
     cm_options_defaults(file_options, &files);
     config = cm_sample_default_params();

@@ -113,16 +113,31 @@ static cm_status check_settings(const cli_usage *usage, const cm_train_params *c
     return status;
 }
 
+/* What the user gives has an effect. */
+static cm_status check_used(const cm_train_params *config, int resume, const unsigned char *given,
+                            cm_error *err)
+{
+    const cm_option *options_of_training = cm_train_options();
+    cm_status status = CM_OK;
+    for (int i = 0; options_of_training[i].name && !status; i++)
+        if (given[i])
+            status = cm_train_check_used(config, resume, options_of_training[i].name, err);
+    return status;
+}
+
 cm_status cli_train(int argc, char **argv, cm_error *err)
 {
     run_options run;
     cm_train_params config;
-    const cli_table tables[] = {{cm_train_options(), &config}, {options, &run}};
+    unsigned char given[cli_max_options] = {0};
+    const cli_table tables[] = {{cm_train_options(), &config, given}, {options, &run, NULL}};
     const cli_usage usage = {"cm train", "--method METHOD --data DATA --out RUN", text, tables, 2,
                              groups};
     cm_status status = read_settings(&usage, argc, argv, &run, &config, err);
     if (!status)
         status = check_settings(&usage, &config, err);
+    if (!status)
+        status = check_used(&config, run.resume, given, err);
     if (status)
         return status;
     cli_progress progress;

@@ -20,6 +20,7 @@ typedef struct parser {
     int count;
     cm_option options[cli_max_options + 1]; /* all tables in a row; ends with a NULL name */
     void *configs[cli_max_options];
+    unsigned char *given[cli_max_options]; /* where to note it, or NULL */
     char unset[cli_max_options][64];
     struct argp_option argp_options[2 * cli_max_options + 2];
 } parser;
@@ -45,6 +46,7 @@ static void add_tables(parser *p)
         const cli_table *table = &p->usage->tables[t];
         for (const cm_option *o = table->options; o->name && p->count < cli_max_options; o++) {
             p->options[p->count] = *o;
+            p->given[p->count] = table->given ? table->given + (o - table->options) : NULL;
             p->configs[p->count++] = table->config;
         }
     }
@@ -82,6 +84,8 @@ static error_t parse_key(int key, char *text, struct argp_state *state)
         return ARGP_ERR_UNKNOWN;
     const cm_option *o = &p->options[i];
     p->status = cm_options_set(p->options, p->configs[i], o->name, unset ? "false" : text, p->err);
+    if (p->given[i])
+        *p->given[i] = 1;
     return p->status ? EINVAL : 0;
 }
 

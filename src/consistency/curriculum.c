@@ -30,7 +30,7 @@ static double adaptive_rate(const cm_curriculum *c, int64_t scales)
 }
 
 const cm_scale_mode cm_scale_modes[] = {
-    {"fixed", 0, fixed_scales}, {"progressive", 1, progressive_scales}, {0}};
+    {"fixed", 0, fixed_scales, NULL}, {"progressive", 1, progressive_scales, "end-scales"}, {0}};
 const cm_target_ema_mode cm_target_ema_modes[] = {
     {"fixed", 0, fixed_rate}, {"adaptive", 1, adaptive_rate}, {0}};
 

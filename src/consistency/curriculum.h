@@ -28,6 +28,7 @@ typedef struct cm_scale_mode {
     const char *name;
     int grows; /* towards end_scales + 1 at step K */
     int64_t (*scales)(const cm_curriculum *c, int64_t k);
+    const char *options; /* that not every mode looks at; NULL: none */
 } cm_scale_mode;
 
 typedef struct cm_target_ema_mode {

@@ -44,7 +44,6 @@ struct cm_arch {
      * file is for messages.  Errors: CM_ERR_FORMAT. */
     cm_status (*parse)(const json_t *json, const char *file, cm_net_config *config, cm_error *err);
     void (*print)(const cm_net_config *config, json_t *json); /* the own part, into json */
-    void (*describe)(const cm_net_config *config, FILE *f);   /* the same for people, in lines */
     /* F(x, tau, y), as cm_net_apply. */
     cm_node *(*build)(cm_net *net, const cm_net_config *config, cm_node *x, cm_node *t, cm_node *y);
 };

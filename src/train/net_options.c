@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+const char cm_net_options[] = "classes channels channel-mult res-blocks attention-resolutions "
+                              "num-heads head-channels scale-shift-norm resblock-updown";
+
 static void write_list(cm_text text, const double *v, int n)
 {
     char number[CM_REAL_TEXT];

@@ -11,6 +11,9 @@ cm_status cm_net_from_options(const cm_train_params *options, const char *data, 
                               int width, int channels, int classes, cm_net_config *net,
                               cm_error *err);
 
+/* Names of the options that say what network, parted by spaces. */
+extern const char cm_net_options[];
+
 /* A network given by a model overrides the options, which then tell of it. */
 void cm_options_from_net(cm_train_params *options, const cm_net_config *net);
 

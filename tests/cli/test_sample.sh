@@ -72,7 +72,12 @@ works 'bench of a network that has no weights' bench --config "$root/bench/netwo
     --work onestep --batch 1 --dtype f32
 echo '{"type":"adm","image_size":32,"in_channels":1,"out_channels":1,"model_channels":33,
     "num_res_blocks":1,"channel_mult":[1,2],"attention_resolutions":[2]}' >odd.json
-fails 4 'odd.json: group_norm: 33 channels' bench --config odd.json
+works 'a width that 32 groups do not divide' bench --config odd.json --work onestep --batch 1 \
+    --dtype f32
+sed 's/"channel_mult"/"num_head_channels":32,&/' odd.json >heads.json
+fails 4 'head-channels: 66 channels of ' bench --config heads.json
+sed 's/"channel_mult"/"num_heads":4,&/' odd.json >heads.json
+fails 4 'num-heads: 66 channels of ' bench --config heads.json
 sed 's/"out_channels":1/"out_channels":3/; s/33/32/' odd.json >channels.json
 fails 4 '"out_channels"' bench --config channels.json
 sed 's/"attention_resolutions":\[2\]/"attention_resolutions":[0]/; s/33/32/' odd.json >attention.json

@@ -278,6 +278,13 @@ train heads --method edm --steps 1 --num-heads 8
 train misfit --method cd --steps 1 --teacher ../straight/run --init ../heads/run
 ok 'first weights of a network with other heads' one_error 4 'not the network of the teacher'
 
+for channels in 16 48; do
+    # shellcheck disable=SC2086
+    works "--channels $channels" train $tiny --method edm --steps 1 --out "width$channels" \
+        --channels $channels
+done
+# shellcheck disable=SC2086
+fails 2 'num-heads: 48 channels of ' train $tiny --channels 48 --num-heads 5 --out narrow
 train misfit --method edm --steps 1 --beta1 1
 ok 'a first moment that never moves' one_error 2 'beta1'
 train misfit --method cd --steps 1 --teacher ../straight/run --scale-mode progdist
@@ -338,7 +345,7 @@ works 'draw them' sample --model tall/run --num 3 --steps 2 --out tall.npz
 works 'as teacher of a student' train --data tall-images-idx3-ubyte --method cd --steps 1 --batch 4 \
     --teacher tall/run --out tall/student --dtype f32
 works 'which is described' info tall/student
-ok 'with both sides' grep -q ' 16x24, ' out
+ok 'with both sides' grep -q ' 16x24, 1 channel' out
 works 'and drawn from' sample --model tall/student --num 2 --out tall2.npz
 
 # ---- folders of pictures -----------------------------------------------------

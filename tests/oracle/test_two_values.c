@@ -292,6 +292,59 @@ static void every_option_of_sample(void)
     compare_with_help("sample", sample_settings);
 }
 
+/* ---- an option has an effect or is refused ------------------------------------- */
+
+static const char *const bases[] = {EDM,
+                                    CT,
+                                    CD,
+                                    NEW,
+                                    CT " --loss-norm pseudo-huber",
+                                    CT " --target-ema-mode fixed --scale-mode fixed",
+                                    HEADS};
+
+/* The option with this value, wherever it does not belong: another result, or a refusal, of
+ * wrong usage one that names the option. */
+static int has_effect(const setting *s, const char *value, const result *without)
+{
+    char line[sizeof without->command + 128];
+    const int is_flag = !strcmp(value, "yes") || !strcmp(value, "no");
+    snprintf(line, sizeof line, "%s --%s%s%s%s", without->command, *value == 'n' ? "no-" : "",
+             s->option, is_flag ? "" : "=", is_flag ? "" : value);
+    clear_outputs();
+    const int code = command("%s", line);
+    if (code)
+        return CHECK(code == 4 || (code == 2 && said(s->option)),
+                     "code %d without the name %s\n        cm %s", code, s->option, line);
+    result with = {0};
+    take_parts(&with);
+    return memcmp(with.part, without->part, sizeof with.part) != 0;
+}
+
+static void test_effect(const setting *s, const char *base)
+{
+    char with[512];
+    int found = 0;
+    snprintf(with, sizeof with, "%s --steps 8", base); /* enough for each to tell */
+    const setting here = {.option = s->option, .with = with};
+    const result *without = result_of("train", &here, NULL, 0);
+    for (int i = 0; item(s->values, i) && !found; i++) /* one may be what is there already */
+        found = has_effect(s, item(s->values, i), without);
+    CHECK(found, "%s: no effect, and not refused\n        cm %s", s->option, without->command);
+}
+
+static void every_option_has_an_effect(void)
+{
+    for (const setting *s = train_settings; s->option; s++) {
+        int first = 1;
+        for (const setting *before = train_settings; before < s; before++)
+            first &= strcmp(before->option, s->option) != 0;
+        if (!first || s->test || s->measure || !item(s->values, 1))
+            continue;
+        for (size_t i = 0; i < sizeof bases / sizeof *bases; i++)
+            test_effect(s, bases[i]);
+    }
+}
+
 /* ---- all of them --------------------------------------------------------- */
 
 static struct {
@@ -356,6 +409,8 @@ int main(int argc, char **argv)
     tests[n++] = (check_test){"models by formula", make_models};
     tests[n++] = (check_test){"every option of train has a row", every_option_of_train};
     tests[n++] = (check_test){"every option of sample has a row", every_option_of_sample};
+    tests[n++] =
+        (check_test){"an option of train has an effect or is refused", every_option_has_an_effect};
     n = add_rows(tests, n, "train", train_settings);
     n = add_rows(tests, n, "sample", sample_settings);
     for (const settings_test *t = train_tests; t->name && n < MAX_TESTS; t++)

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { GROUPS = 32, MAX_SKIPS = 1024 };
+enum { MOST_GROUPS = 32, MAX_SKIPS = 1024 };
 static const float EPS = 1e-5f;
 
 typedef enum resample { SAME, UP, DOWN } resample;
@@ -39,6 +39,16 @@ static int64_t channels_of(const cm_node *x)
     return cm_node_type(x)->dim[3];
 }
 
+/* The original has 32 groups, and so only widths of multiples of 32.  Other widths get the
+ * largest number of groups below it that divides them. */
+static int groups_of(int64_t channels)
+{
+    int groups = MOST_GROUPS;
+    while (channels % groups)
+        groups--;
+    return groups;
+}
+
 /* gamma and beta as [1,C] */
 static void norm_params(struct walk *w, int64_t c, const char *name, cm_node **gamma,
                         cm_node **beta)
@@ -53,7 +63,7 @@ static cm_node *norm(struct walk *w, cm_node *x, int silu, const char *name)
 {
     cm_node *gamma, *beta;
     norm_params(w, channels_of(x), name, &gamma, &beta);
-    return cm_group_norm(w->g, x, gamma, beta, GROUPS, EPS, silu);
+    return cm_group_norm(w->g, x, gamma, beta, groups_of(channels_of(x)), EPS, silu);
 }
 
 static cm_node *resampled(cm_graph *g, cm_node *x, resample r)
@@ -71,7 +81,7 @@ static cm_node *modulated_norm(struct walk *w, cm_node *h, cm_node *e, const cha
     cm_node *scale = cm_affine(w->g, cm_slice(w->g, e, 0, c), 1.0f, 1.0f);
     cm_node *shift = cm_slice(w->g, e, c, c);
     return cm_group_norm(w->g, h, cm_mul(w->g, scale, gamma),
-                         cm_add(w->g, cm_mul(w->g, scale, beta), shift), GROUPS, EPS, 1);
+                         cm_add(w->g, cm_mul(w->g, scale, beta), shift), groups_of(c), EPS, 1);
 }
 
 static cm_node *res_block(struct walk *w, cm_node *x, int64_t out, resample r, const char *name)
@@ -109,8 +119,13 @@ static cm_node *attention(struct walk *w, cm_node *x, const char *name)
     const int64_t heads =
         config->num_head_channels ? c / config->num_head_channels : config->num_heads;
     name_buf b;
-    if (heads < 1 || c % heads)
-        cm_graph_fail(g, CM_ERR_SHAPE, "%s: %d channels in %d heads", name, (int)c, (int)heads);
+    if (config->num_head_channels && c % config->num_head_channels)
+        cm_graph_fail(g, CM_ERR_SHAPE,
+                      "head-channels: %d channels of %s are not a multiple of heads of %d", (int)c,
+                      name, config->num_head_channels);
+    else if (heads < 1 || c % heads)
+        cm_graph_fail(g, CM_ERR_SHAPE, "num-heads: %d channels of %s do not part into %d heads",
+                      (int)c, name, (int)heads);
     if (cm_graph_check(g, NULL))
         return x;
     cm_net_begin_block(w->net);
@@ -248,7 +263,7 @@ static cm_node *build(cm_net *net, const cm_net_config *config, cm_node *x, cm_n
 
 /* The plain integer fields: key, field, smallest, largest, required. */
 #define INT_FIELDS(X)                                               \
-    X("model_channels", model_channels, 1, 65536, CM_JSON_REQUIRED) \
+    X("model_channels", model_channels, 2, 65536, CM_JSON_REQUIRED) \
     X("num_res_blocks", num_res_blocks, 1, 64, CM_JSON_REQUIRED)    \
     X("num_heads", num_heads, 1, 4096, CM_JSON_OPTIONAL)
 
@@ -356,23 +371,9 @@ static void print(const cm_net_config *config, json_t *j)
     json_object_set_new(j, "resblock_updown", json_boolean(c->resblock_updown));
 }
 
-static void describe(const cm_net_config *config, FILE *f)
-{
-    const cm_adm_config *c = &config->of.adm;
-    fprintf(f, "width       %d x (", c->model_channels);
-    for (int i = 0; i < c->n_levels; i++)
-        fprintf(f, "%s%g", i ? ", " : "", c->channel_mult[i]);
-    fprintf(f, "), %d residual blocks a level\n", c->num_res_blocks);
-    fprintf(f, "attention   at sides");
-    for (int i = 0; i < c->n_attention; i++)
-        fprintf(f, " %d", config->height / c->attention_resolutions[i]);
-    fprintf(f, "%s and in the middle\n", c->n_attention ? "" : " (none)");
-}
-
 const cm_arch cm_arch_adm = {.name = "adm",
                              .time_scale = 1.0f,
                              .keys = keys,
                              .parse = parse,
                              .print = print,
-                             .describe = describe,
                              .build = build};

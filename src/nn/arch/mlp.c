@@ -59,16 +59,9 @@ static void print(const cm_net_config *config, json_t *json)
     json_object_set_new(json, "num_res_blocks", json_integer(config->of.mlp.num_res_blocks));
 }
 
-static void describe(const cm_net_config *config, FILE *f)
-{
-    fprintf(f, "width       %d, %d residual blocks\n", config->of.mlp.model_channels,
-            config->of.mlp.num_res_blocks);
-}
-
 const cm_arch cm_arch_mlp = {.name = "mlp",
                              .time_scale = 1000.0f, /* which build divides by */
                              .keys = keys,
                              .parse = parse,
                              .print = print,
-                             .describe = describe,
                              .build = build};

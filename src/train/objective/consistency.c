@@ -69,6 +69,9 @@ static const char *const samplers[] = {"onestep", "multistep", NULL};
 
 extern const cm_objective cm_objective_cd, cm_objective_ct;
 
+#define CURRICULUM_OPTIONS \
+    "loss-norm huber-c boundary target-ema-mode scale-mode start-ema start-scales end-scales"
+
 const cm_objective cm_objective_cd = {.name = "cd",
                                       .needs_teacher = 1,
                                       .has_target = 1,
@@ -77,7 +80,8 @@ const cm_objective cm_objective_cd = {.name = "cd",
                                       .at = at,
                                       .loss = loss,
                                       .levels = levels,
-                                      .samplers = samplers};
+                                      .samplers = samplers,
+                                      .options = "solver " CURRICULUM_OPTIONS};
 const cm_objective cm_objective_ct = {.name = "ct",
                                       .has_target = 1,
                                       .defaults = ct_defaults,
@@ -85,4 +89,5 @@ const cm_objective cm_objective_ct = {.name = "ct",
                                       .at = at,
                                       .loss = loss,
                                       .levels = levels,
-                                      .samplers = samplers};
+                                      .samplers = samplers,
+                                      .options = CURRICULUM_OPTIONS};

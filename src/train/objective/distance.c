@@ -43,7 +43,8 @@ static cm_node *pseudo_huber(const cm_loss_context *l, cm_node *a, cm_node *b)
     return CM_RESHAPE(l->g, d, t.dim[0]);
 }
 
-const cm_distance cm_distances[] = {{"l1", l1}, {"l2", l2}, {"pseudo-huber", pseudo_huber}, {0}};
+const cm_distance cm_distances[] = {
+    {"l1", l1, NULL}, {"l2", l2, NULL}, {"pseudo-huber", pseudo_huber, "huber-c"}, {0}};
 
 const cm_distance *cm_distance_find(const char *name)
 {

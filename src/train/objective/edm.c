@@ -48,4 +48,5 @@ const cm_objective cm_objective_edm = {.name = "edm",
                                        .scalars = scalars,
                                        .loss = loss,
                                        .levels = levels,
-                                       .samplers = samplers};
+                                       .samplers = samplers,
+                                       .options = "p-mean p-std"};

@@ -67,6 +67,7 @@ struct cm_objective {
     cm_node *(*loss)(const cm_loss_context *c);        /* one value a sample, f32 [N] */
     int64_t (*levels)(const cm_objective_settings *s); /* of the grid the model is for */
     const char *const *samplers; /* that draw grids during training; ends with NULL */
+    const char *options;         /* that not every method looks at, parted by spaces */
 };
 
 /* All there are; ends with NULL. */
@@ -86,6 +87,7 @@ struct cm_distance {
     const char *name; /* --loss-norm */
     /* a, b f32 [N,H,W,C] -> [N] */
     cm_node *(*between)(const cm_loss_context *c, cm_node *a, cm_node *b);
+    const char *options; /* that not every distance looks at; NULL: none */
 };
 
 /* All there are; the last has a NULL name. */
