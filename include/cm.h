@@ -167,7 +167,8 @@ typedef struct cm_sample_params {
     double s_noise;           /* heun: standard deviation of the fresh noise */
     int64_t num;              /* images */
     cm_text label;            /* a class index, all (an equal share each, in order) or random */
-    int64_t seed;             /* image i depends on the seed and i only */
+    int64_t seed;             /* image i depends on the seed, its class and i only */
+    int64_t first;            /* i of the first image */
     int64_t batch;            /* images sampled together */
     int64_t micro_batch;      /* of them in the network at a time (0: as many as the caches
                                  hold) */
@@ -228,6 +229,7 @@ typedef struct cm_images {
     int h, w, c;
     uint8_t *pixels;
     int64_t *labels;
+    int64_t first; /* index of the first image, from which the files of a folder are numbered */
 } cm_images;
 CM_API void cm_images_free(cm_images *images);
 
@@ -239,6 +241,10 @@ CM_API void cm_images_free(cm_images *images);
 CM_API cm_status cm_sample(cm_model *model, const cm_sample_params *config, cm_images **images,
                            cm_error *err);
 
+/* Ask this before the work: whether cm_images_write can write to path.  *next: of a folder the
+ * number after its last sample, 0 where it has none; of a file -1.
+ * Errors: CM_ERR_ARGUMENT (no kind that is known), CM_ERR_IO. */
+CM_API cm_status cm_images_check_path(const char *path, int64_t *next, cm_error *err);
 /* Write a grid (.png), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
  * made when missing).  A file appears whole or not at all.  columns 0: square. */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, int columns,

@@ -11,6 +11,11 @@ cm_status cm_sample(cm_model *model, const cm_sample_params *config, cm_images *
     return s ? s : cm_generate(model, config, images, err);
 }
 
+cm_status cm_images_check_path(const char *path, int64_t *next, cm_error *err)
+{
+    return cm_images_check(path, next, err);
+}
+
 cm_status cm_images_write(const cm_images *images, const char *path, int columns, cm_error *err)
 {
     return cm_images_save(images, path, columns, err);

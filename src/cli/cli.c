@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- small helpers --------------------------------------------------------- */
 
@@ -29,6 +30,14 @@ cm_status cli_require(const cli_usage *usage, const char *option, const char *va
     return cli_fail(err, CM_ERR_ARGUMENT,
                     "option '%s': expected a value, found none; see '%s --help'", option,
                     usage->command);
+}
+
+void cli_warn_threads(int64_t threads)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores > 0 && threads > cores)
+        fprintf(stderr, "cm: warning: %lld threads on %ld cores: slower than %ld would be\n",
+                (long long)threads, cores, cores);
 }
 
 double cli_seconds(void)

@@ -97,6 +97,9 @@ cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
 /* CM_ERR_ARGUMENT when value is empty: the option must be given. */
 cm_status cli_require(const cli_usage *usage, const char *option, const char *value, cm_error *err);
 
+/* A line on stderr where there are more threads than cores. */
+void cli_warn_threads(int64_t threads);
+
 /* Seconds from an arbitrary moment. */
 double cli_seconds(void);
 

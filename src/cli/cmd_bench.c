@@ -154,6 +154,7 @@ cm_status cli_bench(int argc, char **argv, cm_error *err)
                            : cm_model_open(o.model, &b.model, err);
     if (status)
         return status;
+    cli_warn_threads(o.threads);
     name_network(&b);
     cm_machine(machine, sizeof machine);
     if (o.json)

@@ -1,20 +1,30 @@
 /* cmd_sample.c - cm sample: images from a model, into a grid, an archive or a folder */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 typedef struct sample_files {
     cm_text model, out;
     int64_t columns;
+    int go_on;
 } sample_files;
 
+enum { option_columns = 2 }; /* its place in the table */
 static const cm_option file_options[] = {
     {"model", CM_OPT_TEXT, offsetof(sample_files, model), "", NULL, 0, 0, "MODEL",
      "a .safetensors model or a run folder"},
     {"out", CM_OPT_TEXT, offsetof(sample_files, out), "", NULL, 0, 0, "X",
-     "X.png is a grid, X.npz holds arr_0 (pixels) and arr_1 (labels), else a folder of PNG images"},
+     "X.png is a grid, X.npz holds arr_0 (pixels) and arr_1 (labels), - is a grid as PNG to "
+     "standard output, else a folder of PNG images"},
     {"columns", CM_OPT_INT, offsetof(sample_files, columns), "0", NULL, 0, 1e6, "N",
      "columns of the grid (0: square)"},
+    {"continue", CM_OPT_FLAG, offsetof(sample_files, go_on), "false", NULL, 0, 1, NULL,
+     "go on in a folder that holds samples: --first is the number after its last"},
     {0},
 };
 
@@ -29,10 +39,69 @@ static const char text[] =
 static const cli_group groups[] = {
     {"Common options", "model out num class seed sampler"},
     {"Sampler", "steps ts sigmas s-churn s-tmin s-tmax s-noise"},
-    {"Output", "columns"},
+    {"Output", "columns first continue"},
     {"Machine", "dtype batch micro-batch threads"},
     {0},
 };
+
+/* ---- where it goes --------------------------------------------------------- */
+
+static int is_standard_output(const char *out)
+{
+    return !strcmp(out, "-");
+}
+
+/* All that can be known before the work: --continue sets --first. */
+static cm_status check_out(const sample_files *files, const unsigned char *given,
+                           cm_sample_params *config, cm_error *err)
+{
+    const char *out = files->out, *dot = strrchr(out, '.');
+    int64_t next = -1;
+    const cm_status status =
+        is_standard_output(out) ? CM_OK : cm_images_check_path(out, &next, err);
+    if (status)
+        return status;
+    if (is_standard_output(out) && isatty(STDOUT_FILENO))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'out': standard output is a terminal; expected a file or a pipe");
+    if (given[option_columns] && (next >= 0 || (dot && !strcasecmp(dot, ".npz"))))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'columns': has no effect here, it is for a grid (.png)");
+    if (files->go_on && next < 0)
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'continue': expected a folder as --out, found '%s'", out);
+    if (files->go_on && config->first)
+        return cli_fail(err, CM_ERR_ARGUMENT, "options 'first' and 'continue': give one of them");
+    if (next > config->first && !files->go_on)
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "%s: holds samples up to number %lld; --continue goes on after it", out,
+                        (long long)next - 1);
+    if (files->go_on)
+        config->first = next;
+    return CM_OK;
+}
+
+/* A file of the library's appears whole or not at all, which a pipe cannot: by way of one. */
+static cm_status write_standard_output(const cm_images *images, int columns, cm_error *err)
+{
+    char path[] = "/tmp/cm-XXXXXX.png", bytes[65536];
+    const int fd = mkstemps(path, 4);
+    if (fd < 0)
+        return cli_fail(err, CM_ERR_IO, "%s: %s", path, strerror(errno));
+    close(fd);
+    cm_status status = cm_images_write(images, path, columns, err);
+    FILE *f = status ? NULL : fopen(path, "rb");
+    for (size_t n; f && (n = fread(bytes, 1, sizeof bytes, f)) > 0;)
+        fwrite(bytes, 1, n, stdout);
+    if (!status && (!f || ferror(f) || fflush(stdout)))
+        status = cli_fail(err, CM_ERR_IO, "standard output: %s", strerror(errno));
+    if (f)
+        fclose(f);
+    unlink(path);
+    return status;
+}
+
+/* ---- the work ---------------------------------------------------------------- */
 
 static cm_status generate(const sample_files *files, const cm_sample_params *config, cm_error *err)
 {
@@ -45,12 +114,15 @@ static cm_status generate(const sample_files *files, const cm_sample_params *con
         status = cm_sample(model, config, &images, err);
         seconds = cli_seconds() - start;
     }
+    const int to_pipe = is_standard_output(files->out), columns = (int)files->columns;
     if (!status)
-        status = cm_images_write(images, files->out, (int)files->columns, err);
+        status = to_pipe ? write_standard_output(images, columns, err)
+                         : cm_images_write(images, files->out, columns, err);
     if (!status)
-        printf("%s: %lld image%s in %.3f s (%.1f images/s), seed %lld\n", files->out,
-               (long long)images->n, images->n == 1 ? "" : "s", seconds,
-               (double)images->n / seconds, (long long)config->seed);
+        fprintf(to_pipe ? stderr : stdout,
+                "%s: %lld image%s in %.3f s (%.1f images/s), seed %lld\n", files->out,
+                (long long)images->n, images->n == 1 ? "" : "s", seconds,
+                (double)images->n / seconds, (long long)config->seed);
     cm_images_free(images);
     cm_model_free(model);
     return status;
@@ -60,7 +132,9 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
 {
     sample_files files;
     cm_sample_params config;
-    const cli_table tables[] = {{file_options, &files, NULL}, {cm_sample_options(), &config, NULL}};
+    unsigned char given[cli_max_options] = {0};
+    const cli_table tables[] = {{file_options, &files, given},
+                                {cm_sample_options(), &config, NULL}};
     const cli_usage usage = {"cm sample", "--model MODEL --out X", text, tables, 2, groups};
     cm_options_defaults(file_options, &files);
     config = cm_sample_default_params();
@@ -69,5 +143,10 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
         status = cli_require(&usage, "model", files.model, err);
     if (!status)
         status = cli_require(&usage, "out", files.out, err);
-    return status ? status : generate(&files, &config, err);
+    if (!status)
+        status = check_out(&files, given, &config, err);
+    if (status)
+        return status;
+    cli_warn_threads(config.threads);
+    return generate(&files, &config, err);
 }

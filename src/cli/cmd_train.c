@@ -140,6 +140,7 @@ cm_status cli_train(int argc, char **argv, cm_error *err)
         status = check_used(&config, run.resume, given, err);
     if (status)
         return status;
+    cli_warn_threads(config.threads);
     cli_progress progress;
     const cm_train_hooks hooks = {show, should_stop, &progress};
     catch_signals();

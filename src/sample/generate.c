@@ -26,7 +26,8 @@ struct recipe {
 struct batch {
     cm_session *session;
     uint64_t seed;
-    int64_t first;         /* index of the batch's first image */
+    int64_t first;         /* of the images, the one that the batch begins with */
+    int64_t index;         /* of that one among all there could be */
     int count;             /* images, at most session->batch */
     const int64_t *labels; /* of all images */
 };
@@ -46,7 +47,7 @@ static void draw_noise(void *user, int draw, double *z)
     for (int i = 0; i < b->count; i++)
         for (int64_t e = 0; e < image; e += 4) {
             float v[4];
-            cm_normal4(cm_philox(b->seed, (uint32_t)(e / 4), (uint32_t)(b->first + i),
+            cm_normal4(cm_philox(b->seed, (uint32_t)(e / 4), (uint32_t)(b->index + i),
                                  (uint32_t)draw, STREAM_NOISE),
                        v);
             for (int64_t k = 0; k < 4 && e + k < image; k++)
@@ -96,12 +97,27 @@ static cm_status check_fit(const cm_model *m, const cm_sample_params *c, const c
     if (s->most_steps && c->steps > s->most_steps)
         return cm_fail(err, CM_ERR_ARGUMENT, "steps: expected %d with the %s sampler, found %d",
                        s->most_steps, s->name, (int)c->steps);
+    if (s->takes_list && c->steps && c->sigmas[0])
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "steps: has no effect here, --sigmas gives the noise levels");
     if (s->takes_list && c->steps && !c->ts[0])
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "steps: with the %s sampler it is the grid of --ts, which is not given",
                        s->name);
     if (!s->takes_churn && c->s_churn > 0.0)
         return cm_fail(err, CM_ERR_ARGUMENT, "s-churn: is for the heun sampler");
+    const cm_sample_params initial = cm_sample_default_params();
+    const struct {
+        const char *name;
+        double value, initial;
+    } of_churn[] = {{"s-tmin", c->s_tmin, initial.s_tmin},
+                    {"s-tmax", c->s_tmax, initial.s_tmax},
+                    {"s-noise", c->s_noise, initial.s_noise}};
+    for (int i = 0; i < 3 && !(s->takes_churn && c->s_churn > 0.0); i++)
+        if (of_churn[i].value < of_churn[i].initial || of_churn[i].value > of_churn[i].initial)
+            return cm_fail(err, CM_ERR_ARGUMENT,
+                           "%s: has no effect here, it is for the heun sampler with --s-churn",
+                           of_churn[i].name);
     if (!s->takes_list && (c->ts[0] || c->sigmas[0]))
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "ts and sigmas are for the multistep sampler of a consistency model");
@@ -144,7 +160,8 @@ static cm_status choose_labels(const cm_model *m, const cm_sample_params *c, int
                            k - 1, c->label);
     }
     for (int64_t i = 0; i < c->num; i++) {
-        const cm_philox_block b = cm_philox((uint64_t)c->seed, 0, (uint32_t)i, 0, STREAM_LABEL);
+        const cm_philox_block b =
+            cm_philox((uint64_t)c->seed, 0, (uint32_t)(c->first + i), 0, STREAM_LABEL);
         labels[i] = !k       ? -1
                     : all    ? i * k / c->num
                     : random ? (int64_t)(b.v[0] % (uint32_t)k)
@@ -175,6 +192,7 @@ static cm_status run(const cm_sample_params *c, const struct recipe *r, cm_sessi
                             .clip_denoised = 1};
     for (b.first = 0; b.first < images->n && !s; b.first += session->batch) {
         const int64_t left = images->n - b.first;
+        b.index = c->first + b.first;
         b.count = left < session->batch ? (int)left : session->batch;
         sampling.count = (size_t)(b.count * session->image);
         s = r->sampler->run(&sampling, &r->levels, memory, err);
@@ -215,6 +233,7 @@ cm_status cm_generate(const cm_model *model, const cm_sample_params *config, cm_
         cm_images_release(out);
         return s;
     }
+    out->first = config->first;
     *images = out;
     return CM_OK;
 }

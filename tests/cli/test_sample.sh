@@ -122,6 +122,41 @@ labels()
 ok 'the second 64 labels are not the first' test "$(labels 1 64)" != "$(labels 65 128)"
 ok 'and there are ten' test "$(labels 1 128 | tr ' ' '\n' | sort -u | grep -c png)" -eq 10
 
+# ---- where it goes -------------------------------------------------------------
+
+grid one.png --batch 1
+works 'an upper-case suffix' sample --model $model --num 2 --out UPPER.PNG
+ok 'is a grid' is_png UPPER.PNG
+works 'an upper-case archive' sample --model $model --num 2 --out UPPER.NPZ
+ok 'is a zip file' starts_with UPPER.NPZ 504b0304
+grid - --batch 1
+ok 'standard output has the bytes of the file' cmp out one.png
+ok 'and the line goes elsewhere' grep -q '^-: 7 images' err
+shipped=$root/models/fashion-mnist-cd.safetensors
+works 'ten at once' sample --model "$shipped" --num 10 --class random --out whole
+works 'six' sample --model "$shipped" --num 6 --class random --out parts
+cp -R parts before
+fails 2 'holds samples up to number 5' sample --model "$shipped" --num 4 --out parts
+ok 'nothing of it has changed' diff -r parts before
+works 'and four more' sample --model "$shipped" --num 4 --class random --out parts --continue
+ok 'are the ten' diff -r whole parts
+fails 2 "'first' and 'continue'" sample --model "$shipped" --out parts --continue --first 3
+works 'the last three by number' sample --model "$shipped" --num 3 --class random --first 7 --out last
+is_part()
+{
+    for file in "$1"/*; do
+        cmp "$file" "$2/$(basename "$file")" || return 1
+    done
+}
+ok 'are the same too' is_part last whole
+fails 2 's-noise: has no effect' sample --model "$shipped" --s-noise 0.5 --out s.png
+fails 2 's-tmax: has no effect' sample --model "$teacher" --sampler heun --s-tmax 5 --out s.png
+fails 2 'steps: has no effect' sample --model "$shipped" --sigmas 80,5 --steps 9 --out s.png
+works 'more threads than cores' sample --model $model --num 1 --threads 500 --out s.png
+ok 'are warned of' grep -qE '^cm: warning: 500 threads on [0-9]+ cores' err
+works 'as many as there are' sample --model $model --num 1 --threads 1 --out s.png
+ok 'are not' test ! -s err
+
 # ---- wrong requests ----------------------------------------------------------
 
 fails 2 'class' sample --model $model --class 3 --out bad.png
@@ -135,7 +170,14 @@ ok 'nothing was made' missing bad.png
 fails 1 'file/x.png' sample --model $model --out file/x.png
 fails 1 'file/x.npz' sample --model $model --out file/x.npz
 fails 1 'file' sample --model $model --out file/x
-fails 1 'nowhere' sample --model $model --out nowhere/x.png
+fails 1 'file is not a folder' sample --model missing --out file/x # before the model is opened
+fails 1 'nowhere: No such' sample --model missing --out nowhere/x.png
+fails 2 ".png or .npz, or a folder; found '.jpg'" sample --model missing --out x.jpg
+fails 2 "found '.WebP'" sample --model missing --out x.WebP
+fails 1 'file: is not a folder' sample --model missing --out file
+fails 2 'columns' sample --model missing --out folder2 --columns 2
+fails 2 'columns' sample --model missing --out x.NPZ --columns 2
+fails 2 'continue' sample --model missing --out x.png --continue
 ok 'the folder was not made' missing nowhere
 mkdir taken.png
 fails 1 'taken.png' sample --model $model --out taken.png

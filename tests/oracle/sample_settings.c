@@ -109,6 +109,23 @@ static void test_out(void)
     remove_tree(in_scratch("images"));
 }
 
+/* Two and four more are six. */
+static void test_continue(void)
+{
+    command_works("sample " DRAW " --class 1 --out images");
+    rename(in_scratch("images"), in_scratch("six"));
+    command_works("sample " DRAW " --class 1 --num 2 --out images");
+    command_works("sample " DRAW " --class 1 --num 4 --continue --out images");
+    for (int i = 0; i < 6; i++) {
+        char a[64], b[64];
+        snprintf(a, sizeof a, "six/%06d_class1.png", i);
+        snprintf(b, sizeof b, "images/%06d_class1.png", i);
+        CHECK(same_files(a, b), "image %d is another", i);
+    }
+    remove_tree(in_scratch("images"));
+    remove_tree(in_scratch("six"));
+}
+
 /* auto is bf16 where the processor computes in it. */
 static void test_dtype(void)
 {
@@ -153,6 +170,8 @@ const setting sample_settings[] = {
     {"num", "--model one.safetensors --dtype f32", "16|5", .changes = IMAGES},
     {"class", DRAW, "all|0|1|2|random", .changes = IMAGES},
     {"class", .test = test_class},
+    {"first", DRAW, "0|1|5", .changes = IMAGES},
+    {"continue", .test = test_continue},
     {"seed", DRAW, "0|1|4294967296", .changes = IMAGES},
     {"batch", DRAW, "64|1|4", .keeps = IMAGES},
     {"micro-batch", DRAW, "0|1|4", .keeps = IMAGES},

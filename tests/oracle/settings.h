@@ -57,9 +57,9 @@ const char *newest_checkpoint(void); /* of "run": a path in the scratch folder *
 #define CT       "--method ct" LABELLED SMALL " --init one.safetensors"
 #define CD       "--method cd --teacher one.safetensors" LABELLED SMALL
 #define NEW      "--method edm" LABELLED SMALL FRESH
-#define HEADS                     \
-    "--method edm" LABELLED SMALL \
-    " --channels 32 --channel-mult 1 --attention-resolutions= --head-channels 16"
+#define PLAIN \
+    "--method edm" LABELLED SMALL " --channels 32 --channel-mult 1 --attention-resolutions="
+#define HEADS   PLAIN " --head-channels 16"
 #define DRAW    "--model one.safetensors --num 6 --dtype f32 --threads 1"
 #define DRAW_CM "--model consistent.safetensors --num 6 --dtype f32 --threads 1"
 

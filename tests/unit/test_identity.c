@@ -162,7 +162,7 @@ static cm_model *train(const small *n, const char *method)
     cm_error err = {0};
     cm_train_params c;
     const size_t bytes = (size_t)(n->size * n->side * n->side * n->image_channels);
-    cm_images images = {n->size, n->side, n->side, n->image_channels, malloc(bytes), NULL};
+    cm_images images = {n->size, n->side, n->side, n->image_channels, malloc(bytes), NULL, 0};
     int64_t labels[16];
     char command[1200];
     images.labels = labels;
