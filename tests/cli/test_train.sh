@@ -27,8 +27,12 @@ train()
 {
     folder=$1
     shift
-    # shellcheck disable=SC2086 # $tiny is a list of words
-    in_folder "$folder" run train $tiny --out run "$@"
+    case " $* " in
+    *' --teacher '* | *' --init '*) common=$tiny_given ;;
+    *) common=$tiny ;;
+    esac
+    # shellcheck disable=SC2086 # a list of words
+    in_folder "$folder" run train $common --out run "$@"
 }
 
 newest()
