@@ -1,6 +1,7 @@
 /* pool.c */
 #include "base/pool.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/threads.h"
 
@@ -11,9 +12,11 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* Looks before a waiting thread sleeps, some 20 microseconds: longer than the workers of one
- * step are apart, shorter than what a time slice is worth (docs/speed.md). */
-enum { LOOKS = 500, LINE = 64 };
+/* Looks before a waiting thread sleeps, of some 20 to 50 nanoseconds: few where it slept for
+ * long, as others wanted the core, more where it had hardly slept when it was woken
+ * (docs/speed.md). */
+enum { FEWEST = 256, MOST = 8192, LINE = 64 };
+static const double HARDLY = 2e-4; /* seconds */
 
 typedef struct worker {
     cm_pool *pool;
@@ -27,6 +30,7 @@ struct cm_pool {
     _Alignas(LINE) atomic_uint phase; /* barriers passed */
     _Alignas(LINE) atomic_uint arrived;
     _Alignas(LINE) atomic_uint asleep;
+    atomic_uint looks;    /* at barriers */
     pthread_mutex_t lock; /* of those who sleep and wake */
     pthread_cond_t changed;
     pid_t process; /* in which the threads live */
@@ -47,12 +51,12 @@ static void look_again(void)
 #endif
 }
 
-/* Until *word is no longer `old`. */
-static void wait_for(cm_pool *p, atomic_uint *word, unsigned old)
+/* Until *word is no longer `old`; whether it slept. */
+static int wait_for(cm_pool *p, atomic_uint *word, unsigned old, unsigned looks)
 {
-    for (int i = 0; i < LOOKS; i++) {
+    for (unsigned i = 0; i < looks; i++) {
         if (atomic_load_explicit(word, memory_order_acquire) != old)
-            return;
+            return 0;
         look_again();
     }
     /* Either advance() sees that somebody sleeps, or the sleeper sees the new word. */
@@ -62,6 +66,20 @@ static void wait_for(cm_pool *p, atomic_uint *word, unsigned old)
         pthread_cond_wait(&p->changed, &p->lock);
     atomic_fetch_sub(&p->asleep, 1);
     pthread_mutex_unlock(&p->lock);
+    return 1;
+}
+
+/* The next barrier, and how long to look for it next time. */
+static void wait_for_phase(cm_pool *p, unsigned old)
+{
+    const unsigned looks = atomic_load_explicit(&p->looks, memory_order_relaxed);
+    const double start = cm_seconds();
+    if (!wait_for(p, &p->phase, old, looks))
+        return;
+    const int hardly = cm_seconds() - start < HARDLY;
+    const unsigned next = hardly ? 2 * looks : looks / 2;
+    if (next >= FEWEST && next <= MOST)
+        atomic_store_explicit(&p->looks, next, memory_order_relaxed);
 }
 
 static void advance(cm_pool *p, atomic_uint *word)
@@ -80,7 +98,7 @@ void cm_pool_barrier(cm_pool *p)
     if (p->size == 1)
         return;
     if (atomic_fetch_add(&p->arrived, 1) + 1 < (unsigned)p->size) {
-        wait_for(p, &p->phase, phase);
+        wait_for_phase(p, phase);
         return;
     }
     atomic_store_explicit(&p->arrived, 0, memory_order_relaxed); /* before the others go on */
@@ -92,7 +110,7 @@ static void *work(void *argument)
     worker *w = argument;
     cm_pool *p = w->pool;
     for (unsigned round = 0;; round++) {
-        wait_for(p, &p->round, round);
+        wait_for(p, &p->round, round, FEWEST);
         if (p->stopping)
             return NULL;
         p->f(p->context, w->index, p->size);
@@ -111,6 +129,7 @@ static void start(cm_pool *p)
     atomic_init(&p->phase, 0);
     atomic_init(&p->arrived, 0);
     atomic_init(&p->asleep, 0);
+    atomic_init(&p->looks, 2 * FEWEST);
     p->process = getpid();
     pthread_attr_init(&attr);
     cm_threads_spread(&attr);
