@@ -17,9 +17,10 @@
 #include <unistd.h>
 
 struct cm_st_file {
-    char *path;
-    int fd;
-    uint64_t data, data_bytes; /* where the data part starts in the file, and its size */
+    char *path;                 /* or the name given to bytes in memory */
+    int fd;                     /* -1: in memory */
+    const unsigned char *bytes; /* the caller's, where in memory */
+    uint64_t data, data_bytes;  /* where the data part starts in the file, and its size */
     int count;
     cm_st_tensor *tensor;         /* in order of their data */
     const cm_st_tensor **by_name; /* sorted by strcmp */
@@ -145,6 +146,16 @@ static cm_status parse_entry(const place *at, json_t *v, cm_st_tensor *t)
 
 /* ---- the header --------------------------------------------------------- */
 
+/* n bytes at an offset that is known to be inside. */
+static cm_status read_at(const cm_st_file *f, void *dst, size_t n, uint64_t offset, cm_error *err)
+{
+    if (f->fd >= 0)
+        return cm_file_pread(f->fd, f->path, dst, n, offset, err);
+    if (n)
+        memcpy(dst, f->bytes + offset, n);
+    return CM_OK;
+}
+
 /* Before a tree of it is built: count what would cost memory, outside strings.  A
  * valid header nests three deep: header, entry, list. */
 static cm_status scan_header(const char *path, const char *p, size_t n, cm_error *err)
@@ -184,7 +195,7 @@ static cm_status read_header(cm_st_file *f, uint64_t file_bytes, json_t **header
     if (file_bytes < sizeof raw)
         return cm_fail(err, CM_ERR_FORMAT, "%s: expected a header length of 8 bytes, found %llu",
                        f->path, (unsigned long long)file_bytes);
-    cm_status s = cm_file_pread(f->fd, f->path, raw, sizeof raw, 0, err);
+    cm_status s = read_at(f, raw, sizeof raw, 0, err);
     if (s)
         return s;
     for (int i = 7; i >= 0; i--)
@@ -199,7 +210,7 @@ static cm_status read_header(cm_st_file *f, uint64_t file_bytes, json_t **header
     char *text = cm_alloc((size_t)n);
     if (!text)
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", f->path);
-    s = cm_file_pread(f->fd, f->path, text, (size_t)n, sizeof raw, err);
+    s = read_at(f, text, (size_t)n, sizeof raw, err);
     if (!s)
         s = scan_header(f->path, text, (size_t)n, err);
     if (!s)
@@ -311,19 +322,24 @@ static cm_status take_tensors(cm_st_file *f, json_t *header, cm_error *err)
 
 /* ---- the open file ------------------------------------------------------ */
 
-cm_status cm_st_open(const char *path, cm_st_file **file, cm_error *err)
+/* One that is not open yet; path is copied. */
+static cm_status file_new(const char *path, cm_st_file **file, cm_error *err)
 {
-    uint64_t size = 0;
-    json_t *header = NULL;
     cm_st_file *f = cm_alloc(sizeof *f);
     if (!f || !(f->path = cm_strdup(path))) {
         cm_free(f);
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
     }
     f->fd = -1;
-    cm_status s = cm_file_open(path, &f->fd, &size, err);
-    if (!s)
-        s = read_header(f, size, &header, err);
+    *file = f;
+    return CM_OK;
+}
+
+/* Take f, of so many bytes, over: it is closed where the header is refused. */
+static cm_status finish_open(cm_st_file *f, uint64_t size, cm_st_file **file, cm_error *err)
+{
+    json_t *header = NULL;
+    cm_status s = read_header(f, size, &header, err);
     if (!s)
         s = take_tensors(f, header, err);
     json_decref(header);
@@ -333,6 +349,31 @@ cm_status cm_st_open(const char *path, cm_st_file **file, cm_error *err)
     }
     *file = f;
     return CM_OK;
+}
+
+cm_status cm_st_open(const char *path, cm_st_file **file, cm_error *err)
+{
+    uint64_t size = 0;
+    cm_st_file *f = NULL;
+    cm_status s = file_new(path, &f, err);
+    if (s)
+        return s;
+    if ((s = cm_file_open(path, &f->fd, &size, err))) {
+        cm_st_close(f);
+        return s;
+    }
+    return finish_open(f, size, file, err);
+}
+
+cm_status cm_st_open_memory(const void *bytes, size_t n, const char *name, cm_st_file **file,
+                            cm_error *err)
+{
+    cm_st_file *f = NULL;
+    const cm_status s = file_new(name, &f, err);
+    if (s)
+        return s;
+    f->bytes = bytes;
+    return finish_open(f, n, file, err);
 }
 
 void cm_st_close(cm_st_file *f)
@@ -396,7 +437,7 @@ cm_status cm_st_read_part(const cm_st_file *f, const cm_st_tensor *t, uint64_t o
                           void *dst, cm_error *err)
 {
     cm_assert(offset <= t->bytes && n <= t->bytes - offset);
-    return cm_file_pread(f->fd, f->path, dst, n, f->data + t->begin + offset, err);
+    return read_at(f, dst, n, f->data + t->begin + offset, err);
 }
 
 cm_status cm_st_read(const cm_st_file *f, const cm_st_tensor *t, void *dst, cm_error *err)

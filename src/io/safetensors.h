@@ -63,6 +63,10 @@ typedef struct cm_st_tensor {
  * Errors: CM_ERR_IO, CM_ERR_FORMAT (`path: tensor "name": field: expected, found`),
  * CM_ERR_UNSUPPORTED (rank above 8), CM_ERR_MEMORY. */
 cm_status cm_st_open(const char *path, cm_st_file **file, cm_error *err);
+/* The same for n bytes in memory, which must outlive the file and stay as they are; name
+ * stands for the path in messages. */
+cm_status cm_st_open_memory(const void *bytes, size_t n, const char *name, cm_st_file **file,
+                            cm_error *err);
 void cm_st_close(cm_st_file *file); /* NULL is allowed */
 
 const char *cm_st_path(const cm_st_file *file);

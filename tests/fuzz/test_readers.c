@@ -55,20 +55,10 @@ static void check_message(const cm_error *err)
 
 /* ---- the readers -------------------------------------------------------- */
 
-static cm_status feed_safetensors(const uint8_t *bytes, size_t n, uint64_t *digest)
+/* Everything of an open file, closed at the end. */
+static uint64_t digest_safetensors(cm_st_file *f, size_t n)
 {
-    static int fd = -1; /* one file, rewritten: creating thousands would be slow */
     cm_error err = {0};
-    cm_st_file *f = NULL;
-    if (fd < 0)
-        fd = open(in_dir("fed"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (ftruncate(fd, 0) || pwrite(fd, bytes, n, 0) != (ssize_t)n)
-        return CHECK(0, "cannot write"), CM_ERR_IO;
-    const cm_status s = cm_st_open(in_dir("fed"), &f, &err);
-    if (s) {
-        check_message(&err);
-        return s;
-    }
     uint64_t sum = 0;
     for (int i = 0; i < cm_st_count(f); i++) {
         const cm_st_tensor *t = cm_st_at(f, i);
@@ -89,7 +79,29 @@ static cm_status feed_safetensors(const uint8_t *bytes, size_t n, uint64_t *dige
     for (int i = 0; !cm_st_metadata_at(f, i, &k, &v); i++)
         sum = mix(mix(sum, k, strlen(k)), v, strlen(v));
     cm_st_close(f);
-    *digest = sum;
+    return sum;
+}
+
+/* From a file and from memory: the same verdict, the same content. */
+static cm_status feed_safetensors(const uint8_t *bytes, size_t n, uint64_t *digest)
+{
+    static int fd = -1; /* one file, rewritten: creating thousands would be slow */
+    cm_error err = {0}, memory_err = {0};
+    cm_st_file *f = NULL, *m = NULL;
+    if (fd < 0)
+        fd = open(in_dir("fed"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (ftruncate(fd, 0) || pwrite(fd, bytes, n, 0) != (ssize_t)n)
+        return CHECK(0, "cannot write"), CM_ERR_IO;
+    const cm_status s = cm_st_open(in_dir("fed"), &f, &err);
+    const cm_status from_memory = cm_st_open_memory(bytes, n, in_dir("fed"), &m, &memory_err);
+    CHECK(s == from_memory && !strcmp(err.message, memory_err.message), "from memory: %s, not %s",
+          memory_err.message, err.message);
+    if (s) {
+        check_message(&err);
+        return s;
+    }
+    *digest = digest_safetensors(f, n);
+    CHECK(digest_safetensors(m, n) == *digest, "from memory: other content");
     return CM_OK;
 }
 
