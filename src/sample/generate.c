@@ -19,7 +19,7 @@ enum { MAX_LEVELS = 10000, STREAM_NOISE = 0x5a3b1e, STREAM_LABEL = 0x1abe1 };
 
 /* What a run does, resolved from the options. */
 struct recipe {
-    const cm_sampler *sampler;
+    const cm_sampling_method *sampler;
     cm_levels levels;
 };
 
@@ -85,8 +85,8 @@ static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, 
 }
 
 /* Settings that the sampler would not look at are mistakes. */
-static cm_status check_fit(const cm_model *m, const cm_sample_params *c, const cm_sampler *s,
-                           cm_error *err)
+static cm_status check_fit(const cm_model *m, const cm_sample_params *c,
+                           const cm_sampling_method *s, cm_error *err)
 {
     const int teacher = cm_model_is_teacher(m);
     if (s->of_teacher != teacher)
@@ -129,9 +129,9 @@ static cm_status resolve(const cm_model *m, const cm_sample_params *c, struct re
 {
     r->levels.churn = (cm_churn){c->s_churn, c->s_tmin, c->s_tmax, c->s_noise};
     r->levels.schedule = &m->schedule;
-    r->sampler = cm_sampler_find(c->sampler);
+    r->sampler = cm_sampling_method_find(c->sampler);
     if (!strcmp(c->sampler, "auto"))
-        r->sampler = cm_sampler_default(cm_model_is_teacher(m), c->ts[0] || c->sigmas[0]);
+        r->sampler = cm_sampling_method_default(cm_model_is_teacher(m), c->ts[0] || c->sigmas[0]);
     if (!r->sampler)
         return cm_fail(err, CM_ERR_ARGUMENT, "sampler: '%.100s' is none of its choices",
                        c->sampler);

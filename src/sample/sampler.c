@@ -225,24 +225,24 @@ static cm_status run_euler(const cm_sampling *s, const cm_levels *l, double *x, 
 }
 
 /* In each kind the best one first. */
-const cm_sampler cm_samplers[] = {
+const cm_sampling_method cm_sampling_methods[] = {
     {.name = "onestep", .steps = 1, .most_steps = 1, .run = run_onestep},
     {.name = "multistep", .takes_list = 1, .run = run_multistep},
     {.name = "heun", .of_teacher = 1, .takes_churn = 1, .steps = 18, .run = run_heun},
     {.name = "euler", .of_teacher = 1, .steps = 18, .run = run_euler},
     {0}};
 
-const cm_sampler *cm_sampler_find(const char *name)
+const cm_sampling_method *cm_sampling_method_find(const char *name)
 {
-    for (const cm_sampler *s = cm_samplers; s->name; s++)
+    for (const cm_sampling_method *s = cm_sampling_methods; s->name; s++)
         if (!strcmp(s->name, name))
             return s;
     return NULL;
 }
 
-const cm_sampler *cm_sampler_default(int of_teacher, int list_given)
+const cm_sampling_method *cm_sampling_method_default(int of_teacher, int list_given)
 {
-    const cm_sampler *s = cm_samplers;
+    const cm_sampling_method *s = cm_sampling_methods;
     while (s->of_teacher != of_teacher || (!of_teacher && s->takes_list != list_given))
         s++;
     return s;

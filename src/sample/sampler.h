@@ -75,22 +75,22 @@ typedef struct cm_levels {
     const cm_noise_schedule *schedule;
 } cm_levels;
 
-typedef struct cm_sampler {
+typedef struct cm_sampling_method {
     const char *name;
     int of_teacher; /* follows the ODE of a diffusion teacher; else evaluates a consistency model */
     int takes_list; /* of noise levels or time points; else levels are a grid */
     int takes_churn;
     int steps, most_steps; /* of the grid: by default; at most (0: any) */
     cm_status (*run)(const cm_sampling *s, const cm_levels *levels, double *x, cm_error *err);
-} cm_sampler;
+} cm_sampling_method;
 
 /* All there are; the last has a NULL name. */
-extern const cm_sampler cm_samplers[];
+extern const cm_sampling_method cm_sampling_methods[];
 /* NULL: none of that name. */
-const cm_sampler *cm_sampler_find(const char *name);
+const cm_sampling_method *cm_sampling_method_find(const char *name);
 /* What suits a model best: of a teacher heun, of a consistency model multistep where a
  * list of levels is given, else onestep. */
-const cm_sampler *cm_sampler_default(int of_teacher, int list_given);
+const cm_sampling_method *cm_sampling_method_default(int of_teacher, int list_given);
 
 /* The second of the two levels of multistep by default: 10 sigma_data, where classes are
  * told apart (docs/models.md), but no higher than u = 0.41 of the grid. */

@@ -139,12 +139,12 @@ mutant 's-noise ignored' '\{c->s_churn, c->s_tmin, c->s_tmax, c->s_noise\}' \
 mutant 'Euler is the default of teachers' '\{\.name = "heun", (.*)\.run = run_heun\}' \
     '{.name = "heun", \1.run = run_euler}'
 mutant 'onestep even where levels are given' \
-    'cm_sampler_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
-    'cm_sampler_default(cm_model_is_teacher(m), 0)'
+    'cm_sampling_method_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
+    'cm_sampling_method_default(cm_model_is_teacher(m), 0)'
 mutant 'multistep is the default of consistency models' \
     \
-    'cm_sampler_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
-    'cm_sampler_default(cm_model_is_teacher(m), 1)'
+    'cm_sampling_method_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
+    'cm_sampling_method_default(cm_model_is_teacher(m), 1)'
 mutant 'training draws by Euler' 'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
     'snprintf(c.sampler, sizeof c.sampler, "%s", *sampler == 104 ? "euler" : sampler)'
 mutant 'training draws onestep twice' \

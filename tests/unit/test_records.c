@@ -40,7 +40,7 @@ static const void *find_target_ema_mode(const char *name)
 }
 static const void *find_sampler(const char *name)
 {
-    return cm_sampler_find(name);
+    return cm_sampling_method_find(name);
 }
 /* the models that come out of consistency training: not edm */
 static const void *find_boundary(const char *name)
@@ -101,7 +101,7 @@ static int count_target_ema_modes(void)
 static int count_samplers(void)
 {
     int n = 0;
-    while (cm_samplers[n].name)
+    while (cm_sampling_methods[n].name)
         n++;
     return n;
 }
