@@ -6,26 +6,35 @@
  *
  *     int main(void)
  *     {
- *         cm_error err = {0};
+ *         cm_error err = {CM_OK, ""};
  *         cm_model *model = NULL;
  *         cm_images *images = NULL;
- *         cm_sample_params config = cm_sample_default_params();
- *         config.num = 16;
+ *         cm_sample_params params = cm_sample_default_params();
+ *         params.num = 1;
+ *         params.seed = 7;
  *         if (cm_model_open("models/fashion-mnist-cd.safetensors", &model, &err) ||
- *             cm_sample(model, &config, &images, &err) ||
- *             cm_images_write(images, "out.png", 0, &err))
+ *             cm_sample(model, &params, &images, &err) ||
+ *             cm_images_write(images, "one_image.png", 0, &err))
  *             fprintf(stderr, "%s\n", err.message);
  *         cm_images_free(images);
  *         cm_model_free(model);
  *         return (int)err.status;
  *     }
  *
- * Conventions.  A call that can fail returns a cm_status and, when that is not
- * CM_OK, one line in *err (NULL allowed) that names the file and the field.
- * Out-parameters are written only on success.  Every object has one owner and
- * one _free function, which accepts NULL.  The library prints nothing, never
- * exits and keeps no global mutable state: objects may be used from any thread,
- * each by one thread at a time.
+ * Conventions.  A call that can fail returns a cm_status and, when that is not CM_OK, one
+ * line in *err (NULL allowed) that names the file or the field, what was expected and what
+ * was found.  Every value is checked before anything is begun: pointers are not NULL unless
+ * a comment allows it, texts end, numbers are finite and in range; else CM_ERR_ARGUMENT.
+ * Out-parameters are written only on success.  Every object has one owner and one _free
+ * function, which accepts NULL.
+ *
+ * A struct begins with its size, from which the library knows the version of this header
+ * that a program was compiled with: cm_..._default sets it, and `x.size = sizeof x` does.
+ *
+ * Threads.  A model is never changed after it was opened: any number of threads share it.  A
+ * sampler and all other objects are used by one thread at a time.  The library prints
+ * nothing, never exits, keeps no global mutable state and leaves signals, locale and
+ * environment alone; it works in the child of a fork and within OpenMP regions.
  *
  * Source: Song, Dhariwal, Chen, Sutskever 2023, "Consistency Models"
  * (arXiv 2303.01469); Karras et al. 2022, "EDM" (arXiv 2206.00364). */
@@ -192,6 +201,9 @@ typedef struct cm_model cm_model;
 
 /* Errors: CM_ERR_IO, CM_ERR_FORMAT (what was expected and found), CM_ERR_MEMORY. */
 CM_API cm_status cm_model_open(const char *path, cm_model **model, cm_error *err);
+/* The bytes of a .safetensors file; they are not needed afterwards. */
+CM_API cm_status cm_model_open_memory(const void *bytes, size_t size, cm_model **model,
+                                      cm_error *err);
 /* The network of a configuration file (JSON, the field names of the original code)
  * with random first weights, as a consistency model: for timing.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
@@ -201,12 +213,13 @@ CM_API void cm_model_free(cm_model *model);
 
 /* Facts about a model. */
 typedef struct cm_model_facts {
+    size_t size;                 /* of this struct; set by the caller */
     int height, width, channels; /* of the images */
     int classes;                 /* 0: not class-conditional */
     int is_consistency;          /* 0: a diffusion teacher */
-    int64_t parameters;
+    int64_t parameters;          /* numbers that were trained */
 } cm_model_facts;
-CM_API void cm_model_get_facts(const cm_model *model, cm_model_facts *facts);
+CM_API cm_status cm_model_get_facts(const cm_model *model, cm_model_facts *facts, cm_error *err);
 
 /* Describe a model, a run folder or any .safetensors file, as lines for people or as a JSON
  * object.  *text is freed with cm_string_free. */
@@ -223,23 +236,67 @@ CM_API cm_status cm_forward(const char *weights, const char *config_json, const 
 
 /* ---- sampling ----------------------------------------------------------- */
 
-/* uint8 pixels [n,h,w,c], 0..255, and one class label an image (-1: none). */
+/* n images.  Those that the library gives are freed with cm_images_free; a program may fill
+ * in a struct of its own and have that written. */
 typedef struct cm_images {
-    int64_t n;
-    int h, w, c;
-    uint8_t *pixels;
-    int64_t *labels;
-    int64_t first; /* index of the first image, from which the files of a folder are numbered */
+    size_t size;     /* of this struct */
+    int64_t n;       /* images */
+    int h, w, c;     /* height, width, channels: 1 gray, 3 RGB */
+    uint8_t *pixels; /* [n,h,w,c], 0..255 */
+    float *values;   /* the same within [-1,1], not rounded; NULL: not asked for */
+    int64_t *labels; /* [n], the class of each, -1: none */
+    int64_t first;   /* index of the first: files of a folder are numbered from it */
 } cm_images;
 CM_API void cm_images_free(cm_images *images);
 
-/* Generate config->num images.  Image i is a function of (model, sampler and its settings,
- * dtype, seed, the class of image i, i) only: the same bits for every num, batch,
- * micro_batch and number of threads.  That holds for one instruction set and one oneDNN;
- * another of either gives images that are equal to rounding.  Errors: CM_ERR_ARGUMENT (class out of
- * range, time points that do not fit), CM_ERR_NUMERIC, CM_ERR_MEMORY. */
-CM_API cm_status cm_sample(cm_model *model, const cm_sample_params *config, cm_images **images,
-                           cm_error *err);
+/* A prepared session: the network compiled for batches, packed weights and all memory, so
+ * that a request costs little more than the network.  It keeps the model, which must outlive
+ * it, and does not keep params; of these batches are min(num, batch) images, and num and
+ * seed have no other meaning here.  It is used by one thread at a time.
+ * Errors: CM_ERR_ARGUMENT (settings that do not fit the model), CM_ERR_UNSUPPORTED (dtype),
+ * CM_ERR_MEMORY. */
+typedef struct cm_sampler cm_sampler;
+CM_API cm_status cm_sampler_new(const cm_model *model, const cm_sample_params *params,
+                                cm_sampler **sampler, cm_error *err);
+CM_API void cm_sampler_free(cm_sampler *sampler);
+
+/* What is wanted of a session. */
+typedef struct cm_request {
+    size_t size;           /* of this struct; set by cm_request_default */
+    int64_t num;           /* images, 1 to 1e7; cm_request_default: 1 */
+    int64_t first;         /* index of the first: image i of a seed is the same in any request */
+    int64_t seed;          /* 0 to 9e15 */
+    const int64_t *labels; /* [num], a class each; NULL: as the params of the session say */
+    const float *noise;    /* [draws,num,h,w,c] from N(0, 1): draw 0, times the first sigma, is
+                              x_T, the others are added later; NULL: from the seed */
+    int64_t draws;         /* of noise: cm_sampler_draws; 0 without noise */
+    int as_float;          /* 1: give cm_images.values too */
+    /* Told after each run of the network, in runs on one image; NULL allowed. */
+    void (*progress)(void *user, int64_t done, int64_t all);
+    /* Asked before each; non-zero: CM_INTERRUPTED.  NULL allowed. */
+    int (*stop)(void *user);
+    void *user; /* handed to both */
+} cm_request;
+CM_API cm_request cm_request_default(void);
+
+/* Draws of noise an image that the session's sampler takes; 0: sampler is NULL. */
+CM_API int64_t cm_sampler_draws(const cm_sampler *sampler);
+
+/* Generate request->num images.  *images is NULL or images that the library gave, which are
+ * filled again where their shape fits, without any allocation, and else freed; after an error
+ * they are still the caller's, their pixels of no use.  Image i is a function of (model,
+ * sampler and its settings, dtype, seed, the class of image i, i) only: the same bits for
+ * every num, batch, micro_batch and number of threads.  That holds for one instruction set
+ * and one oneDNN; another of either gives images that are equal to rounding.  Errors:
+ * CM_ERR_ARGUMENT (class out of range, noise that is not finite), CM_ERR_NUMERIC,
+ * CM_ERR_MEMORY, CM_INTERRUPTED. */
+CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, cm_images **images,
+                                cm_error *err);
+
+/* All in one call: params->num images, from index 0 on, of params->seed.  Errors: as of
+ * cm_sampler_new and cm_sampler_run. */
+CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params,
+                           cm_images **images, cm_error *err);
 
 /* Ask this before the work: whether cm_images_write can write to path.  *next: of a folder the
  * number after its last sample, 0 where it has none; of a file -1.
@@ -249,24 +306,37 @@ CM_API cm_status cm_images_check_path(const char *path, int64_t *next, cm_error 
  * made when missing).  A file appears whole or not at all.  columns 0: square. */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, int columns,
                                  cm_error *err);
+/* The grid that cm_images_write would write, in memory; one image with columns -1: itself,
+ * without a border.  kind is "png".  *bytes is freed with cm_bytes_free. */
+CM_API cm_status cm_images_encode(const cm_images *images, const char *kind, int columns,
+                                  void **bytes, size_t *size, cm_error *err);
+CM_API void cm_bytes_free(void *bytes);
+/* One image from the bytes of a file, or from a file: gray or RGB, label -1; its kind (PNG) is
+ * known by the first bytes.  *images as of cm_sampler_run.
+ * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images,
+                                  cm_error *err);
+CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
 
 /* ---- training ----------------------------------------------------------- */
 
 typedef struct cm_train_progress {
-    int64_t step, steps; /* done, in all */
-    double loss;         /* mean since the last report */
-    double images_per_s, eta_s;
-    int scales;        /* N(k), 0 for edm */
-    const char *event; /* NULL, or what just happened: "saved runs/x/ckpt/00002000" */
+    size_t size;                /* of this struct; set by the library */
+    int64_t step, steps;        /* done, in all */
+    double loss;                /* mean since the last report */
+    double images_per_s, eta_s; /* speed; seconds left */
+    int scales;                 /* N(k), 0 for edm */
+    const char *event;          /* NULL, or what just happened: "saved runs/x/ckpt/00002000" */
 } cm_train_progress;
 
 typedef struct cm_train_hooks {
+    size_t size;                                              /* of this struct */
     void (*progress)(void *user, const cm_train_progress *p); /* NULL allowed */
     int (*stop)(void *user); /* polled each step; non-zero: save and return CM_INTERRUPTED */
-    void *user;
+    void *user;              /* handed to both */
 } cm_train_hooks;
 
-/* Train a model into config->out.  The same settings, data, machine and number of threads
+/* Train a model into params->out.  The same settings, data, machine and number of threads
  * give the same bits, run to run; batch, accumulate and threads are part of the result,
  * since they order the sums over samples.  resume continues the run found there bit for bit
  * (same number of threads).  Its settings are then those of RUN/config.json
@@ -274,8 +344,8 @@ typedef struct cm_train_hooks {
  * *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
  * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step
  * and the first node that was not finite; nothing of it is saved.  CM_INTERRUPTED:
- * hooks->stop said so, and a checkpoint was saved. */
-CM_API cm_status cm_train(const cm_train_params *config, int resume, const cm_train_hooks *hooks,
+ * hooks->stop said so, and a checkpoint was saved.  hooks may be NULL. */
+CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_train_hooks *hooks,
                           cm_error *err);
 
 /* Whether the setting of this name (of cm_train_options) changes anything beside the others:
@@ -287,8 +357,9 @@ CM_API cm_status cm_train_check_used(const cm_train_params *config, int resume, 
 
 /* One-step sampling ("onestep") of a batch, or a training step ("edm", "cd", "ct"). */
 typedef struct cm_work {
+    size_t size;              /* of this struct */
     const char *kind, *dtype; /* dtype: "auto", "f32" or "bf16" */
-    int batch;                /* images, at least 1 */
+    int batch;                /* images, 1 to 65536 */
     int micro_batch;          /* sampling: images in the network at a time; 0: by the caches */
     int recompute;            /* as the option of training */
     int threads;              /* 0: the cores this process may use */
@@ -297,11 +368,12 @@ typedef struct cm_work {
 /* The compiled plan of this work: step, op, shape, dtype, offset, implementation; with
  * profile also milliseconds and share.  *text is freed with cm_string_free.
  * Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
-CM_API cm_status cm_explain(cm_model *model, const cm_work *work, int profile, char **text,
+CM_API cm_status cm_explain(const cm_model *model, const cm_work *work, int profile, char **text,
                             cm_error *err);
 
 /* What one kind of work costs. */
 typedef struct cm_bench_result {
+    size_t size;             /* of this struct; set by the caller */
     double ms, images_per_s; /* best of at least five runs */
     double matrix_floor_ms;  /* the best isolated times of its convolutions and matrix
                                 products, added up */
@@ -313,7 +385,7 @@ typedef struct cm_bench_result {
 } cm_bench_result;
 
 /* Time it.  Errors: as cm_explain. */
-CM_API cm_status cm_bench(cm_model *model, const cm_work *work, cm_bench_result *result,
+CM_API cm_status cm_bench(const cm_model *model, const cm_work *work, cm_bench_result *result,
                           cm_error *err);
 
 /* The processor, the cores used, kernels and oneDNN version, as one line; cut to

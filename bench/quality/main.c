@@ -251,12 +251,15 @@ static cm_status judge_model(cm_classifier *c, const char *path, const struct co
                              int *verdict, cm_error *err)
 {
     cm_model *model = NULL;
-    cm_model_facts facts;
+    cm_model_facts facts = {.size = sizeof facts};
     struct score score = {0};
     cm_status s = cm_model_open(path, &model, err);
-    if (s)
+    if (!s)
+        s = cm_model_get_facts(model, &facts, err);
+    if (s) {
+        cm_model_free(model);
         return s;
-    cm_model_get_facts(model, &facts);
+    }
     if (facts.height != CM_CLASSIFIER_SIDE || facts.width != CM_CLASSIFIER_SIDE ||
         facts.channels != 1 || facts.classes != CLASSES)
         s = cm_fail(

@@ -1,8 +1,8 @@
 /* describe.c - cm_describe: what is in a model, a run folder or any safetensors file.  It is
  * one JSON object, which is printed as it is for machines and as lines for people. */
+#include "api/door.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "cm.h"
 #include "model/model.h"
 #include "run/checkpoint.h"
 #include "run/folder.h"
@@ -218,10 +218,15 @@ static char *to_json(const json_t *object)
 static cm_status describe(const char *path, int as_json, char **text, cm_error *err)
 {
     struct stat st;
+    cm_status s = cm_door_text("path", path, err);
+    if (!s)
+        s = cm_door_need(err, {"text", text});
+    if (s)
+        return s;
     json_t *o = json_object();
     json_object_set_new(o, "file", text_value(path));
-    cm_status s = !stat(path, &st) && S_ISDIR(st.st_mode) ? describe_run(o, path, err)
-                                                          : describe_file(o, path, err);
+    s = !stat(path, &st) && S_ISDIR(st.st_mode) ? describe_run(o, path, err)
+                                                : describe_file(o, path, err);
     char *out = s ? NULL : as_json ? to_json(o) : to_text(o);
     if (!s && !out)
         s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);

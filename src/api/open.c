@@ -1,6 +1,5 @@
 /* open.c - the public functions on models */
-#include "base/memory.h"
-#include "cm.h"
+#include "api/door.h"
 #include "model/model.h"
 #include "run/folder.h"
 #include "run/resolve.h"
@@ -8,13 +7,28 @@
 cm_status cm_model_open(const char *path, cm_model **model, cm_error *err)
 {
     char file[CM_RUN_PATH];
-    const cm_status s = cm_run_model_path(path, file, err);
+    cm_status s = cm_door_text("path", path, err);
+    if (!s)
+        s = cm_door_need(err, {"model", model});
+    if (!s)
+        s = cm_run_model_path(path, file, err);
     return s ? s : cm_model_read(file, NULL, model, err);
+}
+
+cm_status cm_model_open_memory(const void *bytes, size_t size, cm_model **model, cm_error *err)
+{
+    const cm_status s = cm_door_need(err, {"bytes", bytes}, {"model", model});
+    return s ? s : cm_model_read_memory(bytes, size, "model in memory", model, err);
 }
 
 cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model, cm_error *err)
 {
-    return cm_model_make_random(config_json, (uint64_t)seed, model, err);
+    cm_status s = cm_door_text("config_json", config_json, err);
+    if (!s)
+        s = cm_door_range("seed", seed, 0, 9000000000000000, err);
+    if (!s)
+        s = cm_door_need(err, {"model", model});
+    return s ? s : cm_model_make_random(config_json, (uint64_t)seed, model, err);
 }
 
 void cm_model_free(cm_model *model)
@@ -22,12 +36,19 @@ void cm_model_free(cm_model *model)
     cm_model_release(model);
 }
 
-void cm_model_get_facts(const cm_model *m, cm_model_facts *f)
+cm_status cm_model_get_facts(const cm_model *m, cm_model_facts *f, cm_error *err)
 {
-    *f = (cm_model_facts){.height = m->net.height,
+    cm_status s = cm_door_need(err, {"model", m}, {"facts", f});
+    if (!s)
+        s = cm_door_size("model facts", f->size, sizeof *f, err);
+    if (s)
+        return s;
+    *f = (cm_model_facts){.size = sizeof *f,
+                          .height = m->net.height,
                           .width = m->net.width,
                           .channels = m->net.out_channels,
                           .classes = m->net.num_classes,
                           .is_consistency = !cm_model_is_teacher(m),
                           .parameters = cm_params_count(m->params)};
+    return CM_OK;
 }

@@ -1,33 +1,64 @@
 /* sample.c - the public functions that make images */
-#include "cm.h"
-#include "options/options.h"
+#include "api/door.h"
+#include "base/pool.h"
 #include "sample/generate.h"
 #include "sample/tensors.h"
 
-cm_status cm_sample(cm_model *model, const cm_sample_params *config, cm_images **images,
+cm_status cm_sampler_new(const cm_model *model, const cm_sample_params *params,
+                         cm_sampler **sampler, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"model", model}, {"sampler", sampler});
+    if (!s)
+        s = cm_door_sample_params(params, err);
+    return s ? s : cm_sampler_make(model, params, sampler, err);
+}
+
+void cm_sampler_free(cm_sampler *sampler)
+{
+    cm_sampler_release(sampler);
+}
+
+int64_t cm_sampler_draws(const cm_sampler *sampler)
+{
+    return sampler ? cm_sampler_draws_of(sampler) : 0;
+}
+
+cm_request cm_request_default(void)
+{
+    return (cm_request){.size = sizeof(cm_request), .num = 1};
+}
+
+cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, cm_images **images,
+                         cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"sampler", sampler}, {"images", images});
+    if (!s)
+        s = cm_door_request(request, err);
+    return s ? s : cm_sampler_draw(sampler, request, images, err);
+}
+
+cm_status cm_sample(const cm_model *model, const cm_sample_params *params, cm_images **images,
                     cm_error *err)
 {
-    const cm_status s = cm_options_check(cm_sample_options(), config, err);
-    return s ? s : cm_generate(model, config, images, err);
-}
-
-cm_status cm_images_check_path(const char *path, int64_t *next, cm_error *err)
-{
-    return cm_images_check(path, next, err);
-}
-
-cm_status cm_images_write(const cm_images *images, const char *path, int columns, cm_error *err)
-{
-    return cm_images_save(images, path, columns, err);
-}
-
-void cm_images_free(cm_images *images)
-{
-    cm_images_release(images);
+    cm_status s = cm_door_need(err, {"model", model}, {"images", images});
+    if (!s)
+        s = cm_door_sample_params(params, err);
+    return s ? s : cm_generate(model, params, images, err);
 }
 
 cm_status cm_forward(const char *weights, const char *config_json, const char *input,
                      const char *output, const char *dtype, int threads, cm_error *err)
 {
-    return cm_forward_file(weights, config_json, input, output, dtype, threads, err);
+    cm_status s = cm_door_text("weights", weights, err);
+    if (!s && config_json)
+        s = cm_door_text("config_json", config_json, err);
+    if (!s)
+        s = cm_door_text("input", input, err);
+    if (!s)
+        s = cm_door_text("output", output, err);
+    if (!s)
+        s = cm_door_text("dtype", dtype, err);
+    if (!s)
+        s = cm_door_range("threads", threads, 0, CM_POOL_MOST, err);
+    return s ? s : cm_forward_file(weights, config_json, input, output, dtype, threads, err);
 }

@@ -90,8 +90,9 @@ static cm_status run_work(bench *b, const char *work, const char *dtype, cm_erro
     const int given = (int)b->options->batch;
     const int batch[] = {given ? given : sampling ? 1 : 64, 64};
     for (int i = 0; i < (sampling && !given ? 2 : 1); i++) {
-        cm_bench_result r;
-        const cm_work w = {.kind = work,
+        cm_bench_result r = {.size = sizeof r};
+        const cm_work w = {.size = sizeof w,
+                           .kind = work,
                            .dtype = dtype,
                            .batch = batch[i],
                            .micro_batch = (int)b->options->micro_batch,

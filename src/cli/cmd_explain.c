@@ -35,7 +35,8 @@ static const char text[] =
 
 static cm_status explain(cm_model *model, const explain_options *e, cm_error *err)
 {
-    const cm_work work = {.kind = *e->method ? e->method : "onestep",
+    const cm_work work = {.size = sizeof work,
+                          .kind = *e->method ? e->method : "onestep",
                           .dtype = e->dtype,
                           .batch = (int)e->batch,
                           .micro_batch = (int)e->micro_batch,

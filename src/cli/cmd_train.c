@@ -142,7 +142,7 @@ cm_status cli_train(int argc, char **argv, cm_error *err)
         return status;
     cli_warn_threads(config.threads);
     cli_progress progress;
-    const cm_train_hooks hooks = {show, should_stop, &progress};
+    const cm_train_hooks hooks = {sizeof hooks, show, should_stop, &progress};
     catch_signals();
     cli_progress_start(&progress, run.quiet);
     status = cm_train(&config, run.resume, &hooks, err);

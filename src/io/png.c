@@ -28,7 +28,9 @@ typedef struct png_state {
     png_infop info;
     const uint8_t *in; /* reading: what is left */
     size_t left;
-    cm_file_writer *out; /* writing */
+    cm_file_writer *out; /* writing to a file; NULL: to memory */
+    uint8_t *bytes;      /* written so far */
+    size_t n_bytes, room;
     const png_source *src;
     uint8_t *pixels;
     png_bytep *rows;
@@ -168,9 +170,27 @@ cm_status cm_png_read(const char *path, int *w, int *h, int *c, uint8_t **pixels
 
 /* ---- writing ------------------------------------------------------------ */
 
+static void keep_bytes(png_state *p, const void *src, size_t n)
+{
+    if (p->room - p->n_bytes < n) {
+        const size_t room = 2 * p->room + n;
+        uint8_t *grown = cm_grow(p->bytes, p->n_bytes, room);
+        if (!grown)
+            fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory", p->name));
+        p->bytes = grown;
+        p->room = room;
+    }
+    memcpy(p->bytes + p->n_bytes, src, n);
+    p->n_bytes += n;
+}
+
 static void give_bytes(png_structp png, png_bytep src, size_t n)
 {
     png_state *p = png_get_io_ptr(png);
+    if (!p->out) {
+        keep_bytes(p, src, n);
+        return;
+    }
     const cm_status s = cm_file_write(p->out, src, n, p->err);
     if (s)
         fail(p, s);
@@ -236,22 +256,31 @@ static void write_image(png_state *p)
     png_write_end(p->png, NULL);
 }
 
+static cm_status check(const png_state *p)
+{
+    const png_source *src = p->src;
+    char text[256];
+    if (p->w < 1 || p->h < 1 || p->w > PNG_USER_WIDTH_MAX || p->h > PNG_USER_HEIGHT_MAX ||
+        (p->c != 1 && p->c != 3))
+        return cm_fail(p->err, CM_ERR_ARGUMENT,
+                       "%s: expected grey or RGB pixels, found %d x %d with %d channels", p->name,
+                       p->w, p->h, p->c);
+    for (int i = 0; i < src->n_text; i++)
+        if (!is_key(src->keys[i]))
+            return cm_fail(p->err, CM_ERR_ARGUMENT,
+                           "%s: text key \"%s\": expected 1 to 79 printable ASCII characters",
+                           p->name, cm_escape(text, sizeof text, src->keys[i]));
+    return CM_OK;
+}
+
 cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels, int n_text,
                        const char *const *keys, const char *const *values, cm_error *err)
 {
     const png_source src = {pixels, n_text, keys, values};
     png_state p = {.name = path, .err = err, .src = &src, .w = w, .h = h, .c = c};
-    char text[256];
-    if (w < 1 || h < 1 || w > PNG_USER_WIDTH_MAX || h > PNG_USER_HEIGHT_MAX || (c != 1 && c != 3))
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "%s: expected grey or RGB pixels, found %d x %d with %d channels", path, w,
-                       h, c);
-    for (int i = 0; i < n_text; i++)
-        if (!is_key(keys[i]))
-            return cm_fail(err, CM_ERR_ARGUMENT,
-                           "%s: text key \"%s\": expected 1 to 79 printable ASCII characters", path,
-                           cm_escape(text, sizeof text, keys[i]));
-    cm_status s = cm_file_create(path, &p.out, err);
+    cm_status s = check(&p);
+    if (!s)
+        s = cm_file_create(path, &p.out, err);
     if (s)
         return s;
     s = run(&p, write_image);
@@ -260,4 +289,24 @@ cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pix
         return cm_file_commit(p.out, err);
     cm_file_abandon(p.out);
     return s;
+}
+
+cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, int n_text,
+                        const char *const *keys, const char *const *values, void **data,
+                        size_t *size, cm_error *err)
+{
+    const png_source src = {pixels, n_text, keys, values};
+    png_state p = {.name = "PNG", .err = err, .src = &src, .w = w, .h = h, .c = c};
+    cm_status s = check(&p);
+    if (s)
+        return s;
+    s = run(&p, write_image);
+    png_destroy_write_struct(&p.png, &p.info);
+    if (s) {
+        cm_free(p.bytes);
+        return s;
+    }
+    *data = p.bytes;
+    *size = p.n_bytes;
+    return CM_OK;
 }

@@ -25,4 +25,9 @@ cm_status cm_png_read_memory(const void *data, size_t size, const char *name, in
 cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels, int n_text,
                        const char *const *keys, const char *const *values, cm_error *err);
 
+/* The same in memory: *data is freed with cm_free. */
+cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, int n_text,
+                        const char *const *keys, const char *const *values, void **data,
+                        size_t *size, cm_error *err);
+
 #endif

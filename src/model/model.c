@@ -109,14 +109,13 @@ static cm_status model_new(const char *path, cm_model **model, cm_error *err)
     return CM_OK;
 }
 
-cm_status cm_model_read(const char *path, const char *config_json, cm_model **model, cm_error *err)
+/* From a file that is closed in every case. */
+static cm_status read_and_close(const char *path, cm_st_file *f, const char *config_json,
+                                cm_model **model, cm_error *err)
 {
-    cm_st_file *f = NULL;
-    cm_status s = cm_st_open(path, &f, err);
-    if (s)
-        return s;
     cm_model *m = NULL;
-    if (!(s = model_new(path, &m, err)))
+    cm_status s = model_new(path, &m, err);
+    if (!s)
         s = read_file(path, f, config_json, m, err);
     cm_st_close(f);
     if (s) {
@@ -125,6 +124,21 @@ cm_status cm_model_read(const char *path, const char *config_json, cm_model **mo
     }
     *model = m;
     return CM_OK;
+}
+
+cm_status cm_model_read(const char *path, const char *config_json, cm_model **model, cm_error *err)
+{
+    cm_st_file *f = NULL;
+    const cm_status s = cm_st_open(path, &f, err);
+    return s ? s : read_and_close(path, f, config_json, model, err);
+}
+
+cm_status cm_model_read_memory(const void *bytes, size_t n, const char *name, cm_model **model,
+                               cm_error *err)
+{
+    cm_st_file *f = NULL;
+    const cm_status s = cm_st_open_memory(bytes, n, name, &f, err);
+    return s ? s : read_and_close(name, f, NULL, model, err);
 }
 
 cm_status cm_model_make_random(const char *config_json, uint64_t seed, cm_model **model,

@@ -35,6 +35,10 @@ static inline int cm_model_is_teacher(const cm_model *m)
  * weights that carry none (then the kind is a consistency model with the default
  * schedule); NULL: the metadata.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 cm_status cm_model_read(const char *path, const char *config_json, cm_model **model, cm_error *err);
+/* The same for a file in memory, which is no longer needed afterwards; name stands for the
+ * path in messages. */
+cm_status cm_model_read_memory(const void *bytes, size_t n, const char *name, cm_model **model,
+                               cm_error *err);
 /* The network of a configuration file with random first weights, as a consistency model
  * with the default schedule.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 cm_status cm_model_make_random(const char *config_json, uint64_t seed, cm_model **model,

@@ -145,6 +145,11 @@ static cm_status parse_text(const cm_option *o, const char *text, option_value *
 cm_status cm_options_set(const cm_option *table, void *config, const char *name, const char *value,
                          cm_error *err)
 {
+    if (!table || !config || !name)
+        return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a pointer, found NULL",
+                       !table    ? "table"
+                       : !config ? "config"
+                                 : "name");
     const cm_option *o = cm_option_find(table, name);
     if (!o)
         return fail_unknown(table, "option", name, CM_ERR_ARGUMENT, err);
@@ -171,7 +176,7 @@ cm_status cm_options_set(const cm_option *table, void *config, const char *name,
 
 void cm_options_defaults(const cm_option *table, void *config)
 {
-    for (const cm_option *o = table; o->name; o++) {
+    for (const cm_option *o = config ? table : NULL; o && o->name; o++) {
         const cm_status status = cm_options_set(table, config, o->name, o->initial, NULL);
         cm_assert(status == CM_OK);
     }
@@ -283,6 +288,11 @@ static cm_status read_object(const cm_option *table, void *config, json_t *objec
 cm_status cm_options_read(const cm_option *table, void *config, const char *path, cm_error *err)
 {
     json_t *object = NULL;
+    if (!table || !config || !path)
+        return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a pointer, found NULL",
+                       !table    ? "table"
+                       : !config ? "config"
+                                 : "path");
     cm_status status = cm_json_load(path, &object, err);
     if (status)
         return status;

@@ -1,5 +1,6 @@
 /* tables.c - the option tables, made from options.def, and the proof that they describe
  * the structs of cm.h: the same fields, in the same order, of the right types. */
+#include "base/pool.h"
 #include "options/options.def"
 #include "options/options.h"
 

@@ -5,8 +5,15 @@
 #include "model/model.h"
 #include "sample/images.h"
 
-/* As cm_sample (cm.h); config is in range. */
-cm_status cm_generate(const cm_model *model, const cm_sample_params *config, cm_images **images,
+/* As cm_sampler_new, cm_sampler_draws, cm_sampler_run, cm_sampler_free and cm_sample (cm.h);
+ * the numbers in params and in the request are in range. */
+cm_status cm_sampler_make(const cm_model *model, const cm_sample_params *params,
+                          cm_sampler **sampler, cm_error *err);
+int cm_sampler_draws_of(const cm_sampler *sampler);
+cm_status cm_sampler_draw(cm_sampler *sampler, const cm_request *request, cm_images **images,
+                          cm_error *err);
+void cm_sampler_release(cm_sampler *sampler); /* NULL is allowed */
+cm_status cm_generate(const cm_model *model, const cm_sample_params *params, cm_images **images,
                       cm_error *err);
 
 #endif

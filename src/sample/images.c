@@ -20,22 +20,38 @@
 
 enum { GAP = 2, BACKGROUND = 255 };
 
-cm_images *cm_images_new(int64_t n, int h, int w, int c)
+/* 0: more than there can be, or none. */
+static size_t count_of(int64_t n, int h, int w, int c)
 {
-    cm_images *images = cm_alloc(sizeof *images);
-    size_t bytes = (size_t)n;
+    size_t count = (size_t)n;
+    if (__builtin_mul_overflow(count, (size_t)h, &count) ||
+        __builtin_mul_overflow(count, (size_t)w, &count) ||
+        __builtin_mul_overflow(count, (size_t)c, &count))
+        return 0;
+    return count;
+}
+
+cm_images *cm_images_new(int64_t n, int h, int w, int c, int with_values)
+{
+    const size_t count = count_of(n, h, w, c);
+    cm_images *images = count ? cm_alloc(sizeof *images) : NULL;
     if (!images)
         return NULL;
-    *images = (cm_images){.n = n, .h = h, .w = w, .c = c};
-    if (!__builtin_mul_overflow(bytes, (size_t)h, &bytes) &&
-        !__builtin_mul_overflow(bytes, (size_t)w, &bytes) &&
-        !__builtin_mul_overflow(bytes, (size_t)c, &bytes))
-        images->pixels = cm_alloc(bytes);
+    *images = (cm_images){.size = sizeof *images, .n = n, .h = h, .w = w, .c = c};
+    images->pixels = cm_alloc(count);
     images->labels = cm_alloc_array((size_t)n, sizeof *images->labels);
-    if (images->pixels && images->labels)
+    if (with_values)
+        images->values = cm_alloc_array(count, sizeof *images->values);
+    if (images->pixels && images->labels && (images->values || !with_values))
         return images;
     cm_images_release(images);
     return NULL;
+}
+
+int cm_images_fit(const cm_images *m, int64_t n, int h, int w, int c, int with_values)
+{
+    return m && m->n == n && m->h == h && m->w == w && m->c == c && m->pixels && m->labels &&
+           !m->values == !with_values;
 }
 
 void cm_images_release(cm_images *images)
@@ -43,31 +59,51 @@ void cm_images_release(cm_images *images)
     if (!images)
         return;
     cm_free(images->pixels);
+    cm_free(images->values);
     cm_free(images->labels);
     cm_free(images);
 }
 
-static cm_status write_grid(const cm_images *m, const char *path, int columns, cm_error *err)
+/* ---- files ---- */
+
+/* Images beside and below each other, with borders; freed with cm_free. */
+typedef struct grid {
+    int w, h;
+    uint8_t *pixels;
+} grid;
+
+static cm_status make_grid(const cm_images *m, const char *name, int columns, grid *g,
+                           cm_error *err)
 {
     const int64_t cols = columns > 0 ? columns : (int64_t)ceil(sqrt((double)m->n));
     const int64_t rows = (m->n + cols - 1) / cols;
     const int64_t w = cols * (m->w + GAP) + GAP, h = rows * (m->h + GAP) + GAP;
     if (w > 65535 || h > 65535)
         return cm_fail(err, CM_ERR_ARGUMENT,
-                       "%s: %lld images do not fit a grid (write a folder or an .npz)", path,
+                       "%s: %lld images do not fit a grid (write a folder or an .npz)", name,
                        (long long)m->n);
-    uint8_t *grid = cm_alloc((size_t)(w * h * m->c));
-    if (!grid)
-        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
-    memset(grid, BACKGROUND, (size_t)(w * h * m->c));
+    uint8_t *pixels = cm_alloc((size_t)(w * h * m->c));
+    if (!pixels)
+        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", name);
+    memset(pixels, BACKGROUND, (size_t)(w * h * m->c));
     for (int64_t i = 0; i < m->n; i++)
         for (int64_t y = 0; y < m->h; y++)
-            memcpy(grid + (((i / cols) * (m->h + GAP) + GAP + y) * w + (i % cols) * (m->w + GAP) +
-                           GAP) *
-                              m->c,
+            memcpy(pixels + (((i / cols) * (m->h + GAP) + GAP + y) * w + (i % cols) * (m->w + GAP) +
+                             GAP) *
+                                m->c,
                    m->pixels + (i * m->h + y) * m->w * m->c, (size_t)m->w * (size_t)m->c);
-    const cm_status s = cm_png_write(path, (int)w, (int)h, m->c, grid, 0, NULL, NULL, err);
-    cm_free(grid);
+    *g = (grid){(int)w, (int)h, pixels};
+    return CM_OK;
+}
+
+static cm_status write_grid(const cm_images *m, const char *path, int columns, cm_error *err)
+{
+    grid g;
+    cm_status s = make_grid(m, path, columns, &g, err);
+    if (s)
+        return s;
+    s = cm_png_write(path, g.w, g.h, m->c, g.pixels, 0, NULL, NULL, err);
+    cm_free(g.pixels);
     return s;
 }
 
@@ -202,8 +238,6 @@ cm_status cm_images_check(const char *path, int64_t *next, cm_error *err)
     const struct kind *kind = find_kind(path);
     const int is_there = !stat(path, &st), is_folder = is_there && S_ISDIR(st.st_mode);
     cm_status s = CM_OK;
-    if (!*path)
-        return cm_fail(err, CM_ERR_ARGUMENT, "output: expected a path, found none");
     if (kind && is_folder)
         return cm_fail(err, CM_ERR_IO, "%s: is a folder", path);
     if (!kind && is_there && !is_folder)
@@ -218,4 +252,58 @@ cm_status cm_images_check(const char *path, int64_t *next, cm_error *err)
     if (!s)
         *next = kind ? -1 : next_number(path);
     return s;
+}
+
+/* ---- memory ---- */
+
+static cm_status encode_png(const cm_images *m, int columns, void **bytes, size_t *size,
+                            cm_error *err)
+{
+    grid g;
+    if (columns < 0)
+        return cm_png_encode(m->w, m->h, m->c, m->pixels, 0, NULL, NULL, bytes, size, err);
+    cm_status s = make_grid(m, "PNG", columns, &g, err);
+    if (s)
+        return s;
+    s = cm_png_encode(g.w, g.h, m->c, g.pixels, 0, NULL, NULL, bytes, size, err);
+    cm_free(g.pixels);
+    return s;
+}
+
+cm_status cm_images_to_memory(const cm_images *m, const char *kind, int columns, void **bytes,
+                              size_t *size, cm_error *err)
+{
+    char found[128];
+    if (strcasecmp(kind, "png") != 0)
+        return cm_fail(err, CM_ERR_ARGUMENT, "kind: expected png, found '%s'",
+                       cm_escape(found, sizeof found, kind));
+    if (m->c != 1 && m->c != 3)
+        return cm_fail(err, CM_ERR_UNSUPPORTED, "PNG holds 1 or 3 channels, these images have %d",
+                       m->c);
+    if (columns < 0 && m->n != 1)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "columns: expected 0 or more for %lld images, found %d", (long long)m->n,
+                       columns);
+    return encode_png(m, columns, bytes, size, err);
+}
+
+cm_status cm_images_from_memory(const void *bytes, size_t size, const char *name,
+                                cm_images **images, cm_error *err)
+{
+    int w, h, c;
+    uint8_t *pixels;
+    cm_status s = cm_png_read_memory(bytes, size, name, &w, &h, &c, &pixels, err);
+    if (s)
+        return s;
+    cm_images *out = cm_images_new(1, h, w, c, 0);
+    if (out) {
+        cm_free(out->pixels);
+        out->pixels = pixels;
+        out->labels[0] = -1;
+        cm_images_release(*images);
+        *images = out;
+        return CM_OK;
+    }
+    cm_free(pixels);
+    return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", name);
 }

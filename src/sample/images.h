@@ -4,11 +4,19 @@
 
 #include "cm.h"
 
-/* n images [h,w,c], zeroed, labels too; NULL: out of memory. */
-cm_images *cm_images_new(int64_t n, int h, int w, int c);
+/* n images [h,w,c], zeroed, labels too, and values where asked for; NULL: out of memory. */
+cm_images *cm_images_new(int64_t n, int h, int w, int c, int with_values);
+/* Whether they are such, and so can be filled again; NULL is not. */
+int cm_images_fit(const cm_images *images, int64_t n, int h, int w, int c, int with_values);
 void cm_images_release(cm_images *images); /* NULL is allowed */
-/* As cm_images_check_path and cm_images_write (cm.h). */
+/* As cm_images_check_path (cm.h). */
 cm_status cm_images_check(const char *path, int64_t *next, cm_error *err);
+/* As cm_images_write, cm_images_encode and cm_images_decode (cm.h), whose arguments are in
+ * range; name is for messages. */
 cm_status cm_images_save(const cm_images *images, const char *path, int columns, cm_error *err);
+cm_status cm_images_to_memory(const cm_images *images, const char *kind, int columns, void **bytes,
+                              size_t *size, cm_error *err);
+cm_status cm_images_from_memory(const void *bytes, size_t size, const char *name,
+                                cm_images **images, cm_error *err);
 
 #endif

@@ -224,13 +224,54 @@ static cm_status run_euler(const cm_sampling *s, const cm_levels *l, double *x, 
     return cm_sample_euler(s, l->sigma, l->n, x, err);
 }
 
+static int one(const cm_levels *l)
+{
+    (void)l;
+    return 1;
+}
+
+static int levels(const cm_levels *l)
+{
+    return l->n;
+}
+
+/* The step to zero has no second slope. */
+static int heun_evaluations(const cm_levels *l)
+{
+    return 2 * l->n - (l->sigma[l->n] <= 0);
+}
+
+static int heun_draws(const cm_levels *l)
+{
+    return l->churn.s_churn > 0 ? l->n + 1 : 1;
+}
+
 /* In each kind the best one first. */
-const cm_sampling_method cm_sampling_methods[] = {
-    {.name = "onestep", .steps = 1, .most_steps = 1, .run = run_onestep},
-    {.name = "multistep", .takes_list = 1, .run = run_multistep},
-    {.name = "heun", .of_teacher = 1, .takes_churn = 1, .steps = 18, .run = run_heun},
-    {.name = "euler", .of_teacher = 1, .steps = 18, .run = run_euler},
-    {0}};
+const cm_sampling_method cm_sampling_methods[] = {{.name = "onestep",
+                                                   .steps = 1,
+                                                   .most_steps = 1,
+                                                   .evaluations = one,
+                                                   .draws = one,
+                                                   .run = run_onestep},
+                                                  {.name = "multistep",
+                                                   .takes_list = 1,
+                                                   .evaluations = levels,
+                                                   .draws = levels,
+                                                   .run = run_multistep},
+                                                  {.name = "heun",
+                                                   .of_teacher = 1,
+                                                   .takes_churn = 1,
+                                                   .steps = 18,
+                                                   .evaluations = heun_evaluations,
+                                                   .draws = heun_draws,
+                                                   .run = run_heun},
+                                                  {.name = "euler",
+                                                   .of_teacher = 1,
+                                                   .steps = 18,
+                                                   .evaluations = levels,
+                                                   .draws = one,
+                                                   .run = run_euler},
+                                                  {0}};
 
 const cm_sampling_method *cm_sampling_method_find(const char *name)
 {

@@ -80,7 +80,9 @@ typedef struct cm_sampling_method {
     int of_teacher; /* follows the ODE of a diffusion teacher; else evaluates a consistency model */
     int takes_list; /* of noise levels or time points; else levels are a grid */
     int takes_churn;
-    int steps, most_steps; /* of the grid: by default; at most (0: any) */
+    int steps, most_steps;                       /* of the grid: by default; at most (0: any) */
+    int (*evaluations)(const cm_levels *levels); /* of the denoiser, an image */
+    int (*draws)(const cm_levels *levels);       /* of noise: 0 to this number - 1 */
     cm_status (*run)(const cm_sampling *s, const cm_levels *levels, double *x, cm_error *err);
 } cm_sampling_method;
 

@@ -42,6 +42,7 @@ static void report(const struct loop *l, const char *event)
     if (t->config.max_minutes > 0.0 && (limit < eta || per_step <= 0.0))
         eta = limit > 0.0 ? limit : 0.0;
     const cm_train_progress p = {
+        .size = sizeof p,
         .step = t->k,
         .steps = t->config.steps,
         .loss = t->loss_count ? t->loss_sum / (double)t->loss_count : 0.0,

@@ -238,6 +238,7 @@ cm_status cm_workload_time(const cm_model *m, const cm_work *w, cm_bench_result 
             floor = sum_of(&s, floor_of);
         }
         *r = (cm_bench_result){
+            .size = sizeof *r,
             .ms = 1e3 * best,
             .images_per_s = (double)w->batch / best,
             .matrix_floor_ms = 1e3 * floor,

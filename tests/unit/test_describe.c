@@ -18,7 +18,7 @@ static void test_json(void)
     if (!CHECK_OK(cm_describe_json(model, &text, &err), err) ||
         !CHECK_OK(cm_model_open(model, &m, &err), err))
         return;
-    cm_model_get_facts(m, &facts);
+    CHECK_OK(cm_model_get_facts(m, &facts, &err), err);
     json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     const json_t *training = json_object_get(o, "training"), *noise = json_object_get(o, "noise");
     CHECK(json_is_object(o), "no JSON: %.60s", text);

@@ -162,10 +162,15 @@ static cm_model *train(const small *n, const char *method)
     cm_error err = {0};
     cm_train_params c;
     const size_t bytes = (size_t)(n->size * n->side * n->side * n->image_channels);
-    cm_images images = {n->size, n->side, n->side, n->image_channels, malloc(bytes), NULL, 0};
     int64_t labels[16];
+    cm_images images = {.size = sizeof images,
+                        .n = n->size,
+                        .h = n->side,
+                        .w = n->side,
+                        .c = n->image_channels,
+                        .pixels = malloc(bytes),
+                        .labels = labels};
     char command[1200];
-    images.labels = labels;
     for (int i = 0; i < n->size; i++)
         labels[i] = -1;
     for (size_t i = 0; i < bytes; i++)

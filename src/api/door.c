@@ -1,0 +1,135 @@
+/* door.c */
+#include "api/door.h"
+
+#include "base/error.h"
+#include "base/pool.h"
+#include "options/options.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { MOST_TEXT = 4096, MOST_IMAGES = 10000000, MOST_SIDE = 65535, MOST_CHANNELS = 4096 };
+static const int64_t most_seed = 9000000000000000, most_first = 4000000000;
+
+cm_status cm_door_pointers(const cm_door_pointer *list, cm_error *err)
+{
+    for (; list->name; list++)
+        if (!list->pointer)
+            return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a pointer, found NULL", list->name);
+    return CM_OK;
+}
+
+cm_status cm_door_size(const char *what, size_t found, size_t expected, cm_error *err)
+{
+    return found == expected
+               ? CM_OK
+               : cm_fail(err, CM_ERR_ARGUMENT,
+                         "%s: size: expected %zu bytes, found %zu: not set, or compiled with "
+                         "another cm.h",
+                         what, expected, found);
+}
+
+cm_status cm_door_range(const char *what, int64_t found, int64_t min, int64_t max, cm_error *err)
+{
+    return found >= min && found <= max
+               ? CM_OK
+               : cm_fail(err, CM_ERR_ARGUMENT,
+                         "%s: expected %" PRId64 " to %" PRId64 ", found %" PRId64, what, min, max,
+                         found);
+}
+
+cm_status cm_door_text(const char *what, const char *text, cm_error *err)
+{
+    if (!text)
+        return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected text, found NULL", what);
+    if (!*text)
+        return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected text, found none", what);
+    if (!memchr(text, '\0', MOST_TEXT))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "%s: expected text of at most %d bytes, found '%.40s...'", what,
+                       MOST_TEXT - 1, text);
+    return CM_OK;
+}
+
+cm_status cm_door_train_params(const cm_train_params *p, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"params", p});
+    if (!s)
+        s = cm_door_size("train params", p->size, sizeof *p, err);
+    return s ? s : cm_options_check(cm_train_options(), p, err);
+}
+
+cm_status cm_door_sample_params(const cm_sample_params *p, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"params", p});
+    if (!s)
+        s = cm_door_size("sample params", p->size, sizeof *p, err);
+    return s ? s : cm_options_check(cm_sample_options(), p, err);
+}
+
+/* ---- structs whose fields no option table describes ---- */
+
+struct field {
+    const char *name;
+    int64_t found, min, max;
+};
+
+static cm_status check_fields(const char *what, const struct field *f, size_t n, cm_error *err)
+{
+    char name[64];
+    cm_status s = CM_OK;
+    for (size_t i = 0; i < n && !s; i++) {
+        snprintf(name, sizeof name, "%s: %s", what, f[i].name);
+        s = cm_door_range(name, f[i].found, f[i].min, f[i].max, err);
+    }
+    return s;
+}
+
+cm_status cm_door_request(const cm_request *r, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"request", r});
+    if (!s)
+        s = cm_door_size("request", r->size, sizeof *r, err);
+    if (s)
+        return s;
+    const struct field fields[] = {{"num", r->num, 1, MOST_IMAGES},
+                                   {"first", r->first, 0, most_first},
+                                   {"seed", r->seed, 0, most_seed},
+                                   {"draws", r->draws, 0, INT32_MAX},
+                                   {"as_float", r->as_float, 0, 1}};
+    return check_fields("request", fields, sizeof fields / sizeof *fields, err);
+}
+
+cm_status cm_door_images(const cm_images *m, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"images", m});
+    if (!s)
+        s = cm_door_size("images", m->size, sizeof *m, err);
+    if (s)
+        return s;
+    const struct field fields[] = {{"n", m->n, 1, MOST_IMAGES},
+                                   {"h", m->h, 1, MOST_SIDE},
+                                   {"w", m->w, 1, MOST_SIDE},
+                                   {"c", m->c, 1, MOST_CHANNELS},
+                                   {"first", m->first, 0, most_first}};
+    s = check_fields("images", fields, sizeof fields / sizeof *fields, err);
+    return s ? s : cm_door_need(err, {"images: pixels", m->pixels}, {"images: labels", m->labels});
+}
+
+cm_status cm_door_work(const cm_work *w, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"work", w});
+    if (!s)
+        s = cm_door_size("work", w->size, sizeof *w, err);
+    if (!s)
+        s = cm_door_text("work: kind", w->kind, err);
+    if (!s)
+        s = cm_door_text("work: dtype", w->dtype, err);
+    if (s)
+        return s;
+    const struct field fields[] = {{"batch", w->batch, 1, 65536},
+                                   {"micro_batch", w->micro_batch, 0, 65536},
+                                   {"recompute", w->recompute, 0, 1},
+                                   {"threads", w->threads, 0, CM_POOL_MOST}};
+    return check_fields("work", fields, sizeof fields / sizeof *fields, err);
+}

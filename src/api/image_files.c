@@ -1,0 +1,69 @@
+/* image_files.c - the public functions on images: files and bytes */
+#include "api/door.h"
+#include "base/memory.h"
+#include "io/file.h"
+#include "sample/images.h"
+
+enum { MOST_COLUMNS = 1000000, MOST_FILE = 256 << 20 };
+
+void cm_images_free(cm_images *images)
+{
+    cm_images_release(images);
+}
+
+void cm_bytes_free(void *bytes)
+{
+    cm_free(bytes);
+}
+
+cm_status cm_images_check_path(const char *path, int64_t *next, cm_error *err)
+{
+    cm_status s = cm_door_text("path", path, err);
+    if (!s)
+        s = cm_door_need(err, {"next", next});
+    return s ? s : cm_images_check(path, next, err);
+}
+
+cm_status cm_images_write(const cm_images *images, const char *path, int columns, cm_error *err)
+{
+    cm_status s = cm_door_images(images, err);
+    if (!s)
+        s = cm_door_text("path", path, err);
+    if (!s)
+        s = cm_door_range("columns", columns, 0, MOST_COLUMNS, err);
+    return s ? s : cm_images_save(images, path, columns, err);
+}
+
+cm_status cm_images_encode(const cm_images *images, const char *kind, int columns, void **bytes,
+                           size_t *size, cm_error *err)
+{
+    cm_status s = cm_door_images(images, err);
+    if (!s)
+        s = cm_door_text("kind", kind, err);
+    if (!s)
+        s = cm_door_range("columns", columns, -1, MOST_COLUMNS, err);
+    if (!s)
+        s = cm_door_need(err, {"bytes", bytes}, {"size", size});
+    return s ? s : cm_images_to_memory(images, kind, columns, bytes, size, err);
+}
+
+cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"bytes", bytes}, {"images", images});
+    return s ? s : cm_images_from_memory(bytes, size, "image", images, err);
+}
+
+cm_status cm_images_read(const char *path, cm_images **images, cm_error *err)
+{
+    void *bytes = NULL;
+    size_t size = 0;
+    cm_status s = cm_door_text("path", path, err);
+    if (!s)
+        s = cm_door_need(err, {"images", images});
+    if (!s)
+        s = cm_file_read(path, MOST_FILE, &bytes, &size, err);
+    if (!s)
+        s = cm_images_from_memory(bytes, size, path, images, err);
+    cm_free(bytes);
+    return s;
+}

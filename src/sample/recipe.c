@@ -1,0 +1,148 @@
+/* recipe.c - settings of sampling resolved for a model */
+#include "sample/recipe.h"
+
+#include "base/memory.h"
+#include "base/philox.h"
+#include "base/text.h"
+
+#include <string.h>
+
+enum { MAX_LEVELS = 10000, STREAM_LABEL = 0x1abe1 };
+
+static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, cm_levels *l,
+                                  cm_error *err)
+{
+    if (c->sigmas[0] && c->ts[0])
+        return cm_fail(err, CM_ERR_ARGUMENT, "ts and sigmas: give one of them");
+    if (c->sigmas[0]) {
+        const cm_status s =
+            cm_parse_real_list(c->sigmas, MAX_LEVELS, l->sigma, &l->n, "sigmas", err);
+        return s ? s : cm_sigma_list_check(&m->schedule, l->sigma, l->n, err);
+    }
+    if (c->ts[0]) {
+        int n = 0, *ts = cm_alloc_array(MAX_LEVELS, sizeof *ts);
+        const int steps = c->steps ? (int)c->steps : m->scales;
+        cm_status s = ts ? cm_parse_int_list(c->ts, MAX_LEVELS, ts, &n, "ts", err)
+                         : cm_fail(err, CM_ERR_MEMORY, "ts: out of memory");
+        if (!s)
+            s = cm_sigma_list_from_ts(&m->schedule, ts, n, steps, l->sigma, err);
+        l->n = n - 1;
+        cm_free(ts);
+        return s;
+    }
+    l->n = 2;
+    l->sigma[0] = m->schedule.sigma_max;
+    l->sigma[1] = cm_second_level(&m->schedule);
+    return CM_OK;
+}
+
+/* Settings that the sampler would not look at are mistakes. */
+static cm_status check_fit(const cm_model *m, const cm_sample_params *c,
+                           const cm_sampling_method *s, cm_error *err)
+{
+    const int teacher = cm_model_is_teacher(m);
+    const cm_sample_params initial = cm_sample_default_params();
+    const struct {
+        const char *name;
+        double value, initial;
+    } of_churn[] = {{"s-tmin", c->s_tmin, initial.s_tmin},
+                    {"s-tmax", c->s_tmax, initial.s_tmax},
+                    {"s-noise", c->s_noise, initial.s_noise}};
+    if (s->of_teacher != teacher)
+        return cm_fail(err, CM_ERR_ARGUMENT, "sampler %s: needs a %s, this one is a %s", s->name,
+                       s->of_teacher ? "diffusion teacher" : "consistency model",
+                       teacher ? "diffusion teacher (heun or euler sample it)"
+                               : "consistency model (onestep or multistep sample it)");
+    if (s->most_steps && c->steps > s->most_steps)
+        return cm_fail(err, CM_ERR_ARGUMENT, "steps: expected %d with the %s sampler, found %d",
+                       s->most_steps, s->name, (int)c->steps);
+    if (s->takes_list && c->steps && c->sigmas[0])
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "steps: has no effect here, --sigmas gives the noise levels");
+    if (s->takes_list && c->steps && !c->ts[0])
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "steps: with the %s sampler it is the grid of --ts, which is not given",
+                       s->name);
+    if (!s->takes_churn && c->s_churn > 0.0)
+        return cm_fail(err, CM_ERR_ARGUMENT, "s-churn: is for the heun sampler");
+    for (int i = 0; i < 3 && !(s->takes_churn && c->s_churn > 0.0); i++)
+        if (of_churn[i].value < of_churn[i].initial || of_churn[i].value > of_churn[i].initial)
+            return cm_fail(err, CM_ERR_ARGUMENT,
+                           "%s: has no effect here, it is for the heun sampler with --s-churn",
+                           of_churn[i].name);
+    if (!s->takes_list && (c->ts[0] || c->sigmas[0]))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "ts and sigmas are for the multistep sampler of a consistency model");
+    return CM_OK;
+}
+
+static cm_status resolve_method(const cm_model *m, const cm_sample_params *c, cm_recipe *r,
+                                cm_error *err)
+{
+    char found[128];
+    r->levels.churn = (cm_churn){c->s_churn, c->s_tmin, c->s_tmax, c->s_noise};
+    r->levels.schedule = &m->schedule;
+    r->method = cm_sampling_method_find(c->sampler);
+    if (!strcmp(c->sampler, "auto"))
+        r->method = cm_sampling_method_default(cm_model_is_teacher(m), c->ts[0] || c->sigmas[0]);
+    if (!r->method)
+        return cm_fail(err, CM_ERR_ARGUMENT, "sampler: '%s' is none of its choices",
+                       cm_escape(found, sizeof found, c->sampler));
+    const cm_status s = check_fit(m, c, r->method, err);
+    if (s)
+        return s;
+    if (r->method->takes_list)
+        return levels_from_list(m, c, &r->levels, err);
+    r->levels.n = c->steps ? (int)c->steps : r->method->steps;
+    cm_karras_grid(&m->schedule, r->levels.n, r->levels.sigma);
+    return CM_OK;
+}
+
+static cm_status resolve_label(const cm_model *m, const cm_sample_params *c, cm_recipe *r,
+                               cm_error *err)
+{
+    char found[128];
+    r->classes = m->net.num_classes;
+    r->label_rule = !strcmp(c->label, "all")      ? CM_LABEL_ALL
+                    : !strcmp(c->label, "random") ? CM_LABEL_RANDOM
+                                                  : CM_LABEL_FIXED;
+    if (r->label_rule != CM_LABEL_FIXED)
+        return CM_OK;
+    cm_escape(found, sizeof found, c->label);
+    if (!r->classes)
+        return cm_fail(err, CM_ERR_ARGUMENT, "class %s: this model has no classes", found);
+    if (!cm_text_to_int(c->label, &r->label) || r->label < 0 || r->label >= r->classes)
+        return cm_fail(err, CM_ERR_ARGUMENT, "class: expected 0 to %d, all or random, found %s",
+                       r->classes - 1, found);
+    return CM_OK;
+}
+
+cm_status cm_recipe_make(const cm_model *m, const cm_sample_params *c, cm_recipe *r, cm_error *err)
+{
+    *r = (cm_recipe){.levels = {.sigma = cm_alloc_array(MAX_LEVELS + 2, sizeof(double))}};
+    cm_status s = r->levels.sigma ? resolve_method(m, c, r, err)
+                                  : cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory");
+    if (!s)
+        s = resolve_label(m, c, r, err);
+    if (s)
+        cm_recipe_clear(r);
+    return s;
+}
+
+void cm_recipe_clear(cm_recipe *r)
+{
+    cm_free(r->levels.sigma);
+    r->levels.sigma = NULL;
+}
+
+int64_t cm_recipe_label(const cm_recipe *r, uint64_t seed, int64_t index, int64_t i, int64_t num)
+{
+    if (!r->classes)
+        return -1;
+    if (r->label_rule == CM_LABEL_FIXED)
+        return r->label;
+    if (r->label_rule == CM_LABEL_ALL)
+        return i * r->classes / num;
+    return (int64_t)(cm_philox(seed, 0, (uint32_t)index, 0, STREAM_LABEL).v[0] %
+                     (uint32_t)r->classes);
+}

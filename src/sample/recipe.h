@@ -1,0 +1,28 @@
+/* recipe.h - what sampling with some settings does to a model: its method, noise levels and
+ * classes */
+#ifndef CM_SAMPLE_RECIPE_H
+#define CM_SAMPLE_RECIPE_H
+
+#include "cm.h"
+#include "model/model.h"
+#include "sample/sampler.h"
+
+typedef struct cm_recipe {
+    const cm_sampling_method *method;
+    cm_levels levels;
+    enum { CM_LABEL_ALL, CM_LABEL_RANDOM, CM_LABEL_FIXED } label_rule;
+    int64_t label; /* CM_LABEL_FIXED: of every image */
+    int classes;
+} cm_recipe;
+
+/* params are in range; the model must outlive the recipe.  Errors: CM_ERR_ARGUMENT (settings
+ * that do not fit the model or each other), CM_ERR_MEMORY. */
+cm_status cm_recipe_make(const cm_model *model, const cm_sample_params *params, cm_recipe *recipe,
+                         cm_error *err);
+void cm_recipe_clear(cm_recipe *recipe);
+
+/* The class of image i of num images, which has this index among all of its seed; -1: the
+ * model has none. */
+int64_t cm_recipe_label(const cm_recipe *r, uint64_t seed, int64_t index, int64_t i, int64_t num);
+
+#endif
