@@ -121,7 +121,8 @@ static cm_status fail_unknown(const parser *p, const char *text)
         return cli_fail(p->err, CM_ERR_ARGUMENT, "option '%s': no such option; see '%s --help'",
                         text, p->usage->command);
     /* The name is in no table, so this sets nothing and proposes the nearest one. */
-    return cm_options_set(p->options, NULL, name, "", p->err);
+    char nothing = 0;
+    return cm_options_set(p->options, &nothing, name, "", p->err);
 }
 
 /* What is wrong with one option, given whether another word follows it. */

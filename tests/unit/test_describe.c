@@ -14,7 +14,7 @@ static void test_json(void)
     char *text = NULL;
     cm_error err = {0};
     cm_model *m = NULL;
-    cm_model_facts facts = {0};
+    cm_model_facts facts = {.size = sizeof facts};
     if (!CHECK_OK(cm_describe_json(model, &text, &err), err) ||
         !CHECK_OK(cm_model_open(model, &m, &err), err))
         return;
