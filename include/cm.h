@@ -283,7 +283,7 @@ CM_API cm_request cm_request_default(void);
 CM_API int64_t cm_sampler_draws(const cm_sampler *sampler);
 
 /* Generate request->num images.  *images is NULL or images that the library gave, which are
- * filled again where their shape fits, without any allocation, and else freed; after an error
+ * filled again where their shape fits, so that nothing is allocated, and else freed; after an error
  * they are still the caller's, their pixels of no use.  Image i is a function of (model,
  * sampler and its settings, dtype, seed, the class of image i, i) only: the same bits for
  * every num, batch, micro_batch and number of threads.  That holds for one instruction set
