@@ -4,8 +4,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "model/model.h"
-#include "run/checkpoint.h"
-#include "run/folder.h"
+#include "run/resolve.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -111,10 +110,7 @@ static cm_status describe_run(json_t *o, const char *run, cm_error *err)
 {
     char folder[CM_RUN_PATH], note[512];
     cm_model *m = NULL;
-    cm_status s =
-        cm_checkpoint_find(run, CM_CKPT_LOOK, folder, sizeof folder, note, sizeof note, err);
-    if (!s)
-        s = cm_model_open(run, &m, err);
+    const cm_status s = cm_run_open_newest(run, &m, folder, note, sizeof note, err);
     if (s)
         return s;
     json_object_set_new(o, "checkpoint", text_value(folder));

@@ -1,18 +1,14 @@
 /* open.c - the public functions on models */
 #include "api/door.h"
 #include "model/model.h"
-#include "run/folder.h"
 #include "run/resolve.h"
 
 cm_status cm_model_open(const char *path, cm_model **model, cm_error *err)
 {
-    char file[CM_RUN_PATH];
     cm_status s = cm_door_text("path", path, err);
     if (!s)
         s = cm_door_need(err, {"model", model});
-    if (!s)
-        s = cm_run_model_path(path, file, err);
-    return s ? s : cm_model_read(file, NULL, model, err);
+    return s ? s : cm_run_open_model(path, model, err);
 }
 
 cm_status cm_model_open_memory(const void *bytes, size_t size, cm_model **model, cm_error *err)

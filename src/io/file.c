@@ -23,8 +23,11 @@ cm_status cm_file_open(const char *path, int *fd, uint64_t *size, cm_error *err)
     /* O_NONBLOCK: a FIFO in place of a file must not hang us; it changes nothing
      * for a regular file. */
     const int f = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (f < 0)
-        return cm_fail(err, CM_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    if (f < 0) {
+        const int full = errno == ENOMEM || errno == EMFILE || errno == ENFILE;
+        return cm_fail(err, full ? CM_ERR_MEMORY : CM_ERR_IO, "%s: cannot open: %s", path,
+                       strerror(errno));
+    }
     if (fstat(f, &st)) {
         const int e = errno;
         close(f);

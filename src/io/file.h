@@ -30,7 +30,8 @@ cm_status cm_gz_read_memory(const void *bytes, size_t n, const char *name, size_
                             void **data, size_t *size, cm_error *err);
 
 /* Open path for reading as a regular file (a FIFO or device is refused without
- * blocking).  *fd is closed by the caller. */
+ * blocking).  *fd is closed by the caller.  Errors: CM_ERR_IO, CM_ERR_MEMORY (also for want
+ * of file descriptors: no verdict on the file). */
 cm_status cm_file_open(const char *path, int *fd, uint64_t *size, cm_error *err);
 
 /* Read exactly n bytes at offset.  Errors: CM_ERR_IO, also when the file ends early. */

@@ -216,9 +216,7 @@ cm_status cm_checkpoint_write(const char *run, int64_t step, int n_files, const 
     cm_error after = {0};
     cm_assert(step >= 0 && step <= CM_CKPT_MAX_STEP && keep >= 1 && json_is_object(state));
     cm_assert(n_files >= 0 && n_files < CM_MANIFEST_MAX_FILES); /* one more is state.json */
-    cm_status s = cm_run_path(ckpt, run, "ckpt", err);
-    if (!s)
-        s = cm_make_dirs(ckpt, err);
+    cm_status s = cm_run_subfolder(run, "ckpt", ckpt, err);
     if (!s)
         s = cm_folder_clean(ckpt, err);
     if (!s)
@@ -232,12 +230,31 @@ cm_status cm_checkpoint_write(const char *run, int64_t step, int n_files, const 
 
 /* ---- reading ------------------------------------------------------------ */
 
-/* Find among the listed steps; what is skipped goes to note, as one line. */
-static cm_status find_complete(const char *ckpt, const int64_t *steps, size_t n, char *found,
-                               char *note, size_t note_size, cm_error *err)
+cm_status cm_checkpoint_any(const char *run, int *any, cm_error *err)
 {
+    char ckpt[CM_RUN_PATH];
+    struct stat st;
+    int64_t *steps = NULL;
+    size_t n = 0;
+    *any = 0;
+    cm_status s = cm_run_path(ckpt, run, "ckpt", err);
+    if (s || (lstat(ckpt, &st) && errno == ENOENT))
+        return s;
+    s = list_steps(ckpt, &steps, &n, err);
+    cm_free(steps);
+    *any = n > 0;
+    return s;
+}
+
+/* Find among the listed steps; what is skipped goes to note, as one line.  *gone: one of
+ * them was taken away meanwhile. */
+static cm_status find_complete(const char *ckpt, const int64_t *steps, size_t n, char *found,
+                               int *gone, char *note, size_t note_size, cm_error *err)
+{
+    struct stat st;
     size_t used = 0;
     note[0] = '\0';
+    *gone = 0;
     for (size_t i = 0; i < n; i++) {
         char name[STEP_TEXT];
         cm_error why = {0};
@@ -249,6 +266,10 @@ static cm_status find_complete(const char *ckpt, const int64_t *steps, size_t n,
             return cm_fail(err, s, "%s", why.message);
         if (!s)
             return CM_OK;
+        if (lstat(found, &st) && errno == ENOENT) {
+            *gone = 1;
+            continue;
+        }
         const int k = snprintf(note + used, note_size - used, "%sskipped %s: %s", used ? "; " : "",
                                name, why.message);
         used = k < 0 || (size_t)k >= note_size - used ? note_size - 1 : used + (size_t)k;
@@ -258,25 +279,38 @@ static cm_status find_complete(const char *ckpt, const int64_t *steps, size_t n,
                    note, n ? ")" : "");
 }
 
+/* List and look, again where a writer pruned what was listed: it made a newer one first. */
+static cm_status list_and_find(const char *ckpt, char *found, char *note, size_t note_size,
+                               cm_error *err)
+{
+    enum { ATTEMPTS = 1000 };
+    cm_status s = CM_OK;
+    for (int i = 0, gone = 1; i < ATTEMPTS && gone; i++) {
+        int64_t *steps;
+        size_t n;
+        if ((s = list_steps(ckpt, &steps, &n, err)))
+            return s;
+        s = find_complete(ckpt, steps, n, found, &gone, note, note_size, err);
+        cm_free(steps);
+    }
+    return s;
+}
+
 cm_status cm_checkpoint_find(const char *run, cm_ckpt_access use, char *path, size_t size,
                              char *note, size_t note_size, cm_error *err)
 {
     char ckpt[CM_RUN_PATH], found[CM_RUN_PATH], skipped[sizeof((cm_error){0}.message)];
     struct stat st;
-    int64_t *steps;
-    size_t n;
     cm_status s = cm_run_path(ckpt, run, "ckpt", err);
     if (!s && stat(ckpt, &st))
         s = cm_fail(err, CM_ERR_IO, "%s: expected checkpoints, found nothing: %s", ckpt,
                     strerror(errno));
     if (!s && use == CM_CKPT_RESUME)
+        s = cm_run_subfolder(run, "ckpt", ckpt, err);
+    if (!s && use == CM_CKPT_RESUME)
         s = cm_folder_clean(ckpt, err);
     if (!s)
-        s = list_steps(ckpt, &steps, &n, err);
-    if (s)
-        return s;
-    s = find_complete(ckpt, steps, n, found, skipped, sizeof skipped, err);
-    cm_free(steps);
+        s = list_and_find(ckpt, found, skipped, sizeof skipped, err);
     if (s)
         return s;
     if (strlen(found) >= size)

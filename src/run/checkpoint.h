@@ -35,6 +35,7 @@ typedef struct cm_ckpt_file {
  * object, stays the caller's and is written with "step" set to step.
  * On an error earlier checkpoints are as they were; only when the message says
  * "is saved, but" the new one is there too, and linking or removing failed.
+ * RUN/ckpt is made when missing; a link in its place is not followed.
  * Errors: CM_ERR_IO (a full disk: names the file and the bytes it needs),
  * CM_ERR_ARGUMENT, CM_ERR_MEMORY. */
 cm_status cm_checkpoint_write(const char *run, int64_t step, int n_files, const cm_ckpt_file *files,
@@ -45,11 +46,16 @@ typedef enum cm_ckpt_access {
     CM_CKPT_RESUME /* also remove what an interrupted trainer left half done */
 } cm_ckpt_access;
 
+/* Whether any checkpoint is there, complete or damaged.
+ * Errors (then there may be one): CM_ERR_IO, CM_ERR_MEMORY. */
+cm_status cm_checkpoint_any(const char *run, int *any, cm_error *err);
+
 /* Find the newest checkpoint whose manifest, sizes and hashes hold; write its
  * folder to path.  note (size 0: NULL allowed) gets one line on the newer ones
- * that were skipped, and why, or becomes empty.
+ * that were skipped, and why, or becomes empty.  A writer beside it may prune: what it
+ * takes away meanwhile is not looked at, and what it adds is.
  * Errors: CM_ERR_IO (no checkpoints there), CM_ERR_FORMAT (none is complete; says
- * why), CM_ERR_ARGUMENT (path too small), CM_ERR_MEMORY. */
+ * why), CM_ERR_ARGUMENT (path too small), CM_ERR_MEMORY (no verdict on a newer one). */
 cm_status cm_checkpoint_find(const char *run, cm_ckpt_access use, char *path, size_t size,
                              char *note, size_t note_size, cm_error *err);
 

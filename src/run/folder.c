@@ -66,28 +66,78 @@ cm_status cm_run_json_write(const char *path, const json_t *json, cm_error *err)
 
 /* ---- lock --------------------------------------------------------------- */
 
-cm_status cm_run_lock(const char *run, int *fd, cm_error *err)
+static const char mark[] = "The lock of a run of cm; it stays here.\n";
+
+/* Whether the open lock has the mark.  An empty one is new, or of an earlier version. */
+static cm_status read_mark(int fd, const char *path, int *marked, cm_error *err)
+{
+    struct stat st;
+    char text[sizeof mark] = "";
+    if (fstat(fd, &st))
+        return cm_fail(err, CM_ERR_IO, "%s: cannot stat: %s", path, strerror(errno));
+    const ssize_t n = S_ISREG(st.st_mode) ? pread(fd, text, sizeof text - 1, 0) : -1;
+    *marked = n > 0;
+    if (n == 0 || (n == (ssize_t)sizeof mark - 1 && st.st_size == n && !strcmp(text, mark)))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_IO, "%s: expected the lock of a run, found another file", path);
+}
+
+cm_status cm_run_marked(const char *run, int *marked, cm_error *err)
 {
     char path[CM_RUN_PATH];
+    *marked = 0;
     cm_status s = cm_run_path(path, run, "lock", err);
-    if (!s)
+    if (s)
+        return s;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return errno == ENOENT
+                   ? CM_OK
+                   : cm_fail(err, CM_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    s = read_mark(fd, path, marked, err);
+    close(fd);
+    return s;
+}
+
+cm_status cm_run_mark(const char *run, int fd, cm_error *err)
+{
+    /* All of it or nothing: it is shorter than a block. */
+    const ssize_t n = pwrite(fd, mark, sizeof mark - 1, 0);
+    if (n == (ssize_t)sizeof mark - 1)
+        return CM_OK;
+    const int e = n < 0 ? errno : ENOSPC;
+    if (n > 0 && ftruncate(fd, 0))
+        return cm_fail(err, CM_ERR_IO, "%s/lock: cannot empty: %s", run, strerror(errno));
+    return cm_fail(err, CM_ERR_IO, "%s/lock: cannot write: %s", run, strerror(e));
+}
+
+cm_status cm_run_lock(const char *run, cm_lock_use use, int *fd, cm_error *err)
+{
+    char path[CM_RUN_PATH];
+    int marked;
+    cm_status s = cm_run_path(path, run, "lock", err);
+    if (!s && use == CM_LOCK_MAKE)
         s = cm_make_dirs(run, err);
     if (s)
         return s;
     /* The file stays for good: removing it would let two trainers each lock their own. */
-    const int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    const int f =
+        open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0666);
     if (f < 0)
         return cm_fail(err, CM_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     int failed;
     do
         failed = flock(f, LOCK_EX | LOCK_NB);
     while (failed && errno == EINTR);
-    if (failed) {
-        const int e = errno;
+    if (failed)
+        s = errno == EWOULDBLOCK
+                ? cm_fail(err, CM_ERR_IO, "%s: another process is training in this folder", run)
+                : cm_fail(err, CM_ERR_IO, "%s: cannot lock: %s", path, strerror(errno));
+    else
+        s = read_mark(f, path, &marked, err);
+    if (s) {
         close(f);
-        return e == EWOULDBLOCK
-                   ? cm_fail(err, CM_ERR_IO, "%s: another process is training in this folder", run)
-                   : cm_fail(err, CM_ERR_IO, "%s: cannot lock: %s", path, strerror(e));
+        return s;
     }
     *fd = f;
     return CM_OK;
@@ -100,12 +150,36 @@ void cm_run_unlock(int fd)
 
 /* ---- folders ------------------------------------------------------------ */
 
+static cm_status folder_failed(const char *path, const char *what, cm_error *err)
+{
+    const int e = errno;
+    const cm_status s = e == ENOMEM || e == EMFILE || e == ENFILE ? CM_ERR_MEMORY : CM_ERR_IO;
+    return cm_fail(err, s, "%s: cannot %s: %s", path, what, strerror(e));
+}
+
+cm_status cm_run_subfolder(const char *run, const char *name, char *path, cm_error *err)
+{
+    struct stat st;
+    cm_status s = cm_run_path(path, run, name, err);
+    if (!s)
+        s = cm_make_dirs(path, err);
+    if (s)
+        return s;
+    if (lstat(path, &st))
+        return folder_failed(path, "stat", err);
+    return S_ISDIR(st.st_mode) ? CM_OK
+                               : cm_fail(err, CM_ERR_IO,
+                                         "%s: expected a folder, found a link (a run does not "
+                                         "write through links)",
+                                         path);
+}
+
 cm_status cm_folder_names(const char *folder, cm_arena *arena, const cm_name **names, cm_error *err)
 {
     const cm_name *list = NULL;
     DIR *dir = opendir(folder);
     if (!dir)
-        return cm_fail(err, CM_ERR_IO, "%s: cannot open the folder: %s", folder, strerror(errno));
+        return folder_failed(folder, "open the folder", err);
     cm_status s = CM_OK;
     errno = 0; /* readdir tells an error from the end by it */
     for (struct dirent *e; !s && (e = readdir(dir)); errno = 0) {
@@ -121,29 +195,40 @@ cm_status cm_folder_names(const char *folder, cm_arena *arena, const cm_name **n
         }
     }
     if (!s && errno)
-        s = cm_fail(err, CM_ERR_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
+        s = folder_failed(folder, "read the folder", err);
     closedir(dir);
     if (!s)
         *names = list;
     return s;
 }
 
-static cm_status remove_failed(const char *path, cm_error *err)
+/* ---- removal ------------------------------------------------------------ */
+
+/* What is in an open folder, itself opened without following a link. */
+static cm_status remove_content(int folder, const char *path, const cm_name *names, cm_error *err)
 {
-    return cm_fail(err, CM_ERR_IO, "%s: cannot remove: %s", path, strerror(errno));
+    for (const cm_name *e = names; e; e = e->next)
+        if (unlinkat(folder, e->text, 0) && errno != ENOENT) {
+            char inner[CM_RUN_PATH];
+            const int why = errno;
+            const cm_status s = cm_run_path(inner, path, e->text, err);
+            errno = why;
+            return s ? s : folder_failed(inner, "remove", err);
+        }
+    return CM_OK;
 }
 
-static cm_status remove_content(const char *folder, cm_error *err)
+static cm_status empty_folder(const char *path, cm_error *err)
 {
     cm_arena arena = {0};
     const cm_name *names = NULL;
-    char path[CM_RUN_PATH];
-    cm_status s = cm_folder_names(folder, &arena, &names, err);
-    for (const cm_name *e = names; e && !s; e = e->next) {
-        s = cm_run_path(path, folder, e->text, err);
-        if (!s && unlink(path) && errno != ENOENT)
-            s = remove_failed(path, err);
-    }
+    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0)
+        return folder_failed(path, "open the folder", err);
+    cm_status s = cm_folder_names(path, &arena, &names, err);
+    if (!s)
+        s = remove_content(folder, path, names, err);
+    close(folder);
     cm_arena_free(&arena);
     return s;
 }
@@ -152,13 +237,30 @@ cm_status cm_folder_remove(const char *path, cm_error *err)
 {
     struct stat st;
     if (lstat(path, &st))
-        return errno == ENOENT ? CM_OK : remove_failed(path, err);
-    if (!S_ISDIR(st.st_mode))
-        return unlink(path) && errno != ENOENT ? remove_failed(path, err) : CM_OK;
-    const cm_status s = remove_content(path, err);
+        return errno == ENOENT ? CM_OK : folder_failed(path, "remove", err);
+    const int is_folder = S_ISDIR(st.st_mode);
+    const cm_status s = is_folder ? empty_folder(path, err) : CM_OK;
     if (s)
         return s;
-    return rmdir(path) && errno != ENOENT ? remove_failed(path, err) : CM_OK;
+    return unlinkat(AT_FDCWD, path, is_folder ? AT_REMOVEDIR : 0) && errno != ENOENT
+               ? folder_failed(path, "remove", err)
+               : CM_OK;
+}
+
+/* begin, then numbers with a dash between them */
+static int has_pattern(const char *name, const char *begin, int numbers)
+{
+    const size_t n = strlen(begin);
+    if (strncmp(name, begin, n) != 0)
+        return 0;
+    for (const char *p = name + n;; p++) {
+        const size_t digits = strspn(p, "0123456789");
+        p += digits;
+        if (!digits || (--numbers > 0 ? *p != '-' : *p != '\0'))
+            return 0;
+        if (!numbers)
+            return 1;
+    }
 }
 
 cm_status cm_folder_clean(const char *folder, cm_error *err)
@@ -168,7 +270,8 @@ cm_status cm_folder_clean(const char *folder, cm_error *err)
     char path[CM_RUN_PATH];
     cm_status s = cm_folder_names(folder, &arena, &names, err);
     for (const cm_name *e = names; e && !s; e = e->next) {
-        if (strncmp(e->text, ".tmp-", 5) != 0 && strncmp(e->text, ".del-", 5) != 0)
+        if (!has_pattern(e->text, ".tmp-", 2) && !has_pattern(e->text, ".del-", 1) &&
+            strcmp(e->text, ".tmp-latest") != 0)
             continue;
         s = cm_run_path(path, folder, e->text, err);
         if (!s)

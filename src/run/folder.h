@@ -28,11 +28,21 @@ cm_status cm_run_ema_path(char *path, const char *folder, double rate, cm_error 
  * Errors: CM_ERR_IO, CM_ERR_MEMORY (also for json NULL, as a constructor gives). */
 cm_status cm_run_json_write(const char *path, const json_t *json, cm_error *err);
 
-/* Take the lock RUN/lock, making the folder when it is missing.  It goes with
- * *fd, which cm_run_unlock closes, or with the process, however that ends.
- * Errors: CM_ERR_IO, also when another trainer holds it. */
-cm_status cm_run_lock(const char *run, int *fd, cm_error *err);
+/* Take the lock RUN/lock, making the folder when it is missing (CM_LOCK_MAKE) or not.  It
+ * goes with *fd, which cm_run_unlock closes, or with the process, however that ends.
+ * Errors: CM_ERR_IO, also when another trainer holds it or the file is no lock of ours. */
+typedef enum cm_lock_use { CM_LOCK_MAKE, CM_LOCK_THERE } cm_lock_use;
+cm_status cm_run_lock(const char *run, cm_lock_use use, int *fd, cm_error *err);
 void cm_run_unlock(int fd);
+
+/* The lock's text is the mark of a folder that a trainer made or filled: only there
+ * something may be replaced or removed.  A folder without a lock has none. */
+cm_status cm_run_marked(const char *run, int *marked, cm_error *err);
+cm_status cm_run_mark(const char *run, int fd, cm_error *err);
+
+/* Make RUN/NAME, or accept it: a folder, never a link to one.  Writes its path, of
+ * CM_RUN_PATH bytes. */
+cm_status cm_run_subfolder(const char *run, const char *name, char *path, cm_error *err);
 
 /* The names in a folder except . and .., in no order. */
 typedef struct cm_name {
@@ -40,7 +50,8 @@ typedef struct cm_name {
     const char *text;
 } cm_name;
 
-/* *names (NULL: an empty folder) lives in the arena.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
+/* *names (NULL: an empty folder) lives in the arena.  Errors: CM_ERR_IO, CM_ERR_MEMORY (also
+ * for want of file descriptors). */
 cm_status cm_folder_names(const char *folder, cm_arena *arena, const cm_name **names,
                           cm_error *err);
 
@@ -48,8 +59,9 @@ cm_status cm_folder_names(const char *folder, cm_arena *arena, const cm_name **n
  * nothing is there is fine.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
 cm_status cm_folder_remove(const char *path, cm_error *err);
 
-/* Remove what a killed process, or a failed removal, left behind in a folder: .tmp-* and
- * .del-*.  For the holder of the run's lock.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
+/* Remove what a killed process, or a failed removal, left behind in a folder: the names that
+ * file.c and checkpoint.c make (.tmp-1234-0, .tmp-00000007-1234, .tmp-latest, .del-00000007),
+ * and no others.  For the holder of the run's lock.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
 cm_status cm_folder_clean(const char *folder, cm_error *err);
 
 #endif

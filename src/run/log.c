@@ -43,7 +43,11 @@ static cm_status open_and_cut(cm_runlog *log, int64_t offset, cm_error *err)
 {
     struct stat st;
     log->fd =
-        open(log->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+        open(log->path,
+             O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0666);
+    if (log->fd < 0 && errno == ELOOP)
+        return cm_fail(err, CM_ERR_IO, "%s: is a link (a run does not write through links)",
+                       log->path);
     if (log->fd < 0)
         return cm_fail(err, CM_ERR_IO, "%s: cannot open: %s", log->path, strerror(errno));
     if (fstat(log->fd, &st))

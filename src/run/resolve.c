@@ -1,12 +1,12 @@
-/* resolve.c - a model file, or a run folder's newest checkpoint */
+/* resolve.c - opening a model file, or a run folder's newest checkpoint */
 #include "run/resolve.h"
 
 #include "base/error.h"
 #include "base/text.h"
 #include "io/json.h"
 #include "run/checkpoint.h"
-#include "run/folder.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,25 +32,42 @@ static cm_status first_rate(const char *run, double *rate, cm_error *err)
     return s;
 }
 
-static cm_status first_average(const char *run, char *file, cm_error *err)
+/* One attempt. */
+static cm_status open_newest(const char *run, cm_model **model, char *folder, char *note,
+                             size_t note_size, cm_error *err)
 {
-    char folder[CM_RUN_PATH], note[512];
+    char file[CM_RUN_PATH];
     double rate = 0.0;
-    cm_status s =
-        cm_checkpoint_find(run, CM_CKPT_LOOK, folder, sizeof folder, note, sizeof note, err);
+    cm_status s = cm_checkpoint_find(run, CM_CKPT_LOOK, folder, CM_RUN_PATH, note, note_size, err);
+    if (s)
+        folder[0] = '\0';
     if (!s)
         s = first_rate(run, &rate, err);
-    return s ? s : cm_run_ema_path(file, folder, rate, err);
+    if (!s)
+        s = cm_run_ema_path(file, folder, rate, err);
+    return s ? s : cm_model_read(file, NULL, model, err);
 }
 
-cm_status cm_run_model_path(const char *path, char *file, cm_error *err)
+cm_status cm_run_open_newest(const char *run, cm_model **model, char *folder, char *note,
+                             size_t note_size, cm_error *err)
 {
+    enum { ATTEMPTS = 1000 };
+    struct stat st;
+    cm_status s = CM_OK;
+    for (int i = 0; i < ATTEMPTS; i++) {
+        s = open_newest(run, model, folder, note, note_size, err);
+        /* Pruned between finding and opening: there is a newer one. */
+        if (!s || !folder[0] || !lstat(folder, &st) || errno != ENOENT)
+            break;
+    }
+    return s;
+}
+
+cm_status cm_run_open_model(const char *path, cm_model **model, cm_error *err)
+{
+    char folder[CM_RUN_PATH], note[512];
     struct stat st;
     if (!stat(path, &st) && S_ISDIR(st.st_mode))
-        return first_average(path, file, err);
-    const int n = snprintf(file, CM_RUN_PATH, "%s", path);
-    if (n < 0 || n >= CM_RUN_PATH)
-        return cm_fail(err, CM_ERR_ARGUMENT, "%.200s...: expected a path below %d bytes", path,
-                       (int)CM_RUN_PATH);
-    return CM_OK;
+        return cm_run_open_newest(path, model, folder, note, sizeof note, err);
+    return cm_model_read(path, NULL, model, err);
 }

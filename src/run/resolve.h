@@ -1,13 +1,18 @@
-/* resolve.h - which model file a path stands for */
+/* resolve.h - opening a model by a path: a model file, or a run folder */
 #ifndef CM_RUN_RESOLVE_H
 #define CM_RUN_RESOLVE_H
 
-#include "cm_status.h"
+#include "model/model.h"
+#include "run/folder.h"
 
-/* Write to file, of CM_RUN_PATH bytes (folder.h): path itself, or where it is a run folder
- * the first average of its newest complete checkpoint, the one whose rate stands first in
- * the options of the run.
- * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_ARGUMENT (path too long), CM_ERR_MEMORY. */
-cm_status cm_run_model_path(const char *path, char *file, cm_error *err);
+/* Open a model file or, of a run folder, the first average of its newest checkpoint; a
+ * trainer may be writing and pruning meanwhile.
+ * Errors: as cm_checkpoint_find and cm_model_read. */
+cm_status cm_run_open_model(const char *path, cm_model **model, cm_error *err);
+
+/* The same for a run folder, telling which checkpoint it was (folder, of CM_RUN_PATH bytes)
+ * and, in a line, which newer ones are damaged (note). */
+cm_status cm_run_open_newest(const char *run, cm_model **model, char *folder, char *note,
+                             size_t note_size, cm_error *err);
 
 #endif

@@ -9,8 +9,8 @@
 #include "base/philox.h"
 #include "io/file.h"
 #include "io/json.h"
-#include "run/checkpoint.h"
 #include "run/config.h"
+#include "run/existing.h"
 #include "run/folder.h"
 #include "sample/generate.h"
 #include "train/trainer.h"
@@ -254,30 +254,50 @@ static cm_status export_model(struct loop *l, cm_error *err)
     return s;
 }
 
-/* A run is not overwritten by mistake. */
-static cm_status refuse_existing(const char *out, cm_error *err)
+/* The folder is this trainer's: mark it, and remove what an earlier one left half written. */
+static cm_status take_folder(const cm_trainer *t, cm_error *err)
 {
-    char folder[CM_RUN_PATH], note[512];
-    if (cm_checkpoint_find(out, CM_CKPT_LOOK, folder, sizeof folder, note, sizeof note, NULL))
-        return CM_OK;
-    return cm_fail(err, CM_ERR_ARGUMENT,
-                   "%s: holds a run already (continue it with --resume, or choose another --out)",
-                   out);
+    char samples[CM_RUN_PATH];
+    const char *out = t->config.out;
+    int marked;
+    cm_status s = cm_run_marked(out, &marked, err);
+    if (!s && !marked)
+        s = cm_run_mark(out, t->lock, err);
+    if (!s)
+        s = cm_run_subfolder(out, "samples", samples, err);
+    if (!s && marked)
+        s = cm_folder_clean(out, err);
+    if (!s && marked)
+        s = cm_folder_clean(samples, err);
+    return s;
+}
+
+static cm_status begin_new(cm_trainer *t, cm_error *err)
+{
+    const char *out = t->config.out;
+    cm_status s;
+    if ((s = cm_run_refuse_existing(out, err)) || /* before the work; under the lock it counts */
+        (s = cm_trainer_setup(t, 0, err)) ||      /* what can fail before anything is made */
+        (s = cm_run_lock(out, CM_LOCK_MAKE, &t->lock, err)) ||
+        (s = cm_run_refuse_existing(out, err)) || (s = take_folder(t, err)))
+        return s;
+    return cm_runlog_open(out, 0, &t->log, err);
+}
+
+static cm_status begin_again(cm_trainer *t, char *note, size_t size, cm_error *err)
+{
+    cm_status s;
+    if ((s = cm_run_lock(t->config.out, CM_LOCK_THERE, &t->lock, err)) ||
+        (s = cm_run_config_check(&t->config, err)) || (s = cm_trainer_setup(t, 1, err)) ||
+        (s = cm_trainer_restore(t, note, size, err)))
+        return s;
+    return take_folder(t, err);
 }
 
 static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
 {
-    char samples[CM_RUN_PATH], note[512] = "";
-    cm_status s =
-        cm_trainer_setup(t, resume, err); /* first what can fail before anything is made */
-    if (s || (s = cm_run_lock(t->config.out, &t->lock, err)) ||
-        (!resume && (s = refuse_existing(t->config.out, err))) || /* begun by another meanwhile */
-        (s = cm_run_path(samples, t->config.out, "samples", err)) ||
-        (s = cm_make_dirs(samples, err)) || (s = cm_folder_clean(t->config.out, err)) ||
-        (s = cm_folder_clean(samples, err)))
-        return s;
-    s = resume ? cm_trainer_restore(t, note, sizeof note, err)
-               : cm_runlog_open(t->config.out, 0, &t->log, err);
+    char note[512] = "";
+    cm_status s = resume ? begin_again(t, note, sizeof note, err) : begin_new(t, err);
     if (!s)
         s = cm_run_config_write(&t->config, err);
     if (!s)
@@ -302,8 +322,6 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
     if (!config->out[0])
         s = cm_fail(err, CM_ERR_ARGUMENT, "out: say where to put the run (--out)");
     else
-        s = resume ? cm_run_config_check(config, err) : refuse_existing(config->out, err);
-    if (!s)
         s = begin(t, resume, &l, err);
     if (!s) {
         l.first = l.since_k = t->k;

@@ -38,17 +38,10 @@ static cm_status check_options(const cm_train_params *c, const cm_objective *o, 
 
 /* ---- data and models ---- */
 
-static cm_status open_model(const char *path, cm_model **model, cm_error *err)
-{
-    char file[CM_RUN_PATH];
-    const cm_status s = cm_run_model_path(path, file, err);
-    return s ? s : cm_model_read(file, NULL, model, err);
-}
-
 static cm_status open_teacher(cm_trainer *t, cm_error *err)
 {
     const char *path = t->config.teacher;
-    cm_status s = path[0] ? open_model(path, &t->teacher, err) : CM_OK;
+    cm_status s = path[0] ? cm_run_open_model(path, &t->teacher, err) : CM_OK;
     if (!s && t->teacher && !cm_model_is_teacher(t->teacher))
         s = cm_fail(err, CM_ERR_FORMAT,
                     "%s: expected a diffusion teacher, found a consistency model", path);
@@ -60,7 +53,7 @@ static cm_status open_teacher(cm_trainer *t, cm_error *err)
 static cm_status open_init(cm_trainer *t, cm_error *err)
 {
     const char *path = t->config.init;
-    const cm_status s = path[0] ? open_model(path, &t->init, err) : CM_OK;
+    const cm_status s = path[0] ? cm_run_open_model(path, &t->init, err) : CM_OK;
     if (!s && t->init && t->teacher && !cm_net_config_equal(&t->init->net, &t->teacher->net))
         return cm_fail(err, CM_ERR_FORMAT, "%s: not the network of the teacher %s", path,
                        t->config.teacher);

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "io/json.h"
 #include "run/checkpoint.h"
+#include "run/config.h"
 #include "run/folder.h"
 
 #include <inttypes.h>
@@ -73,11 +74,12 @@ static json_t *make_state(const cm_trainer *t)
     char data[32], teacher[32];
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
-    return json_pack("{s:I,s:I,s:i,s:s,s:s,s:s,s:I,s:f,s:I}", "step", (json_int_t)t->k, "seed",
+    /* json_pack takes the settings over, also when it fails, and fails where they are NULL */
+    return json_pack("{s:I,s:I,s:i,s:s,s:s,s:s,s:I,s:f,s:I,s:o}", "step", (json_int_t)t->k, "seed",
                      (json_int_t)t->config.seed, "threads", t->threads, "dtype",
                      cm_dtype_name(t->dtype), "data", data, "teacher", teacher, "log_offset",
                      (json_int_t)cm_runlog_offset(t->log), "loss_sum", t->loss_sum, "loss_count",
-                     (json_int_t)t->loss_count);
+                     (json_int_t)t->loss_count, "settings", cm_run_settings(&t->config));
 }
 
 cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err)
@@ -159,17 +161,26 @@ static cm_status check_same(const char *path, const json_t *state, const char *k
                    what, cm_escape(shown, sizeof shown, then), now);
 }
 
+static cm_status check_steps(const cm_trainer *t, const char *path, cm_error *err)
+{
+    if (t->k <= t->config.steps)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "steps: the run is at step %" PRId64 " already (%s), expected at least that, "
+                   "found %" PRId64,
+                   t->k, path, t->config.steps);
+}
+
 static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, int64_t *threads,
-                            cm_error *err)
+                            int64_t *log_offset, cm_error *err)
 {
     char data[32], teacher[32];
-    int64_t offset = 0;
     cm_status s;
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
     if ((s = cm_json_int(j, path, "step", 0, INT64_C(1) << 40, CM_JSON_REQUIRED, &t->k, err)) ||
         (s = cm_json_int(j, path, "threads", 1, 65536, CM_JSON_REQUIRED, threads, err)) ||
-        (s = cm_json_int(j, path, "log_offset", 0, INT64_C(1) << 50, CM_JSON_REQUIRED, &offset,
+        (s = cm_json_int(j, path, "log_offset", 0, INT64_C(1) << 50, CM_JSON_REQUIRED, log_offset,
                          err)) ||
         (s = cm_json_real(j, path, "loss_sum", -1e300, 1e300, CM_JSON_REQUIRED, &t->loss_sum,
                           err)) ||
@@ -177,9 +188,10 @@ static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, in
                          &t->loss_count, err)) ||
         (s = check_same(path, j, "data", data, t->config.data, err)) ||
         (s = check_same(path, j, "teacher", teacher, "the teacher", err)) ||
-        (s = check_same(path, j, "dtype", cm_dtype_name(t->dtype), "the dtype", err)))
+        (s = check_same(path, j, "dtype", cm_dtype_name(t->dtype), "the dtype", err)) ||
+        (s = cm_run_settings_check(json_object_get(j, "settings"), path, &t->config, err)))
         return s;
-    return cm_runlog_open(t->config.out, offset, &t->log, err);
+    return check_steps(t, path, err);
 }
 
 cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *err)
@@ -187,14 +199,14 @@ cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *e
     char folder[CM_RUN_PATH];
     weights_file files[MAX_FILES];
     json_t *state = NULL;
-    int64_t threads = t->threads;
+    int64_t threads = t->threads, log_offset = 0;
     const int n = list_files(t, files);
     cm_status s =
         cm_checkpoint_find(t->config.out, CM_CKPT_RESUME, folder, sizeof folder, note, size, err);
     if (!s)
         s = cm_checkpoint_state(folder, &state, err);
     if (!s)
-        s = read_state(t, folder, state, &threads, err);
+        s = read_state(t, folder, state, &threads, &log_offset, err);
     if (!s && threads != t->threads && !note[0])
         snprintf(note, size,
                  "this run began with %" PRId64 " threads and goes on with %d: sums are rounded in "
@@ -203,5 +215,6 @@ cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *e
     for (int i = 0; i < n && !s; i++)
         s = load_file(t, folder, &files[i], err);
     json_decref(state);
-    return s;
+    /* last, because it cuts the log */
+    return s ? s : cm_runlog_open(t->config.out, log_offset, &t->log, err);
 }

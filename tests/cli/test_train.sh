@@ -140,6 +140,18 @@ ok 'and so are the settings' cmp straight/run/config.json halves/run/config.json
 in_folder halves run train --resume --out run --steps 12 --lr 0.5
 ok 'another learning rate is refused' one_error 2 '"lr": the run began with 0.001, asked for 0.5'
 ok 'and nothing is changed' cmp straight/run/config.json halves/run/config.json
+in_folder halves run train --resume --out run --steps 9
+ok 'fewer steps than there are: refused' one_error 2 'steps: the run is at step 10 already'
+ok 'and nothing is changed' cmp straight/run/config.json halves/run/config.json
+cp -R halves edited
+sed -i 's/"lr": 0.001[0-9]*/"lr": 0.5/' edited/run/config.json
+cp edited/run/log.jsonl log.before
+in_folder edited run train --resume --out run --steps 12
+ok 'an edited config.json: refused' one_error 2 'run/config.json: "lr": the run began with 0.001'
+ok 'and the log is as it was' cmp edited/run/log.jsonl log.before
+sed -i 's/"steps": 10/"steps": 12/; s/"lr": 0.5/"lr": 0.001/' edited/run/config.json
+in_folder edited run train --resume --out run
+ok 'an edit that is allowed' ended_with 0
 # shellcheck disable=SC2086
 train mixed $settings --steps 3
 in_folder mixed run train --resume --out run --steps 6 --recompute
@@ -211,6 +223,65 @@ fails_to_replace()
     one_error 2 'resume' && [ "$before" = "$(newest student)" ]
 }
 
+# ---- nothing else is touched ---------------------------------------------------
+
+# tree FOLDER: every name and every content
+tree()
+{
+    (cd "$1" && find . | sort && find . -type f -exec cksum {} + | sort)
+}
+
+# untouched FOLDER CODE TEXT [OPTION...]: a new run there is refused and changes nothing.
+untouched()
+{
+    folder=$1 wanted=$2 words=$3
+    shift 3
+    before=$(tree "$folder/run")
+    train "$folder" --method edm --steps 1 "$@"
+    one_error "$wanted" "$words" && [ "$before" = "$(tree "$folder/run")" ]
+}
+
+for damage in manifest.json state.json model.safetensors; do
+    rm -rf damaged
+    cp -R straight damaged
+    for step in damaged/run/ckpt/0*; do
+        printf 'x' | dd of="$step/$damage" bs=1 seek=30 conv=notrunc 2>dd.log
+    done
+    ok "every $damage damaged: there is a run" untouched damaged 2 'holds a run already'
+done
+rm -rf damaged/run/ckpt
+ok 'a finished run without checkpoints: there is one' untouched damaged 2 'finished run'
+mkdir -p theirs/run/samples
+: >theirs/run/samples/.tmp-1-0
+ok 'a folder of samples of someone else' untouched theirs 2 'holds "samples"'
+mkdir -p named/run
+: >named/run/.tmp-mine
+: >named/run/.tmp-1-0
+echo mine >named/run/notes
+train named --method edm --steps 1
+ok 'a folder with other things' ended_with 0
+ok 'keeps them all' test -e named/run/.tmp-mine -a -e named/run/.tmp-1-0 -a -s named/run/notes
+train named --resume --steps 2
+ok 'a later trainer removes what looks like its own' missing named/run/.tmp-1-0
+ok 'and nothing else' test -e named/run/.tmp-mine -a -s named/run/notes
+mkdir -p mutex/run
+echo 'not ours' >mutex/run/lock
+ok 'a lock of someone else' untouched mutex 1 'expected the lock of a run'
+mkdir -p outside/samples
+echo precious >outside/log.jsonl
+cp -R straight/run/ckpt outside/ckpt
+for link in log.jsonl samples ckpt; do
+    cp -R straight "link-$link"
+    rm -rf "link-$link/run/$link"
+    ln -s "$scratch/outside/$link" "link-$link/run/$link"
+done
+before=$(tree outside)
+for link in log.jsonl samples ckpt; do
+    in_folder "link-$link" run train --resume --out run --steps 12
+    ok "$link is a link: refused" one_error 1 'through links'
+done
+ok 'and nothing was written through it' test "$before" = "$(tree outside)"
+
 # ---- distilling, and what does not fit ----------------------------------------
 
 fails 2 'teacher' sample --model straight/run --sampler onestep --out s.png
@@ -259,8 +330,9 @@ ok 'a low sigma-max: to the end' ended_with 0
 ok 'and a grid of two steps' test -s low/run/samples/00000002_multistep.png
 
 # A folder in the place of the picture.
+train blocked --method edm --steps 1
 mkdir -p blocked/run/samples/00000002_heun.png/x
-train blocked --method edm --steps 2
+train blocked --resume --steps 2
 ok 'a grid that cannot be written: the run goes on' ended_with 0
 ok 'with a warning' grep -q '^warning: no heun samples: .*00000002_heun.png' err
 ok 'and it is saved' test -s blocked/run/ckpt/latest/model.safetensors

@@ -265,18 +265,19 @@ static void lock(void)
     cm_error err = {0};
     int fd = -1, second = -1;
     remove_tree(run(), 0);
-    if (!CHECK_OK(cm_run_lock(run(), &fd, &err), err))
+    if (!CHECK_OK(cm_run_lock(run(), CM_LOCK_MAKE, &fd, &err), err))
         return;
-    CHECK(cm_run_lock(run(), &second, &err) == CM_ERR_IO && second == -1, "a second lock");
+    CHECK(cm_run_lock(run(), CM_LOCK_MAKE, &second, &err) == CM_ERR_IO && second == -1,
+          "a second lock");
     has(&err, run());
     has(&err, "another process is training in this folder");
     cm_run_unlock(fd);
     const pid_t child = fork(); /* a dead owner holds nothing */
     if (child == 0)
-        _exit(cm_run_lock(run(), &fd, NULL) != CM_OK);
+        _exit(cm_run_lock(run(), CM_LOCK_MAKE, &fd, NULL) != CM_OK);
     int status = -1;
     CHECK(waitpid(child, &status, 0) == child && status == 0, "the child could not lock");
-    if (CHECK_OK(cm_run_lock(run(), &fd, &err), err))
+    if (CHECK_OK(cm_run_lock(run(), CM_LOCK_MAKE, &fd, &err), err))
         cm_run_unlock(fd);
 }
 

@@ -142,14 +142,14 @@ int mkdir(const char *path, mode_t mode)
     return !exists(path) && strikes() ? -1 : mkdirat(AT_FDCWD, path, mode);
 }
 
-int rmdir(const char *path)
+int unlinkat(int folder, const char *path, int flags)
 {
-    return strikes() ? -1 : unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+    return strikes() ? -1 : (int)syscall(SYS_unlinkat, folder, path, flags);
 }
 
 int unlink(const char *path)
 {
-    return strikes() ? -1 : unlinkat(AT_FDCWD, path, 0);
+    return unlinkat(AT_FDCWD, path, 0);
 }
 
 int symlink(const char *to, const char *path)
