@@ -329,10 +329,17 @@ typedef struct cm_train_progress {
     const char *event;          /* NULL, or what just happened: "saved runs/x/ckpt/00002000" */
 } cm_train_progress;
 
+/* What cm_train_hooks.stop answers. */
+enum {
+    CM_TRAIN_GO_ON,
+    CM_TRAIN_STOP, /* save and return CM_INTERRUPTED */
+    CM_TRAIN_SAVE  /* save and go on */
+};
+
 typedef struct cm_train_hooks {
     size_t size;                                              /* of this struct */
     void (*progress)(void *user, const cm_train_progress *p); /* NULL allowed */
-    int (*stop)(void *user); /* polled each step; non-zero: save and return CM_INTERRUPTED */
+    int (*stop)(void *user); /* asked after each step; CM_TRAIN_...; NULL allowed */
     void *user;              /* handed to both */
 } cm_train_hooks;
 

@@ -1,11 +1,10 @@
 /* cmd_train.c - cm train: settings from defaults, files and options; progress; Ctrl-C */
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "cli/signals.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct run_options {
     cm_text config;
@@ -31,7 +30,8 @@ static const char text[] =
     "  cm train --method ct --data photos/ --image-size 64 --out runs/photos\n"
     "  cm train --resume --out runs/cd --steps 40000\n"
     "\n"
-    "Ctrl-C saves a checkpoint and exits with 130; --resume continues from it.\n";
+    "Ctrl-C, SIGTERM, SIGHUP and a closed pipe save a checkpoint first, and --resume\n"
+    "continues from it; SIGUSR1 saves one and goes on.\n";
 
 static const cli_group groups[] = {
     {"Common options", "method data out teacher init steps batch max-minutes resume config quiet"},
@@ -47,32 +47,14 @@ static const cli_group groups[] = {
     {0},
 };
 
-/* ---- Ctrl-C ------------------------------------------------------------- */
-
-static volatile sig_atomic_t stop_requested;
-
-static void request_stop(int signal_number)
-{
-    (void)signal_number;
-    if (stop_requested)
-        _exit(130);
-    stop_requested = 1;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = request_stop, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
+/* ---- hooks -------------------------------------------------------------- */
 
 static int should_stop(void *user)
 {
-    static const char notice[] = "stopping: saving a checkpoint; Ctrl-C again quits at once";
-    if (stop_requested)
-        cli_progress_say(user, notice);
-    return stop_requested;
+    const int wish = cli_stop_wish();
+    if (wish == CM_TRAIN_STOP)
+        cli_progress_say(user, "stopping: saving a checkpoint; Ctrl-C again quits at once");
+    return wish;
 }
 
 static void show(void *user, const cm_train_progress *now)
@@ -143,7 +125,7 @@ cm_status cli_train(int argc, char **argv, cm_error *err)
     cli_warn_threads(config.threads);
     cli_progress progress;
     const cm_train_hooks hooks = {sizeof hooks, show, should_stop, &progress};
-    catch_signals();
+    cli_catch_signals();
     cli_progress_start(&progress, run.quiet);
     status = cm_train(&config, run.resume, &hooks, err);
     cli_progress_end(&progress);

@@ -1,6 +1,7 @@
 /* main.c - the command cm: finds the subcommand, prints its error on one line and
  * turns its status into an exit code. */
 #include "cli/cli.h"
+#include "cli/signals.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,6 +12,8 @@
 
 static int exit_code(cm_status status)
 {
+    if (status == CM_INTERRUPTED)
+        return cli_stopped_code();
     for (const cli_exit *e = cli_exits; e->meaning; e++)
         if (e->status == status)
             return e->code;
@@ -52,6 +55,7 @@ static cm_status help(char **argv, cm_error *err)
 
 int main(int argc, char **argv)
 {
+    cli_open_standard();
     if (argc < 2) {
         fputs("Usage: cm COMMAND [OPTION...]\n'cm help' lists the commands.\n", stderr);
         return exit_code(CM_ERR_ARGUMENT);

@@ -207,9 +207,9 @@ static int due(int64_t k, int64_t every)
     return every > 0 && k % every == 0;
 }
 
-static int asked_to_stop(const struct loop *l)
+static int wish(const struct loop *l)
 {
-    return l->hooks && l->hooks->stop && l->hooks->stop(l->hooks->user);
+    return l->hooks && l->hooks->stop ? l->hooks->stop(l->hooks->user) : CM_TRAIN_GO_ON;
 }
 
 static int is_last(const struct loop *l)
@@ -224,16 +224,17 @@ static cm_status loop(struct loop *l, cm_error *err)
     cm_trainer *t = l->t;
     const cm_train_params *c = &t->config;
     cm_status s = CM_OK;
-    int stop = 0, last = t->k >= c->steps;
+    int stop = 0, last = t->k >= c->steps; /* then only the export is left */
     while (!last && !stop && !s) {
         if ((s = one_step(t, err)))
             return s;
-        stop = asked_to_stop(l);
+        const int wished = wish(l);
+        stop = wished != CM_TRAIN_GO_ON && wished != CM_TRAIN_SAVE;
         last = is_last(l);
         report(l, NULL);
         if (due(t->k, c->log_every) || (last && t->loss_count))
             s = write_log(l, err);
-        if (!s && (last || stop || due(t->k, c->save_every)))
+        if (!s && (last || wished != CM_TRAIN_GO_ON || due(t->k, c->save_every)))
             s = save(l, err);
         if (!s && !stop && (last || due(t->k, c->sample_every)))
             draw_samples(l);

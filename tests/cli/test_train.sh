@@ -213,7 +213,61 @@ run train --resume --out locked/run
 ok 'a second trainer is refused' one_error 1 'locked/run'
 kill -TERM $pid
 rejoin
-ok 'SIGTERM saves too' ended_with 130
+ok 'SIGTERM exits with 143' ended_with 143
+works 'and saves first' info locked/run
+
+# checkpoints FOLDER: the steps that are saved
+checkpoints()
+{
+    find "$scratch/$1/run/ckpt/" -name '0*' | wc -l
+}
+
+in_background hung --method edm --steps 1000000 --save-every 0 --keep 99
+wait_for hung/run/config.json
+sleep 0.1
+kill -USR1 $pid
+wait_for hung/run/ckpt/latest
+ok 'SIGUSR1 saves' test "$(checkpoints hung)" -eq 1
+kill -USR1 $pid
+tries=0
+until [ "$(checkpoints hung)" -eq 2 ] || [ $tries -ge 200 ]; do
+    tries=$((tries + 1))
+    sleep 0.05
+done
+ok 'and again' test "$(checkpoints hung)" -eq 2
+kill -HUP $pid
+rejoin
+ok 'SIGHUP exits with 129' ended_with 129
+ok 'and saves first' test "$(checkpoints hung)" -eq 3
+
+mkdir -p nohup
+# shellcheck disable=SC2086
+(trap '' HUP && cd nohup && exec "$cm" train $tiny --method edm --steps 1000000 --out run \
+    2>"$scratch/behind.err") &
+pid=$!
+wait_for nohup/run/config.json
+sleep 0.1
+kill -HUP $pid
+sleep 0.1
+ok 'SIGHUP stays ignored under nohup' kill -TERM $pid
+rejoin
+ok 'until another one comes' ended_with 143
+
+# The reader of stderr goes away: the next line is written into a closed pipe.
+mkdir -p piped
+# shellcheck disable=SC2086
+(cd piped && exec 3>"$scratch/code" &&
+    { timeout 60 "$cm" train $tiny --method edm --steps 1000000 --save-every 20 --out run 2>&1
+        echo $? >&3; } | head -n 2 >"$scratch/piped.out")
+ok 'a closed pipe ends it as it ends any program' test "$(cat code)" -eq 141
+ok 'after it saved the step that was next' test "$(newest piped | grep -c '1$')" -eq 1
+
+mkdir -p closed
+# shellcheck disable=SC2086
+(cd closed && exec "$cm" train $tiny --method edm --steps 5 --log-every 1 --out run >&- 2>&-)
+ok 'without descriptors 1 and 2' test -s closed/run/model.safetensors
+ok 'the log has its own lines and no others' \
+    test "$(grep -c '^{"step":[1-5],.*}$' closed/run/log.jsonl)/$(wc -l <closed/run/log.jsonl)" = 5/5
 
 # A new run in the place of an old one.
 fails_to_replace()
