@@ -1,8 +1,11 @@
 /* error.c - status names, cm_fail, cm_assert */
 #include "base/error.h"
 
+#include "base/utf8.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *cm_status_name(cm_status s)
 {
@@ -22,17 +25,37 @@ const char *cm_status_name(cm_status s)
     return i < sizeof names / sizeof *names ? names[i] : "unknown status";
 }
 
-/* Bytes from 0x20 up to, but without, `end` stand for themselves, DEL never. */
-static const char *escape(char *buf, size_t size, const char *text, unsigned end)
+enum { PIECE = 20 }; /* bytes of one character, escaped, and a zero */
+
+/* Write the character at p, or its escaped bytes, to piece; returns how many bytes of p. */
+static int escape_one(const char *p, int ascii, char piece[PIECE])
 {
-    size_t n = 0;
-    for (const unsigned char *p = (const unsigned char *)text; *p && n + 5 < size; p++) {
-        if (*p >= 0x20 && *p < end && *p != 0x7f)
-            buf[n++] = (char)*p;
+    uint32_t code = 0;
+    const int length = cm_utf8_next(p, &code), n = length ? length : 1;
+    const int shown = length && cm_is_shown(code) && (code < 0x80 || !ascii);
+    for (int i = 0; i < n; i++)
+        if (shown)
+            piece[i] = p[i];
         else
-            n += (size_t)snprintf(buf + n, size - n, "\\x%02x", *p);
+            snprintf(piece + 4 * i, PIECE - 4 * (size_t)i, "\\x%02x", (unsigned char)p[i]);
+    if (shown)
+        piece[n] = '\0';
+    return n;
+}
+
+static const char *escape(char *buf, size_t size, const char *text, int ascii)
+{
+    char piece[PIECE];
+    size_t used = 0;
+    for (const char *p = text; *p;) {
+        p += escape_one(p, ascii, piece);
+        const size_t n = strlen(piece);
+        if (used + n + 1 > size)
+            break;
+        memcpy(buf + used, piece, n);
+        used += n;
     }
-    buf[n] = '\0';
+    buf[used] = '\0';
     return buf;
 }
 
@@ -45,13 +68,27 @@ void cm_error_set(cm_error *err, cm_status s, const char *fmt, ...)
         vsnprintf(raw, sizeof raw, fmt, ap);
         va_end(ap);
         err->status = s;
-        escape(err->message, sizeof err->message, raw, 0x100); /* file names may be UTF-8 */
+        escape(err->message, sizeof err->message, raw, 0); /* file names may be UTF-8 */
     }
 }
 
 const char *cm_escape(char *buf, size_t size, const char *text)
 {
-    return escape(buf, size, text, 0x7f);
+    return escape(buf, size, text, 1);
+}
+
+const char *cm_escape_utf8(char *buf, size_t size, const char *text)
+{
+    return escape(buf, size, text, 0);
+}
+
+void cm_print_escaped(FILE *f, const char *text)
+{
+    char piece[PIECE];
+    for (const char *p = text; *p;) {
+        p += escape_one(p, 0, piece);
+        fputs(piece, f);
+    }
 }
 
 void cm_assert_failed(const char *expr, const char *file, int line)

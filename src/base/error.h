@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Fill *err (NULL allowed) and return s, so callers write
  *     return cm_fail(err, CM_ERR_FORMAT, "%s: ...", path);            */
@@ -24,6 +25,9 @@ static inline cm_status cm_failed(cm_status s)
 /* Copy text with control bytes and non-ASCII escaped as \xNN: names from files
  * must not reach a terminal raw.  Returns buf. */
 const char *cm_escape(char *buf, size_t size, const char *text);
+/* The same, but UTF-8 stays where a terminal may see it (utf8.h). */
+const char *cm_escape_utf8(char *buf, size_t size, const char *text);
+void cm_print_escaped(FILE *f, const char *text);
 
 _Noreturn void cm_assert_failed(const char *expr, const char *file, int line);
 #define cm_assert(e) ((e) ? (void)0 : cm_assert_failed(#e, __FILE__, __LINE__))

@@ -32,13 +32,13 @@ struct cm_st_file {
 
 /* ---- one entry of the header -------------------------------------------- */
 
-/* "[3,128,3,3]" */
-static const char *shape_text(char *buf, size_t size, const cm_st_tensor *t)
+const char *cm_st_shape_text(char buf[CM_ST_SHAPE_TEXT], const cm_st_tensor *t)
 {
-    size_t n = (size_t)snprintf(buf, size, "[");
+    size_t n = (size_t)snprintf(buf, CM_ST_SHAPE_TEXT, "[");
     for (int i = 0; i < t->rank; i++)
-        n += (size_t)snprintf(buf + n, size - n, i ? ",%lld" : "%lld", (long long)t->dim[i]);
-    snprintf(buf + n, size - n, "]");
+        n += (size_t)snprintf(buf + n, CM_ST_SHAPE_TEXT - n, i ? ",%lld" : "%lld",
+                              (long long)t->dim[i]);
+    snprintf(buf + n, CM_ST_SHAPE_TEXT - n, "]");
     return buf;
 }
 
@@ -114,7 +114,7 @@ static cm_status parse_offsets(const place *at, const json_t *v, cm_st_tensor *t
 /* Fill t from {"dtype": ..., "shape": ..., "data_offsets": ...}. */
 static cm_status parse_entry(const place *at, json_t *v, cm_st_tensor *t)
 {
-    char text[256];
+    char text[CM_ST_SHAPE_TEXT];
     int64_t count;
     uint64_t bytes;
     const size_t length = strlen(t->name);
@@ -136,11 +136,11 @@ static cm_status parse_entry(const place *at, json_t *v, cm_st_tensor *t)
                    cm_json_show(text, sizeof text, v));
     if (cm_st_shape_bytes(t->dtype, t->rank, t->dim, &count, &bytes))
         return bad(at, CM_ERR_FORMAT, "shape %s %s is too large or not whole bytes",
-                   shape_text(text, sizeof text, t), cm_st_dtype_name(t->dtype));
+                   cm_st_shape_text(text, t), cm_st_dtype_name(t->dtype));
     if (bytes != t->bytes)
         return bad(at, CM_ERR_FORMAT, "shape %s %s needs %llu bytes, data_offsets give %llu",
-                   shape_text(text, sizeof text, t), cm_st_dtype_name(t->dtype),
-                   (unsigned long long)bytes, (unsigned long long)t->bytes);
+                   cm_st_shape_text(text, t), cm_st_dtype_name(t->dtype), (unsigned long long)bytes,
+                   (unsigned long long)t->bytes);
     return CM_OK;
 }
 
@@ -157,10 +157,11 @@ static cm_status read_at(const cm_st_file *f, void *dst, size_t n, uint64_t offs
 }
 
 /* Before a tree of it is built: count what would cost memory, outside strings.  A
- * valid header nests three deep: header, entry, list. */
+ * valid header nests three deep: header, entry, list; and an entry is longer than LEAST. */
 static cm_status scan_header(const char *path, const char *p, size_t n, cm_error *err)
 {
-    enum { MAX_DEPTH = 8, LISTS = 2 * CM_ST_MAX_TENSORS, ITEMS = 12 * CM_ST_MAX_TENSORS };
+    enum { MAX_DEPTH = 8, LEAST = 45, ITEMS = 1000000 };
+    const size_t most = n / LEAST < CM_ST_MAX_TENSORS ? n / LEAST : CM_ST_MAX_TENSORS;
     int in_text = 0, depth = 0;
     size_t objects = 0, lists = 0, items = 0;
     for (size_t i = 0; i < n; i++) {
@@ -180,9 +181,11 @@ static cm_status scan_header(const char *path, const char *p, size_t n, cm_error
             return cm_fail(err, CM_ERR_FORMAT, "%s: header: nested more than %d deep", path,
                            (int)MAX_DEPTH);
     }
-    if (objects > CM_ST_MAX_TENSORS + 2 || lists > LISTS || items > ITEMS)
-        return cm_fail(err, CM_ERR_FORMAT, "%s: header: expected at most %d tensors, found more",
-                       path, (int)CM_ST_MAX_TENSORS);
+    if (objects > most + 2 || lists > 2 * most + 2 || items > ITEMS)
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: header: expected at most %zu tensors and %d items in %zu bytes, found "
+                       "more",
+                       path, most, (int)ITEMS, n);
     return CM_OK;
 }
 
@@ -227,6 +230,8 @@ static cm_status take_metadata(cm_st_file *f, json_t *meta, cm_error *err)
     const char *key;
     json_t *value;
     char text[256], found[256];
+    if (json_is_null(meta)) /* as written where there is none */
+        return CM_OK;
     if (!json_is_object(meta))
         return cm_fail(err, CM_ERR_FORMAT, "%s: __metadata__: expected an object, found %s",
                        f->path, cm_json_show(text, sizeof text, meta));

@@ -43,7 +43,7 @@ static cm_status add_entry(const char *path, json_t *header, const cm_st_entry *
     if (json_object_get(header, e->name))
         return bad_entry(path, e->name, "expected once, found twice", err);
     if (e->rank < 0 || e->rank > CM_ST_MAX_RANK)
-        return bad_entry(path, e->name, "expected a rank from 0 to 8", err);
+        return bad_entry(path, e->name, "expected a rank from 0 to 16", err);
     if (cm_st_shape_bytes(e->dtype, e->rank, e->dim, &count, &bytes) ||
         bytes > (uint64_t)CM_ST_MAX_INTEGER - *at)
         return bad_entry(path, e->name, "shape: negative, too large or not whole bytes", err);

@@ -62,14 +62,36 @@ static char *copy_or_null(const char *text)
     return text ? cm_strdup(text) : NULL;
 }
 
-/* The parameter table of m->net, and room for the weights. */
-static cm_status make_params(const char *path, cm_model *m, cm_error *err)
+/* Nobody has a network of that size, whose weights no file brings. */
+static cm_status check_size(const char *path, const cm_params *params, cm_error *err)
 {
-    const cm_status s = cm_net_params_new(&m->net, &m->params, err);
+    const int64_t most = INT64_C(1) << 31;
+    const cm_param *largest = cm_params_at(params, 0);
+    char shape[96];
+    if (cm_params_count(params) <= most)
+        return CM_OK;
+    for (int i = 1; i < cm_params_size(params); i++)
+        if (cm_type_count(&cm_params_at(params, i)->type) > cm_type_count(&largest->type))
+            largest = cm_params_at(params, i);
+    return cm_fail(err, CM_ERR_FORMAT,
+                   "%s: expected a network of at most %lld parameters, found %lld; the largest is "
+                   "\"%s\" %s",
+                   path, (long long)most, (long long)cm_params_count(params), largest->name,
+                   cm_type_text(shape, sizeof shape, &largest->type));
+}
+
+/* The parameter table of m->net and room for the weights, which file, where there is one,
+ * must fit: so a configuration takes no more memory than its file has weights. */
+static cm_status make_params(const char *path, const cm_st_file *file, cm_model *m, cm_error *err)
+{
+    cm_status s = cm_net_params_new(&m->net, &m->params, err);
     if (s) {
         const cm_error why = err ? *err : (cm_error){0};
         return s == CM_ERR_SHAPE ? cm_fail(err, CM_ERR_FORMAT, "%s: %.900s", path, why.message) : s;
     }
+    s = file ? cm_params_fit(m->params, file, err) : check_size(path, m->params, err);
+    if (s)
+        return s;
     m->flat = cm_alloc_array(cm_params_floats(m->params), sizeof *m->flat);
     return m->flat ? CM_OK
                    : cm_fail(err, CM_ERR_MEMORY, "%s: out of memory for %zu parameters", path,
@@ -83,7 +105,7 @@ static cm_status read_file(const char *path, const cm_st_file *f, const char *co
     if (!s && cm_st_metadata(f, "model"))
         s = read_kind(cm_st_metadata(f, "model"), path, m, err);
     if (!s)
-        s = make_params(path, m, err);
+        s = make_params(path, f, m, err);
     if (s)
         return s;
     m->classes = copy_or_null(cm_st_metadata(f, "classes"));
@@ -153,7 +175,7 @@ cm_status cm_model_make_random(const char *config_json, uint64_t seed, cm_model 
         s = cm_net_config_from_json(j, config_json, &m->net, err);
     json_decref(j);
     if (!s)
-        s = make_params(config_json, m, err);
+        s = make_params(config_json, NULL, m, err);
     if (s) {
         cm_model_release(m);
         return s;

@@ -110,7 +110,7 @@ cm_status cm_net_config_from_json(const json_t *json, const char *file, cm_net_c
     cm_status s;
     if ((s = read_arch(json, file, &c, err)) || (s = check_keys(json, file, c.arch, err)) ||
         (s = read_size(json, file, &c, err)) || (s = read_channels(json, file, &c, err)) ||
-        (s = cm_json_int_or_none(json, file, "num_classes", 1 << 24, &c.num_classes, err)) ||
+        (s = cm_json_int_or_none(json, file, "num_classes", 1000000, &c.num_classes, err)) ||
         (s = read_time_input(json, file, &c, err)) ||
         (s = cm_json_real(json, file, "dropout", 0.0, 0.99, CM_JSON_OPTIONAL, &c.dropout, err)) ||
         (s = c.arch->parse(json, file, &c, err)))

@@ -139,18 +139,14 @@ static int same_dims(const cm_param *p, const cm_st_tensor *t)
 static cm_status wrong_shape(const cm_st_file *file, const cm_param *p, const cm_st_tensor *t,
                              cm_error *err)
 {
-    char want[96], found[256] = "[";
-    size_t n = 1;
-    for (int i = 0; i < t->rank; i++)
-        n += (size_t)snprintf(found + n, sizeof found - n, "%s%" PRId64, i ? "," : "", t->dim[i]);
-    snprintf(found + n, sizeof found - n, "]");
+    char want[96], found[CM_ST_SHAPE_TEXT];
     return cm_fail(err, CM_ERR_FORMAT,
                    "%s: tensor \"%s\": the configuration needs shape %s, the file has %s",
-                   cm_st_path(file), p->name, cm_type_text(want, sizeof want, &p->type), found);
+                   cm_st_path(file), p->name, cm_type_text(want, sizeof want, &p->type),
+                   cm_st_shape_text(found, t));
 }
 
-cm_status cm_params_load(const cm_params *params, const cm_st_file *file, float *flat,
-                         cm_error *err)
+cm_status cm_params_fit(const cm_params *params, const cm_st_file *file, cm_error *err)
 {
     const int n = cm_params_size(params);
     char name[256];
@@ -164,9 +160,6 @@ cm_status cm_params_load(const cm_params *params, const cm_st_file *file, float 
                            cm_st_path(file), p->name, n, cm_st_count(file));
         if (!same_dims(p, t))
             return wrong_shape(file, p, t, err);
-        const cm_status s = cm_st_read_f32(file, t, flat + p->offset, err);
-        if (s)
-            return s;
     }
     for (int i = 0; i < cm_st_count(file) && cm_st_count(file) != n; i++)
         if (!cm_params_find(params, cm_st_at(file, i)->name))
@@ -174,6 +167,17 @@ cm_status cm_params_load(const cm_params *params, const cm_st_file *file, float 
                            "%s: tensor \"%s\" is not part of the configured network",
                            cm_st_path(file), cm_escape(name, sizeof name, cm_st_at(file, i)->name));
     return CM_OK;
+}
+
+cm_status cm_params_load(const cm_params *params, const cm_st_file *file, float *flat,
+                         cm_error *err)
+{
+    cm_status s = cm_params_fit(params, file, err);
+    for (int i = 0; i < cm_params_size(params) && !s; i++) {
+        const cm_param *p = cm_params_at(params, i);
+        s = cm_st_read_f32(file, cm_st_find(file, p->name), flat + p->offset, err);
+    }
+    return s;
 }
 
 void cm_params_entries(const cm_params *params, const float *flat, cm_st_entry *entries)

@@ -51,8 +51,11 @@ int64_t cm_params_count(const cm_params *params); /* of parameters proper */
 /* PyTorch's defaults and the reference's zeroed layers, from a seed. */
 void cm_params_init(const cm_params *params, uint64_t seed, float *flat);
 
-/* Read every parameter from the file into flat.  A tensor that is missing, of
- * another shape, or not of this network is an error that names it. */
+/* Whether the file has every parameter in its shape, and nothing else: a tensor that is
+ * missing, of another shape, or not of this network is an error that names it.  Reads and
+ * allocates nothing.  Errors: CM_ERR_FORMAT. */
+cm_status cm_params_fit(const cm_params *params, const cm_st_file *file, cm_error *err);
+/* Read every parameter from a file that fits into flat. */
 cm_status cm_params_load(const cm_params *params, const cm_st_file *file, float *flat,
                          cm_error *err);
 /* One f32 entry a parameter, pointing into flat. */

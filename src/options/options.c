@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "io/json.h"
 
 #include <limits.h>
@@ -44,11 +45,14 @@ static void store(const cm_option *o, void *config, option_value v)
 static int is_choice(const char *choices, const char *text)
 {
     const size_t len = strlen(text);
-    for (const char *word = choices; word; word = strchr(word, '|'), word += word != NULL) {
-        if (strcspn(word, "|") == len && !memcmp(word, text, len))
+    for (const char *word = choices;; word++) {
+        const size_t n = strcspn(word, "|");
+        if (n == len && !memcmp(word, text, len))
             return 1;
+        word += n;
+        if (!*word)
+            return 0;
     }
-    return 0;
 }
 
 /* The rules for text: it fits, is UTF-8 (else config.json could not hold it) and,
@@ -64,11 +68,9 @@ static cm_status check_text(const cm_option *o, const char *where, const char *t
     if (strlen(text) >= sizeof(cm_text))
         return cm_fail(err, fail, "%s: expected at most %zu bytes, found %zu", where,
                        sizeof(cm_text) - 1, strlen(text));
-    json_t *copy = json_string(text);
-    if (!copy)
+    if (!cm_utf8_ok(text))
         return cm_fail(err, fail, "%s: expected UTF-8 text, found '%s'", where,
                        cm_escape(found, sizeof found, text));
-    json_decref(copy);
     return CM_OK;
 }
 

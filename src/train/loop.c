@@ -33,8 +33,11 @@ struct loop {
 static void report(const struct loop *l, const char *event)
 {
     const cm_trainer *t = l->t;
+    char shown[CM_RUN_PATH + 64];
     if (!l->hooks || !l->hooks->progress)
         return;
+    if (event) /* paths in it may be of a config.json that someone else made */
+        event = cm_escape_utf8(shown, sizeof shown, event);
     const double elapsed = cm_seconds() - l->start;
     const double per_step = t->k > l->first ? elapsed / (double)(t->k - l->first) : 0.0;
     double eta = per_step * (double)(t->config.steps - t->k);
