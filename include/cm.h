@@ -227,6 +227,12 @@ CM_API cm_status cm_describe(const char *path, char **text, cm_error *err);
 CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
 
+/* Check a model, a run folder or any .safetensors file before it is used: the header against
+ * the rules of the format, every size, and of a model that its weights are those of its
+ * configuration; of a run, that a checkpoint is whole and holds a model.  CM_OK: all is well.
+ * Errors: CM_ERR_FORMAT and CM_ERR_UNSUPPORTED say what is wrong, CM_ERR_IO, CM_ERR_MEMORY. */
+CM_API cm_status cm_validate(const char *path, cm_error *err);
+
 /* Run the raw network F on tensors from a file: x f32 [N,C,H,W], timesteps f32
  * [N] (already rescaled: 250 ln sigma), y int64 [N] for class-conditional
  * networks; writes out f32 [N,C,H,W].  config_json may be NULL when the weights

@@ -3,6 +3,7 @@
 #include "api/door.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "model/model.h"
 #include "run/resolve.h"
 
@@ -24,8 +25,7 @@ void cm_string_free(char *text)
 static json_t *text_value(const char *text)
 {
     char escaped[512];
-    json_t *value = json_string(text);
-    return value ? value : json_string(cm_escape(escaped, sizeof escaped, text));
+    return json_string(cm_utf8_ok(text) ? text : cm_escape(escaped, sizeof escaped, text));
 }
 
 /* JSON of the metadata; where it is none, as it is. */
@@ -134,9 +134,9 @@ static const char *real_text(char buf[CM_REAL_TEXT], double value)
 
 static void print_value(FILE *f, const json_t *value)
 {
-    char text[512], number[CM_REAL_TEXT];
+    char number[CM_REAL_TEXT];
     if (json_is_string(value))
-        fputs(cm_escape(text, sizeof text, json_string_value(value)), f);
+        cm_print_escaped(f, json_string_value(value));
     else if (json_is_integer(value))
         fprintf(f, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     else if (json_is_real(value))

@@ -10,6 +10,17 @@
 
 /* ---- small helpers --------------------------------------------------------- */
 
+/* An argument must not reach a terminal raw: control characters (C0, DEL, and C1 as UTF-8)
+ * and changes of direction (U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069). */
+static int forges(const unsigned char *c)
+{
+    if (c[0] < ' ' || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0))
+        return 1;
+    return c[0] == 0xe2 && ((c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f ||
+                                              (c[2] >= 0xa8 && c[2] <= 0xae))) ||
+                            (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
 cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
 {
     va_list args;
@@ -17,8 +28,8 @@ cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
     err->status = s;
     vsnprintf(err->message, sizeof err->message, fmt, args);
     va_end(args);
-    for (char *c = err->message; *c; c++) /* arguments must not reach a terminal raw */
-        if ((unsigned char)*c < ' ' || *c == '\x7f')
+    for (unsigned char *c = (unsigned char *)err->message; *c; c++)
+        if (forges(c))
             *c = '?';
     return s;
 }

@@ -12,6 +12,7 @@
     X(train,   "train a teacher, distil it, or train a consistency model alone")                  \
     X(sample,  "generate images from a model")                                                    \
     X(info,    "describe a model, a run folder or a .safetensors file")                           \
+    X(validate, "check models, runs and .safetensors files before they are used")                 \
     X(forward, "run the raw network on tensors from a file")                                      \
     X(explain, "print the compiled plan: steps, shapes, memory, times")                           \
     X(bench,   "time training steps and sampling of a model")

@@ -360,7 +360,7 @@ static void malformed_headers(void)
 /* Headers too long for the table: nesting, names, many entries. */
 static void large_headers(void)
 {
-    static uint8_t file[8 + 400000];
+    static uint8_t file[8 + 500000];
     uint64_t digest;
     struct {
         const char *what, *unit, *end;
@@ -381,6 +381,21 @@ static void large_headers(void)
         for (int b = 0; b < 8; b++)
             file[b] = (uint8_t)((uint64_t)(n - 8) >> 8 * b);
         CHECK(feed_safetensors(file, n, &digest) == cases[i].verdict, "%s", cases[i].what);
+    }
+    static const int counts[] = {3000, 5000};
+    for (size_t i = 0; i < 2; i++) { /* many tensors; and a byte too few for the last */
+        char *text = (char *)file + 8;
+        int n = sprintf(text, "{");
+        for (int k = 0; k < counts[i]; k++)
+            n += sprintf(text + n,
+                         "%s\"t%d\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%d,%d]}",
+                         k ? "," : "", k, k, k + 1);
+        n += sprintf(text + n, "}");
+        for (int b = 0; b < 8; b++)
+            file[b] = (uint8_t)((uint64_t)n >> 8 * b);
+        const size_t size = 8 + (size_t)n + (size_t)counts[i];
+        CHECK(feed_safetensors(file, size, &digest) == CM_OK, "%d tensors", counts[i]);
+        CHECK(feed_safetensors(file, size - 1, &digest) == CM_ERR_FORMAT, "%d, cut", counts[i]);
     }
     for (size_t length = 4095; length <= 4097; length++) { /* the longest name is 4096 bytes */
         char *text = (char *)file + 8;

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { MOST_GROUPS = 32, MAX_SKIPS = 1024 };
+enum { MAX_WIDTH = 65536, MOST_GROUPS = 32, MAX_SKIPS = 1024 };
 static const float EPS = 1e-5f;
 
 typedef enum resample { SAME, UP, DOWN } resample;
@@ -263,7 +263,7 @@ static cm_node *build(cm_net *net, const cm_net_config *config, cm_node *x, cm_n
 
 /* The plain integer fields: key, field, smallest, largest, required. */
 #define INT_FIELDS(X)                                               \
-    X("model_channels", model_channels, 2, 65536, CM_JSON_REQUIRED) \
+    X("model_channels", model_channels, 2, 16384, CM_JSON_REQUIRED) \
     X("num_res_blocks", num_res_blocks, 1, 64, CM_JSON_REQUIRED)    \
     X("num_heads", num_heads, 1, 4096, CM_JSON_OPTIONAL)
 
@@ -341,6 +341,12 @@ static cm_status parse(const json_t *json, const char *file, cm_net_config *conf
         (s = cm_json_bool(json, file, "resblock_updown", CM_JSON_OPTIONAL, &c.resblock_updown,
                           err)))
         return s;
+    for (int i = 0; i < c.n_levels; i++)
+        if (c.channel_mult[i] * c.model_channels > MAX_WIDTH)
+            return cm_fail(err, CM_ERR_FORMAT,
+                           "%s: \"channel_mult\"[%d]: expected at most %d channels, found %g times "
+                           "the \"model_channels\", %d",
+                           file, i, (int)MAX_WIDTH, c.channel_mult[i], c.model_channels);
     if (config->height % (1 << (c.n_levels - 1)) || config->width % (1 << (c.n_levels - 1)))
         return cm_fail(err, CM_ERR_FORMAT,
                        "%s: an image of %d x %d cannot be halved %d times (\"channel_mult\" has %d "

@@ -1,0 +1,23 @@
+/* validate.c - cm_validate: whether a file or run is what it says */
+#include "cm.h"
+#include "run/resolve.h"
+
+#include <sys/stat.h>
+
+cm_status cm_validate(const char *path, cm_error *err)
+{
+    struct stat st;
+    cm_st_file *file = NULL;
+    cm_model *model = NULL;
+    cm_status s = CM_OK;
+    int is_model = !stat(path, &st) && S_ISDIR(st.st_mode);
+    if (!is_model) {
+        s = cm_st_open(path, &file, err);
+        is_model = !s && cm_st_metadata(file, "config");
+        cm_st_close(file);
+    }
+    if (!s && is_model)
+        s = cm_run_open_model(path, &model, err);
+    cm_model_release(model);
+    return s;
+}

@@ -1,0 +1,71 @@
+/* cmd_validate.c - cm validate: files checked before they are used */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char text[] =
+    "Check models, run folders and any .safetensors files: the header against the\n"
+    "rules of the format, every size, and of a model that its weights are those of\n"
+    "its configuration; of a run that a checkpoint is whole.\n"
+    "\n"
+    "  cm validate downloaded.safetensors\n"
+    "  cm validate models/*.safetensors\n"
+    "\n"
+    "Prints a line a file.  Exit code 0: all are good; 4: one is refused.\n";
+
+/* What is wrong with the content, in this machine's eyes, is a bad file. */
+static cm_status verdict(const char *path, cm_error *why)
+{
+    const cm_status status = cm_validate(path, why);
+    return status == CM_ERR_UNSUPPORTED ? CM_ERR_FORMAT : status;
+}
+
+/* Several: a line each, and the gravest: what could not be judged goes before a bad file. */
+static cm_status validate_all(int n, char **paths, cm_error *err)
+{
+    cm_status worst = CM_OK;
+    int refused = 0;
+    for (int i = 0; i < n; i++) {
+        cm_error why = {0};
+        const cm_status status = verdict(paths[i], &why);
+        if (!status)
+            cli_fail(&why, CM_OK, "%s: ok", paths[i]);
+        puts(why.message);
+        refused += status != CM_OK;
+        if (worst == CM_OK || worst == CM_ERR_FORMAT)
+            worst = status ? status : worst;
+    }
+    return worst ? cli_fail(err, worst, "%d of %d files refused", refused, n) : CM_OK;
+}
+
+static cm_status validate_one(const char *path, cm_error *err)
+{
+    cm_error line = {0};
+    const cm_status status = verdict(path, err);
+    if (status)
+        return status;
+    cli_fail(&line, CM_OK, "%s: ok", path);
+    puts(line.message);
+    return CM_OK;
+}
+
+cm_status cli_validate(int argc, char **argv, cm_error *err)
+{
+    const cli_usage usage = {.command = "cm validate", .arguments = "FILE...", .text = text};
+    int first = 1;
+    if (argc > 1 && argv[1][0] == '-') {
+        if (strcmp(argv[1], "--") != 0) { /* help, or an option that does not exist */
+            const cm_status status = cli_parse(&usage, 2, argv, NULL, err);
+            if (status)
+                return status;
+        }
+        first = 2;
+    }
+    if (first >= argc)
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "argument FILE: expected a path, found none; see '%s --help'",
+                        usage.command);
+    return argc - first == 1 ? validate_one(argv[first], err)
+                             : validate_all(argc - first, argv + first, err);
+}
