@@ -287,6 +287,13 @@ static cm_status read_object(const cm_option *table, void *config, json_t *objec
     return CM_OK;
 }
 
+cm_status cm_options_from_json(const cm_option *table, void *config, json_t *object,
+                               const char *path, cm_error *err)
+{
+    const cm_status status = read_object(table, NULL, object, path, err); /* all or nothing */
+    return status ? status : read_object(table, config, object, path, err);
+}
+
 cm_status cm_options_read(const cm_option *table, void *config, const char *path, cm_error *err)
 {
     json_t *object = NULL;
@@ -296,11 +303,8 @@ cm_status cm_options_read(const cm_option *table, void *config, const char *path
                        : !config ? "config"
                                  : "path");
     cm_status status = cm_json_load(path, &object, err);
-    if (status)
-        return status;
-    status = read_object(table, NULL, object, path, err); /* all or nothing */
     if (!status)
-        status = read_object(table, config, object, path, err);
+        status = cm_options_from_json(table, config, object, path, err);
     json_decref(object);
     return status;
 }

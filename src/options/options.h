@@ -10,6 +10,10 @@
  * takes it back to the same values.  Freed with json_decref.  NULL: out of memory. */
 json_t *cm_options_to_json(const cm_option *table, const void *config);
 
+/* cm_options_read of an object from the file at path. */
+cm_status cm_options_from_json(const cm_option *table, void *config, json_t *object,
+                               const char *path, cm_error *err);
+
 /* The option called name, or NULL. */
 const cm_option *cm_option_find(const cm_option *table, const char *name);
 
