@@ -28,33 +28,46 @@ static void round_trip(const cm_option *table, const void *params, void *again)
     json_decref(k);
 }
 
+/* The defaults, read from text once. */
+static const cm_train_params *train_defaults(void)
+{
+    static cm_train_params p;
+    if (!p.size)
+        p = cm_train_default_params();
+    return &p;
+}
+
 static void as_json(const char *text, size_t n)
 {
     json_t *j = NULL;
     cm_error err = {0};
-    cm_train_params p = cm_train_default_params(), q = p;
-    cm_sample_params s = cm_sample_default_params(), t = s;
     if (cm_json_parse(text, n, "fed", &j, &err))
         return;
+    cm_train_params p = *train_defaults(), q = p;
     if (!cm_options_from_json(cm_train_options(), &p, j, "fed", &err))
         round_trip(cm_train_options(), &p, &q);
-    if (!cm_options_from_json(cm_sample_options(), &s, j, "fed", &err))
-        round_trip(cm_sample_options(), &s, &t);
+    else if (json_object_get(j, "sampler")) {
+        cm_sample_params s = cm_sample_default_params(), t = s;
+        if (!cm_options_from_json(cm_sample_options(), &s, j, "fed", &err))
+            round_trip(cm_sample_options(), &s, &t);
+    }
     json_decref(j);
 }
 
 static void as_lines(char *text)
 {
     cm_error err = {0};
-    cm_train_params p = cm_train_default_params(), q = p;
+    cm_train_params p = *train_defaults(), q = p;
     char *rest = text;
+    int set = 0;
     for (char *line; (line = strtok_r(rest, "\n", &rest));) {
         char *value = strchr(line, '=');
         if (value)
             *value++ = '\0';
-        (void)cm_options_set(cm_train_options(), &p, line, value, &err);
+        set += !cm_options_set(cm_train_options(), &p, line, value, &err);
     }
-    round_trip(cm_train_options(), &p, &q);
+    if (set)
+        round_trip(cm_train_options(), &p, &q);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
@@ -62,8 +75,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     char *text = cm_alloc(n + 1);
     memcpy(text, bytes, n);
-    as_json(text, n);
-    as_lines(text);
+    if (text[0] == '{')
+        as_json(text, n);
+    else
+        as_lines(text);
     cm_free(text);
     return 0;
 }
