@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "io/json.h"
 #include "model/model.h"
 #include "run/resolve.h"
 
@@ -19,7 +20,7 @@ void cm_string_free(char *text)
     cm_free(text);
 }
 
-/* ---- the object ---------------------------------------------------------- */
+/* ---- the object: *bad becomes non-zero without memory ---------------------- */
 
 /* Text of a file, which need not be UTF-8. */
 static json_t *text_value(const char *text)
@@ -31,64 +32,65 @@ static json_t *text_value(const char *text)
 /* JSON of the metadata; where it is none, as it is. */
 static json_t *parsed(const char *text)
 {
-    json_t *value = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    return value ? value : text_value(text);
+    json_t *value = NULL;
+    const cm_status s = cm_json_parse_any(text, strlen(text), "metadata", &value, NULL);
+    return !s ? value : s == CM_ERR_MEMORY ? NULL : text_value(text);
 }
 
-static void add_noise(json_t *o, const cm_model *m)
+static void add_noise(json_t *o, const cm_model *m, int *bad)
 {
     const cm_noise_schedule *s = &m->schedule;
     json_t *noise = json_object();
-    json_object_set_new(noise, "sigma-min", json_real(s->sigma_min));
-    json_object_set_new(noise, "sigma-max", json_real(s->sigma_max));
-    json_object_set_new(noise, "sigma-data", json_real(s->sigma_data));
-    json_object_set_new(noise, "rho", json_real(s->rho));
-    json_object_set_new(noise, "levels", json_integer(m->scales));
-    json_object_set_new(o, "noise", noise);
+    *bad |= json_object_set_new(noise, "sigma-min", json_real(s->sigma_min));
+    *bad |= json_object_set_new(noise, "sigma-max", json_real(s->sigma_max));
+    *bad |= json_object_set_new(noise, "sigma-data", json_real(s->sigma_data));
+    *bad |= json_object_set_new(noise, "rho", json_real(s->rho));
+    *bad |= json_object_set_new(noise, "levels", json_integer(m->scales));
+    *bad |= json_object_set_new(o, "noise", noise);
 }
 
-static void add_model(json_t *o, const cm_model *m)
+static void add_model(json_t *o, const cm_model *m, int *bad)
 {
     const cm_net_config *n = &m->net;
     char images[96];
     snprintf(images, sizeof images, "%dx%d, %d channel%s", n->width, n->height, n->out_channels,
              n->out_channels == 1 ? "" : "s");
-    json_object_set_new(
+    *bad |= json_object_set_new(
         o, "kind", json_string(cm_model_is_teacher(m) ? "diffusion teacher" : "consistency model"));
-    json_object_set_new(o, "images", json_string(images));
-    json_object_set_new(o, "classes", json_integer(n->num_classes));
+    *bad |= json_object_set_new(o, "images", json_string(images));
+    *bad |= json_object_set_new(o, "classes", json_integer(n->num_classes));
     if (m->classes)
-        json_object_set_new(o, "class-names", parsed(m->classes));
-    json_object_set_new(o, "parameters", json_integer(cm_params_count(m->params)));
-    json_object_set_new(o, "tensors", json_integer(cm_params_size(m->params)));
-    json_object_set_new(o, "boundary", json_string(m->precondition->name));
-    add_noise(o, m);
-    json_object_set_new(o, "network", cm_net_config_to_json(n));
+        *bad |= json_object_set_new(o, "class-names", parsed(m->classes));
+    *bad |= json_object_set_new(o, "parameters", json_integer(cm_params_count(m->params)));
+    *bad |= json_object_set_new(o, "tensors", json_integer(cm_params_size(m->params)));
+    *bad |= json_object_set_new(o, "boundary", json_string(m->precondition->name));
+    add_noise(o, m, bad);
+    *bad |= json_object_set_new(o, "network", cm_net_config_to_json(n));
     if (m->training)
-        json_object_set_new(o, "training", parsed(m->training));
+        *bad |= json_object_set_new(o, "training", parsed(m->training));
 }
 
-static void add_tensors(json_t *o, const cm_st_file *file)
+static void add_tensors(json_t *o, const cm_st_file *file, int *bad)
 {
     const char *key, *value;
     json_t *metadata = json_object(), *tensors = json_array();
     for (int i = 0; !cm_st_metadata_at(file, i, &key, &value); i++)
-        json_object_set_new(metadata, key, text_value(value));
+        *bad |= json_object_set_new(metadata, key, text_value(value));
     for (int i = 0; i < cm_st_count(file); i++) {
         const cm_st_tensor *t = cm_st_at(file, i);
         json_t *tensor = json_object(), *shape = json_array();
         for (int k = 0; k < t->rank; k++)
-            json_array_append_new(shape, json_integer(t->dim[k]));
-        json_object_set_new(tensor, "name", text_value(t->name));
-        json_object_set_new(tensor, "dtype", json_string(cm_st_dtype_name(t->dtype)));
-        json_object_set_new(tensor, "shape", shape);
-        json_array_append_new(tensors, tensor);
+            *bad |= json_array_append_new(shape, json_integer(t->dim[k]));
+        *bad |= json_object_set_new(tensor, "name", text_value(t->name));
+        *bad |= json_object_set_new(tensor, "dtype", json_string(cm_st_dtype_name(t->dtype)));
+        *bad |= json_object_set_new(tensor, "shape", shape);
+        *bad |= json_array_append_new(tensors, tensor);
     }
-    json_object_set_new(o, "metadata", metadata);
-    json_object_set_new(o, "tensors", tensors);
+    *bad |= json_object_set_new(o, "metadata", metadata);
+    *bad |= json_object_set_new(o, "tensors", tensors);
 }
 
-static cm_status describe_file(json_t *o, const char *path, cm_error *err)
+static cm_status describe_file(json_t *o, const char *path, int *bad, cm_error *err)
 {
     cm_st_file *file = NULL;
     cm_model *m = NULL;
@@ -98,25 +100,25 @@ static cm_status describe_file(json_t *o, const char *path, cm_error *err)
     if (cm_st_metadata(file, "model")) {
         s = cm_model_read(path, NULL, &m, err);
         if (!s)
-            add_model(o, m);
+            add_model(o, m, bad);
         cm_model_release(m);
     } else
-        add_tensors(o, file);
+        add_tensors(o, file, bad);
     cm_st_close(file);
     return s;
 }
 
-static cm_status describe_run(json_t *o, const char *run, cm_error *err)
+static cm_status describe_run(json_t *o, const char *run, int *bad, cm_error *err)
 {
     char folder[CM_RUN_PATH], note[512];
     cm_model *m = NULL;
     const cm_status s = cm_run_open_newest(run, &m, folder, note, sizeof note, err);
     if (s)
         return s;
-    json_object_set_new(o, "checkpoint", text_value(folder));
+    *bad |= json_object_set_new(o, "checkpoint", text_value(folder));
     if (note[0])
-        json_object_set_new(o, "note", text_value(note));
-    add_model(o, m);
+        *bad |= json_object_set_new(o, "note", text_value(note));
+    add_model(o, m, bad);
     cm_model_release(m);
     return CM_OK;
 }
@@ -220,10 +222,10 @@ static cm_status describe(const char *path, int as_json, char **text, cm_error *
     if (s)
         return s;
     json_t *o = json_object();
-    json_object_set_new(o, "file", text_value(path));
-    s = !stat(path, &st) && S_ISDIR(st.st_mode) ? describe_run(o, path, err)
-                                                : describe_file(o, path, err);
-    char *out = s ? NULL : as_json ? to_json(o) : to_text(o);
+    int bad = json_object_set_new(o, "file", text_value(path));
+    s = !stat(path, &st) && S_ISDIR(st.st_mode) ? describe_run(o, path, &bad, err)
+                                                : describe_file(o, path, &bad, err);
+    char *out = s || bad ? NULL : as_json ? to_json(o) : to_text(o);
     if (!s && !out)
         s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
     json_decref(o);

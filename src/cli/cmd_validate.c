@@ -53,15 +53,13 @@ static cm_status validate_one(const char *path, cm_error *err)
 cm_status cli_validate(int argc, char **argv, cm_error *err)
 {
     const cli_usage usage = {.command = "cm validate", .arguments = "FILE...", .text = text};
-    int first = 1;
-    if (argc > 1 && argv[1][0] == '-') {
-        if (strcmp(argv[1], "--") != 0) { /* help, or an option that does not exist */
-            const cm_status status = cli_parse(&usage, 2, argv, NULL, err);
-            if (status)
-                return status;
-        }
-        first = 2;
-    }
+    const int dash = argc > 1 && argv[1][0] == '-';
+    const int first = dash ? 2 : 1;
+    /* Of options there is --help alone: the files are not for the parser. */
+    const cm_status status =
+        cli_parse(&usage, dash && strcmp(argv[1], "--") != 0 ? 2 : 1, argv, NULL, err);
+    if (status)
+        return status;
     if (first >= argc)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "argument FILE: expected a path, found none; see '%s --help'",

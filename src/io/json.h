@@ -12,6 +12,10 @@
 
 enum { CM_JSON_MAX_BYTES = 16 << 20 };
 
+/* The same, and an array will do. */
+cm_status cm_json_parse_any(const void *text, size_t size, const char *name, json_t **json,
+                            cm_error *err);
+
 /* Read a file that holds one JSON object.  *json is freed with json_decref.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT ("path:line:column: ..."), CM_ERR_MEMORY. */
 cm_status cm_json_load(const char *path, json_t **json, cm_error *err);

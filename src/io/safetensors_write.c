@@ -1,6 +1,7 @@
 /* safetensors_write.c - writing a safetensors file through the staged writer */
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 
@@ -47,22 +48,24 @@ static cm_status add_entry(const char *path, json_t *header, const cm_st_entry *
     if (cm_st_shape_bytes(e->dtype, e->rank, e->dim, &count, &bytes) ||
         bytes > (uint64_t)CM_ST_MAX_INTEGER - *at)
         return bad_entry(path, e->name, "shape: negative, too large or not whole bytes", err);
+    for (int i = 0; i < e->rank; i++)
+        if (e->dim[i] > CM_ST_MAX_INTEGER)
+            return bad_entry(path, e->name, "shape: expected dimensions below 2^48", err);
+    if (!cm_utf8_ok(e->name))
+        return bad_entry(path, e->name, "name: expected UTF-8", err);
     json_t *shape = json_array();
     for (int i = 0; i < e->rank; i++)
-        if (e->dim[i] > CM_ST_MAX_INTEGER || json_array_append_new(shape, json_integer(e->dim[i])))
-            bytes = UINT64_MAX;
-    if (bytes == UINT64_MAX) {
-        json_decref(shape);
-        return bad_entry(path, e->name, "shape: expected dimensions below 2^48", err);
-    }
+        if (json_array_append_new(shape, json_integer(e->dim[i]))) {
+            json_decref(shape);
+            return out_of_memory(path, err);
+        }
+    /* json_pack takes the shape over, also when it fails */
     json_t *entry = json_pack("{s:s, s:o, s:[I,I]}", "dtype", cm_st_dtype_name(e->dtype), "shape",
                               shape, "data_offsets", (json_int_t)*at, (json_int_t)(*at + bytes));
     if (!entry)
         return out_of_memory(path, err);
     *at += bytes;
-    if (json_object_set_new(header, e->name, entry))
-        return bad_entry(path, e->name, "name: expected UTF-8", err);
-    return CM_OK;
+    return json_object_set_new(header, e->name, entry) ? out_of_memory(path, err) : CM_OK;
 }
 
 static cm_status add_metadata(const char *path, json_t *header, int n, const char *const *keys,
@@ -73,13 +76,13 @@ static cm_status add_metadata(const char *path, json_t *header, int n, const cha
     if (!meta || json_object_set_new(header, "__metadata__", meta))
         return out_of_memory(path, err);
     for (int i = 0; i < n; i++) {
-        const char *what = "expected UTF-8";
-        if (json_object_get(meta, keys[i]))
-            what = "expected once, found twice";
-        else if (!json_object_set_new(meta, keys[i], json_string(values[i])))
-            continue;
-        return cm_fail(err, CM_ERR_ARGUMENT, "%s: __metadata__: \"%s\": %s", path,
-                       cm_escape(text, sizeof text, keys[i]), what);
+        const int utf8 = cm_utf8_ok(keys[i]) && cm_utf8_ok(values[i]);
+        if (!utf8 || json_object_get(meta, keys[i]))
+            return cm_fail(err, CM_ERR_ARGUMENT, "%s: __metadata__: \"%s\": %s", path,
+                           cm_escape(text, sizeof text, keys[i]),
+                           utf8 ? "expected once, found twice" : "expected UTF-8");
+        if (json_object_set_new(meta, keys[i], json_string(values[i])))
+            return out_of_memory(path, err);
     }
     return CM_OK;
 }

@@ -57,9 +57,12 @@ static cm_status read_config(const char *path, const cm_st_file *f, const char *
     return s;
 }
 
-static char *copy_or_null(const char *text)
+/* A text of the metadata, or NULL where there is none.  Non-zero: out of memory. */
+static int copy_text(const cm_st_file *f, const char *key, char **text)
 {
-    return text ? cm_strdup(text) : NULL;
+    const char *value = cm_st_metadata(f, key);
+    *text = value ? cm_strdup(value) : NULL;
+    return value && !*text;
 }
 
 /* Nobody has a network of that size, whose weights no file brings. */
@@ -108,8 +111,8 @@ static cm_status read_file(const char *path, const cm_st_file *f, const char *co
         s = make_params(path, f, m, err);
     if (s)
         return s;
-    m->classes = copy_or_null(cm_st_metadata(f, "classes"));
-    m->training = copy_or_null(cm_st_metadata(f, "training"));
+    if (copy_text(f, "classes", &m->classes) || copy_text(f, "training", &m->training))
+        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
     return cm_params_load(m->params, f, m->flat, err);
 }
 

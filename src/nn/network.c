@@ -121,36 +121,45 @@ cm_status cm_net_config_from_json(const json_t *json, const char *file, cm_net_c
 
 /* ---- to JSON ---- */
 
+static int print_common(const cm_net_config *c, json_t *j)
+{
+    int bad = json_object_set_new(j, "type", json_string(c->arch->name));
+    if (c->height == c->width)
+        bad |= json_object_set_new(j, "image_size", json_integer(c->height));
+    else {
+        bad |= json_object_set_new(j, "image_height", json_integer(c->height));
+        bad |= json_object_set_new(j, "image_width", json_integer(c->width));
+    }
+    bad |= json_object_set_new(j, "in_channels", json_integer(c->in_channels));
+    bad |= json_object_set_new(j, "out_channels", json_integer(c->out_channels));
+    bad |= json_object_set_new(j, "num_classes",
+                               c->num_classes ? json_integer(c->num_classes) : json_null());
+    if (c->time_input != &cm_time_log250) /* which other readers of the file take for granted */
+        bad |= json_object_set_new(j, "time_input", json_string(c->time_input->name));
+    return bad;
+}
+
 json_t *cm_net_config_to_json(const cm_net_config *c)
 {
     json_t *j = json_object();
-    json_object_set_new(j, "type", json_string(c->arch->name));
-    if (c->height == c->width)
-        json_object_set_new(j, "image_size", json_integer(c->height));
-    else {
-        json_object_set_new(j, "image_height", json_integer(c->height));
-        json_object_set_new(j, "image_width", json_integer(c->width));
-    }
-    json_object_set_new(j, "in_channels", json_integer(c->in_channels));
-    json_object_set_new(j, "out_channels", json_integer(c->out_channels));
-    json_object_set_new(j, "num_classes",
-                        c->num_classes ? json_integer(c->num_classes) : json_null());
-    if (c->time_input != &cm_time_log250) /* which other readers of the file take for granted */
-        json_object_set_new(j, "time_input", json_string(c->time_input->name));
-    c->arch->print(c, j);
-    json_object_set_new(j, "dropout", json_real(c->dropout));
-    return j;
+    if (!print_common(c, j) && !c->arch->print(c, j) &&
+        !json_object_set_new(j, "dropout", json_real(c->dropout)))
+        return j;
+    json_decref(j);
+    return NULL;
 }
 
-int cm_net_config_equal(const cm_net_config *a, const cm_net_config *b)
+cm_status cm_net_config_compare(const cm_net_config *a, const cm_net_config *b, int *equal,
+                                cm_error *err)
 {
     json_t *x = cm_net_config_to_json(a), *y = cm_net_config_to_json(b);
+    const cm_status s = x && y ? CM_OK : cm_fail(err, CM_ERR_MEMORY, "network: out of memory");
     json_object_del(x, "dropout");
     json_object_del(y, "dropout");
-    const int equal = x && y && json_equal(x, y);
+    *equal = !s && json_equal(x, y);
     json_decref(x);
     json_decref(y);
-    return equal;
+    return s;
 }
 
 /* ---- building ---- */

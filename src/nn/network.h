@@ -43,7 +43,8 @@ struct cm_arch {
     /* The own part from JSON, and what it needs of the common one, checked.
      * file is for messages.  Errors: CM_ERR_FORMAT. */
     cm_status (*parse)(const json_t *json, const char *file, cm_net_config *config, cm_error *err);
-    void (*print)(const cm_net_config *config, json_t *json); /* the own part, into json */
+    /* The own part, into json; non-zero: out of memory. */
+    int (*print)(const cm_net_config *config, json_t *json);
     /* F(x, tau, y), as cm_net_apply. */
     cm_node *(*build)(cm_net *net, const cm_net_config *config, cm_node *x, cm_node *t, cm_node *y);
 };
@@ -59,8 +60,9 @@ cm_status cm_net_config_from_json(const json_t *json, const char *file, cm_net_c
                                   cm_error *err);
 /* A new reference; NULL when out of memory. */
 json_t *cm_net_config_to_json(const cm_net_config *config);
-/* The same network up to dropout, which has no weights. */
-int cm_net_config_equal(const cm_net_config *a, const cm_net_config *b);
+/* Whether it is the same network up to dropout, which has no weights.  Errors: CM_ERR_MEMORY. */
+cm_status cm_net_config_compare(const cm_net_config *a, const cm_net_config *b, int *equal,
+                                cm_error *err);
 
 /* The parameters of such a network. */
 cm_status cm_net_params_new(const cm_net_config *config, cm_params **params, cm_error *err);

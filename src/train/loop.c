@@ -122,16 +122,19 @@ static cm_status one_step(cm_trainer *t, cm_error *err)
     return CM_OK;
 }
 
-static void log_scalars(const cm_trainer *t, json_t *line)
+/* Non-zero: out of memory. */
+static int log_scalars(const cm_trainer *t, json_t *line)
 {
     const cm_objective *o = t->settings.objective;
     const cm_step_scalars *s = &t->step->scalars;
+    int bad = 0;
     for (int i = 0; o->scalars[i].name; i++)
-        json_object_set_new(line, o->scalars[i].name,
-                            o->scalars[i].whole ? json_integer((json_int_t)s->value[i])
-                                                : json_real(s->value[i]));
+        bad |= json_object_set_new(line, o->scalars[i].name,
+                                   o->scalars[i].whole ? json_integer((json_int_t)s->value[i])
+                                                       : json_real(s->value[i]));
     if (o->has_target)
-        json_object_set_new(line, "mu", json_real(s->mu));
+        bad |= json_object_set_new(line, "mu", json_real(s->mu));
+    return bad;
 }
 
 static cm_status write_log(struct loop *l, cm_error *err)
@@ -143,10 +146,8 @@ static cm_status write_log(struct loop *l, cm_error *err)
                           t->loss_sum / (double)t->loss_count, "grad_norm",
                           sqrt((double)t->step->grad_squared), "lr", (double)t->step->hyper[0],
                           "images_per_s", speed, "seconds", now - l->start);
-    if (j)
-        log_scalars(t, j);
-    const cm_status s =
-        j ? cm_runlog_line(t->log, j, err) : cm_fail(err, CM_ERR_MEMORY, "log: out of memory");
+    const cm_status s = j && !log_scalars(t, j) ? cm_runlog_line(t->log, j, err)
+                                                : cm_fail(err, CM_ERR_MEMORY, "log: out of memory");
     json_decref(j);
     t->loss_sum = 0.0;
     t->loss_count = 0;

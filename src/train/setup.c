@@ -53,8 +53,11 @@ static cm_status open_teacher(cm_trainer *t, cm_error *err)
 static cm_status open_init(cm_trainer *t, cm_error *err)
 {
     const char *path = t->config.init;
-    const cm_status s = path[0] ? cm_run_open_model(path, &t->init, err) : CM_OK;
-    if (!s && t->init && t->teacher && !cm_net_config_equal(&t->init->net, &t->teacher->net))
+    int equal = 1;
+    cm_status s = path[0] ? cm_run_open_model(path, &t->init, err) : CM_OK;
+    if (!s && t->init && t->teacher)
+        s = cm_net_config_compare(&t->init->net, &t->teacher->net, &equal, err);
+    if (!s && !equal)
         return cm_fail(err, CM_ERR_FORMAT, "%s: not the network of the teacher %s", path,
                        t->config.teacher);
     return s;
@@ -147,23 +150,35 @@ static void first_weights(cm_trainer *t)
     }
 }
 
+/* As text, in *text; j, NULL allowed, is released.  Non-zero: out of memory. */
+static int take_text(json_t *j, char **text)
+{
+    char *own = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    *text = own ? cm_strdup(own) : NULL;
+    free(own);
+    return !*text;
+}
+
+/* NULL: out of memory. */
+static json_t *class_list(const cm_dataset *d)
+{
+    json_t *names = json_array();
+    int bad = 0;
+    for (int i = 0; i < d->classes; i++)
+        bad |= json_array_append_new(names, json_string(d->class_names[i]));
+    if (!bad)
+        return names;
+    json_decref(names);
+    return NULL;
+}
+
 static cm_status make_metadata(cm_trainer *t, cm_error *err)
 {
-    json_t *j = cm_options_to_json(cm_train_options(), &t->config);
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
-    t->training = text ? cm_strdup(text) : NULL;
-    free(text);
-    if (t->data->class_names && t->net.num_classes) {
-        json_t *names = json_array();
-        for (int i = 0; i < t->data->classes; i++)
-            json_array_append_new(names, json_string(t->data->class_names[i]));
-        text = json_dumps(names, JSON_COMPACT);
-        json_decref(names);
-        t->classes = text ? cm_strdup(text) : NULL;
-        free(text);
-    }
-    return t->training ? CM_OK : cm_fail(err, CM_ERR_MEMORY, "options: out of memory");
+    int bad = take_text(cm_options_to_json(cm_train_options(), &t->config), &t->training);
+    if (!bad && t->data->class_names && t->net.num_classes)
+        bad = take_text(class_list(t->data), &t->classes);
+    return bad ? cm_fail(err, CM_ERR_MEMORY, "options: out of memory") : CM_OK;
 }
 
 cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)

@@ -25,6 +25,14 @@ static cm_status parse(const char *text, cm_net_config *config, cm_error *err)
     return s;
 }
 
+static int same(const cm_net_config *a, const cm_net_config *b)
+{
+    int equal = -1;
+    cm_error err = {0};
+    CHECK_OK(cm_net_config_compare(a, b, &equal, &err), err);
+    return equal;
+}
+
 static void check_round_trip(const char *text, int height, int width, const char *time_input)
 {
     cm_net_config a = {0}, b = {0};
@@ -37,12 +45,12 @@ static void check_round_trip(const char *text, int height, int width, const char
     char *again = json_dumps(json, JSON_COMPACT);
     CHECK_OK(parse(again, &b, &err), err);
     /* The two named apart: equality goes by what is written, so it misses what is not. */
-    CHECK(cm_net_config_equal(&a, &b) && a.time_input == b.time_input && a.dropout == b.dropout,
-          "%s became %s", text, again);
+    CHECK(same(&a, &b) && a.time_input == b.time_input && a.dropout == b.dropout, "%s became %s",
+          text, again);
     b.dropout = 0.5;
-    CHECK(cm_net_config_equal(&a, &b), "dropout has no weights");
+    CHECK(same(&a, &b), "dropout has no weights");
     b.num_classes++;
-    CHECK(!cm_net_config_equal(&a, &b), "other classes are the same");
+    CHECK(!same(&a, &b), "other classes are the same");
     free(again);
     json_decref(json);
 }

@@ -356,25 +356,27 @@ static cm_status parse(const json_t *json, const char *file, cm_net_config *conf
     return CM_OK;
 }
 
-static void print(const cm_net_config *config, json_t *j)
+static int print(const cm_net_config *config, json_t *j)
 {
     const cm_adm_config *c = &config->of.adm;
     json_t *mult = json_array(), *attention = json_array();
+    int bad = 0;
     for (int i = 0; i < c->n_levels; i++)
-        json_array_append_new(mult, c->channel_mult[i] == (double)(int)c->channel_mult[i]
-                                        ? json_integer((int)c->channel_mult[i])
-                                        : json_real(c->channel_mult[i]));
+        bad |= json_array_append_new(mult, c->channel_mult[i] == (double)(int)c->channel_mult[i]
+                                               ? json_integer((int)c->channel_mult[i])
+                                               : json_real(c->channel_mult[i]));
     for (int i = 0; i < c->n_attention; i++)
-        json_array_append_new(attention, json_integer(c->attention_resolutions[i]));
-#define X(key, field, lo, hi, need) json_object_set_new(j, key, json_integer(c->field));
+        bad |= json_array_append_new(attention, json_integer(c->attention_resolutions[i]));
+#define X(key, field, lo, hi, need) bad |= json_object_set_new(j, key, json_integer(c->field));
     INT_FIELDS(X)
 #undef X
-    json_object_set_new(j, "channel_mult", mult);
-    json_object_set_new(j, "attention_resolutions", attention);
-    json_object_set_new(j, "num_head_channels",
-                        json_integer(c->num_head_channels ? c->num_head_channels : -1));
-    json_object_set_new(j, "use_scale_shift_norm", json_boolean(c->use_scale_shift_norm));
-    json_object_set_new(j, "resblock_updown", json_boolean(c->resblock_updown));
+    bad |= json_object_set_new(j, "channel_mult", mult);
+    bad |= json_object_set_new(j, "attention_resolutions", attention);
+    bad |= json_object_set_new(j, "num_head_channels",
+                               json_integer(c->num_head_channels ? c->num_head_channels : -1));
+    bad |= json_object_set_new(j, "use_scale_shift_norm", json_boolean(c->use_scale_shift_norm));
+    bad |= json_object_set_new(j, "resblock_updown", json_boolean(c->resblock_updown));
+    return bad;
 }
 
 const cm_arch cm_arch_adm = {.name = "adm",

@@ -53,10 +53,11 @@ static cm_status parse(const json_t *json, const char *file, cm_net_config *conf
     return CM_OK;
 }
 
-static void print(const cm_net_config *config, json_t *json)
+static int print(const cm_net_config *config, json_t *json)
 {
-    json_object_set_new(json, "model_channels", json_integer(config->of.mlp.model_channels));
-    json_object_set_new(json, "num_res_blocks", json_integer(config->of.mlp.num_res_blocks));
+    const cm_mlp_config *c = &config->of.mlp;
+    return json_object_set_new(json, "model_channels", json_integer(c->model_channels)) |
+           json_object_set_new(json, "num_res_blocks", json_integer(c->num_res_blocks));
 }
 
 const cm_arch cm_arch_mlp = {.name = "mlp",

@@ -1,0 +1,346 @@
+/* test_memory.c - every n-th allocation fails, once or for good, while a model is opened,
+ * described, validated and sampled, and a run is begun and continued.  The answer is
+ * CM_ERR_MEMORY or success; never another error, a crash, or a changed file.
+ *
+ * Counted are the library's own blocks (aligned_alloc, which nothing else here calls) and
+ * those of jansson, whose hook this program sets.  docs/reliability.md has what failures
+ * inside the other libraries do.
+ *
+ * usage: test_memory [MOST]: failures of each kind to try, chosen at random; 0: all */
+#include "tiny_run.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdatomic.h>
+
+/* ---- allocations that fail --------------------------------------------------- */
+
+static atomic_long counted;
+static long fail_at, fail_to; /* counting from 1; 0: none */
+
+static int fails(void)
+{
+    const long n = atomic_fetch_add(&counted, 1) + 1;
+    return fail_at && n >= fail_at && n <= fail_to;
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    void *p = NULL;
+    return fails() || posix_memalign(&p, alignment, size) ? NULL : p;
+}
+
+static void *json_block(size_t size)
+{
+    return fails() ? NULL : malloc(size);
+}
+
+/* ---- what is tried ----------------------------------------------------------- */
+
+static long most = 10; /* failures to try, of each operation, once and for good; 0: all */
+static const char *model_path;
+
+static cm_status do_open(cm_error *err)
+{
+    cm_model *model = NULL;
+    const cm_status s = cm_model_open(model_path, &model, err);
+    cm_model_free(model);
+    return s;
+}
+
+static cm_status do_describe(cm_error *err)
+{
+    char *text = NULL;
+    const cm_status s = cm_describe(model_path, &text, err);
+    cm_string_free(text);
+    return s;
+}
+
+static cm_status do_validate(cm_error *err)
+{
+    return cm_validate(model_path, err);
+}
+
+static cm_status do_sample(cm_error *err)
+{
+    cm_model *model = NULL;
+    cm_images *images = NULL;
+    cm_sample_params p = cm_sample_default_params();
+    p.num = 2;
+    p.threads = 1;
+    p.steps = 2;
+    snprintf(p.dtype, sizeof p.dtype, "f32");
+    cm_status s = cm_model_open(model_path, &model, err);
+    if (!s)
+        s = cm_sample(model, &p, &images, err);
+    cm_images_free(images);
+    cm_model_free(model);
+    return s;
+}
+
+static const char *method;
+
+static cm_status do_begin(cm_error *err)
+{
+    cm_train_params p = tiny_params(method, "run", 3);
+    p.save_every = 1;
+    return cm_train(&p, 0, NULL, err);
+}
+
+static cm_status do_resume(cm_error *err)
+{
+    cm_train_params p = cm_train_default_params();
+    const cm_status s = cm_options_read(cm_train_options(), &p, in_dir("run/config.json"), err);
+    p.steps = 5;
+    return s ? s : cm_train(&p, 1, NULL, err);
+}
+
+/* ---- the sweep --------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t h, const void *p, size_t n)
+{
+    const uint8_t *b = p;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ b[i]) * 0x100000001b3u;
+    return h;
+}
+
+/* Of every name and content below a folder, in any order. */
+static uint64_t tree(const char *path)
+{
+    char child[2048], bytes[65536];
+    uint64_t sum = 0;
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+            continue;
+        snprintf(child, sizeof child, "%.1500s/%.255s", path, e->d_name);
+        uint64_t one = mix(1, child, strlen(child));
+        const int fd = open(child, O_RDONLY);
+        for (ssize_t n; fd >= 0 && (n = read(fd, bytes, sizeof bytes)) > 0;)
+            one = mix(one, bytes, (size_t)n);
+        if (fd >= 0)
+            close(fd);
+        sum += one + tree(child);
+    }
+    if (d)
+        closedir(d);
+    return sum;
+}
+
+typedef struct sweep {
+    const char *what;
+    cm_status (*run)(cm_error *err);
+    void (*before)(void);                    /* NULL allowed */
+    void (*after)(long n, cm_status status); /* NULL: nothing may have changed */
+} sweep;
+
+static long count_of(const sweep *s)
+{
+    cm_error err = {0};
+    if (s->before)
+        s->before();
+    fail_at = 0;
+    counted = 0;
+    CHECK_OK(s->run(&err), err);
+    return counted;
+}
+
+static void one(const sweep *s, long n, int for_good, int *succeeded)
+{
+    cm_error err = {0};
+    if (s->before)
+        s->before();
+    const uint64_t files = s->after ? 0 : tree(scratch_dir);
+    counted = 0;
+    fail_at = n;
+    fail_to = for_good ? LONG_MAX : n;
+    const cm_status status = s->run(&err);
+    fail_at = 0;
+    *succeeded += status == CM_OK;
+    CHECK(status == CM_OK || status == CM_ERR_MEMORY, "%s, allocation %ld%s: %s: %s", s->what, n,
+          for_good ? " and all after it" : "", cm_status_name(status), err.message);
+    CHECK(status == err.status, "%s, allocation %ld: the error says %s", s->what, n,
+          cm_status_name(err.status));
+    if (s->after)
+        s->after(n, status);
+    else
+        CHECK(tree(scratch_dir) == files, "%s, allocation %ld: files changed", s->what, n);
+}
+
+static void sweep_all(const sweep *s)
+{
+    const long all = count_of(s);
+    const long tries = most && most < all ? most : all;
+    unsigned short seed[3] = {1, 2, 3};
+    int tried = 0, succeeded = 0;
+    for (int for_good = 0; for_good < 2 && check_failures < 9; for_good++)
+        for (long i = 0; i < tries && check_failures < 9; i++) {
+            one(s, tries == all ? i + 1 : 1 + (long)((double)all * erand48(seed)), for_good,
+                &succeeded);
+            tried++;
+        }
+    printf("    %s: %ld allocations, %d failures tried: %d CM_ERR_MEMORY, %d went on\n", s->what,
+           all, tried, tried - succeeded, succeeded);
+}
+
+/* ---- runs -------------------------------------------------------------------- */
+
+static void remove_run(void)
+{
+    tiny_remove(in_dir("run"));
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    void *data = NULL;
+    size_t n = 0;
+    cm_error err = {0};
+    if (CHECK_OK(cm_file_read(from, 1 << 30, &data, &n, &err), err))
+        put(to, data, n);
+    cm_free(data);
+}
+
+static void copy_tree(const char *from, const char *to)
+{
+    char a[2048], b[2048];
+    struct stat st;
+    mkdir(to, 0777);
+    DIR *d = opendir(from);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+            continue;
+        snprintf(a, sizeof a, "%.1500s/%.255s", from, e->d_name);
+        snprintf(b, sizeof b, "%.1500s/%.255s", to, e->d_name);
+        if (lstat(a, &st))
+            continue;
+        if (S_ISDIR(st.st_mode))
+            copy_tree(a, b);
+        else if (S_ISREG(st.st_mode))
+            copy_file(a, b);
+    }
+    if (d)
+        closedir(d);
+}
+
+/* What was begun equals the run left alone, as far as it came, and can be gone on with. */
+static void begun(long n, cm_status status)
+{
+    const int64_t step = tiny_newest(in_dir("run"));
+    if (status == CM_OK)
+        CHECK(step == 3, "allocation %ld: step %d", n, (int)step);
+    if (step > 0)
+        CHECK(tiny_same_checkpoint(in_dir("run"), in_dir("straight"), step),
+              "allocation %ld: step %d differs", n, (int)step);
+}
+
+/* The run as it was after step 3. */
+static void restore_run(void)
+{
+    remove_run();
+    copy_tree(in_dir("three"), in_dir("run"));
+}
+
+static void resumed(long n, cm_status status)
+{
+    cm_model *model = NULL;
+    cm_error err = {0};
+    const int64_t step = tiny_newest(in_dir("run"));
+    CHECK(status == CM_OK ? step == 5 : step >= 3, "allocation %ld: step %d", n, (int)step);
+    CHECK(tiny_same_checkpoint(in_dir("run"), in_dir("straight"), step),
+          "allocation %ld: step %d differs", n, (int)step);
+    CHECK_OK(cm_model_open(in_dir("run"), &model, &err), err);
+    cm_model_free(model);
+}
+
+static void train_to(const char *name, int64_t steps)
+{
+    cm_error err = {0};
+    cm_train_params p = tiny_params(method, name, steps);
+    p.save_every = 1;
+    p.keep = 100;
+    CHECK_OK(cm_train(&p, 0, NULL, &err), err);
+}
+
+static void of_method(const char *name)
+{
+    method = name;
+    remove_run();
+    tiny_remove(in_dir("straight"));
+    tiny_remove(in_dir("three"));
+    train_to("straight", 5);
+    train_to("run", 3);
+    copy_tree(in_dir("run"), in_dir("three"));
+    sweep_all(&(sweep){"begin a run", do_begin, remove_run, begun});
+    sweep_all(&(sweep){"continue a run", do_resume, restore_run, resumed});
+}
+
+/* ---- tests ------------------------------------------------------------------- */
+
+static void teacher(void)
+{
+    cm_error err = {0};
+    tiny_data();
+    cm_train_params p = tiny_params("edm", "teacher", 2);
+    p.save_every = 1;
+    CHECK_OK(cm_train(&p, 0, NULL, &err), err);
+}
+
+static void readers(const char *path)
+{
+    model_path = path;
+    sweep_all(&(sweep){"open", do_open, NULL, NULL});
+    sweep_all(&(sweep){"describe", do_describe, NULL, NULL});
+    sweep_all(&(sweep){"validate", do_validate, NULL, NULL});
+    sweep_all(&(sweep){"sample", do_sample, NULL, NULL});
+}
+
+static void a_file(void)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s", in_dir("teacher/model.safetensors"));
+    readers(path);
+}
+
+static void a_run(void)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s", in_dir("teacher"));
+    readers(path);
+}
+
+static void edm(void)
+{
+    of_method("edm");
+}
+
+static void cd(void)
+{
+    of_method("cd");
+}
+
+static void clean_up(void)
+{
+    remove_run();
+    tiny_remove(in_dir("straight"));
+    tiny_remove(in_dir("three"));
+    tiny_remove(in_dir("teacher"));
+}
+
+static const check_test tests[] = {
+    {"a run to read", teacher},
+    {"no memory: a model file", a_file},
+    {"no memory: a run folder", a_run},
+    {"no memory: edm", edm},
+    {"no memory: cd", cd},
+    {"folders removed", clean_up},
+};
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        most = atol(argv[1]);
+    json_set_alloc_funcs(json_block, free);
+    return scratch_main(tests, sizeof tests / sizeof *tests);
+}
