@@ -74,6 +74,12 @@ cm_status cm_net_from_options(const cm_train_params *c, const char *data, int he
     cm_adm_config *a = &n.of.adm;
     cm_status s = cm_parse_real_list(c->channel_mult, CM_MAX_LEVELS, a->channel_mult, &a->n_levels,
                                      "channel-mult", err);
+    for (int i = 0; i < a->n_levels && !s; i++)
+        if (!(a->channel_mult[i] * (double)c->channels >= 1 && a->channel_mult[i] <= 1024))
+            s = cm_fail(err, CM_ERR_ARGUMENT,
+                        "channel-mult: item %d: expected a width of at least one channel and at "
+                        "most 1024 base widths, found %g",
+                        i + 1, a->channel_mult[i]);
     if (s || (s = attention_sides(c, &n, err)))
         return s;
     const int halvings = a->n_levels > 0 ? a->n_levels - 1 : 0;

@@ -1,0 +1,493 @@
+/* test_door.c - every field of every struct and every pointer of every function of cm.h with
+ * values that it must not have: each is CM_ERR_ARGUMENT, names the field and the value, and
+ * begins nothing: no folder, no file, no object.
+ *
+ * Fields of the two params are walked by the option tables, which tables.c holds equal to the
+ * structs; that the other structs have no further field is held by their sizes here. */
+#include "scratch.h"
+
+#include <limits.h>
+
+static const char shipped[] = "models/fashion-mnist-cd.safetensors";
+static cm_model *model;
+static char longest[8192]; /* text with no end in sight */
+
+/* The answer, and the words that its message must have. */
+static void refused(cm_status s, const cm_error *err, const char *field, const char *value)
+{
+    CHECK(s == CM_ERR_ARGUMENT, "%s = %s: status %d '%s'", field, value, (int)s, err->message);
+    CHECK(err->status == s, "%s: err says %d", field, (int)err->status);
+    CHECK(strstr(err->message, field), "'%s' does not name %s", err->message, field);
+    CHECK(strstr(err->message, value), "%s: '%s' does not say %s", field, err->message, value);
+}
+
+#define REFUSED(call, field, value)              \
+    do {                                         \
+        cm_error err = {0};                      \
+        const cm_status status = (call);         \
+        refused(status, &err, (field), (value)); \
+    } while (0)
+
+/* ---- the two params ---- */
+
+typedef cm_status try_fn(const void *params, cm_error *err);
+
+static cm_status try_sample(const void *params, cm_error *err)
+{
+    cm_images *images = NULL;
+    const cm_status s = cm_sample(model, params, &images, err);
+    CHECK(s || images, "CM_OK without images");
+    CHECK(!s || !images, "images in spite of an error");
+    cm_images_free(images);
+    return s;
+}
+
+static cm_status try_session(const void *params, cm_error *err)
+{
+    cm_sampler *sampler = NULL;
+    const cm_status s = cm_sampler_new(model, params, &sampler, err);
+    CHECK(!s || !sampler, "a session in spite of an error");
+    cm_sampler_free(sampler);
+    return s;
+}
+
+static cm_status try_train(const void *params, cm_error *err)
+{
+    return cm_train(params, 0, NULL, err);
+}
+
+static void try_int(const cm_option *o, void *params, try_fn *f)
+{
+    int64_t *field = (int64_t *)(void *)((char *)params + o->offset), saved = *field;
+    const int64_t bad[] = {(int64_t)o->min - 1, (int64_t)o->max + 1, INT64_MIN, INT64_MAX,
+                           ((int64_t)1 << 32) * 4000000 + 1};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char value[32];
+        if (bad[i] >= (int64_t)o->min && bad[i] <= (int64_t)o->max)
+            continue;
+        snprintf(value, sizeof value, "%.12lld", (long long)bad[i]);
+        value[6] = '\0'; /* large ones are rounded */
+        *field = bad[i];
+        REFUSED(f(params, &err), o->name, bad[i] < -999999 || bad[i] > 999999 ? "found" : "");
+    }
+    *field = saved;
+}
+
+static void try_real(const cm_option *o, void *params, try_fn *f)
+{
+    double *field = (double *)(void *)((char *)params + o->offset), saved = *field;
+    const double bad[] = {o->min - 1,       nextafter(o->min, -INFINITY),
+                          o->max + 1,       nextafter(o->max, INFINITY),
+                          (double)NAN,      (double)INFINITY,
+                          (double)-INFINITY};
+    static const char *const found[] = {"found", "found", "found", "found", "nan", "inf", "-inf"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        *field = bad[i];
+        REFUSED(f(params, &err), o->name, found[i]);
+    }
+    *field = saved;
+}
+
+static void try_flag(const cm_option *o, void *params, try_fn *f)
+{
+    static const int bad[] = {-1, 2, INT_MIN, INT_MAX};
+    int *field = (int *)(void *)((char *)params + o->offset), saved = *field;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        *field = bad[i];
+        REFUSED(f(params, &err), o->name, "found");
+    }
+    *field = saved;
+}
+
+static void try_text(const cm_option *o, void *params, try_fn *f)
+{
+    char *field = (char *)params + o->offset, saved[sizeof(cm_text)];
+    memcpy(saved, field, sizeof saved);
+    memset(field, 'a', sizeof(cm_text));
+    REFUSED(f(params, &err), o->name, "512 bytes");
+    memset(field, 0, sizeof(cm_text));
+    memcpy(field, "\xff\xfe", 2);
+    REFUSED(f(params, &err), o->name, o->choices ? "\\xff" : "");
+    if (o->choices) {
+        memcpy(field, "gan\0", 4);
+        REFUSED(f(params, &err), o->name, "gan");
+    }
+    memcpy(field, saved, sizeof saved);
+}
+
+static void try_params(const cm_option *table, void *params, size_t *size, try_fn *f)
+{
+    static const size_t sizes[] = {0, 1, SIZE_MAX};
+    const size_t right = *size;
+    char value[32];
+    for (size_t i = 0; i < 5; i++) {
+        *size = i < 3 ? sizes[i] : i == 3 ? right - 8 : right + 8;
+        snprintf(value, sizeof value, "found %zu", *size);
+        REFUSED(f(params, &err), "size", value);
+    }
+    *size = right;
+    for (const cm_option *o = table; o->name; o++)
+        switch (o->type) {
+        case CM_OPT_TEXT:
+            try_text(o, params, f);
+            break;
+        case CM_OPT_INT:
+            try_int(o, params, f);
+            break;
+        case CM_OPT_REAL:
+            try_real(o, params, f);
+            break;
+        case CM_OPT_FLAG:
+            try_flag(o, params, f);
+            break;
+        }
+    REFUSED(f(NULL, &err), "params", "NULL");
+}
+
+static void test_sample_params(void)
+{
+    cm_sample_params p = cm_sample_default_params();
+    try_params(cm_sample_options(), &p, &p.size, try_sample);
+    try_params(cm_sample_options(), &p, &p.size, try_session);
+    static const char *const lists[][2] = {
+        {"ts", "0,x"},        {"ts", "1,2"},     {"ts", "0,1,1"},
+        {"sigmas", "80,nan"}, {"sigmas", "1,2"}, {"sigmas", "inf"},
+        {"class", "nobody"},  {"class", "-1"},   {"class", "10"},
+    };
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        cm_error set = {0};
+        cm_sample_params l = cm_sample_default_params();
+        CHECK_OK(cm_options_set(cm_sample_options(), &l, lists[i][0], lists[i][1], &set), set);
+        REFUSED(try_sample(&l, &err), lists[i][0], "found");
+    }
+}
+
+static cm_train_params train_params(void)
+{
+    cm_train_params p = cm_train_default_params();
+    snprintf(p.data, sizeof p.data, "tests/golden/data/train/data/rgb");
+    snprintf(p.out, sizeof p.out, "%.500s", in_dir("run"));
+    p.steps = 1;
+    p.batch = 4;
+    p.threads = 1;
+    return p;
+}
+
+static void test_train_params(void)
+{
+    cm_train_params p = train_params();
+    try_params(cm_train_options(), &p, &p.size, try_train);
+    static const char *const others[][2] = {
+        {"ema-rates", "0.9,x"},
+        {"ema-rates", "2"},
+        {"ema-rates", "nan"},
+        {"channel-mult", "0"},
+        {"channel-mult", "1,-2"},
+        {"attention-resolutions", "x"},
+        {"data", ""},
+        {"out", ""},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        cm_error set = {0};
+        cm_train_params l = train_params();
+        CHECK_OK(cm_options_set(cm_train_options(), &l, others[i][0], others[i][1], &set), set);
+        REFUSED(try_train(&l, &err), others[i][0], "");
+    }
+    cm_train_params l = train_params();
+    l.accumulate = 3;
+    REFUSED(try_train(&l, &err), "accumulate", "found 3");
+    cm_train_hooks hooks = {0};
+    REFUSED(cm_train(&p, 0, &hooks, &err), "hooks: size", "found 0");
+    REFUSED(cm_train(&p, 2, NULL, &err), "resume", "found 2");
+    REFUSED(cm_train(&p, -1, NULL, &err), "resume", "found -1");
+    CHECK(scratch_count(0) == 0, "%d files or folders were made", scratch_count(0));
+}
+
+/* ---- requests ---- */
+
+static void test_request(void)
+{
+    /* size num first seed | labels noise | draws as_float | progress stop user */
+    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 3 * 8,
+                   "a field that is not tried");
+    cm_error made = {0};
+    cm_sample_params p = cm_sample_default_params();
+    cm_sampler *sampler = NULL;
+    cm_images *images = NULL;
+    p.num = 2;
+    CHECK_OK(cm_sampler_new(model, &p, &sampler, &made), made);
+    cm_request r = cm_request_default();
+    static float noise[2 * 32 * 32];
+    int64_t labels[2] = {0, 9};
+#define TRY(field, bad, word, found)                                      \
+    do {                                                                  \
+        const cm_request saved = r;                                       \
+        r.field = bad;                                                    \
+        REFUSED(cm_sampler_run(sampler, &r, &images, &err), word, found); \
+        r = saved;                                                        \
+    } while (0)
+    TRY(size, 0, "size", "found 0");
+    TRY(size, sizeof r + 8, "size", "found");
+    TRY(num, 0, "num", "found 0");
+    TRY(num, 10000001, "num", "found 10000001");
+    TRY(num, INT64_MIN, "num", "found -9223372036854775808");
+    TRY(first, -1, "first", "found -1");
+    TRY(first, INT64_MAX, "first", "found 9223372036854775807");
+    TRY(seed, -1, "seed", "found -1");
+    TRY(seed, INT64_MAX, "seed", "found 9223372036854775807");
+    TRY(draws, 1, "draws", "found 1");
+    TRY(draws, -1, "draws", "found -1");
+    TRY(as_float, 2, "as_float", "found 2");
+    r.num = 2;
+    r.labels = labels;
+    labels[1] = 10;
+    TRY(num, 2, "labels: element 1", "found 10");
+    labels[1] = -1;
+    TRY(num, 2, "labels: element 1", "found -1");
+    r.labels = NULL;
+    r.noise = noise;
+    TRY(draws, 0, "draws", "found 0");
+    TRY(draws, 2, "draws", "found 2");
+    r.draws = 1;
+    noise[2000] = NAN;
+    TRY(num, 2, "noise: element 2000", "found");
+    noise[2000] = INFINITY;
+    TRY(num, 2, "noise: element 2000", "inf");
+#undef TRY
+    REFUSED(cm_sampler_run(NULL, &r, &images, &err), "sampler", "NULL");
+    REFUSED(cm_sampler_run(sampler, NULL, &images, &err), "request", "NULL");
+    REFUSED(cm_sampler_run(sampler, &r, NULL, &err), "images", "NULL");
+    CHECK(!images, "images were made");
+    CHECK(cm_sampler_draws(NULL) == 0, "draws of nothing");
+    cm_sampler_free(sampler);
+}
+
+/* ---- images ---- */
+
+static cm_status write_file(const cm_images *m, cm_error *err)
+{
+    return cm_images_write(m, in_dir("x.png"), 0, err);
+}
+
+static cm_status encode(const cm_images *m, cm_error *err)
+{
+    void *bytes = NULL;
+    size_t size = 0;
+    const cm_status s = cm_images_encode(m, "png", 0, &bytes, &size, err);
+    cm_bytes_free(bytes);
+    return s;
+}
+
+static void test_images(void)
+{
+    _Static_assert(sizeof(cm_images) == 2 * 8 + 4 * 4 + 3 * 8, "a field that is not tried");
+    uint8_t pixels[12] = {0};
+    int64_t label = -1;
+    cm_images m = {
+        .size = sizeof m, .n = 1, .h = 2, .w = 2, .c = 3, .pixels = pixels, .labels = &label};
+    cm_status (*const put_out[])(const cm_images *, cm_error *) = {write_file, encode};
+#define TRY(field, bad, word, found)       \
+    do {                                   \
+        const cm_images saved = m;         \
+        m.field = bad;                     \
+        REFUSED(f(&m, &err), word, found); \
+        m = saved;                         \
+    } while (0)
+    for (int i = 0; i < 2; i++) {
+        cm_status (*f)(const cm_images *, cm_error *) = put_out[i];
+        TRY(size, 0, "size", "found 0");
+        TRY(n, 0, "n", "found 0");
+        TRY(n, -1, "n", "found -1");
+        TRY(n, INT64_MAX, "n", "found 9223372036854775807");
+        TRY(h, 0, "h", "found 0");
+        TRY(h, INT_MAX, "h", "found 2147483647");
+        TRY(w, -1, "w", "found -1");
+        TRY(w, 65536, "w", "found 65536");
+        TRY(c, 0, "c", "found 0");
+        TRY(c, INT_MIN, "c", "found -2147483648");
+        TRY(pixels, NULL, "pixels", "NULL");
+        TRY(labels, NULL, "labels", "NULL");
+        REFUSED(f(NULL, &err), "images", "NULL");
+    }
+#undef TRY
+    void *bytes = NULL;
+    size_t size = 0;
+    cm_images *out = NULL;
+    REFUSED(cm_images_write(&m, NULL, 0, &err), "path", "NULL");
+    REFUSED(cm_images_write(&m, "", 0, &err), "path", "none");
+    REFUSED(cm_images_write(&m, longest, 0, &err), "path", "aaaa");
+    REFUSED(cm_images_write(&m, in_dir("x.png"), -1, &err), "columns", "-1");
+    REFUSED(cm_images_write(&m, in_dir("x.png"), INT_MAX, &err), "columns", "2147483647");
+    REFUSED(cm_images_encode(&m, NULL, 0, &bytes, &size, &err), "kind", "NULL");
+    REFUSED(cm_images_encode(&m, "gif\n", 0, &bytes, &size, &err), "kind", "gif\\x0a");
+    REFUSED(cm_images_encode(&m, longest, 0, &bytes, &size, &err), "kind", "aaaa");
+    REFUSED(cm_images_encode(&m, "png", -2, &bytes, &size, &err), "columns", "-2");
+    REFUSED(cm_images_encode(&m, "png", 0, NULL, &size, &err), "bytes", "NULL");
+    REFUSED(cm_images_encode(&m, "png", 0, &bytes, NULL, &err), "size", "NULL");
+    REFUSED(cm_images_decode(NULL, 10, &out, &err), "bytes", "NULL");
+    REFUSED(cm_images_decode(pixels, 10, NULL, &err), "images", "NULL");
+    REFUSED(cm_images_read(NULL, &out, &err), "path", "NULL");
+    REFUSED(cm_images_read(longest, &out, &err), "path", "aaaa");
+    REFUSED(cm_images_read("x.png", NULL, &err), "images", "NULL");
+    CHECK(!bytes && !out && scratch_count(0) == 0, "something was made");
+}
+
+/* ---- models, and looking inside ---- */
+
+static void test_models(void)
+{
+    _Static_assert(sizeof(cm_model_facts) == 8 + 5 * 4 + 4 + 8, "a field that is not tried");
+    cm_model *m = NULL;
+    char *text = NULL;
+    REFUSED(cm_model_open(NULL, &m, &err), "path", "NULL");
+    REFUSED(cm_model_open("", &m, &err), "path", "none");
+    REFUSED(cm_model_open(longest, &m, &err), "path", "aaaa");
+    REFUSED(cm_model_open(shipped, NULL, &err), "model", "NULL");
+    REFUSED(cm_model_open_memory(NULL, 8, &m, &err), "bytes", "NULL");
+    REFUSED(cm_model_open_memory("", 0, NULL, &err), "model", "NULL");
+    REFUSED(cm_model_random(NULL, 1, &m, &err), "config_json", "NULL");
+    REFUSED(cm_model_random(longest, 1, &m, &err), "config_json", "aaaa");
+    REFUSED(cm_model_random("bench/networks/wide.json", -1, &m, &err), "seed", "-1");
+    REFUSED(cm_model_random("bench/networks/wide.json", 1, NULL, &err), "model", "NULL");
+    REFUSED(cm_describe(NULL, &text, &err), "path", "NULL");
+    REFUSED(cm_describe(longest, &text, &err), "path", "aaaa");
+    REFUSED(cm_describe(shipped, NULL, &err), "text", "NULL");
+    cm_model_facts facts = {0};
+    REFUSED(cm_model_get_facts(model, &facts, &err), "size", "found 0");
+    REFUSED(cm_model_get_facts(model, NULL, &err), "facts", "NULL");
+    REFUSED(cm_model_get_facts(NULL, &facts, &err), "model", "NULL");
+    CHECK(!m && !text, "something was made");
+}
+
+static void test_forward(void)
+{
+    const char *out = in_dir("out");
+    REFUSED(cm_forward(NULL, NULL, "x", out, "f32", 1, &err), "weights", "NULL");
+    REFUSED(cm_forward(longest, NULL, "x", out, "f32", 1, &err), "weights", "aaaa");
+    REFUSED(cm_forward(shipped, longest, "x", out, "f32", 1, &err), "config_json", "aaaa");
+    REFUSED(cm_forward(shipped, NULL, NULL, out, "f32", 1, &err), "input", "NULL");
+    REFUSED(cm_forward(shipped, NULL, longest, out, "f32", 1, &err), "input", "aaaa");
+    REFUSED(cm_forward(shipped, NULL, "x", NULL, "f32", 1, &err), "output", "NULL");
+    REFUSED(cm_forward(shipped, NULL, "x", longest, "f32", 1, &err), "output", "aaaa");
+    REFUSED(cm_forward(shipped, NULL, "x", out, NULL, 1, &err), "dtype", "NULL");
+    REFUSED(cm_forward(shipped, NULL, "x", out, "f16", 1, &err), "dtype", "f16");
+    REFUSED(cm_forward(shipped, NULL, "x", out, "f32", -1, &err), "threads", "-1");
+    REFUSED(cm_forward(shipped, NULL, "x", out, "f32", 1025, &err), "threads", "1025");
+    CHECK(scratch_count(0) == 0, "a file was made");
+}
+
+static cm_status explain(const cm_work *w, cm_error *err)
+{
+    char *text = NULL;
+    const cm_status s = cm_explain(model, w, 0, &text, err);
+    cm_string_free(text);
+    return s;
+}
+
+static cm_status bench(const cm_work *w, cm_error *err)
+{
+    cm_bench_result r = {.size = sizeof r};
+    return cm_bench(model, w, &r, err);
+}
+
+static void test_work(void)
+{
+    _Static_assert(sizeof(cm_work) == 8 + 2 * 8 + 4 * 4, "a field that is not tried");
+    cm_work w = {.size = sizeof w, .kind = "onestep", .dtype = "f32", .batch = 1};
+    cm_status (*const look[])(const cm_work *, cm_error *) = {explain, bench};
+#define TRY(field, bad, word, found)       \
+    do {                                   \
+        const cm_work saved = w;           \
+        w.field = bad;                     \
+        REFUSED(f(&w, &err), word, found); \
+        w = saved;                         \
+    } while (0)
+    for (int i = 0; i < 2; i++) {
+        cm_status (*f)(const cm_work *, cm_error *) = look[i];
+        TRY(size, 0, "size", "found 0");
+        TRY(kind, NULL, "kind", "NULL");
+        TRY(kind, "gan", "work", "gan");
+        TRY(kind, longest, "kind", "aaaa");
+        TRY(dtype, NULL, "dtype", "NULL");
+        TRY(dtype, "f16", "dtype", "f16");
+        TRY(dtype, longest, "dtype", "aaaa");
+        TRY(batch, 0, "batch", "found 0");
+        TRY(batch, 65537, "batch", "found 65537");
+        TRY(micro_batch, -1, "micro_batch", "found -1");
+        TRY(micro_batch, INT_MAX, "micro_batch", "found 2147483647");
+        TRY(recompute, 2, "recompute", "found 2");
+        TRY(threads, -1, "threads", "found -1");
+        TRY(threads, 1025, "threads", "found 1025");
+        TRY(threads, 1000000, "threads", "found 1000000");
+        REFUSED(f(NULL, &err), "work", "NULL");
+    }
+#undef TRY
+    char *text = NULL;
+    cm_bench_result r = {0};
+    REFUSED(cm_explain(NULL, &w, 0, &text, &err), "model", "NULL");
+    REFUSED(cm_explain(model, &w, 0, NULL, &err), "text", "NULL");
+    REFUSED(cm_explain(model, &w, 2, &text, &err), "profile", "2");
+    REFUSED(cm_bench(NULL, &w, &r, &err), "model", "NULL");
+    REFUSED(cm_bench(model, &w, NULL, &err), "result", "NULL");
+    REFUSED(cm_bench(model, &w, &r, &err), "size", "found 0");
+}
+
+/* ---- options, sampling's pointers, and what has no status ---- */
+
+static void test_rest(void)
+{
+    cm_sample_params p = cm_sample_default_params();
+    cm_images *images = NULL;
+    cm_sampler *sampler = NULL;
+    const cm_option *t = cm_sample_options();
+    REFUSED(cm_options_set(NULL, &p, "num", "1", &err), "table", "NULL");
+    REFUSED(cm_options_set(t, NULL, "num", "1", &err), "config", "NULL");
+    REFUSED(cm_options_set(t, &p, NULL, "1", &err), "name", "NULL");
+    REFUSED(cm_options_set(t, &p, "num", NULL, &err), "num", "none");
+    REFUSED(cm_options_set(t, &p, "nmu", "1", &err), "nmu", "num");
+    REFUSED(cm_options_set(t, &p, longest, "1", &err), "aaaa", "no such");
+    REFUSED(cm_options_set(t, &p, "class", longest, &err), "class", "511 bytes");
+    REFUSED(cm_options_read(NULL, &p, "x", &err), "table", "NULL");
+    REFUSED(cm_options_read(t, NULL, "x", &err), "config", "NULL");
+    REFUSED(cm_options_read(t, &p, NULL, &err), "path", "NULL");
+    REFUSED(cm_sample(NULL, &p, &images, &err), "model", "NULL");
+    REFUSED(cm_sample(model, &p, NULL, &err), "images", "NULL");
+    REFUSED(cm_sampler_new(NULL, &p, &sampler, &err), "model", "NULL");
+    REFUSED(cm_sampler_new(model, &p, NULL, &err), "sampler", "NULL");
+    CHECK(cm_sample(NULL, NULL, NULL, NULL) == CM_ERR_ARGUMENT, "without err");
+    CHECK(cm_status_name((cm_status)-1) && cm_status_name((cm_status)1000), "no name");
+    cm_options_defaults(NULL, &p);
+    cm_options_defaults(t, NULL);
+    cm_machine(NULL, 10);
+    cm_machine(longest, 0);
+    cm_images_free(NULL);
+    cm_bytes_free(NULL);
+    cm_string_free(NULL);
+    cm_sampler_free(NULL);
+    cm_model_free(NULL);
+    CHECK(!images && !sampler, "something was made");
+}
+
+static const check_test tests[] = {
+    {"fields of the params of sampling", test_sample_params},
+    {"fields of the params of training", test_train_params},
+    {"fields of a request", test_request},
+    {"fields of images", test_images},
+    {"models", test_models},
+    {"cm_forward", test_forward},
+    {"fields of a work", test_work},
+    {"the rest", test_rest},
+};
+
+int main(void)
+{
+    cm_error err = {0};
+    memset(longest, 'a', sizeof longest - 1);
+    if (cm_model_open(shipped, &model, &err)) {
+        printf("%s\n", err.message);
+        return EXIT_FAILURE;
+    }
+    const int status = scratch_main(tests, sizeof tests / sizeof *tests);
+    cm_model_free(model);
+    return status;
+}
