@@ -71,5 +71,17 @@ else
     skipped=$((skipped + 1))
 fi
 
+# The raw bytes of numpy.npy are those of arr_0.npy in the archive of the command.
+library=$(find "$(dirname "$bin")/src" -name 'libcm.so*' ! -name '*.p' 2>/dev/null | head -n 1)
+if [ -z "$library" ] || ! python3 -c 'import numpy' 2>/dev/null; then
+    echo 'skip ctypes_numpy.py: no shared library, or no Python with NumPy'
+    skipped=$((skipped + 1))
+else
+    check 'ctypes_numpy.py runs' python3 "$root/examples/ctypes_numpy.py" "$library"
+    sample want.npz --num 1 --class 3
+    check 'ctypes_numpy.py has the pixels of the command' python3 -c \
+        'import numpy; assert (numpy.load("numpy.npy") == numpy.load("want.npz")["arr_0"]).all()'
+fi
+
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
