@@ -4,7 +4,7 @@
 #
 # usage: test_embedding.sh CM LIBRARY LIBRARIES; run in the root of the project
 set -u
-cm=$1
+cm=$(realpath "$1")
 root=$PWD
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT

@@ -4,8 +4,8 @@
 #
 # usage: test_examples.sh CM EXAMPLES; run in the root of the project
 set -u
-cm=$1
-bin=$2
+cm=$(realpath "$1")
+bin=$(realpath "$2")
 root=$PWD
 passed=0
 failed=0
