@@ -22,7 +22,8 @@ class Request(c.Structure):
 class Images(c.Structure):
     _fields_ = [("size", c.c_size_t), ("n", c.c_int64), ("h", c.c_int), ("w", c.c_int),
                 ("c", c.c_int), ("pixels", c.POINTER(c.c_uint8)),
-                ("values", c.POINTER(c.c_float)), ("labels", c.POINTER(c.c_int64))]
+                ("values", c.POINTER(c.c_float)), ("labels", c.POINTER(c.c_int64)),
+                ("first", c.c_int64)]
 
 
 Text = c.c_char * 512
@@ -32,7 +33,7 @@ class SampleParams(c.Structure):
     _fields_ = [("size", c.c_size_t), ("sampler", Text), ("steps", c.c_int64), ("ts", Text),
                 ("sigmas", Text), ("s_churn", c.c_double), ("s_tmin", c.c_double),
                 ("s_tmax", c.c_double), ("s_noise", c.c_double), ("num", c.c_int64),
-                ("label", Text), ("seed", c.c_int64), ("batch", c.c_int64),
+                ("label", Text), ("seed", c.c_int64), ("first", c.c_int64), ("batch", c.c_int64),
                 ("micro_batch", c.c_int64), ("dtype", Text), ("threads", c.c_int64)]
 
 

@@ -280,7 +280,7 @@ static cm_status encode(const cm_images *m, cm_error *err)
 
 static void test_images(void)
 {
-    _Static_assert(sizeof(cm_images) == 2 * 8 + 4 * 4 + 3 * 8, "a field that is not tried");
+    _Static_assert(sizeof(cm_images) == 2 * 8 + 4 * 4 + 3 * 8 + 8, "a field that is not tried");
     uint8_t pixels[12] = {0};
     int64_t label = -1;
     cm_images m = {
@@ -305,6 +305,8 @@ static void test_images(void)
         TRY(w, 65536, "w", "found 65536");
         TRY(c, 0, "c", "found 0");
         TRY(c, INT_MIN, "c", "found -2147483648");
+        TRY(first, -1, "first", "found -1");
+        TRY(first, INT64_MAX, "first", "found 9223372036854775807");
         TRY(pixels, NULL, "pixels", "NULL");
         TRY(labels, NULL, "labels", "NULL");
         REFUSED(f(NULL, &err), "images", "NULL");
