@@ -4,14 +4,9 @@
 #include "data/dataset_sources.h"
 #include "data/listing.h"
 #include "data/resize.h"
-#include "io/png.h"
+#include "io/image.h"
 
 #include <string.h>
-
-typedef struct image {
-    int w, h, c;
-    uint8_t *pixels; /* owned */
-} image;
 
 typedef struct folder_reader {
     const char *folder;
@@ -27,7 +22,7 @@ static void grey_to_rgb(const uint8_t *grey, size_t n, uint8_t *rgb)
         memset(rgb + 3 * i, grey[i], 3);
 }
 
-static cm_status image_to_rgb(const char *shown, image *im, cm_error *err)
+static cm_status image_to_rgb(const char *shown, cm_image *im, cm_error *err)
 {
     const size_t n = (size_t)im->h * (size_t)im->w;
     uint8_t *rgb = cm_alloc_array(n, 3);
@@ -54,7 +49,7 @@ static cm_status dataset_to_rgb(folder_reader *r, size_t done, cm_error *err)
 }
 
 /* The first image fixes the shape of the set. */
-static cm_status begin(folder_reader *r, const image *im, cm_error *err)
+static cm_status begin(folder_reader *r, const cm_image *im, cm_error *err)
 {
     int h, w;
     r->first_w = im->w;
@@ -63,7 +58,7 @@ static cm_status begin(folder_reader *r, const image *im, cm_error *err)
     return cm_dataset_reserve(r->d, r->folder, (int64_t)r->list.n, h, w, im->c, err);
 }
 
-static cm_status store(folder_reader *r, size_t i, const char *shown, image *im, cm_error *err)
+static cm_status store(folder_reader *r, size_t i, const char *shown, cm_image *im, cm_error *err)
 {
     cm_dataset *d = r->d;
     cm_status s = i ? CM_OK : begin(r, im, err);
@@ -87,13 +82,14 @@ static cm_status store(folder_reader *r, size_t i, const char *shown, image *im,
 
 static cm_status add_image(folder_reader *r, size_t i, cm_error *err)
 {
+    static const uint8_t white[] = {255, 255, 255};
     char shown[512];
-    image im = {0};
+    cm_image im = {0};
     const char *path = r->list.files[i].path;
-    cm_status s = cm_png_read(path, &im.w, &im.h, &im.c, &im.pixels, err);
+    cm_status s = cm_image_read(path, white, &im, err);
     if (s == CM_OK)
         s = store(r, i, cm_escape(shown, sizeof shown, path), &im, err);
-    cm_free(im.pixels);
+    cm_image_clear(&im);
     return s;
 }
 

@@ -10,10 +10,12 @@
 #include <setjmp.h>
 #include <string.h>
 
-enum { MAX_SIDE = 16384, MAX_PIXELS = 64 << 20, MAX_CHUNK = 8 << 20, MAX_FILE = 256 << 20 };
+/* Pixels a byte: deflate gains at most a factor of 1032, and a byte holds 8 pixels of 1 bit. */
+enum { MAX_GAIN = 1032 * 8 };
 
 typedef struct png_source {
     const uint8_t *pixels;
+    int w, h, c;
     int n_text;
     const char *const *keys, *const *values;
 } png_source;
@@ -28,13 +30,10 @@ typedef struct png_state {
     png_infop info;
     const uint8_t *in; /* reading: what is left */
     size_t left;
-    cm_file_writer *out; /* writing to a file; NULL: to memory */
-    uint8_t *bytes;      /* written so far */
-    size_t n_bytes, room;
+    cm_file_writer *out; /* writing */
     const png_source *src;
-    uint8_t *pixels;
+    cm_image im;
     png_bytep *rows;
-    int w, h, c;
 } png_state;
 
 static void on_error(png_structp png, png_const_charp what)
@@ -80,27 +79,12 @@ static void take_bytes(png_structp png, png_bytep dst, size_t n)
     p->left -= n;
 }
 
-/* Everything to 8-bit grey or RGB. */
+/* Everything to 8-bit grey or RGB, alpha beside it where there is some. */
 static void set_transforms(png_state *p)
 {
     png_set_expand(p->png); /* palette to RGB, 1 to 4 bits to 8, tRNS to alpha */
     png_set_scale_16(p->png);
-    png_set_strip_alpha(p->png);
     png_set_interlace_handling(p->png);
-}
-
-static void check_size(png_state *p)
-{
-    /* Deflate gains at most a factor of 1032, so a small file cannot make us
-     * allocate a large image. */
-    enum { MAX_GAIN = 1032 };
-    const size_t packed = png_get_rowbytes(p->png, p->info) * (size_t)p->h;
-    if ((int64_t)p->w * p->h > MAX_PIXELS)
-        fail(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: expected at most %d pixels, found %d x %d",
-                        p->name, (int)MAX_PIXELS, p->w, p->h));
-    if (packed / MAX_GAIN > p->left)
-        fail(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: PNG of %d x %d cannot fit its %zu bytes",
-                        p->name, p->w, p->h, p->left));
 }
 
 static void read_image(png_state *p)
@@ -110,87 +94,57 @@ static void read_image(png_state *p)
     if (!p->info)
         fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory", p->name));
     png_set_read_fn(p->png, p, take_bytes);
-    png_set_user_limits(p->png, MAX_SIDE, MAX_SIDE);
+    png_set_user_limits(p->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* cm_image_new has ours */
     /* Skip everything but IHDR, PLTE, tRNS and IDAT: libpng would allocate and clear
      * what a text chunk claims, up to 2 GB, before it reads it (its own limit only
      * warns). */
     png_set_keep_unknown_chunks(p->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_crc_action(p->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_read_info(p->png, p->info);
-    p->w = (int)png_get_image_width(p->png, p->info);
-    p->h = (int)png_get_image_height(p->png, p->info);
-    check_size(p);
+    const png_uint_32 w = png_get_image_width(p->png, p->info);
+    const png_uint_32 h = png_get_image_height(p->png, p->info);
     set_transforms(p);
+    /* The channels are known before libpng takes memory for a row. */
+    const int type = png_get_color_type(p->png, p->info);
+    const int alpha =
+        (type & PNG_COLOR_MASK_ALPHA) || png_get_valid(p->png, p->info, PNG_INFO_tRNS);
+    const int c = (type & PNG_COLOR_MASK_COLOR ? 3 : 1) + !!alpha;
+    const cm_status s = cm_image_new(&p->im, w, h, c, p->left, MAX_GAIN, p->name, p->err);
+    if (s)
+        fail(p, s);
     png_read_update_info(p->png, p->info);
-    p->c = png_get_channels(p->png, p->info);
-    const size_t row = (size_t)p->w * (size_t)p->c;
-    if (row != png_get_rowbytes(p->png, p->info) || (p->c != 1 && p->c != 3))
-        fail(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: expected grey or RGB, found %d channels",
-                        p->name, p->c));
-    p->pixels = cm_alloc_array((size_t)p->h, row);
-    p->rows = cm_alloc_array((size_t)p->h, sizeof *p->rows);
-    if (!p->pixels || !p->rows)
-        fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory for %d x %d pixels", p->name,
-                        p->w, p->h));
-    for (int y = 0; y < p->h; y++)
-        p->rows[y] = p->pixels + (size_t)y * row;
+    const size_t row = (size_t)p->im.w * (size_t)c;
+    if (row != png_get_rowbytes(p->png, p->info))
+        fail(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: PNG: expected %d channels, found %d", p->name,
+                        c, png_get_channels(p->png, p->info)));
+    p->rows = cm_alloc_array((size_t)p->im.h, sizeof *p->rows);
+    if (!p->rows)
+        fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory", p->name));
+    for (int y = 0; y < p->im.h; y++)
+        p->rows[y] = p->im.pixels + (size_t)y * row;
     png_read_image(p->png, p->rows);
     png_read_end(p->png, NULL);
 }
 
-cm_status cm_png_read_memory(const void *data, size_t size, const char *name, int *w, int *h,
-                             int *c, uint8_t **pixels, cm_error *err)
+cm_status cm_png_decode(const uint8_t *data, size_t size, const char *name, cm_image *im,
+                        cm_error *err)
 {
     png_state p = {.name = name, .err = err, .in = data, .left = size};
     const cm_status s = run(&p, read_image);
     png_destroy_read_struct(&p.png, &p.info, NULL);
     cm_free(p.rows);
-    if (s) {
-        cm_free(p.pixels);
-        return s;
-    }
-    *w = p.w;
-    *h = p.h;
-    *c = p.c;
-    *pixels = p.pixels;
-    return CM_OK;
-}
-
-cm_status cm_png_read(const char *path, int *w, int *h, int *c, uint8_t **pixels, cm_error *err)
-{
-    void *data;
-    size_t size;
-    cm_status s = cm_file_read(path, MAX_FILE, &data, &size, err);
     if (s)
-        return s;
-    s = cm_png_read_memory(data, size, path, w, h, c, pixels, err);
-    cm_free(data);
+        cm_image_clear(&p.im);
+    else
+        *im = p.im;
     return s;
 }
 
 /* ---- writing ------------------------------------------------------------ */
 
-static void keep_bytes(png_state *p, const void *src, size_t n)
-{
-    if (p->room - p->n_bytes < n) {
-        const size_t room = 2 * p->room + n;
-        uint8_t *grown = cm_grow(p->bytes, p->n_bytes, room);
-        if (!grown)
-            fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory", p->name));
-        p->bytes = grown;
-        p->room = room;
-    }
-    memcpy(p->bytes + p->n_bytes, src, n);
-    p->n_bytes += n;
-}
-
 static void give_bytes(png_structp png, png_bytep src, size_t n)
 {
     png_state *p = png_get_io_ptr(png);
-    if (!p->out) {
-        keep_bytes(p, src, n);
-        return;
-    }
     const cm_status s = cm_file_write(p->out, src, n, p->err);
     if (s)
         fail(p, s);
@@ -245,42 +199,33 @@ static void write_image(png_state *p)
     if (!p->info)
         fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory", p->name));
     png_set_write_fn(p->png, p, give_bytes, flush_nothing);
-    png_set_IHDR(p->png, p->info, (png_uint_32)p->w, (png_uint_32)p->h, 8,
-                 p->c == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+    png_set_IHDR(p->png, p->info, (png_uint_32)src->w, (png_uint_32)src->h, 8,
+                 src->c == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     for (int i = 0; i < src->n_text; i++)
         set_text(p, src->keys[i], src->values[i]);
     png_write_info(p->png, p->info);
-    for (int y = 0; y < p->h; y++)
-        png_write_row(p->png, src->pixels + (size_t)y * (size_t)p->w * (size_t)p->c);
+    for (int y = 0; y < src->h; y++)
+        png_write_row(p->png, src->pixels + (size_t)y * (size_t)src->w * (size_t)src->c);
     png_write_end(p->png, NULL);
-}
-
-static cm_status check(const png_state *p)
-{
-    const png_source *src = p->src;
-    char text[256];
-    if (p->w < 1 || p->h < 1 || p->w > PNG_USER_WIDTH_MAX || p->h > PNG_USER_HEIGHT_MAX ||
-        (p->c != 1 && p->c != 3))
-        return cm_fail(p->err, CM_ERR_ARGUMENT,
-                       "%s: expected grey or RGB pixels, found %d x %d with %d channels", p->name,
-                       p->w, p->h, p->c);
-    for (int i = 0; i < src->n_text; i++)
-        if (!is_key(src->keys[i]))
-            return cm_fail(p->err, CM_ERR_ARGUMENT,
-                           "%s: text key \"%s\": expected 1 to 79 printable ASCII characters",
-                           p->name, cm_escape(text, sizeof text, src->keys[i]));
-    return CM_OK;
 }
 
 cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels, int n_text,
                        const char *const *keys, const char *const *values, cm_error *err)
 {
-    const png_source src = {pixels, n_text, keys, values};
-    png_state p = {.name = path, .err = err, .src = &src, .w = w, .h = h, .c = c};
-    cm_status s = check(&p);
-    if (!s)
-        s = cm_file_create(path, &p.out, err);
+    const png_source src = {pixels, w, h, c, n_text, keys, values};
+    png_state p = {.name = path, .err = err, .src = &src};
+    char text[256];
+    if (w < 1 || h < 1 || w > PNG_USER_WIDTH_MAX || h > PNG_USER_HEIGHT_MAX || (c != 1 && c != 3))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "%s: expected grey or RGB pixels, found %d x %d with %d channels", path, w,
+                       h, c);
+    for (int i = 0; i < n_text; i++)
+        if (!is_key(keys[i]))
+            return cm_fail(err, CM_ERR_ARGUMENT,
+                           "%s: text key \"%s\": expected 1 to 79 printable ASCII characters", path,
+                           cm_escape(text, sizeof text, keys[i]));
+    cm_status s = cm_file_create(path, &p.out, err);
     if (s)
         return s;
     s = run(&p, write_image);
@@ -289,24 +234,4 @@ cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pix
         return cm_file_commit(p.out, err);
     cm_file_abandon(p.out);
     return s;
-}
-
-cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, int n_text,
-                        const char *const *keys, const char *const *values, void **data,
-                        size_t *size, cm_error *err)
-{
-    const png_source src = {pixels, n_text, keys, values};
-    png_state p = {.name = "PNG", .err = err, .src = &src, .w = w, .h = h, .c = c};
-    cm_status s = check(&p);
-    if (s)
-        return s;
-    s = run(&p, write_image);
-    png_destroy_write_struct(&p.png, &p.info);
-    if (s) {
-        cm_free(p.bytes);
-        return s;
-    }
-    *data = p.bytes;
-    *size = p.n_bytes;
-    return CM_OK;
 }

@@ -1,23 +1,15 @@
-/* png.h - PNG images as 8-bit rows, through libpng's row interface.
- * Limits when reading: 16384 a side, 64 M pixels, a file of 256 MB; text, colour
- * profiles and the like are skipped. */
+/* png.h - PNG images as 8-bit rows, through libpng's row interface.  Reading skips text,
+ * colour profiles and the like. */
 #ifndef CM_IO_PNG_H
 #define CM_IO_PNG_H
 
-#include "cm_status.h"
+#include "io/pixels.h"
 
-#include <stddef.h>
-#include <stdint.h>
-
-/* Read an image as [h][w][c], c 1 (grey) or 3 (RGB): a palette is expanded,
- * alpha dropped, 16 bits rounded to 8, 1 to 4 bits stretched to 8.  *pixels is
- * freed with cm_free.
- * Errors: CM_ERR_IO, CM_ERR_FORMAT (damaged, truncated, too large), CM_ERR_MEMORY. */
-cm_status cm_png_read(const char *path, int *w, int *h, int *c, uint8_t **pixels, cm_error *err);
-
-/* The same from memory; name is for messages. */
-cm_status cm_png_read_memory(const void *data, size_t size, const char *name, int *w, int *h,
-                             int *c, uint8_t **pixels, cm_error *err);
+/* Decode to grey or RGB, with alpha where the file has some: a palette is expanded, 16 bits
+ * rounded to 8, 1 to 4 bits stretched to 8.  name is for messages.
+ * Errors: CM_ERR_FORMAT (damaged, cut short, too large), CM_ERR_MEMORY. */
+cm_status cm_png_decode(const uint8_t *data, size_t size, const char *name, cm_image *im,
+                        cm_error *err);
 
 /* Write [h][w][c] pixels, c 1 or 3, with n_text pairs of text (keys: 1 to 79
  * printable ASCII characters; values: UTF-8).  The file appears whole or not at

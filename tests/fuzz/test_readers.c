@@ -14,6 +14,7 @@
 #include "base/philox.h"
 #include "io/file.h"
 #include "io/idx.h"
+#include "io/image.h"
 #include "io/json.h"
 #include "io/png.h"
 #include "io/safetensors.h"
@@ -105,18 +106,19 @@ static cm_status feed_safetensors(const uint8_t *bytes, size_t n, uint64_t *dige
     return CM_OK;
 }
 
-static cm_status feed_png(const uint8_t *bytes, size_t n, uint64_t *digest)
+static cm_status feed_image(const uint8_t *bytes, size_t n, uint64_t *digest)
 {
+    static const uint8_t background[] = {200, 100, 50};
     cm_error err = {0};
-    int w, h, c;
-    uint8_t *pixels;
-    const cm_status s = cm_png_read_memory(bytes, n, "fed.png", &w, &h, &c, &pixels, &err);
+    cm_image im;
+    const cm_status s = cm_image_decode(bytes, n, "fed", background, &im, &err);
     if (s) {
         check_message(&err);
         return s;
     }
-    *digest = mix((uint64_t)(w << 16 | h << 4 | c), pixels, (size_t)w * (size_t)h * (size_t)c);
-    cm_free(pixels);
+    *digest = mix((uint64_t)(im.w << 16 | im.h << 4 | im.c), im.pixels,
+                  (size_t)im.w * (size_t)im.h * (size_t)im.c);
+    cm_image_clear(&im);
     return CM_OK;
 }
 
@@ -135,7 +137,7 @@ static cm_status feed_png_repaired(const uint8_t *bytes, size_t n, uint64_t *dig
             copy[at + 8 + length + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
         at += 12 + length;
     }
-    return feed_png(copy, n, digest);
+    return feed_image(copy, n, digest);
 }
 
 static cm_status feed_idx(const uint8_t *bytes, size_t n, uint64_t *digest)
@@ -287,7 +289,7 @@ static void damaged_safetensors(void)
 
 static void damaged_png(void)
 {
-    static target t = {.name = "png", .feed = feed_png, .checksummed = 1}, repaired;
+    static target t = {.name = "png", .feed = feed_image, .checksummed = 1}, repaired;
     static const char *const k[] = {"seed", "t"}, *const v[] = {"1", "\xc3\xa9"};
     uint8_t pixels[5 * 4 * 3];
     cm_error err = {0};

@@ -1,0 +1,26 @@
+/* image.h - pictures that someone else made: PNG, JPEG and WebP, known by their first bytes
+ * and never by their name.
+ * Limits: those of pixels.h, and a file of 256 MB. */
+#ifndef CM_IO_IMAGE_H
+#define CM_IO_IMAGE_H
+
+#include "io/pixels.h"
+
+/* What the bytes are, for counting and for messages: "PNG", "JPEG", "WebP"; of what is not
+ * read "a GIF image", "text", "empty", "of no known kind" and the like. */
+const char *cm_image_kind(const void *data, size_t size);
+/* Whether cm_image_decode reads that kind. */
+int cm_image_is_known(const void *data, size_t size);
+
+/* Decode to 8-bit grey (c 1) or RGB (c 3), the right way up: palettes are expanded, 16 bits
+ * rounded to 8, fewer stretched to 8, ink and YCbCr converted; what is transparent shows
+ * `background`, an RGB colour (a grey picture on a colour becomes RGB).  The pixels are the
+ * caller's: cm_image_clear.  name is for messages.
+ * Errors: CM_ERR_FORMAT (of another kind, damaged, cut short, too large), CM_ERR_MEMORY. */
+cm_status cm_image_decode(const void *data, size_t size, const char *name,
+                          const uint8_t background[3], cm_image *im, cm_error *err);
+
+/* The same of a file.  Errors: also CM_ERR_IO. */
+cm_status cm_image_read(const char *path, const uint8_t background[3], cm_image *im, cm_error *err);
+
+#endif
