@@ -1,4 +1,4 @@
-/* image.c - which decoder, and transparency */
+/* image.c - which decoder or encoder, and transparency */
 #include "io/image.h"
 
 #include "base/error.h"
@@ -136,4 +136,22 @@ cm_status cm_image_read(const char *path, const uint8_t background[3], cm_image 
     s = cm_image_decode(data, size, path, background, im, err);
     cm_free(data);
     return s;
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+cm_status cm_image_encode(const char *format, int w, int h, int c, const uint8_t *pixels,
+                          int quality, uint8_t **bytes, size_t *size, cm_error *err)
+{
+    char shown[64];
+    if (quality < 1 || quality > 100)
+        return cm_fail(err, CM_ERR_ARGUMENT, "quality: expected 1 to 100, found %d", quality);
+    if (!strcmp(format, "png"))
+        return cm_png_encode(w, h, c, pixels, "image", bytes, size, err);
+    if (!strcmp(format, "jpeg"))
+        return cm_jpeg_encode(w, h, c, pixels, quality, "image", bytes, size, err);
+    if (!strcmp(format, "webp"))
+        return cm_webp_encode(w, h, c, pixels, quality, "image", bytes, size, err);
+    return cm_fail(err, CM_ERR_ARGUMENT, "image: expected png, jpeg or webp, found %s",
+                   cm_escape(shown, sizeof shown, format));
 }

@@ -23,4 +23,10 @@ cm_status cm_image_decode(const void *data, size_t size, const char *name,
 /* The same of a file.  Errors: also CM_ERR_IO. */
 cm_status cm_image_read(const char *path, const uint8_t background[3], cm_image *im, cm_error *err);
 
+/* The file of [h][w][c] pixels, c 1 or 3, in memory: format "png", "jpeg" or "webp", quality 1
+ * to 100 (png has none).  *bytes is freed with cm_free.
+ * Errors: CM_ERR_ARGUMENT (unknown format, a size it cannot hold), CM_ERR_MEMORY. */
+cm_status cm_image_encode(const char *format, int w, int h, int c, const uint8_t *pixels,
+                          int quality, uint8_t **bytes, size_t *size, cm_error *err);
+
 #endif

@@ -1,13 +1,15 @@
-/* jpeg.c - decoding JPEG with libjpeg-turbo from memory.  It reports errors through a
+/* jpeg.c - JPEG from and to memory with libjpeg-turbo.  It reports errors through a
  * function that must not return, and warns where it goes on with made-up pixels; both end
  * the decoding here. */
 #include "io/jpeg.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "io/exif.h"
 
 #include <setjmp.h>
 #include <stdio.h> /* jpeglib.h needs it */
+#include <stdlib.h>
 #include <string.h>
 
 #include <jpeglib.h>
@@ -21,36 +23,40 @@ enum {
     EXIF_BYTES = 0xffff
 };
 
-/* What must survive the longjmp. */
-typedef struct jpeg_state {
-    jmp_buf escape;
+/* What libjpeg's client_data points to, and must survive the longjmp. */
+typedef struct jpeg_escape {
+    jmp_buf jump;
     struct jpeg_error_mgr errors;
+    const char *name;
+    cm_error *err;
+    cm_status status;
+} jpeg_escape;
+
+typedef struct jpeg_state {
+    jpeg_escape e;
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     struct jpeg_decompress_struct jpeg;
     const uint8_t *data;
     size_t size;
-    const char *name;
-    cm_error *err;
-    cm_status status;
     cm_image im;
     int orientation;
 } jpeg_state;
 
-static _Noreturn void leave(jpeg_state *p, cm_status s)
+static _Noreturn void leave(jpeg_escape *e, cm_status s)
 {
-    p->status = s;
-    longjmp(p->escape, 1);
+    e->status = s;
+    longjmp(e->jump, 1);
 }
 
 static _Noreturn void on_error(j_common_ptr jpeg)
 {
-    jpeg_state *p = jpeg->client_data;
+    jpeg_escape *e = jpeg->client_data;
     char what[JMSG_LENGTH_MAX], shown[256];
     if (jpeg->err->msg_code == JERR_OUT_OF_MEMORY)
-        leave(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: JPEG: out of memory", p->name));
+        leave(e, cm_fail(e->err, CM_ERR_MEMORY, "%s: JPEG: out of memory", e->name));
     jpeg->err->format_message(jpeg, what);
-    leave(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: JPEG: %s", p->name,
+    leave(e, cm_fail(e->err, CM_ERR_FORMAT, "%s: JPEG: %s", e->name,
                      cm_escape(shown, sizeof shown, what)));
 }
 
@@ -68,6 +74,17 @@ static void print_nothing(j_common_ptr jpeg)
     (void)jpeg;
 }
 
+static struct jpeg_error_mgr *catch_errors(jpeg_escape *e)
+{
+    struct jpeg_error_mgr *errors = jpeg_std_error(&e->errors);
+    errors->error_exit = on_error;
+    errors->emit_message = on_message;
+    errors->output_message = print_nothing;
+    return errors;
+}
+
+/* ---- decoding ----------------------------------------------------------- */
+
 static void start_source(j_decompress_ptr jpeg)
 {
     (void)jpeg;
@@ -75,8 +92,8 @@ static void start_source(j_decompress_ptr jpeg)
 
 static boolean no_more_bytes(j_decompress_ptr jpeg)
 {
-    jpeg_state *p = jpeg->client_data;
-    leave(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: JPEG is cut short", p->name));
+    jpeg_escape *e = jpeg->client_data;
+    leave(e, cm_fail(e->err, CM_ERR_FORMAT, "%s: JPEG is cut short", e->name));
 }
 
 static void skip_bytes(j_decompress_ptr jpeg, long n)
@@ -92,19 +109,16 @@ static void skip_bytes(j_decompress_ptr jpeg, long n)
 
 static void count_scans(j_common_ptr jpeg)
 {
-    jpeg_state *p = jpeg->client_data;
-    if (p->jpeg.input_scan_number > MAX_SCANS)
-        leave(p, cm_fail(p->err, CM_ERR_FORMAT, "%s: JPEG: expected at most %d scans, found more",
-                         p->name, MAX_SCANS));
+    jpeg_escape *e = jpeg->client_data;
+    if (((j_decompress_ptr)jpeg)->input_scan_number > MAX_SCANS)
+        leave(e, cm_fail(e->err, CM_ERR_FORMAT, "%s: JPEG: expected at most %d scans, found more",
+                         e->name, MAX_SCANS));
 }
 
 static void prepare(jpeg_state *p)
 {
-    p->jpeg.err = jpeg_std_error(&p->errors);
-    p->errors.error_exit = on_error;
-    p->errors.emit_message = on_message;
-    p->errors.output_message = print_nothing;
-    p->jpeg.client_data = p;
+    p->jpeg.err = catch_errors(&p->e);
+    p->jpeg.client_data = &p->e;
     jpeg_create_decompress(&p->jpeg);
     p->source = (struct jpeg_source_mgr){.next_input_byte = p->data,
                                          .bytes_in_buffer = p->size,
@@ -156,9 +170,9 @@ static void read_image(jpeg_state *p)
             p->orientation = cm_exif_orientation(m->data, m->data_length);
     const int grey = j->jpeg_color_space == JCS_GRAYSCALE;
     const cm_status s = cm_image_new(&p->im, j->image_width, j->image_height, grey ? 1 : 3, p->size,
-                                     MAX_GAIN, p->name, p->err);
+                                     MAX_GAIN, p->e.name, p->e.err);
     if (s)
-        leave(p, s);
+        leave(&p->e, s);
     j->out_color_space = grey ? JCS_GRAYSCALE : j->num_components == 4 ? JCS_CMYK : JCS_RGB;
     j->dct_method = JDCT_ISLOW; /* the same bytes with and without SIMD */
     jpeg_start_decompress(j);
@@ -169,21 +183,83 @@ static void read_image(jpeg_state *p)
 /* p belongs to the caller, so its fields are defined after a longjmp (C11 7.13.2.1). */
 static void run(jpeg_state *p)
 {
-    if (!setjmp(p->escape))
+    if (!setjmp(p->e.jump))
         read_image(p);
 }
 
 cm_status cm_jpeg_decode(const uint8_t *data, size_t size, const char *name, cm_image *im,
                          cm_error *err)
 {
-    jpeg_state p = {.data = data, .size = size, .name = name, .err = err};
+    jpeg_state p = {.e = {.name = name, .err = err}, .data = data, .size = size};
     run(&p);
     jpeg_destroy_decompress(&p.jpeg);
-    if (!p.status)
-        p.status = cm_image_orient(&p.im, p.orientation, name, err);
-    if (p.status)
+    if (!p.e.status)
+        p.e.status = cm_image_orient(&p.im, p.orientation, name, err);
+    if (p.e.status)
         cm_image_clear(&p.im);
     else
         *im = p.im;
-    return p.status;
+    return p.e.status;
+}
+
+/* ---- encoding ----------------------------------------------------------- */
+
+typedef struct jpeg_writer {
+    jpeg_escape e;
+    struct jpeg_compress_struct jpeg;
+    unsigned char *bytes; /* of malloc */
+    unsigned long size;
+} jpeg_writer;
+
+static void write_image(jpeg_writer *p, int w, int h, int c, const uint8_t *pixels, int quality)
+{
+    struct jpeg_compress_struct *j = &p->jpeg;
+    j->err = catch_errors(&p->e);
+    j->client_data = &p->e;
+    jpeg_create_compress(j);
+    jpeg_mem_dest(j, &p->bytes, &p->size);
+    j->image_width = (JDIMENSION)w;
+    j->image_height = (JDIMENSION)h;
+    j->input_components = c;
+    j->in_color_space = c == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(j);
+    jpeg_set_quality(j, quality, TRUE);
+    jpeg_start_compress(j, TRUE);
+    while (j->next_scanline < j->image_height) {
+        union {
+            const uint8_t *in;
+            JSAMPLE *row; /* libjpeg reads it only */
+        } at = {pixels + (size_t)j->next_scanline * (size_t)w * (size_t)c};
+        jpeg_write_scanlines(j, &at.row, 1);
+    }
+    jpeg_finish_compress(j);
+}
+
+static void run_writer(jpeg_writer *p, int w, int h, int c, const uint8_t *pixels, int quality)
+{
+    if (!setjmp(p->e.jump))
+        write_image(p, w, h, c, pixels, quality);
+}
+
+cm_status cm_jpeg_encode(int w, int h, int c, const uint8_t *pixels, int quality, const char *name,
+                         uint8_t **bytes, size_t *size, cm_error *err)
+{
+    jpeg_writer p = {.e = {.name = name, .err = err}};
+    if (w < 1 || h < 1 || w > JPEG_MAX_DIMENSION || h > JPEG_MAX_DIMENSION || (c != 1 && c != 3))
+        return cm_fail(
+            err, CM_ERR_ARGUMENT,
+            "%s: JPEG: expected 1 or 3 channels of at most %ld a side, found %d x %d x %d", name,
+            JPEG_MAX_DIMENSION, w, h, c);
+    run_writer(&p, w, h, c, pixels, quality);
+    jpeg_destroy_compress(&p.jpeg);
+    uint8_t *copy = p.e.status ? NULL : cm_alloc(p.size);
+    if (copy) {
+        memcpy(copy, p.bytes, p.size);
+        *bytes = copy;
+        *size = p.size;
+    } else if (!p.e.status) {
+        p.e.status = cm_fail(err, CM_ERR_MEMORY, "%s: JPEG: out of memory", name);
+    }
+    free(p.bytes);
+    return p.e.status;
 }

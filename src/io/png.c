@@ -30,7 +30,8 @@ typedef struct png_state {
     png_infop info;
     const uint8_t *in; /* reading: what is left */
     size_t left;
-    cm_file_writer *out; /* writing */
+    uint8_t *out; /* writing */
+    size_t out_size, out_room;
     const png_source *src;
     cm_image im;
     png_bytep *rows;
@@ -144,10 +145,18 @@ cm_status cm_png_decode(const uint8_t *data, size_t size, const char *name, cm_i
 
 static void give_bytes(png_structp png, png_bytep src, size_t n)
 {
+    enum { FIRST = 1 << 14 };
     png_state *p = png_get_io_ptr(png);
-    const cm_status s = cm_file_write(p->out, src, n, p->err);
-    if (s)
-        fail(p, s);
+    if (p->out_room - p->out_size < n) {
+        const size_t larger = 2 * p->out_room + n + FIRST;
+        uint8_t *grown = cm_grow(p->out, p->out_size, larger);
+        if (!grown)
+            fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: PNG: out of memory", p->name));
+        p->out = grown;
+        p->out_room = larger;
+    }
+    memcpy(p->out + p->out_size, src, n);
+    p->out_size += n;
 }
 
 static void flush_nothing(png_structp png)
@@ -210,28 +219,64 @@ static void write_image(png_state *p)
     png_write_end(p->png, NULL);
 }
 
-cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels, int n_text,
-                       const char *const *keys, const char *const *values, cm_error *err)
+static cm_status check(const png_source *src, const char *name, cm_error *err)
 {
-    const png_source src = {pixels, w, h, c, n_text, keys, values};
-    png_state p = {.name = path, .err = err, .src = &src};
     char text[256];
-    if (w < 1 || h < 1 || w > PNG_USER_WIDTH_MAX || h > PNG_USER_HEIGHT_MAX || (c != 1 && c != 3))
+    if (src->w < 1 || src->h < 1 || src->w > PNG_USER_WIDTH_MAX || src->h > PNG_USER_HEIGHT_MAX ||
+        (src->c != 1 && src->c != 3))
         return cm_fail(err, CM_ERR_ARGUMENT,
-                       "%s: expected grey or RGB pixels, found %d x %d with %d channels", path, w,
-                       h, c);
-    for (int i = 0; i < n_text; i++)
-        if (!is_key(keys[i]))
+                       "%s: expected grey or RGB pixels, found %d x %d with %d channels", name,
+                       src->w, src->h, src->c);
+    for (int i = 0; i < src->n_text; i++)
+        if (!is_key(src->keys[i]))
             return cm_fail(err, CM_ERR_ARGUMENT,
-                           "%s: text key \"%s\": expected 1 to 79 printable ASCII characters", path,
-                           cm_escape(text, sizeof text, keys[i]));
-    cm_status s = cm_file_create(path, &p.out, err);
+                           "%s: text key \"%s\": expected 1 to 79 printable ASCII characters", name,
+                           cm_escape(text, sizeof text, src->keys[i]));
+    return CM_OK;
+}
+
+static cm_status encode(const png_source *src, const char *name, uint8_t **bytes, size_t *size,
+                        cm_error *err)
+{
+    png_state p = {.name = name, .err = err, .src = src};
+    cm_status s = check(src, name, err);
     if (s)
         return s;
     s = run(&p, write_image);
     png_destroy_write_struct(&p.png, &p.info);
-    if (!s)
-        return cm_file_commit(p.out, err);
-    cm_file_abandon(p.out);
+    if (s) {
+        cm_free(p.out);
+        return s;
+    }
+    *bytes = p.out;
+    *size = p.out_size;
+    return CM_OK;
+}
+
+cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, const char *name,
+                        uint8_t **bytes, size_t *size, cm_error *err)
+{
+    return encode(&(png_source){pixels, w, h, c, 0, NULL, NULL}, name, bytes, size, err);
+}
+
+cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels, int n_text,
+                       const char *const *keys, const char *const *values, cm_error *err)
+{
+    const png_source src = {pixels, w, h, c, n_text, keys, values};
+    cm_file_writer *file;
+    uint8_t *bytes;
+    size_t size;
+    cm_status s = encode(&src, path, &bytes, &size, err);
+    if (s)
+        return s;
+    s = cm_file_create(path, &file, err);
+    if (!s) {
+        s = cm_file_write(file, bytes, size, err);
+        if (s)
+            cm_file_abandon(file);
+        else
+            s = cm_file_commit(file, err);
+    }
+    cm_free(bytes);
     return s;
 }

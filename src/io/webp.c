@@ -1,9 +1,12 @@
-/* webp.c - decoding WebP with libwebp */
+/* webp.c - WebP from and to memory with libwebp */
 #include "io/webp.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 
+#include <string.h>
 #include <webp/decode.h>
+#include <webp/encode.h>
 
 enum {
     MAX_GAIN = 4096
@@ -61,4 +64,28 @@ cm_status cm_webp_decode(const uint8_t *data, size_t size, const char *name, cm_
     else
         *im = made;
     return s;
+}
+
+cm_status cm_webp_encode(int w, int h, int c, const uint8_t *pixels, int quality, const char *name,
+                         uint8_t **bytes, size_t *size, cm_error *err)
+{
+    if (w < 1 || h < 1 || w > WEBP_MAX_DIMENSION || h > WEBP_MAX_DIMENSION || (c != 1 && c != 3))
+        return cm_fail(
+            err, CM_ERR_ARGUMENT,
+            "%s: WebP: expected 1 or 3 channels of at most %d a side, found %d x %d x %d", name,
+            WEBP_MAX_DIMENSION, w, h, c);
+    const size_t n = (size_t)w * (size_t)h;
+    uint8_t *rgb = cm_alloc_array(n, 3), *made = NULL, *copy = NULL;
+    for (size_t i = 0; rgb && i < 3 * n; i++)
+        rgb[i] = pixels[c == 3 ? i : i / 3];
+    const size_t n_made = rgb ? WebPEncodeRGB(rgb, w, h, 3 * w, (float)quality, &made) : 0;
+    if (n_made && (copy = cm_alloc(n_made)))
+        memcpy(copy, made, n_made);
+    WebPFree(made);
+    cm_free(rgb);
+    if (!copy)
+        return cm_fail(err, CM_ERR_MEMORY, "%s: WebP: out of memory", name);
+    *bytes = copy;
+    *size = n_made;
+    return CM_OK;
 }

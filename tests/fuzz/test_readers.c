@@ -306,6 +306,42 @@ static void damaged_png(void)
     }
 }
 
+/* A JPEG and a WebP of a smooth picture, in grey and in colour. */
+static void damaged_photos(void)
+{
+    static target t = {.feed = feed_image};
+    static const char *const formats[] = {"jpeg", "webp"};
+    uint8_t pixels[16 * 12 * 3], *bytes;
+    cm_error err = {0};
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i / 3 % 16 * 9 + i % 3 * 40 + i / 48 * 5);
+    for (int f = 0; f < 2; f++)
+        for (int c = 1; c <= 3; c += 2) {
+            t.name = formats[f];
+            if (!CHECK_OK(cm_image_encode(formats[f], 16, 12, c, pixels, 70, &bytes, &t.n, &err),
+                          err))
+                return;
+            memcpy(t.bytes, bytes, t.n);
+            cm_free(bytes);
+            damage(&t);
+        }
+}
+
+/* Files of other programs: progressive, CMYK, EXIF, lossless, with alpha. */
+static void damaged_corpus(void)
+{
+    static target t = {.feed = feed_image};
+    static const char *const files[] = {"progressive.jpg", "cmyk.jpg", "exif6.jpg", "alpha.webp",
+                                        "lossless.webp"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[256];
+        t.name = files[i];
+        snprintf(path, sizeof path, "tests/fuzz/corpus/image/%s", files[i]);
+        t.n = load(path, t.bytes);
+        damage(&t);
+    }
+}
+
 static const uint8_t idx_file[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0,
                                    0, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2};
 
@@ -416,6 +452,8 @@ static void large_headers(void)
 static const check_test tests[] = {
     {"safetensors: cut, changed, shuffled", damaged_safetensors},
     {"png: cut, changed, shuffled", damaged_png},
+    {"jpeg and webp: cut, changed, shuffled", damaged_photos},
+    {"images of other programs: cut, changed, shuffled", damaged_corpus},
     {"idx: cut, changed, shuffled", damaged_idx},
     {"idx.gz: cut, changed, shuffled", damaged_idx_gz},
     {"json: cut, changed, shuffled", damaged_json},
