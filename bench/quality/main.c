@@ -131,7 +131,8 @@ static void epoch_done(int epoch, double loss)
 static cm_status train(const struct config *config, cm_classifier **out, cm_error *err)
 {
     cm_dataset *data = NULL;
-    cm_status s = cm_dataset_open("fashion-mnist", 32, &data, err);
+    cm_status s =
+        cm_dataset_open("fashion-mnist", &(cm_dataset_options){.h = 32, .w = 32}, &data, err);
     if (s)
         return s;
     if (config->data_limit && config->data_limit < data->n)
@@ -154,7 +155,8 @@ static cm_status train(const struct config *config, cm_classifier **out, cm_erro
 static cm_status test(cm_classifier *c, struct score *score, cm_error *err)
 {
     cm_dataset *data = NULL;
-    cm_status s = cm_dataset_open("fashion-mnist-test", 32, &data, err);
+    cm_status s =
+        cm_dataset_open("fashion-mnist-test", &(cm_dataset_options){.h = 32, .w = 32}, &data, err);
     if (s)
         return s;
     const double start = cm_seconds();

@@ -13,20 +13,23 @@
 /* Where Debian's package dataset-fashion-mnist puts its files. */
 #define FASHION_FOLDER "/usr/share/datasets/fashion-mnist"
 
-static cm_status read_source(const char *what, int size, cm_dataset *d, cm_error *err)
+static cm_status read_source(const char *what, const cm_dataset_options *o, cm_dataset *d,
+                             cm_error *err)
 {
     char shown[512];
     struct stat st;
     if (!strcmp(what, "fashion-mnist") || !strcmp(what, "fashion-mnist-test"))
-        return cm_dataset_read_fashion(FASHION_FOLDER, strstr(what, "-test") != NULL, size, d, err);
+        return cm_dataset_read_fashion(FASHION_FOLDER, strstr(what, "-test") != NULL, o, d, err);
     if (stat(what, &st))
         return cm_fail(err, CM_ERR_IO,
                        "%s: data: expected fashion-mnist, fashion-mnist-test, an IDX images file "
-                       "or a folder of PNG images, found: %s",
+                       "a packed .safetensors file or a folder of images, found: %s",
                        cm_escape(shown, sizeof shown, what), strerror(errno));
     if (S_ISDIR(st.st_mode))
-        return cm_dataset_read_folder(what, size, d, err);
-    return cm_dataset_read_idx(what, size, d, err);
+        return cm_dataset_read_folder(what, o, d, err);
+    if (cm_dataset_is_packed(what))
+        return cm_dataset_read_packed(what, o, d, err);
+    return cm_dataset_read_idx(what, o, d, err);
 }
 
 /* The shape is hashed too: the same bytes cut otherwise are other images. */
@@ -47,15 +50,23 @@ static cm_status fingerprint(cm_dataset *d, cm_error *err)
     return CM_OK;
 }
 
-cm_status cm_dataset_open(const char *what, int size, cm_dataset **out, cm_error *err)
+cm_status cm_dataset_open(const char *what, const cm_dataset_options *o, cm_dataset **out,
+                          cm_error *err)
 {
-    if (size < 0 || size > CM_DATASET_MAX_SIDE)
+    static const cm_dataset_options defaults = {.background = {255, 255, 255}};
+    o = o ? o : &defaults;
+    const int worst = o->h < 0 || o->h > CM_DATASET_MAX_SIDE ? o->h : o->w;
+    if (worst < 0 || worst > CM_DATASET_MAX_SIDE || !o->h != !o->w)
         return cm_fail(err, CM_ERR_ARGUMENT, "dataset: size: expected 0 to %d, found %d",
-                       CM_DATASET_MAX_SIDE, size);
+                       CM_DATASET_MAX_SIDE, worst);
     cm_dataset *d = cm_alloc(sizeof *d);
     if (!d)
         return cm_fail(err, CM_ERR_MEMORY, "dataset: out of memory");
-    cm_status s = read_source(what, size, d, err);
+    cm_status s = read_source(what, o, d, err);
+    if (s == CM_OK && o->channels)
+        s = cm_dataset_recolour(d, o->channels, err);
+    if (s == CM_OK && o->labels == CM_LABELS_NONE)
+        cm_dataset_drop_labels(d);
     if (s == CM_OK)
         s = fingerprint(d, err);
     if (s == CM_OK)

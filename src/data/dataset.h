@@ -9,13 +9,43 @@
 
 #include <stdint.h>
 
+/* Which labels a folder of images has. */
+typedef enum cm_label_source {
+    CM_LABELS_FOLDER, /* the first-level subfolder */
+    CM_LABELS_NAMES,  /* cat_0001.png: the text before the last _ and digits */
+    CM_LABELS_NONE
+} cm_label_source;
+
+typedef struct cm_dataset_options {
+    int h, w;              /* of the images; 0: their own */
+    int channels;          /* 1 or 3: converted to; 0: as found */
+    uint8_t background[3]; /* what transparent images show */
+    cm_label_source labels;
+    int strict; /* a damaged image is an error, not left out */
+} cm_dataset_options;
+
+/* What the source held: kinds of images, and what is not in the set, with the reason. */
+typedef struct cm_kind_count {
+    const char *kind; /* "PNG"; of what was left out "text", "damaged", "hidden" */
+    int64_t n;
+} cm_kind_count;
+enum { CM_FOUND_KINDS = 24 };
+typedef struct cm_found {
+    cm_kind_count kinds[CM_FOUND_KINDS], left_out[CM_FOUND_KINDS]; /* end with a NULL kind */
+    char **notes; /* [n_notes], a line for each file left out, escaped; owned */
+    int64_t n_notes;
+    int least_h, least_w, most_h, most_w; /* of the images before resizing; 0: not known */
+    int64_t recoloured;                   /* images whose channels were converted */
+} cm_found;
+
 typedef struct cm_dataset {
-    int64_t n;            /* images, at least 1 */
-    int h, w, c;          /* of every image; c is 1 (grey) or 3 (RGB) */
-    int classes;          /* 0: no labels */
-    uint8_t *pixels;      /* [n,h,w,c] */
-    int32_t *labels;      /* [n], 0..classes-1; NULL without labels */
-    char **class_names;   /* [classes], folder names; NULL when there are none */
+    int64_t n;          /* images, at least 1 */
+    int h, w, c;        /* of every image; c is 1 (grey) or 3 (RGB) */
+    int classes;        /* 0: no labels */
+    uint8_t *pixels;    /* [n,h,w,c] */
+    int32_t *labels;    /* [n], 0..classes-1; NULL without labels */
+    char **class_names; /* [classes], UTF-8; NULL when there are none */
+    cm_found found;
     uint64_t fingerprint; /* XXH3 of shape, pixels and labels: a run records it, so
                              that resuming it on other data is noticed */
 } cm_dataset;
@@ -27,21 +57,27 @@ typedef struct cm_dataset {
  *                     Labels come from the file beside it whose name has
  *                     "labels" for "images" and "idx1" for "idx3" or "idx4"; no
  *                     such file, no labels;
- *   a folder          its PNG images at any depth, in sorted order.  The
- *                     first-level subfolders that hold images are the classes,
- *                     numbered in sorted order; images directly in the folder
- *                     have no labels.  Hidden files are skipped.
+ *   a .safetensors file   as cm_dataset_pack writes it;
+ *   a folder          its PNG, JPEG and WebP images at any depth, in sorted order,
+ *                     known by their first bytes.  Classes are numbered in sorted
+ *                     order; with labels by folder, images directly in the folder
+ *                     have none.  Whatever is left out is noted in `found`.
  *
- * size 0 keeps the images' own size, which must be the same for all.  Else the
- * shorter side is resized to `size` and the longer one cropped to it around the
- * centre (see resize.h).  28 x 28 images are special: with size 0 or 32 they get
- * a border of 2 zero pixels, since the networks halve the side several times.
+ * Without a size the images keep their own, which must be the same for all.  Else each
+ * is resized to just cover it and cropped around the centre (see resize.h).  28 x 28
+ * images are special: without a size, or with 32, they get a border of 2 zero pixels,
+ * since the networks halve the side several times.
  *
- * The set is the caller's: cm_dataset_free.  Errors: CM_ERR_ARGUMENT (size),
- * CM_ERR_IO, CM_ERR_FORMAT (a bad file, images that differ, folders that mix
- * loose images and classes), CM_ERR_UNSUPPORTED (more than 16 GiB),
- * CM_ERR_MEMORY. */
-cm_status cm_dataset_open(const char *what, int size, cm_dataset **out, cm_error *err);
+ * o NULL: all as found, on white.  The set is the caller's: cm_dataset_free.
+ * Errors: CM_ERR_ARGUMENT (size), CM_ERR_IO, CM_ERR_FORMAT (a bad file, images that
+ * differ, loose images beside classes, a class name that is not UTF-8),
+ * CM_ERR_UNSUPPORTED (more than 16 GiB), CM_ERR_MEMORY. */
+cm_status cm_dataset_open(const char *what, const cm_dataset_options *o, cm_dataset **out,
+                          cm_error *err);
 void cm_dataset_free(cm_dataset *data);
+
+/* Write it as one safetensors file: `images` uint8 [N,H,W,C], `labels` int64 [N] where there
+ * are some, and the names of the classes in the metadata. */
+cm_status cm_dataset_pack(const cm_dataset *data, const char *path, cm_error *err);
 
 #endif

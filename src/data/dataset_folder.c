@@ -1,20 +1,25 @@
-/* dataset_folder.c - a folder of PNG images */
+/* dataset_folder.c - a folder of images, told from other files by their first bytes */
 #include "base/error.h"
 #include "base/memory.h"
 #include "data/dataset_sources.h"
+#include "data/label_names.h"
 #include "data/listing.h"
 #include "data/resize.h"
 #include "io/image.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct folder_reader {
     const char *folder;
-    cm_listing list;
-    int size;
-    int first_w, first_h; /* of the first image, before resizing */
+    const cm_dataset_options *o;
+    cm_listing list; /* images are moved to its front, what else there is behind them */
+    size_t images;
+    const char **class_of; /* [images], the name of its class; NULL: none */
     cm_dataset *d;
 } folder_reader;
+
+/* ---- channels ----------------------------------------------------------- */
 
 static void grey_to_rgb(const uint8_t *grey, size_t n, uint8_t *rgb)
 {
@@ -35,89 +40,200 @@ static cm_status image_to_rgb(const char *shown, cm_image *im, cm_error *err)
     return CM_OK;
 }
 
-/* The first colour image, after `done` grey ones: the whole set becomes RGB. */
-static cm_status dataset_to_rgb(folder_reader *r, size_t done, cm_error *err)
+/* The first colour image, after d->n grey ones: the whole set becomes RGB. */
+static cm_status dataset_to_rgb(folder_reader *r, cm_error *err)
 {
     cm_dataset *d = r->d;
+    const int64_t done = d->n;
     uint8_t *grey = d->pixels;
     d->pixels = NULL;
-    const cm_status s = cm_dataset_reserve(d, r->folder, d->n, d->h, d->w, 3, err);
+    const cm_status s = cm_dataset_reserve(d, r->folder, (int64_t)r->images, d->h, d->w, 3, err);
     if (s == CM_OK)
-        grey_to_rgb(grey, done * (size_t)d->h * (size_t)d->w, d->pixels);
+        grey_to_rgb(grey, (size_t)done * (size_t)d->h * (size_t)d->w, d->pixels);
     cm_free(grey);
+    d->n = done;
+    d->found.recoloured += done;
     return s;
 }
+
+static cm_status match_channels(folder_reader *r, const char *shown, cm_image *im, cm_error *err)
+{
+    if (im->c > r->d->c)
+        return dataset_to_rgb(r, err);
+    if (im->c == r->d->c)
+        return CM_OK;
+    r->d->found.recoloured++;
+    return image_to_rgb(shown, im, err);
+}
+
+/* ---- one image ---------------------------------------------------------- */
 
 /* The first image fixes the shape of the set. */
 static cm_status begin(folder_reader *r, const cm_image *im, cm_error *err)
 {
     int h, w;
-    r->first_w = im->w;
-    r->first_h = im->h;
-    cm_image_fit_shape(im->h, im->w, r->size, &h, &w);
-    return cm_dataset_reserve(r->d, r->folder, (int64_t)r->list.n, h, w, im->c, err);
+    cm_found *f = &r->d->found;
+    f->least_h = f->most_h = im->h;
+    f->least_w = f->most_w = im->w;
+    cm_image_fit_shape(im->h, im->w, r->o->h, r->o->w, &h, &w);
+    const cm_status s = cm_dataset_reserve(r->d, r->folder, (int64_t)r->images, h, w, im->c, err);
+    r->d->n = 0;
+    return s;
 }
 
-static cm_status store(folder_reader *r, size_t i, const char *shown, cm_image *im, cm_error *err)
+static void note_size(cm_found *f, const cm_image *im)
+{
+    f->least_h = im->h < f->least_h ? im->h : f->least_h;
+    f->least_w = im->w < f->least_w ? im->w : f->least_w;
+    f->most_h = im->h > f->most_h ? im->h : f->most_h;
+    f->most_w = im->w > f->most_w ? im->w : f->most_w;
+}
+
+static cm_status store(folder_reader *r, const char *shown, cm_image *im, cm_error *err)
 {
     cm_dataset *d = r->d;
-    cm_status s = i ? CM_OK : begin(r, im, err);
+    const cm_found *f = &d->found;
+    cm_status s = d->pixels ? CM_OK : begin(r, im, err);
     if (s != CM_OK)
         return s;
-    if (!r->size && (im->w != r->first_w || im->h != r->first_h))
+    if (!r->o->h && (im->w != f->most_w || im->h != f->most_h))
         return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: size: expected %d x %d as the first image (or an image size to resize "
-                       "to), found %d x %d",
-                       shown, r->first_w, r->first_h, im->w, im->h);
-    if (im->c > d->c)
-        s = dataset_to_rgb(r, i, err);
-    else if (im->c < d->c)
-        s = image_to_rgb(shown, im, err);
+                       "%s: size: expected %d x %d as the first image, found %d x %d; "
+                       "--image-size brings all to one",
+                       shown, f->most_w, f->most_h, im->w, im->h);
+    note_size(&d->found, im);
+    s = match_channels(r, shown, im, err);
     if (s != CM_OK)
         return s;
     const size_t bytes = (size_t)d->h * (size_t)d->w * (size_t)d->c;
-    return cm_image_fit(shown, im->pixels, im->h, im->w, im->c, r->size, d->pixels + i * bytes,
-                        err);
+    return cm_image_fit(shown, im->pixels, im->h, im->w, im->c, r->o->h, r->o->w,
+                        d->pixels + (size_t)d->n * bytes, err);
 }
 
-static cm_status add_image(folder_reader *r, size_t i, cm_error *err)
+/* Leave it out for the reason *why gives, unless that is a lack of memory. */
+static cm_status leave_out(folder_reader *r, const char *kind, const cm_error *why, cm_error *err)
 {
-    static const uint8_t white[] = {255, 255, 255};
+    if (why->status == CM_ERR_MEMORY || r->o->strict) {
+        if (err)
+            *err = *why;
+        return why->status;
+    }
+    return cm_found_leave_out(&r->d->found, kind, why->message, err);
+}
+
+static cm_status add_image(folder_reader *r, const cm_listing_file *file, cm_error *err)
+{
     char shown[512];
+    const char *kind = NULL;
+    int known;
     cm_image im = {0};
-    const char *path = r->list.files[i].path;
-    cm_status s = cm_image_read(path, white, &im, err);
-    if (s == CM_OK)
-        s = store(r, i, cm_escape(shown, sizeof shown, path), &im, err);
+    cm_error why = {0};
+    cm_escape(shown, sizeof shown, file->path);
+    if (cm_image_file_kind(file->path, &kind, &known, &why))
+        return leave_out(r, "unreadable", &why, err);
+    if (cm_image_read(file->path, r->o->background, &im, &why))
+        return leave_out(r, why.status == CM_ERR_IO ? "unreadable" : "damaged", &why, err);
+    const cm_status s = store(r, shown, &im, err);
+    if (s == CM_OK) {
+        cm_found_count(r->d->found.kinds, kind);
+        r->class_of[r->d->n++] = file->label < 0 ? NULL : r->list.classes[file->label];
+        r->list.files[r->d->n - 1] = *file; /* its name, for labels by names */
+    }
     cm_image_clear(&im);
     return s;
 }
 
-static cm_status store_labels(folder_reader *r, cm_error *err)
+/* ---- the folder --------------------------------------------------------- */
+
+/* Which of the files are images, by their first bytes; the others are noted. */
+static cm_status sort_out(folder_reader *r, cm_error *err)
 {
-    cm_dataset *d = r->d;
-    const cm_listing *list = &r->list;
-    if (!list->n_classes)
-        return CM_OK;
-    d->labels = cm_alloc_array(list->n, sizeof *d->labels);
-    d->class_names = cm_alloc_array(list->n_classes, sizeof *d->class_names);
-    int ok = d->labels && d->class_names;
-    d->classes = (int)list->n_classes;
-    for (size_t i = 0; ok && i < list->n; i++)
-        d->labels[i] = list->files[i].label;
-    for (size_t k = 0; ok && k < list->n_classes; k++)
-        ok = (d->class_names[k] = cm_strdup(list->classes[k])) != NULL;
-    return ok ? CM_OK : cm_fail(err, CM_ERR_MEMORY, "image folder: labels: out of memory");
+    cm_status s = CM_OK;
+    for (size_t i = 0; i < r->list.n && !s; i++) {
+        const cm_listing_file *file = &r->list.files[i];
+        char shown[512], line[600];
+        const char *kind = "hidden";
+        int known = 0;
+        /* What cannot be read is for add_image to tell. */
+        if (!file->hidden && cm_image_file_kind(file->path, &kind, &known, NULL))
+            known = 1;
+        if (known) {
+            r->list.files[r->images++] = *file;
+            continue;
+        }
+        snprintf(line, sizeof line, "%s: %s", cm_escape(shown, sizeof shown, file->path), kind);
+        s = cm_found_leave_out(&r->d->found, kind, line, err);
+    }
+    return s;
 }
 
-cm_status cm_dataset_read_folder(const char *path, int size, cm_dataset *d, cm_error *err)
+static cm_status fail_without_images(const folder_reader *r, cm_error *err)
 {
-    folder_reader r = {.folder = path, .size = size, .d = d};
+    const cm_found *f = &r->d->found;
+    char shown[400];
+    cm_escape(shown, sizeof shown, r->folder);
+    if (!f->n_notes)
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: folder: expected PNG, JPEG or WebP images, found none", shown);
+    return cm_fail(err, CM_ERR_FORMAT,
+                   "%s: folder: expected PNG, JPEG or WebP images, found none in %lld files, the "
+                   "first of them %s",
+                   shown, (long long)f->n_notes, f->notes[0]);
+}
+
+/* Images beside class folders have no label. */
+static cm_status check_loose(const folder_reader *r, cm_error *err)
+{
+    const char *loose = NULL, *class = NULL;
+    char a[400], b[400];
+    for (int64_t i = 0; i < r->d->n; i++)
+        if (!r->class_of[i])
+            loose = loose ? loose : r->list.files[i].path;
+        else
+            class = r->class_of[i];
+    if (!loose || !class)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_FORMAT,
+                   "%s: expected an image in a class folder such as %s, found a loose one "
+                   "(--labels none: no classes)",
+                   cm_escape(a, sizeof a, loose), cm_escape(b, sizeof b, class));
+}
+
+static cm_status store_labels(folder_reader *r, cm_error *err)
+{
+    cm_status s = CM_OK;
+    cm_arena arena = {0};
+    if (r->o->labels == CM_LABELS_NONE)
+        return CM_OK;
+    if (r->o->labels == CM_LABELS_FOLDER)
+        s = check_loose(r, err);
+    for (int64_t i = 0; i < r->d->n && !s && r->o->labels == CM_LABELS_NAMES; i++)
+        s = cm_label_of_name(&arena, r->list.files[i].path, &r->class_of[i], err);
+    if (!s && r->class_of[0])
+        s = cm_dataset_set_labels(r->d, r->folder, r->class_of, err);
+    cm_arena_free(&arena);
+    return s;
+}
+
+cm_status cm_dataset_read_folder(const char *path, const cm_dataset_options *o, cm_dataset *d,
+                                 cm_error *err)
+{
+    folder_reader r = {.folder = path, .o = o, .d = d};
     cm_status s = cm_listing_read(path, &r.list, err);
-    for (size_t i = 0; s == CM_OK && i < r.list.n; i++)
-        s = add_image(&r, i, err);
+    if (s == CM_OK)
+        s = sort_out(&r, err);
+    r.class_of = cm_alloc_array(r.images + 1, sizeof *r.class_of);
+    if (s == CM_OK && !r.class_of)
+        s = cm_fail(err, CM_ERR_MEMORY, "image folder: out of memory");
+    for (size_t i = 0; s == CM_OK && i < r.images; i++) {
+        const cm_listing_file file = r.list.files[i];
+        s = add_image(&r, &file, err);
+    }
+    if (s == CM_OK && !d->n)
+        s = fail_without_images(&r, err);
     if (s == CM_OK)
         s = store_labels(&r, err);
+    cm_free(r.class_of);
     cm_listing_free(&r.list);
     return s;
 }

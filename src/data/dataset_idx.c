@@ -44,8 +44,8 @@ static int labels_path(const char *images, char path[PATH_BYTES])
     return 1;
 }
 
-static cm_status store_images(const char *path, const cm_idx *idx, int size, cm_dataset *d,
-                              cm_error *err)
+static cm_status store_images(const char *path, const cm_idx *idx, const cm_dataset_options *o,
+                              cm_dataset *d, cm_error *err)
 {
     char shown[512];
     cm_escape(shown, sizeof shown, path);
@@ -62,12 +62,14 @@ static cm_status store_images(const char *path, const cm_idx *idx, int size, cm_
                        CM_DATASET_MAX_SIDE, (long long)idx->dim[1], (long long)idx->dim[2]);
     const int h = (int)idx->dim[1], w = (int)idx->dim[2], c = (int)channels;
     int out_h, out_w;
-    cm_image_fit_shape(h, w, size, &out_h, &out_w);
+    d->found.least_h = d->found.most_h = h;
+    d->found.least_w = d->found.most_w = w;
+    cm_image_fit_shape(h, w, o->h, o->w, &out_h, &out_w);
     cm_status s = cm_dataset_reserve(d, path, idx->dim[0], out_h, out_w, c, err);
     const size_t in = (size_t)h * (size_t)w * (size_t)c;
     const size_t out = (size_t)out_h * (size_t)out_w * (size_t)c;
     for (size_t i = 0; s == CM_OK && i < (size_t)d->n; i++)
-        s = cm_image_fit(shown, idx->data + i * in, h, w, c, size, d->pixels + i * out, err);
+        s = cm_image_fit(shown, idx->data + i * in, h, w, c, o->h, o->w, d->pixels + i * out, err);
     return s;
 }
 
@@ -92,13 +94,14 @@ static cm_status store_labels(const char *path, const cm_idx *idx, cm_dataset *d
     return CM_OK;
 }
 
-cm_status cm_dataset_read_idx(const char *path, int size, cm_dataset *d, cm_error *err)
+cm_status cm_dataset_read_idx(const char *path, const cm_dataset_options *o, cm_dataset *d,
+                              cm_error *err)
 {
     char labels[PATH_BYTES];
     cm_idx idx = {0};
     cm_status s = cm_idx_read(path, &idx, err);
     if (s == CM_OK)
-        s = store_images(path, &idx, size, d, err);
+        s = store_images(path, &idx, o, d, err);
     cm_idx_free(&idx);
     if (s != CM_OK || !labels_path(path, labels) || is_missing(labels))
         return s;
@@ -110,8 +113,8 @@ cm_status cm_dataset_read_idx(const char *path, int size, cm_dataset *d, cm_erro
     return s;
 }
 
-cm_status cm_dataset_read_fashion(const char *folder, int test, int size, cm_dataset *d,
-                                  cm_error *err)
+cm_status cm_dataset_read_fashion(const char *folder, int test, const cm_dataset_options *o,
+                                  cm_dataset *d, cm_error *err)
 {
     const char *half = test ? "t10k" : "train";
     char shown[512], images[PATH_BYTES], labels[PATH_BYTES];
@@ -125,5 +128,5 @@ cm_status cm_dataset_read_fashion(const char *folder, int test, int size, cm_dat
                        "%s: expected a file of Fashion-MNIST, found none: "
                        "apt install dataset-fashion-mnist",
                        cm_escape(shown, sizeof shown, missing));
-    return cm_dataset_read_idx(images, size, d, err);
+    return cm_dataset_read_idx(images, o, d, err);
 }

@@ -3,14 +3,27 @@
 #include "base/memory.h"
 #include "data/dataset_sources.h"
 
-void cm_dataset_free(cm_dataset *d)
+#include <string.h>
+
+void cm_dataset_drop_labels(cm_dataset *d)
 {
-    if (!d)
-        return;
     for (int k = 0; d->class_names && k < d->classes; k++)
         cm_free(d->class_names[k]);
     cm_free(d->class_names);
     cm_free(d->labels);
+    d->class_names = NULL;
+    d->labels = NULL;
+    d->classes = 0;
+}
+
+void cm_dataset_free(cm_dataset *d)
+{
+    if (!d)
+        return;
+    cm_dataset_drop_labels(d);
+    for (int64_t i = 0; i < d->found.n_notes; i++)
+        cm_free(d->found.notes[i]);
+    cm_free(d->found.notes);
     cm_free(d->pixels);
     cm_free(d);
 }
@@ -39,5 +52,56 @@ cm_status cm_dataset_reserve(cm_dataset *d, const char *path, int64_t n, int h, 
     d->h = h;
     d->w = w;
     d->c = c;
+    return CM_OK;
+}
+
+cm_status cm_dataset_recolour(cm_dataset *d, int c, cm_error *err)
+{
+    const size_t n = (size_t)d->n * (size_t)d->h * (size_t)d->w;
+    uint8_t *out = d->c == c ? NULL : cm_alloc_array(n, (size_t)c);
+    if (d->c == c)
+        return CM_OK;
+    if (!out)
+        return cm_fail(err, CM_ERR_MEMORY, "dataset: channels: out of memory");
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *in = d->pixels + i * (size_t)d->c;
+        if (c == 3)
+            memset(out + 3 * i, in[0], 3);
+        else
+            out[i] = (uint8_t)((299 * in[0] + 587 * in[1] + 114 * in[2] + 500) / 1000);
+    }
+    cm_free(d->pixels);
+    d->pixels = out;
+    d->c = c;
+    d->found.recoloured = d->n;
+    return CM_OK;
+}
+
+void cm_found_count(cm_kind_count *list, const char *kind)
+{
+    int k = 0;
+    while (k < CM_FOUND_KINDS - 2 && list[k].kind && strcmp(list[k].kind, kind) != 0)
+        k++;
+    if (!list[k].kind)
+        list[k].kind = kind;
+    list[k].n++;
+}
+
+cm_status cm_found_leave_out(cm_found *found, const char *kind, const char *line, cm_error *err)
+{
+    const size_t n = (size_t)found->n_notes;
+    char *copy = cm_strdup(line);
+    /* Room doubles at powers of two. */
+    char **grown = n & (n - 1)
+                       ? found->notes
+                       : cm_grow(found->notes, n * sizeof *grown, (n ? 2 * n : 1) * sizeof *grown);
+    if (grown)
+        found->notes = grown;
+    if (!copy || !grown) {
+        cm_free(copy);
+        return cm_fail(err, CM_ERR_MEMORY, "dataset: out of memory");
+    }
+    found->notes[found->n_notes++] = copy;
+    cm_found_count(found->left_out, kind);
     return CM_OK;
 }

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 enum { MAX_DEPTH = 16 };
@@ -54,7 +53,7 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The visible entries of a folder, sorted. */
+/* The entries of a folder, sorted. */
 static cm_status read_names(cm_arena *arena, const char *folder, names *list, cm_error *err)
 {
     char shown[512];
@@ -65,7 +64,7 @@ static cm_status read_names(cm_arena *arena, const char *folder, names *list, cm
     cm_status s = CM_OK;
     errno = 0; /* readdir tells an error from the end by it */
     for (struct dirent *e; s == CM_OK && (e = readdir(dir)); errno = 0) {
-        if (e->d_name[0] == '.')
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
             continue;
         const char **grown = room_for_one(list->name, list->n, &list->capacity, sizeof *list->name);
         const char *copy = cm_arena_strdup(arena, e->d_name);
@@ -85,20 +84,15 @@ static cm_status read_names(cm_arena *arena, const char *folder, names *list, cm
     return s;
 }
 
-static int is_png_name(const char *name)
-{
-    const size_t n = strlen(name);
-    return n > 4 && !strcasecmp(name + n - 4, ".png");
-}
-
-static cm_status add_file(cm_listing *list, const char *path, int32_t label, cm_error *err)
+static cm_status add_file(cm_listing *list, const char *path, int32_t label, int hidden,
+                          cm_error *err)
 {
     cm_listing_file *files =
         room_for_one(list->files, list->n, &list->capacity, sizeof *list->files);
     if (!files)
         return out_of_memory(err);
     list->files = files;
-    list->files[list->n++] = (cm_listing_file){path, label};
+    list->files[list->n++] = (cm_listing_file){path, label, hidden};
     return CM_OK;
 }
 
@@ -124,11 +118,9 @@ static cm_status visit(cm_listing *list, const char *folder, const char *name, i
     if (!path)
         return out_of_memory(err);
     /* What cannot be looked at counts as a file: its reader will say why. */
-    const int known = !stat(path, &st);
-    if (!known || S_ISREG(st.st_mode))
-        return is_png_name(name) ? add_file(list, path, label, err) : CM_OK;
-    if (!S_ISDIR(st.st_mode))
-        return CM_OK;
+    const int hidden = name[0] == '.';
+    if (hidden || stat(path, &st) || !S_ISDIR(st.st_mode))
+        return add_file(list, path, label, hidden, err);
     if (depth > 0)
         return walk(list, path, label, depth + 1, err);
     const size_t before = list->n;
@@ -153,20 +145,7 @@ static cm_status walk(cm_listing *list, const char *folder, int32_t label, int d
 
 cm_status cm_listing_read(const char *folder, cm_listing *list, cm_error *err)
 {
-    char a[400], b[400];
-    const cm_status s = walk(list, folder, -1, 0, err);
-    if (s != CM_OK)
-        return s;
-    cm_escape(a, sizeof a, folder);
-    if (!list->n)
-        return cm_fail(err, CM_ERR_FORMAT, "%s: folder: expected PNG images, found none", a);
-    for (size_t i = 0; list->n_classes && i < list->n; i++)
-        if (list->files[i].label < 0)
-            return cm_fail(err, CM_ERR_FORMAT,
-                           "%s: expected an image in a class folder such as %s, found a loose one",
-                           cm_escape(a, sizeof a, list->files[i].path),
-                           cm_escape(b, sizeof b, list->classes[0]));
-    return CM_OK;
+    return walk(list, folder, -1, 0, err);
 }
 
 void cm_listing_free(cm_listing *list)

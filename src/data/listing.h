@@ -1,4 +1,4 @@
-/* listing.h - the PNG files of an image folder and the classes they are in */
+/* listing.h - the files of an image folder and the classes they are in */
 #ifndef CM_DATA_LISTING_H
 #define CM_DATA_LISTING_H
 
@@ -11,6 +11,7 @@
 typedef struct cm_listing_file {
     const char *path;
     int32_t label; /* -1: directly in the folder */
+    int hidden;    /* its name begins with a dot; a hidden folder is not walked */
 } cm_listing_file;
 
 /* Zero it before; everything in it lives until cm_listing_free. */
@@ -22,11 +23,10 @@ typedef struct cm_listing {
     size_t n_classes, class_capacity;
 } cm_listing;
 
-/* Walk folder.  Links are followed; hidden files and what is not a .png are
- * skipped, and so are subfolders without images.  At least one image is found.
- * Errors: CM_ERR_IO, CM_ERR_FORMAT (no image; loose images beside classes; more
- * than 16 folders deep, as a link to a parent is), CM_ERR_MEMORY.  Free the
- * listing after an error too. */
+/* Walk folder.  Links are followed; every entry but a folder counts as a file, also one that
+ * cannot be looked at; subfolders without files are no classes.
+ * Errors: CM_ERR_IO, CM_ERR_FORMAT (more than 16 folders deep, as a link to a parent is),
+ * CM_ERR_MEMORY.  Free the listing after an error too. */
 cm_status cm_listing_read(const char *folder, cm_listing *list, cm_error *err);
 void cm_listing_free(cm_listing *list);
 

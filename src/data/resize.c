@@ -110,25 +110,22 @@ static cm_status resample(const char *path, image *im, int h, int w, kernel k, c
     return CM_OK;
 }
 
-static int shorter_side(const image *im)
-{
-    return im->h < im->w ? im->h : im->w;
-}
-
-/* Make the shorter side `size`. */
-static cm_status resize(const char *path, image *im, int size, cm_error *err)
+/* The smallest image of its shape that covers h x w. */
+static cm_status resize(const char *path, image *im, int h, int w, cm_error *err)
 {
     cm_status s = CM_OK;
-    while (s == CM_OK && shorter_side(im) / 2 >= size)
+    while (s == CM_OK && im->h / 2 >= h && im->w / 2 >= w)
         s = resample(path, im, im->h / 2, im->w / 2, box_kernel, err);
-    if (s == CM_OK && shorter_side(im) != size) {
-        const double scale = (double)size / shorter_side(im);
-        const double h = rint(im->h * scale), w = rint(im->w * scale);
-        if (h > 1e9 || w > 1e9)
+    if (s == CM_OK && ((im->h != h || im->w < w) && (im->w != w || im->h < h))) {
+        const double by_h = (double)h / im->h, by_w = (double)w / im->w;
+        const double scale = by_h > by_w ? by_h : by_w;
+        const double new_h = rint(im->h * scale), new_w = rint(im->w * scale);
+        if (new_h > 1e9 || new_w > 1e9)
             return cm_fail(err, CM_ERR_UNSUPPORTED,
-                           "%s: shape: expected an image less narrow than %d x %d to resize to %d",
-                           path, im->h, im->w, size);
-        s = resample(path, im, (int)h, (int)w, cubic_kernel, err);
+                           "%s: shape: expected an image less narrow than %d x %d to resize to "
+                           "%d x %d",
+                           path, im->h, im->w, h, w);
+        s = resample(path, im, (int)new_h, (int)new_w, cubic_kernel, err);
     }
     return s;
 }
@@ -140,25 +137,24 @@ static void copy_rows(const uint8_t *src, size_t src_stride, uint8_t *dst, size_
         memcpy(dst + (size_t)y * dst_stride, src + (size_t)y * src_stride, bytes);
 }
 
-void cm_image_fit_shape(int h, int w, int size, int *out_h, int *out_w)
+void cm_image_fit_shape(int h, int w, int size_h, int size_w, int *out_h, int *out_w)
 {
-    if (size == 0 && h == PAD_FROM && w == PAD_FROM)
-        size = PAD_TO;
-    *out_h = size ? size : h;
-    *out_w = size ? size : w;
+    const int pad = !size_h && h == PAD_FROM && w == PAD_FROM;
+    *out_h = pad ? PAD_TO : size_h ? size_h : h;
+    *out_w = pad ? PAD_TO : size_w ? size_w : w;
 }
 
-cm_status cm_image_fit(const char *path, const uint8_t *src, int h, int w, int c, int size,
-                       uint8_t *dst, cm_error *err)
+cm_status cm_image_fit(const char *path, const uint8_t *src, int h, int w, int c, int size_h,
+                       int size_w, uint8_t *dst, cm_error *err)
 {
     int out_h, out_w;
-    cm_image_fit_shape(h, w, size, &out_h, &out_w);
+    cm_image_fit_shape(h, w, size_h, size_w, &out_h, &out_w);
     const size_t pixel = (size_t)c, stride = (size_t)w * pixel, out_stride = (size_t)out_w * pixel;
     if (out_h == h && out_w == w) {
         memcpy(dst, src, (size_t)h * stride);
         return CM_OK;
     }
-    if (h == PAD_FROM && w == PAD_FROM && out_h == PAD_TO) {
+    if (h == PAD_FROM && w == PAD_FROM && out_h == PAD_TO && out_w == PAD_TO) {
         const size_t border = (PAD_TO - PAD_FROM) / 2;
         memset(dst, 0, (size_t)out_h * out_stride);
         copy_rows(src, stride, dst + border * (out_stride + pixel), out_stride, h, stride);
@@ -168,11 +164,11 @@ cm_status cm_image_fit(const char *path, const uint8_t *src, int h, int w, int c
     if (!im.pixels)
         return cm_fail(err, CM_ERR_MEMORY, "%s: resize: out of memory", path);
     memcpy(im.pixels, src, (size_t)h * stride);
-    const cm_status s = resize(path, &im, size, err);
+    const cm_status s = resize(path, &im, out_h, out_w, err);
     if (s == CM_OK) {
-        const size_t top = (size_t)(im.h - size) / 2, left = (size_t)(im.w - size) / 2;
+        const size_t top = (size_t)(im.h - out_h) / 2, left = (size_t)(im.w - out_w) / 2;
         const size_t im_stride = (size_t)im.w * pixel;
-        copy_rows(im.pixels + top * im_stride + left * pixel, im_stride, dst, out_stride, size,
+        copy_rows(im.pixels + top * im_stride + left * pixel, im_stride, dst, out_stride, out_h,
                   out_stride);
     }
     cm_free(im.pixels);

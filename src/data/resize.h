@@ -1,7 +1,7 @@
 /* resize.h - bring one 8-bit image to the size a network takes.
  *
  * As guided-diffusion (ADM) prepares its data: halve with a box filter while
- * the shorter side is at least twice the wanted one, then Keys' bicubic filter
+ * both sides are at least twice the wanted ones, then Keys' bicubic filter
  * (a = -0.5, widened when shrinking so that it also removes what would alias),
  * then cut out the centre.  Bytes between the passes, as there. */
 #ifndef CM_DATA_RESIZE_H
@@ -11,14 +11,14 @@
 
 #include <stdint.h>
 
-/* The height and width that cm_image_fit makes of an h x w image: size x size;
- * with size 0 its own, except 28 x 28, which is padded to 32 x 32. */
-void cm_image_fit_shape(int h, int w, int size, int *out_h, int *out_w);
+/* The height and width that cm_image_fit makes of an h x w image: size_h x size_w; with sizes
+ * of 0 its own, except 28 x 28, which is padded to 32 x 32. */
+void cm_image_fit_shape(int h, int w, int size_h, int size_w, int *out_h, int *out_w);
 
 /* src [h,w,c] to dst of that shape.  path names the image in errors:
  * CM_ERR_UNSUPPORTED (so narrow that the resized image is over 1 GiB),
  * CM_ERR_MEMORY. */
-cm_status cm_image_fit(const char *path, const uint8_t *src, int h, int w, int c, int size,
-                       uint8_t *dst, cm_error *err);
+cm_status cm_image_fit(const char *path, const uint8_t *src, int h, int w, int c, int size_h,
+                       int size_w, uint8_t *dst, cm_error *err);
 
 #endif

@@ -9,8 +9,9 @@
 #include "io/webp.h"
 
 #include <string.h>
+#include <unistd.h>
 
-enum { MAX_FILE = 256 << 20 };
+enum { MAX_FILE = 256 << 20, LOOK = 512 /* bytes that tell the kind */ };
 
 typedef cm_status (*decode_fn)(const uint8_t *data, size_t size, const char *name, cm_image *im,
                                cm_error *err);
@@ -54,7 +55,6 @@ static const struct kind *find_kind(const uint8_t *data, size_t size)
 /* No control bytes among the first ones but those of lines. */
 static int is_text(const uint8_t *data, size_t size)
 {
-    enum { LOOK = 512 };
     for (size_t i = 0; i < size && i < LOOK; i++)
         if (data[i] == 127 || (data[i] < ' ' && !(data[i] >= '\t' && data[i] <= '\r')))
             return 0;
@@ -123,6 +123,24 @@ cm_status cm_image_decode(const void *data, size_t size, const char *name,
         cm_image_clear(&made);
     else
         *im = made;
+    return s;
+}
+
+cm_status cm_image_file_kind(const char *path, const char **kind, int *known, cm_error *err)
+{
+    uint8_t first[LOOK];
+    uint64_t size;
+    int fd;
+    cm_status s = cm_file_open(path, &fd, &size, err);
+    if (s)
+        return s;
+    const size_t n = size < LOOK ? (size_t)size : LOOK;
+    s = cm_file_pread(fd, path, first, n, 0, err);
+    close(fd);
+    if (!s) {
+        *kind = cm_image_kind(first, n);
+        *known = cm_image_is_known(first, n);
+    }
     return s;
 }
 

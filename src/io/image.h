@@ -20,7 +20,11 @@ int cm_image_is_known(const void *data, size_t size);
 cm_status cm_image_decode(const void *data, size_t size, const char *name,
                           const uint8_t background[3], cm_image *im, cm_error *err);
 
-/* The same of a file.  Errors: also CM_ERR_IO. */
+/* What the file is, as cm_image_kind says, from its first bytes alone; *known as
+ * cm_image_is_known.  Errors: CM_ERR_IO. */
+cm_status cm_image_file_kind(const char *path, const char **kind, int *known, cm_error *err);
+
+/* The image of a file.  Errors: also CM_ERR_IO. */
 cm_status cm_image_read(const char *path, const uint8_t background[3], cm_image *im, cm_error *err);
 
 /* The file of [h][w][c] pixels, c 1 or 3, in memory: format "png", "jpeg" or "webp", quality 1

@@ -189,7 +189,11 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)
         (s = check_options(c, t->settings.objective, err)) ||
         (s = cm_ema_rates_parse(c->ema_rates, t->ema_rate, &t->n_ema, err)) ||
         (s = cm_device_open(&t->device, err)) || (s = cm_dtype_resolve(c->dtype, &t->dtype, err)) ||
-        (s = cm_dataset_open(c->data, (int)c->image_size, &t->data, err)) ||
+        (s = cm_dataset_open(c->data,
+                             &(cm_dataset_options){.h = (int)c->image_size,
+                                                   .w = (int)c->image_size,
+                                                   .background = {255, 255, 255}},
+                             &t->data, err)) ||
         (s = open_teacher(t, err)) || (!resume && (s = open_init(t, err))) ||
         (s = choose_net(t, resume, err)))
         return s;

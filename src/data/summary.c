@@ -1,0 +1,169 @@
+/* summary.c - what a user should know about a data set before training on it */
+#include "data/summary.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "io/png.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { LINE = 900, MAX_NAMED = 20 /* classes */ };
+
+/* A line that grows; what does not fit is cut. */
+typedef struct line_text {
+    char text[LINE];
+    size_t n;
+} line_text;
+
+__attribute__((format(printf, 2, 3))) static void add(line_text *l, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    const int n = vsnprintf(l->text + l->n, sizeof l->text - l->n, fmt, args);
+    va_end(args);
+    l->n += n > 0 ? (size_t)n : 0;
+    l->n = l->n < sizeof l->text ? l->n : sizeof l->text - 1;
+}
+
+static const char *plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void add_kinds(line_text *l, const cm_kind_count *list)
+{
+    for (int k = 0; k < CM_FOUND_KINDS && list[k].kind; k++)
+        add(l, "%s%lld %s", k ? ", " : " (", (long long)list[k].n, list[k].kind);
+    if (list[0].kind)
+        add(l, ")");
+}
+
+static void add_classes(line_text *l, const cm_dataset *d)
+{
+    char shown[64];
+    int64_t *n = d->classes ? cm_alloc_array((size_t)d->classes, sizeof *n) : NULL;
+    if (!n) {
+        add(l, "%s", d->classes ? "" : ", no classes");
+        return;
+    }
+    for (int64_t i = 0; i < d->n; i++)
+        n[d->labels[i]]++;
+    add(l, ", %d class%s", d->classes, d->classes == 1 ? "" : "es");
+    for (int k = 0; k < d->classes && k < MAX_NAMED; k++) {
+        if (d->class_names)
+            cm_escape(shown, sizeof shown, d->class_names[k]);
+        else
+            snprintf(shown, sizeof shown, "%d:", k);
+        add(l, "%s%s %lld", k ? ", " : ": ", shown, (long long)n[k]);
+    }
+    if (d->classes > MAX_NAMED)
+        add(l, ", and %d more", d->classes - MAX_NAMED);
+    cm_free(n);
+}
+
+static void first_line(const cm_dataset *d, line_text *l)
+{
+    const cm_found *f = &d->found;
+    add(l, "%lld image%s", (long long)d->n, plural(d->n));
+    add_kinds(l, f->kinds);
+    add_classes(l, d);
+    if (f->n_notes)
+        add(l, "; %lld file%s left out", (long long)f->n_notes, plural(f->n_notes));
+    add_kinds(l, f->left_out);
+}
+
+static void size_line(const cm_dataset *d, line_text *l)
+{
+    const cm_found *f = &d->found;
+    add(l, "images of %d x %d, %s", d->w, d->h,
+        d->c == 1 ? "1 channel (grey)" : "3 channels (RGB)");
+    if (f->most_w &&
+        (f->least_w != d->w || f->least_h != d->h || f->most_w != d->w || f->most_h != d->h)) {
+        const int pad = f->most_w == 28 && f->most_h == 28 && d->w == 32 && d->h == 32;
+        add(l, ", %s from %d x %d", pad ? "padded" : "resized and cut from the centre", f->least_w,
+            f->least_h);
+        if (f->least_w != f->most_w || f->least_h != f->most_h)
+            add(l, " to %d x %d", f->most_w, f->most_h);
+    }
+    if (f->recoloured)
+        add(l, "; %lld converted from %s", (long long)f->recoloured, d->c == 3 ? "grey" : "RGB");
+}
+
+/* Halves of a set, not kinds of pictures. */
+static int is_split_name(const char *name)
+{
+    static const char *const splits[] = {"train", "training", "test",      "testing",
+                                         "val",   "valid",    "validation"};
+    for (size_t i = 0; i < sizeof splits / sizeof *splits; i++)
+        if (!strcasecmp(name, splits[i]))
+            return 1;
+    return 0;
+}
+
+static void warn_of_splits(const cm_dataset *d, void (*line)(void *, const char *), void *user)
+{
+    for (int k = 0; d->class_names && k < d->classes; k++) {
+        line_text l = {0};
+        if (!is_split_name(d->class_names[k]))
+            continue;
+        add(&l,
+            "warning: '%s' is taken as a class; if it is a part of the set, give that folder as "
+            "the "
+            "data, or --labels none",
+            d->class_names[k]);
+        line(user, l.text);
+    }
+}
+
+void cm_dataset_summary(const cm_dataset *d, int64_t names, void (*line)(void *, const char *),
+                        void *user)
+{
+    const cm_found *f = &d->found;
+    line_text first = {0}, size = {0};
+    first_line(d, &first);
+    size_line(d, &size);
+    line(user, first.text);
+    line(user, size.text);
+    warn_of_splits(d, line, user);
+    for (int64_t i = 0; i < f->n_notes && i < names; i++) {
+        line_text l = {0};
+        add(&l, "left out: %s", f->notes[i]);
+        line(user, l.text);
+    }
+    if (f->n_notes > names) {
+        line_text l = {0};
+        add(&l, "left out: %lld more, which 'cm data' names", (long long)(f->n_notes - names));
+        line(user, l.text);
+    }
+}
+
+cm_status cm_dataset_sheet(const cm_dataset *d, int most, const char *path, cm_error *err)
+{
+    enum { GAP = 2, MAX_SIDE = 8192 };
+    int64_t n = d->n < most ? d->n : most, columns = 1;
+    while (columns * columns < n)
+        columns++;
+    while (columns > 1 && columns * (d->w + GAP) > MAX_SIDE)
+        columns--;
+    while (n > 1 && (n + columns - 1) / columns * (d->h + GAP) > MAX_SIDE)
+        n--;
+    const int64_t rows = (n + columns - 1) / columns, w = columns * (d->w + GAP) + GAP,
+                  h = rows * (d->h + GAP) + GAP;
+    uint8_t *sheet = cm_alloc_array((size_t)(w * h), (size_t)d->c);
+    if (!sheet)
+        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
+    memset(sheet, 255, (size_t)(w * h * d->c));
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *from = d->pixels + i * d->n / n * d->h * d->w * d->c;
+        const int64_t x = i % columns * (d->w + GAP) + GAP, y = i / columns * (d->h + GAP) + GAP;
+        for (int r = 0; r < d->h; r++)
+            memcpy(sheet + ((y + r) * w + x) * d->c, from + (int64_t)r * d->w * d->c,
+                   (size_t)d->w * (size_t)d->c);
+    }
+    const cm_status s = cm_png_write(path, (int)w, (int)h, d->c, sheet, 0, NULL, NULL, err);
+    cm_free(sheet);
+    return s;
+}

@@ -1,0 +1,16 @@
+/* summary.h - what a user should know about a data set before training on it */
+#ifndef CM_DATA_SUMMARY_H
+#define CM_DATA_SUMMARY_H
+
+#include "data/dataset.h"
+
+/* Call line with each line: images by kind, classes, files left out by kind; size, crop and
+ * channels; warnings; then at most `names` of the files left out, each with its reason. */
+void cm_dataset_summary(const cm_dataset *data, int64_t names,
+                        void (*line)(void *user, const char *text), void *user);
+
+/* A contact sheet of at most `most` images, evenly picked, as training sees them, in a PNG
+ * file. */
+cm_status cm_dataset_sheet(const cm_dataset *data, int most, const char *path, cm_error *err);
+
+#endif
