@@ -92,8 +92,8 @@ typedef struct cm_train_params {
     size_t size;              /* of this struct; set by cm_train_default_params */
     cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: consistency
                                  training alone */
-    cm_text data;             /* fashion-mnist, an IDX images file (.gz too), or a folder of
-                                 PNG images */
+    cm_text data;             /* a folder of PNG, JPEG and WebP images, a packed set, an IDX
+                                 file, or fashion-mnist */
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
     cm_text teacher;          /* cd: the diffusion teacher; it also gives the network and the
                                  first weights */
@@ -135,7 +135,13 @@ typedef struct cm_train_params {
     double p_mean;            /* mean of ln sigma (edm) */
     double p_std;             /* standard deviation of ln sigma (edm) */
     cm_text classes;          /* auto: condition on the class where the data has labels */
-    int64_t image_size;       /* side of the images (0: the data's own; 28 is padded to 32) */
+    cm_text labels;           /* classes of a folder: its subfolders, names such as
+                                 cat_0001.png, or none */
+    cm_text image_size;       /* side, or WIDTHxHEIGHT, of the images (0: their own or the
+                                 model's; 28 is padded to 32) */
+    cm_text background;       /* what transparent images show: white, black or RRGGBB */
+    int strict;               /* a damaged image ends the training, else it is left out by
+                                 name */
     int flip;                 /* mirror every second image, chosen at random */
     int64_t channels;         /* network: base width */
     cm_text channel_mult;     /* network: width of each resolution, in units of the base width */
@@ -239,6 +245,13 @@ CM_API cm_status cm_validate(const char *path, cm_error *err);
  * carry their configuration.  dtype is "f32" or "bf16". */
 CM_API cm_status cm_forward(const char *weights, const char *config_json, const char *input,
                             const char *output, const char *dtype, int threads, cm_error *err);
+
+/* Look at the data that config would train on: each line of the summary goes to `line`
+ * (images by kind, classes, size, warnings, each file left out and why).  pack: NULL, or the
+ * safetensors file to write the decoded set to, which trains without decoding.
+ * Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+CM_API cm_status cm_data(const cm_train_params *config, const char *pack,
+                         void (*line)(void *user, const char *text), void *user, cm_error *err);
 
 /* ---- sampling ----------------------------------------------------------- */
 

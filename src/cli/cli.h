@@ -10,6 +10,7 @@
 /* clang-format off */
 #define CLI_COMMANDS(X)                                                                           \
     X(train,   "train a teacher, distil it, or train a consistency model alone")                  \
+    X(data,    "say what a set of images holds, before training on it")                           \
     X(sample,  "generate images from a model")                                                    \
     X(info,    "describe a model, a run folder or a .safetensors file")                           \
     X(validate, "check models, runs and .safetensors files before they are used")                 \

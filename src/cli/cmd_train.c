@@ -35,7 +35,7 @@ static const char text[] =
 
 static const cli_group groups[] = {
     {"Common options", "method data out teacher init steps batch max-minutes resume config quiet"},
-    {"Data", "classes image-size flip"},
+    {"Data", "labels classes image-size background strict flip"},
     {"Network", "channels channel-mult res-blocks attention-resolutions num-heads head-channels "
                 "scale-shift-norm resblock-updown dropout"},
     {"Optimization", "lr lr-warmup lr-decay optimizer beta1 beta2 weight-decay ema-rates "

@@ -22,7 +22,7 @@ static cm_status read_source(const char *what, const cm_dataset_options *o, cm_d
         return cm_dataset_read_fashion(FASHION_FOLDER, strstr(what, "-test") != NULL, o, d, err);
     if (stat(what, &st))
         return cm_fail(err, CM_ERR_IO,
-                       "%s: data: expected fashion-mnist, fashion-mnist-test, an IDX images file "
+                       "%s: data: expected fashion-mnist, fashion-mnist-test, an IDX images file, "
                        "a packed .safetensors file or a folder of images, found: %s",
                        cm_escape(shown, sizeof shown, what), strerror(errno));
     if (S_ISDIR(st.st_mode))

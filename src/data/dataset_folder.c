@@ -190,7 +190,7 @@ static cm_status check_loose(const folder_reader *r, cm_error *err)
         if (!r->class_of[i])
             loose = loose ? loose : r->list.files[i].path;
         else
-            class = r->class_of[i];
+            class = class ? class : r->class_of[i];
     if (!loose || !class)
         return CM_OK;
     return cm_fail(err, CM_ERR_FORMAT,

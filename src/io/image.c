@@ -164,8 +164,13 @@ cm_status cm_image_encode(const char *format, int w, int h, int c, const uint8_t
     char shown[64];
     if (quality < 1 || quality > 100)
         return cm_fail(err, CM_ERR_ARGUMENT, "quality: expected 1 to 100, found %d", quality);
-    if (!strcmp(format, "png"))
-        return cm_png_encode(w, h, c, pixels, "image", bytes, size, err);
+    if (!strcmp(format, "png")) {
+        void *file;
+        const cm_status s = cm_png_encode(w, h, c, pixels, 0, NULL, NULL, &file, size, err);
+        if (!s)
+            *bytes = file;
+        return s;
+    }
     if (!strcmp(format, "jpeg"))
         return cm_jpeg_encode(w, h, c, pixels, quality, "image", bytes, size, err);
     if (!strcmp(format, "webp"))

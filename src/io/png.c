@@ -253,10 +253,16 @@ static cm_status encode(const png_source *src, const char *name, uint8_t **bytes
     return CM_OK;
 }
 
-cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, const char *name,
-                        uint8_t **bytes, size_t *size, cm_error *err)
+cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, int n_text,
+                        const char *const *keys, const char *const *values, void **data,
+                        size_t *size, cm_error *err)
 {
-    return encode(&(png_source){pixels, w, h, c, 0, NULL, NULL}, name, bytes, size, err);
+    const png_source src = {pixels, w, h, c, n_text, keys, values};
+    uint8_t *bytes;
+    const cm_status s = encode(&src, "PNG", &bytes, size, err);
+    if (!s)
+        *data = bytes;
+    return s;
 }
 
 cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels, int n_text,

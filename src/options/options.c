@@ -287,9 +287,21 @@ static cm_status read_object(const cm_option *table, void *config, json_t *objec
     return CM_OK;
 }
 
+/* Earlier versions wrote the side of the images as a number. */
+static void modernise(json_t *object)
+{
+    char text[24];
+    const json_t *size = json_object_get(object, "image-size");
+    if (!json_is_integer(size))
+        return;
+    snprintf(text, sizeof text, "%lld", (long long)json_integer_value(size));
+    json_object_set_new(object, "image-size", json_string(text));
+}
+
 cm_status cm_options_from_json(const cm_option *table, void *config, json_t *object,
                                const char *path, cm_error *err)
 {
+    modernise(object);
     const cm_status status = read_object(table, NULL, object, path, err); /* all or nothing */
     return status ? status : read_object(table, config, object, path, err);
 }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "io/file.h"
+#include "io/image.h"
 #include "io/npz.h"
 #include "io/png.h"
 
@@ -290,20 +291,20 @@ cm_status cm_images_to_memory(const cm_images *m, const char *kind, int columns,
 cm_status cm_images_from_memory(const void *bytes, size_t size, const char *name,
                                 cm_images **images, cm_error *err)
 {
-    int w, h, c;
-    uint8_t *pixels;
-    cm_status s = cm_png_read_memory(bytes, size, name, &w, &h, &c, &pixels, err);
+    static const uint8_t white[] = {255, 255, 255};
+    cm_image im = {0};
+    cm_status s = cm_image_decode(bytes, size, name, white, &im, err);
     if (s)
         return s;
-    cm_images *out = cm_images_new(1, h, w, c, 0);
+    cm_images *out = cm_images_new(1, im.h, im.w, im.c, 0);
     if (out) {
         cm_free(out->pixels);
-        out->pixels = pixels;
+        out->pixels = im.pixels;
         out->labels[0] = -1;
         cm_images_release(*images);
         *images = out;
         return CM_OK;
     }
-    cm_free(pixels);
+    cm_image_clear(&im);
     return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", name);
 }

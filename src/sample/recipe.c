@@ -4,7 +4,9 @@
 #include "base/memory.h"
 #include "base/philox.h"
 #include "base/text.h"
+#include "model/class_names.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_LEVELS = 10000, STREAM_LABEL = 0x1abe1 };
@@ -98,6 +100,26 @@ static cm_status resolve_method(const cm_model *m, const cm_sample_params *c, cm
     return CM_OK;
 }
 
+/* "3", "cat" or "cat,3,dog" as labels. */
+static cm_status parse_labels(const cm_model *m, const char *text, cm_recipe *r, cm_error *err)
+{
+    char name[sizeof(cm_text)], shown[128], known[300];
+    for (r->n_labels = 0; r->n_labels < CM_MAX_LABELS; text++) {
+        const size_t length = strcspn(text, ",");
+        snprintf(name, sizeof name, "%.*s", (int)length, text);
+        const int64_t label = cm_model_find_class(m, name);
+        if (label < 0)
+            return cm_fail(err, CM_ERR_ARGUMENT, "class: expected %s, all or random, found %s",
+                           cm_model_show_classes(m, known, sizeof known),
+                           cm_escape(shown, sizeof shown, name));
+        r->label[r->n_labels++] = label;
+        text += length;
+        if (!*text)
+            return CM_OK;
+    }
+    return cm_fail(err, CM_ERR_ARGUMENT, "class: expected at most %d classes", CM_MAX_LABELS);
+}
+
 static cm_status resolve_label(const cm_model *m, const cm_sample_params *c, cm_recipe *r,
                                cm_error *err)
 {
@@ -105,16 +127,13 @@ static cm_status resolve_label(const cm_model *m, const cm_sample_params *c, cm_
     r->classes = m->net.num_classes;
     r->label_rule = !strcmp(c->label, "all")      ? CM_LABEL_ALL
                     : !strcmp(c->label, "random") ? CM_LABEL_RANDOM
-                                                  : CM_LABEL_FIXED;
-    if (r->label_rule != CM_LABEL_FIXED)
+                                                  : CM_LABEL_LIST;
+    if (r->label_rule != CM_LABEL_LIST)
         return CM_OK;
-    cm_escape(found, sizeof found, c->label);
     if (!r->classes)
-        return cm_fail(err, CM_ERR_ARGUMENT, "class %s: this model has no classes", found);
-    if (!cm_text_to_int(c->label, &r->label) || r->label < 0 || r->label >= r->classes)
-        return cm_fail(err, CM_ERR_ARGUMENT, "class: expected 0 to %d, all or random, found %s",
-                       r->classes - 1, found);
-    return CM_OK;
+        return cm_fail(err, CM_ERR_ARGUMENT, "class %s: this model has no classes",
+                       cm_escape(found, sizeof found, c->label));
+    return parse_labels(m, c->label, r, err);
 }
 
 cm_status cm_recipe_make(const cm_model *m, const cm_sample_params *c, cm_recipe *r, cm_error *err)
@@ -139,8 +158,8 @@ int64_t cm_recipe_label(const cm_recipe *r, uint64_t seed, int64_t index, int64_
 {
     if (!r->classes)
         return -1;
-    if (r->label_rule == CM_LABEL_FIXED)
-        return r->label;
+    if (r->label_rule == CM_LABEL_LIST)
+        return r->label[i * r->n_labels / num];
     if (r->label_rule == CM_LABEL_ALL)
         return i * r->classes / num;
     return (int64_t)(cm_philox(seed, 0, (uint32_t)index, 0, STREAM_LABEL).v[0] %

@@ -7,11 +7,14 @@
 #include "model/model.h"
 #include "sample/sampler.h"
 
+enum { CM_MAX_LABELS = sizeof(cm_text) / 2 };
+
 typedef struct cm_recipe {
     const cm_sampling_method *method;
     cm_levels levels;
-    enum { CM_LABEL_ALL, CM_LABEL_RANDOM, CM_LABEL_FIXED } label_rule;
-    int64_t label; /* CM_LABEL_FIXED: of every image */
+    enum { CM_LABEL_ALL, CM_LABEL_RANDOM, CM_LABEL_LIST } label_rule;
+    int64_t label[CM_MAX_LABELS]; /* CM_LABEL_LIST: an equal share each, in order */
+    int n_labels;
     int classes;
 } cm_recipe;
 

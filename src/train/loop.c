@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/philox.h"
+#include "data/summary.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "run/config.h"
@@ -62,6 +63,26 @@ static void report_file(const struct loop *l, const char *done, const char *path
     char event[CM_RUN_PATH + 16];
     snprintf(event, sizeof event, "%s %s", done, path);
     report(l, event);
+}
+
+/* What there is to train on, and a sheet of it. */
+static void report_line(void *user, const char *text)
+{
+    report(user, text);
+}
+
+static void report_data(struct loop *l)
+{
+    enum { NAMED = 10, SHEET = 64 };
+    char path[CM_RUN_PATH];
+    cm_error why = {0};
+    const cm_trainer *t = l->t;
+    cm_dataset_summary(t->data, NAMED, report_line, l);
+    if (cm_run_path(path, t->config.out, "samples/data.png", &why) ||
+        cm_dataset_sheet(t->data, SHEET, path, &why))
+        report_line(l, why.message);
+    else
+        report_file(l, "drew", path);
 }
 
 static void report_memory(const struct loop *l)
@@ -331,6 +352,7 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
     if (!s) {
         l.first = l.since_k = t->k;
         l.start = l.since = cm_seconds();
+        report_data(&l);
         report_memory(&l);
         s = loop(&l, err);
     }

@@ -22,7 +22,10 @@ static void write_list(cm_text text, const double *v, int n)
 void cm_options_from_net(cm_train_params *c, const cm_net_config *n)
 {
     double sides[CM_MAX_LEVELS];
-    c->image_size = n->height == n->width ? n->height : 0;
+    if (n->height == n->width)
+        snprintf(c->image_size, sizeof c->image_size, "%d", n->height);
+    else
+        snprintf(c->image_size, sizeof c->image_size, "%dx%d", n->width, n->height);
     snprintf(c->classes, sizeof c->classes, "%s", n->num_classes ? "auto" : "none");
     if (n->arch != &cm_arch_adm)
         return;

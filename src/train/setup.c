@@ -7,6 +7,7 @@
 #include "run/checkpoint.h"
 #include "run/folder.h"
 #include "run/resolve.h"
+#include "train/data_options.h"
 #include "train/net_options.h"
 
 #include <stdio.h>
@@ -77,6 +78,22 @@ static cm_status net_of_run(const cm_trainer *t, cm_net_config *net, cm_error *e
     if (!s)
         *net = m->net;
     cm_model_release(m);
+    return s;
+}
+
+/* As the network that is given takes it; its classes are those of the data. */
+static cm_status open_data(cm_trainer *t, cm_error *err)
+{
+    const cm_train_params *c = &t->config;
+    const cm_model *given = t->teacher ? t->teacher : t->init;
+    cm_status s = cm_data_from_options(c, given ? &given->net : NULL, &t->data, err);
+    if (!s)
+        s = cm_class_names_of(t->data, &t->classes, err);
+    if (!s && t->teacher && t->init)
+        s = cm_class_names_equal(c->teacher, t->teacher->classes, c->init, t->init->classes, err);
+    if (!s && given && given->net.num_classes)
+        s = cm_class_names_equal(t->teacher ? c->teacher : c->init, given->classes, c->data,
+                                 t->classes, err);
     return s;
 }
 
@@ -160,24 +177,13 @@ static int take_text(json_t *j, char **text)
     return !*text;
 }
 
-/* NULL: out of memory. */
-static json_t *class_list(const cm_dataset *d)
-{
-    json_t *names = json_array();
-    int bad = 0;
-    for (int i = 0; i < d->classes; i++)
-        bad |= json_array_append_new(names, json_string(d->class_names[i]));
-    if (!bad)
-        return names;
-    json_decref(names);
-    return NULL;
-}
-
 static cm_status make_metadata(cm_trainer *t, cm_error *err)
 {
-    int bad = take_text(cm_options_to_json(cm_train_options(), &t->config), &t->training);
-    if (!bad && t->data->class_names && t->net.num_classes)
-        bad = take_text(class_list(t->data), &t->classes);
+    const int bad = take_text(cm_options_to_json(cm_train_options(), &t->config), &t->training);
+    if (!t->net.num_classes) {
+        cm_free(t->classes);
+        t->classes = NULL;
+    }
     return bad ? cm_fail(err, CM_ERR_MEMORY, "options: out of memory") : CM_OK;
 }
 
@@ -189,13 +195,8 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)
         (s = check_options(c, t->settings.objective, err)) ||
         (s = cm_ema_rates_parse(c->ema_rates, t->ema_rate, &t->n_ema, err)) ||
         (s = cm_device_open(&t->device, err)) || (s = cm_dtype_resolve(c->dtype, &t->dtype, err)) ||
-        (s = cm_dataset_open(c->data,
-                             &(cm_dataset_options){.h = (int)c->image_size,
-                                                   .w = (int)c->image_size,
-                                                   .background = {255, 255, 255}},
-                             &t->data, err)) ||
         (s = open_teacher(t, err)) || (!resume && (s = open_init(t, err))) ||
-        (s = choose_net(t, resume, err)))
+        (s = open_data(t, err)) || (s = choose_net(t, resume, err)))
         return s;
     t->threads = cm_threads_resolve(c->threads);
     if ((s = cm_net_params_new(&t->net, &t->params, err)) || (s = compile_step(t, err))) {

@@ -183,7 +183,7 @@ static cm_model *train(const small *n, const char *method)
     snprintf(c.channel_mult, sizeof c.channel_mult, "%s", n->mult);
     snprintf(c.attention, sizeof c.attention, "%s", n->attention);
     snprintf(c.dtype, sizeof c.dtype, "f32");
-    c.image_size = n->side;
+    snprintf(c.image_size, sizeof c.image_size, "%d", n->side);
     c.channels = n->channels;
     c.num_heads = 2;
     c.steps = 8;

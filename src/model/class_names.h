@@ -1,0 +1,12 @@
+/* class_names.h - the classes of a model by name or number */
+#ifndef CM_MODEL_CLASS_NAMES_H
+#define CM_MODEL_CLASS_NAMES_H
+
+#include "model/model.h"
+
+/* The label of a class that is named so, else of the number that the text is; -1: none. */
+int64_t cm_model_find_class(const cm_model *model, const char *text);
+/* "0 to 9", or the names, for a message; cut to size.  Returns buf. */
+const char *cm_model_show_classes(const cm_model *model, char *buf, size_t size);
+
+#endif
