@@ -1,0 +1,75 @@
+#!/bin/sh
+# test_data.sh - folders of pictures: what is found in them, what is left out and why, and
+# that classes keep their names.
+#
+# usage: test_data.sh CM; run in the root of the project.
+. tests/cli/check.sh
+
+pictures=$root/tests/fuzz/corpus/image
+mkdir -p photos/cat photos/dog
+cp "$pictures/progressive.jpg" "$pictures/exif3.jpg" "$pictures/lossy.webp" photos/cat
+cp "$pictures/progressive.jpg" photos/dog/really-a-jpeg.png
+cp "$goldens/train/data/rgb/ant/0.png" photos/dog/a.png
+echo 'not a picture' >photos/cat/notes.txt
+head -c 200 "$pictures/progressive.jpg" >photos/dog/cut.jpg
+
+says() # says FILE WORDS: the file has them
+{
+    grep -qF -- "$2" "$1" || { echo "    expected: $2"; sed 's/^/    found: /' "$1"; return 1; }
+}
+# ends STATUS WORDS COMMAND...: it exits so and says so
+ends()
+{
+    wanted=$1 words=$2 got=0
+    shift 2
+    "$@" >out.txt 2>err.txt || got=$?
+    [ "$got" -eq "$wanted" ] || { echo "    exit $got"; return 1; }
+    cat out.txt err.txt >said.txt
+    says said.txt "$words"
+}
+
+ok 'a folder is summed up' ends 0 \
+    '5 images (3 JPEG, 1 WebP, 1 PNG), 2 classes: cat 3, dog 2; 2 files left out (1 text, 1 damaged)' \
+    "$cm" data photos --image-size 16
+ok 'a text is left out by name' says said.txt 'left out: photos/cat/notes.txt: text'
+ok 'a cut file is left out by name' says said.txt 'left out: photos/dog/cut.jpg: JPEG is cut short'
+ok '--strict refuses it' ends 4 'photos/dog/cut.jpg: JPEG is cut short' \
+    "$cm" data photos --image-size 16 --strict
+ok 'sizes that differ need --image-size' ends 4 '--image-size' "$cm" data photos
+
+mkdir named split split/train split/test bad
+cp "$pictures/exif3.jpg" named/cat_0001.png
+cp "$pictures/exif3.jpg" named/black_cat_7.png
+ok 'classes by name' ends 0 '2 classes: black_cat 1, cat 1' "$cm" data named --labels names
+ok 'no classes without asking' ends 0 'no classes' "$cm" data named
+cp "$pictures/exif3.jpg" split/train
+cp "$pictures/exif3.jpg" split/test
+ok 'halves of a set are no classes' ends 0 "warning: 'train' is taken as a class" "$cm" data split
+mkdir "bad/$(printf '\377')" && cp "$pictures/exif3.jpg" bad/*/
+ok 'a class name that is not UTF-8' ends 4 'expected UTF-8, found \xff' "$cm" data bad
+ok 'a size that is none' ends 2 "image-size: expected a side" "$cm" data photos --image-size 16y
+ok 'a colour that is none' ends 2 'background: expected white' "$cm" data photos --background blau
+
+net='--batch 2 --steps 2 --channels 32 --channel-mult 1,1 --ema-rates 0.9 --log-every 1'
+ok 'pack' ends 0 'wrote set.safetensors' "$cm" data photos --image-size 24x16 --pack set.safetensors
+# shellcheck disable=SC2086 # a list of words
+ok 'training tells what it found' ends 0 '2 classes: cat 3, dog 2' \
+    "$cm" train --method edm --data photos --image-size 24x16 --out folder $net
+ok 'a contact sheet' test -s folder/samples/data.png
+# shellcheck disable=SC2086
+ok 'a packed set trains' ends 0 '5 images' \
+    "$cm" train --method edm --data set.safetensors --out packed $net
+loss()
+{
+    sed 's/.*"loss": *\([^,]*\),.*/\1/' "$1/log.jsonl"
+}
+ok 'and gives the same losses' test "$(loss folder)" = "$(loss packed)"
+ok 'classes by name are sampled' ends 0 '4 images' \
+    "$cm" sample --model folder --class dog,cat --num 4 --steps 2 --out o.npz
+ok 'an unknown class' ends 2 '0 to 1, cat, dog, all or random, found fox' \
+    "$cm" sample --model folder --class fox --num 4 --steps 2 --out p.npz
+mv photos/cat photos/fox
+ok 'other classes than the teacher' ends 4 "class 0 is 'cat' in folder and 'dog' in photos" \
+    "$cm" train --method cd --teacher folder --data photos --out student --batch 2 --steps 2
+
+finish
