@@ -11,11 +11,6 @@
 cm_status cm_png_decode(const uint8_t *data, size_t size, const char *name, cm_image *im,
                         cm_error *err);
 
-/* The file of [h][w][c] pixels, c 1 or 3, in memory; *bytes is freed with cm_free.
- * Errors: CM_ERR_ARGUMENT, CM_ERR_MEMORY. */
-cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, const char *name,
-                        uint8_t **bytes, size_t *size, cm_error *err);
-
 /* Write [h][w][c] pixels, c 1 or 3, with n_text pairs of text (keys: 1 to 79
  * printable ASCII characters; values: UTF-8).  The file appears whole or not at
  * all.  Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_MEMORY. */
