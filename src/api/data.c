@@ -1,15 +1,13 @@
 /* data.c - looking at a data set before training on it */
-#include "cm.h"
-
+#include "api/door.h"
 #include "data/summary.h"
-#include "options/options.h"
 #include "train/data_options.h"
 
 cm_status cm_data(const cm_train_params *config, const char *pack,
                   void (*line)(void *user, const char *text), void *user, cm_error *err)
 {
     cm_dataset *data = NULL;
-    cm_status s = cm_options_check(cm_train_options(), config, err);
+    cm_status s = cm_door_train_params(config, err);
     if (!s)
         s = cm_data_from_options(config, NULL, &data, err);
     if (s)
