@@ -321,12 +321,12 @@ CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params
  * number after its last sample, 0 where it has none; of a file -1.
  * Errors: CM_ERR_ARGUMENT (no kind that is known), CM_ERR_IO. */
 CM_API cm_status cm_images_check_path(const char *path, int64_t *next, cm_error *err);
-/* Write a grid (.png), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
+/* Write a grid (.png, .jpg, .webp), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
  * made when missing).  A file appears whole or not at all.  columns 0: square. */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, int columns,
                                  cm_error *err);
 /* The grid that cm_images_write would write, in memory; one image with columns -1: itself,
- * without a border.  kind is "png".  *bytes is freed with cm_bytes_free. */
+ * without a border.  kind is "png", "jpeg" or "webp".  *bytes is freed with cm_bytes_free. */
 CM_API cm_status cm_images_encode(const cm_images *images, const char *kind, int columns,
                                   void **bytes, size_t *size, cm_error *err);
 CM_API void cm_bytes_free(void *bytes);

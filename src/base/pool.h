@@ -3,7 +3,7 @@
  * All workers run the same function, each on its own share of the work, and meet at
  * barriers.  Who waits looks for some microseconds whether the others have come, then
  * sleeps: beside another busy process nobody wastes a time slice, and nothing is asked of
- * the environment or of another thread library (docs/decisions/016-a-pool-that-sleeps.md). */
+ * the environment or of another thread library (docs/decisions/018-workers-that-sleep.md). */
 #ifndef CM_BASE_POOL_H
 #define CM_BASE_POOL_H
 

@@ -19,7 +19,8 @@ static const cm_option file_options[] = {
     {"model", CM_OPT_TEXT, offsetof(sample_files, model), "", NULL, 0, 0, "MODEL",
      "a .safetensors model or a run folder"},
     {"out", CM_OPT_TEXT, offsetof(sample_files, out), "", NULL, 0, 0, "X",
-     "X.png is a grid, X.npz holds arr_0 (pixels) and arr_1 (labels), - is a grid as PNG to "
+     "X.png, X.jpg or X.webp is a grid, X.npz holds arr_0 (pixels) and arr_1 (labels), - is a grid "
+     "as PNG to "
      "standard output, else a folder of PNG images"},
     {"columns", CM_OPT_INT, offsetof(sample_files, columns), "0", NULL, 0, 1e6, "N",
      "columns of the grid (0: square)"},

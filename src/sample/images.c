@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { GAP = 2, BACKGROUND = 255 };
+enum { GAP = 2, BACKGROUND = 255, QUALITY = 92 };
 
 /* 0: more than there can be, or none. */
 static size_t count_of(int64_t n, int h, int w, int c)
@@ -97,20 +97,46 @@ static cm_status make_grid(const cm_images *m, const char *name, int columns, gr
     return CM_OK;
 }
 
-static cm_status write_grid(const cm_images *m, const char *path, int columns, cm_error *err)
+/* The file of a grid, in memory. */
+static cm_status encode_grid(const cm_images *m, const char *format, const char *name, int columns,
+                             uint8_t **bytes, size_t *size, cm_error *err)
 {
     grid g;
-    cm_status s = make_grid(m, path, columns, &g, err);
+    cm_status s = make_grid(m, name, columns, &g, err);
     if (s)
         return s;
-    s = cm_png_write(path, g.w, g.h, m->c, g.pixels, 0, NULL, NULL, err);
+    s = cm_image_encode(format, g.w, g.h, m->c, g.pixels, QUALITY, bytes, size, err);
     cm_free(g.pixels);
     return s;
 }
 
-static cm_status write_npz(const cm_images *m, const char *path, int columns, cm_error *err)
+static cm_status write_bytes(const char *path, const void *bytes, size_t size, cm_error *err)
 {
-    (void)columns;
+    cm_file_writer *w = NULL;
+    cm_status s = cm_file_create(path, &w, err);
+    if (s)
+        return s;
+    s = cm_file_write(w, bytes, size, err);
+    if (!s)
+        return cm_file_commit(w, err);
+    cm_file_abandon(w);
+    return s;
+}
+
+static cm_status write_grid(const cm_images *m, const char *format, const char *path, int columns,
+                            cm_error *err)
+{
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    cm_status s = encode_grid(m, format, path, columns, &bytes, &size, err);
+    if (!s)
+        s = write_bytes(path, bytes, size, err);
+    cm_free(bytes);
+    return s;
+}
+
+static cm_status write_npz(const cm_images *m, const char *path, cm_error *err)
+{
     const cm_npz_array arrays[] = {
         {"arr_0", CM_NPZ_U8, 4, {m->n, m->h, m->w, m->c}, m->pixels},
         {"arr_1", CM_NPZ_I64, 1, {m->n}, m->labels},
@@ -141,9 +167,10 @@ static cm_status write_folder(const cm_images *m, const char *path, cm_error *er
 /* Known by the end of the name, in any case; anything else is a folder. */
 static const struct kind {
     const char *suffix;
-    cm_status (*write)(const cm_images *m, const char *path, int columns, cm_error *err);
-    int any_channels;
-} kinds[] = {{".png", write_grid, 0}, {".npz", write_npz, 1}};
+    const char *format; /* of the grid; NULL: arrays, of any number of channels */
+} kinds[] = {
+    {".png", "png"}, {".jpg", "jpeg"}, {".jpeg", "jpeg"}, {".webp", "webp"}, {".npz", NULL}};
+#define KINDS ".png, .jpg, .webp or .npz"
 
 static const struct kind *find_kind(const char *path)
 {
@@ -159,11 +186,12 @@ static const struct kind *find_kind(const char *path)
 cm_status cm_images_save(const cm_images *m, const char *path, int columns, cm_error *err)
 {
     const struct kind *kind = find_kind(path);
-    if (m->c != 1 && m->c != 3 && !(kind && kind->any_channels))
+    if (kind && !kind->format)
+        return write_npz(m, path, err);
+    if (m->c != 1 && m->c != 3)
         return cm_fail(err, CM_ERR_UNSUPPORTED,
-                       "%s: PNG holds 1 or 3 channels, these images have %d (write an .npz)", path,
-                       m->c);
-    return kind ? kind->write(m, path, columns, err) : write_folder(m, path, err);
+                       "%s: pictures have 1 or 3 channels, these %d (write an .npz)", path, m->c);
+    return kind ? write_grid(m, kind->format, path, columns, err) : write_folder(m, path, err);
 }
 
 /* ---- before the work --------------------------------------------------------- */
@@ -229,7 +257,7 @@ static cm_status check_suffix(const char *path, cm_error *err)
     if (!dot || dot == path || dot[-1] == '/' || !isalpha((unsigned char)dot[1]) || strlen(dot) > 6)
         return CM_OK;
     return cm_fail(err, CM_ERR_ARGUMENT,
-                   "%s: expected a name that ends in .png or .npz, or a folder; found '%s'", path,
+                   "%s: expected a name that ends in " KINDS ", or a folder; found '%s'", path,
                    dot);
 }
 
@@ -242,9 +270,7 @@ cm_status cm_images_check(const char *path, int64_t *next, cm_error *err)
     if (kind && is_folder)
         return cm_fail(err, CM_ERR_IO, "%s: is a folder", path);
     if (!kind && is_there && !is_folder)
-        return cm_fail(err, CM_ERR_IO,
-                       "%s: is not a folder, and its name ends neither in .png nor "
-                       "in .npz",
+        return cm_fail(err, CM_ERR_IO, "%s: is not a folder, and its name does not end in " KINDS,
                        path);
     if (!kind && !is_there)
         s = check_suffix(path, err);
@@ -257,35 +283,22 @@ cm_status cm_images_check(const char *path, int64_t *next, cm_error *err)
 
 /* ---- memory ---- */
 
-static cm_status encode_png(const cm_images *m, int columns, void **bytes, size_t *size,
-                            cm_error *err)
-{
-    grid g;
-    if (columns < 0)
-        return cm_png_encode(m->w, m->h, m->c, m->pixels, 0, NULL, NULL, bytes, size, err);
-    cm_status s = make_grid(m, "PNG", columns, &g, err);
-    if (s)
-        return s;
-    s = cm_png_encode(g.w, g.h, m->c, g.pixels, 0, NULL, NULL, bytes, size, err);
-    cm_free(g.pixels);
-    return s;
-}
-
 cm_status cm_images_to_memory(const cm_images *m, const char *kind, int columns, void **bytes,
                               size_t *size, cm_error *err)
 {
-    char found[128];
-    if (strcasecmp(kind, "png") != 0)
-        return cm_fail(err, CM_ERR_ARGUMENT, "kind: expected png, found '%s'",
-                       cm_escape(found, sizeof found, kind));
+    uint8_t *made = NULL;
     if (m->c != 1 && m->c != 3)
-        return cm_fail(err, CM_ERR_UNSUPPORTED, "PNG holds 1 or 3 channels, these images have %d",
-                       m->c);
+        return cm_fail(err, CM_ERR_UNSUPPORTED, "pictures have 1 or 3 channels, these %d", m->c);
     if (columns < 0 && m->n != 1)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "columns: expected 0 or more for %lld images, found %d", (long long)m->n,
                        columns);
-    return encode_png(m, columns, bytes, size, err);
+    const cm_status s =
+        columns < 0 ? cm_image_encode(kind, m->w, m->h, m->c, m->pixels, QUALITY, &made, size, err)
+                    : encode_grid(m, kind, "grid", columns, &made, size, err);
+    if (!s)
+        *bytes = made;
+    return s;
 }
 
 cm_status cm_images_from_memory(const void *bytes, size_t size, const char *name,
