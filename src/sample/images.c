@@ -183,6 +183,15 @@ static const struct kind *find_kind(const char *path)
     return NULL;
 }
 
+/* "png", "jpg": a suffix without its dot, in any case. */
+static const struct kind *kind_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcasecmp(name, kinds[i].suffix + 1))
+            return &kinds[i];
+    return NULL;
+}
+
 cm_status cm_images_save(const cm_images *m, const char *path, int columns, cm_error *err)
 {
     const struct kind *kind = find_kind(path);
@@ -287,15 +296,20 @@ cm_status cm_images_to_memory(const cm_images *m, const char *kind, int columns,
                               size_t *size, cm_error *err)
 {
     uint8_t *made = NULL;
+    char found[128];
+    const struct kind *k = kind_named(kind);
+    if (!k || !k->format)
+        return cm_fail(err, CM_ERR_ARGUMENT, "kind: expected png, jpeg or webp, found '%s'",
+                       cm_escape(found, sizeof found, kind));
     if (m->c != 1 && m->c != 3)
         return cm_fail(err, CM_ERR_UNSUPPORTED, "pictures have 1 or 3 channels, these %d", m->c);
     if (columns < 0 && m->n != 1)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "columns: expected 0 or more for %lld images, found %d", (long long)m->n,
                        columns);
-    const cm_status s =
-        columns < 0 ? cm_image_encode(kind, m->w, m->h, m->c, m->pixels, QUALITY, &made, size, err)
-                    : encode_grid(m, kind, "grid", columns, &made, size, err);
+    const cm_status s = columns < 0 ? cm_image_encode(k->format, m->w, m->h, m->c, m->pixels,
+                                                      QUALITY, &made, size, err)
+                                    : encode_grid(m, k->format, "grid", columns, &made, size, err);
     if (!s)
         *bytes = made;
     return s;
