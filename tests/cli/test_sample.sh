@@ -129,6 +129,10 @@ works 'an upper-case suffix' sample --model $model --num 2 --out UPPER.PNG
 ok 'is a grid' is_png UPPER.PNG
 works 'an upper-case archive' sample --model $model --num 2 --out UPPER.NPZ
 ok 'is a zip file' starts_with UPPER.NPZ 504b0304
+works 'a JPEG' sample --model $model --num 2 --out x.JPG
+ok 'is one' starts_with x.JPG ffd8ff
+works 'a WebP' sample --model $model --num 2 --out x.webp
+ok 'is one too' starts_with x.webp 52494646
 grid - --batch 1
 ok 'standard output has the bytes of the file' cmp out one.png
 ok 'and the line goes elsewhere' grep -q '^-: 7 images' err
@@ -173,7 +177,7 @@ fails 1 'file' sample --model $model --out file/x
 fails 1 'file is not a folder' sample --model missing --out file/x # before the model is opened
 fails 1 'nowhere: No such' sample --model missing --out nowhere/x.png
 fails 2 ".webp or .npz, or a folder; found '.gif'" sample --model missing --out x.gif
-fails 2 "found '.WebP'" sample --model missing --out x.WebP
+fails 2 "found '.TiFF'" sample --model missing --out x.TiFF
 fails 1 'file: is not a folder' sample --model missing --out file
 fails 2 'columns' sample --model missing --out folder2 --columns 2
 fails 2 'columns' sample --model missing --out x.NPZ --columns 2
