@@ -47,7 +47,7 @@ static void note(void *user, const cm_train_progress *p)
 
 static cm_status train(int64_t steps, int resume, cm_error *err)
 {
-    const cm_train_hooks hooks = {.progress = note};
+    const cm_train_hooks hooks = {.size = sizeof hooks, .progress = note};
     cm_train_params p = tiny_params("ct", "run", steps);
     cm_status s = CM_OK;
     p.save_every = 2;

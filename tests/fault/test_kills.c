@@ -36,7 +36,7 @@ static void train_and_exit(const char *method, const char *name, int64_t keep, i
                            int pipe_end)
 {
     cm_train_params p = tiny_params(method, name, STEPS);
-    const cm_train_hooks hooks = {.progress = report, .user = &pipe_end};
+    const cm_train_hooks hooks = {.size = sizeof hooks, .progress = report, .user = &pipe_end};
     cm_error err = {0};
     char config[1100];
     p.save_every = SAVE_EVERY;
