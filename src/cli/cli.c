@@ -86,7 +86,7 @@ const cli_exit cli_exits[] = {
     {2, CM_ERR_ARGUMENT, "wrong usage"},
     {3, CM_ERR_NUMERIC, "a number that is none turned up in the computation"},
     {4, CM_ERR_FORMAT, "a bad input file"},
-    {130, CM_INTERRUPTED, "interrupted"},
+    {130, CM_INTERRUPTED, "interrupted; by another signal N, 128 + N"},
     {0},
 };
 

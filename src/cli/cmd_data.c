@@ -41,7 +41,7 @@ cm_status cli_data(int argc, char **argv, cm_error *err)
     data_options o;
     const char *path = NULL;
     const cli_table table = {options, &o, NULL};
-    const cli_usage usage = {"cm data", "DATA [OPTION...]", text, &table, 1, NULL};
+    const cli_usage usage = {"cm data", "DATA", text, &table, 1, NULL};
     cm_train_params config = cm_train_default_params();
     cm_options_defaults(options, &o);
     cm_status status = cli_parse(&usage, argc, argv, &path, err);
