@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Whether one of the words of list, which may be NULL, is name. */
 static int lists(const char *list, const char *name)
@@ -63,6 +64,17 @@ static cm_status check_network(const cm_train_params *c, int resume, const char 
     return CM_OK;
 }
 
+/* What only pictures have, in a data set that has none. */
+static cm_status check_data(const cm_train_params *c, const char *option, cm_error *err)
+{
+    struct stat st;
+    const int is_folder = !stat(c->data, &st) && S_ISDIR(st.st_mode);
+    if (is_folder || (strcmp(option, "background") != 0 && strcmp(option, "strict") != 0))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "option '%s': has no effect here, it is for folders of pictures", option);
+}
+
 cm_status cm_check_used(const cm_train_params *config, int resume, const char *option,
                         cm_error *err)
 {
@@ -82,5 +94,7 @@ cm_status cm_check_used(const cm_train_params *config, int resume, const char *o
         s = judge(&distance, "loss-norm", err);
     if (!s)
         s = judge(&scale, "scale-mode", err);
+    if (!s)
+        s = check_data(&c, option, err);
     return s ? s : check_network(&c, resume, option, err);
 }

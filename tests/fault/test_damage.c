@@ -72,7 +72,9 @@ static void one(const char *file, damage kind)
     do_damage(path, kind);
     CHECK(train(4, 0, &err) == CM_ERR_ARGUMENT, "%s, %d: begun anew", file, (int)kind);
     CHECK_OK(train(6, 1, &err), err);
-    CHECK(noted_step == 2 && strstr(noted, "skipped 00000004: ") && strstr(noted, file),
+    /* A manifest accuses another file where the byte was in its hash. */
+    const int named = strstr(noted, file) || !strcmp(file, "manifest.json");
+    CHECK(noted_step == 2 && strstr(noted, "skipped 00000004: ") && named,
           "%s, %d: step %d, \"%s\"", file, (int)kind, (int)noted_step, noted);
     CHECK(tiny_same_checkpoint(in_dir("run"), in_dir("straight"), 6), "%s, %d: differs", file,
           (int)kind);

@@ -373,6 +373,23 @@ static size_t add_rows(check_test *tests, size_t n, const char *verb, const sett
     return n;
 }
 
+/* One image that is transparent in part; one more that is cut short. */
+static void make_pictures(void)
+{
+    static const char signature[] = "\x89PNG\r\n\x1a\n";
+    char *alpha = realpath("tests/fuzz/corpus/image/alpha.webp", NULL);
+    CHECK(alpha && !mkdir(in_scratch("clear"), 0700) && !mkdir(in_scratch("torn"), 0700) &&
+              !symlink(alpha, in_scratch("clear/a.webp")) &&
+              !symlink(alpha, in_scratch("torn/a.webp")),
+          "cannot make folders of images");
+    free(alpha);
+    FILE *f = fopen(in_scratch("torn/b.png"), "wb");
+    if (CHECK(f != NULL, "torn/b.png")) {
+        fwrite(signature, 1, 8, f);
+        fclose(f);
+    }
+}
+
 /* Models with weights by formula: two teachers of one network, one of another for a data
  * set of one image, and a consistency model of five levels. */
 static void make_models(void)
@@ -407,6 +424,7 @@ int main(int argc, char **argv)
     if (symlink(folder, in_scratch("golden")) || symlink("golden/data", in_scratch("data")))
         return EXIT_FAILURE;
     tests[n++] = (check_test){"models by formula", make_models};
+    tests[n++] = (check_test){"pictures", make_pictures};
     tests[n++] = (check_test){"every option of train has a row", every_option_of_train};
     tests[n++] = (check_test){"every option of sample has a row", every_option_of_sample};
     tests[n++] =

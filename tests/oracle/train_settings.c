@@ -15,7 +15,7 @@ static int log_lines(void)
 
 static int grids(void)
 {
-    return count_files("run/samples", ".png");
+    return count_files("run/samples", ".png") - count_files("run/samples", "data.png");
 }
 
 static int checkpoints(void)
@@ -178,6 +178,15 @@ static int is_drawn(const char *grid, const char *options)
     return same_files(grid, "drawn.png");
 }
 
+static void test_strict(void)
+{
+    remove_tree(in_scratch("run"));
+    command_works("train --method edm --data torn" SMALL FRESH " --image-size 8 --out run");
+    const int code = command("train --method edm --data torn" SMALL FRESH
+                             " --image-size 8 --out strict --strict");
+    CHECK(code == 4 && said("b.png"), "a damaged image and --strict: code %d", code);
+}
+
 static void test_grid_of_teacher(void)
 {
     static const char grid[] = "run/samples/00000004_heun.png";
@@ -293,6 +302,11 @@ const setting train_settings[] = {
     {"classes", NEW, "auto|none", .changes = STUDENT | INFO},
     {"image-size", "--method edm --data data/sizes" SMALL FRESH, "8|16",
      .changes = STUDENT | INFO, .given = 1},
+    {"labels", "--method edm --data data/sizes" SMALL FRESH " --image-size 8", "folder|none",
+     .changes = STUDENT | INFO},
+    {"background", "--method edm --data clear" SMALL FRESH " --image-size 8", "white|black",
+     .changes = STUDENT},
+    {"strict", NULL, NULL, .test = test_strict},
     {"flip", EDM, "no|yes", .changes = STUDENT},
     {"channels", NEW, "32|64", .changes = STUDENT | INFO},
     {"channel-mult", NEW, "1|2|1,1", .changes = STUDENT | INFO, .given = 1},
