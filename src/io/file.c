@@ -137,6 +137,19 @@ static cm_status make_dir(const char *path, cm_error *err)
     return s;
 }
 
+cm_status cm_file_save(const char *path, const void *data, size_t n, cm_error *err)
+{
+    cm_file_writer *w = NULL;
+    cm_status s = cm_file_create(path, &w, err);
+    if (s)
+        return s;
+    s = cm_file_write(w, data, n, err);
+    if (!s)
+        return cm_file_commit(w, err);
+    cm_file_abandon(w);
+    return s;
+}
+
 cm_status cm_make_dirs(const char *path, cm_error *err)
 {
     cm_status s = CM_OK;

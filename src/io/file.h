@@ -61,6 +61,9 @@ cm_status cm_file_commit(cm_file_writer *w, cm_error *err);
 /* Give up: remove the temporary file and free w.  NULL is allowed. */
 void cm_file_abandon(cm_file_writer *w);
 
+/* All of these: a file of n bytes at path, whole or not at all. */
+cm_status cm_file_save(const char *path, const void *data, size_t n, cm_error *err);
+
 /* mkdir -p.  A folder that exists already is fine. */
 cm_status cm_make_dirs(const char *path, cm_error *err);
 

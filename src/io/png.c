@@ -269,20 +269,12 @@ cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pix
                        const char *const *keys, const char *const *values, cm_error *err)
 {
     const png_source src = {pixels, w, h, c, n_text, keys, values};
-    cm_file_writer *file;
     uint8_t *bytes;
     size_t size;
     cm_status s = encode(&src, path, &bytes, &size, err);
     if (s)
         return s;
-    s = cm_file_create(path, &file, err);
-    if (!s) {
-        s = cm_file_write(file, bytes, size, err);
-        if (s)
-            cm_file_abandon(file);
-        else
-            s = cm_file_commit(file, err);
-    }
+    s = cm_file_save(path, bytes, size, err);
     cm_free(bytes);
     return s;
 }

@@ -110,19 +110,6 @@ static cm_status encode_grid(const cm_images *m, const char *format, const char 
     return s;
 }
 
-static cm_status write_bytes(const char *path, const void *bytes, size_t size, cm_error *err)
-{
-    cm_file_writer *w = NULL;
-    cm_status s = cm_file_create(path, &w, err);
-    if (s)
-        return s;
-    s = cm_file_write(w, bytes, size, err);
-    if (!s)
-        return cm_file_commit(w, err);
-    cm_file_abandon(w);
-    return s;
-}
-
 static cm_status write_grid(const cm_images *m, const char *format, const char *path, int columns,
                             cm_error *err)
 {
@@ -130,7 +117,7 @@ static cm_status write_grid(const cm_images *m, const char *format, const char *
     size_t size = 0;
     cm_status s = encode_grid(m, format, path, columns, &bytes, &size, err);
     if (!s)
-        s = write_bytes(path, bytes, size, err);
+        s = cm_file_save(path, bytes, size, err);
     cm_free(bytes);
     return s;
 }

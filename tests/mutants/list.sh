@@ -136,8 +136,7 @@ mutant 's-tmax ignored' '\{c->s_churn, c->s_tmin, c->s_tmax, c->s_noise\}' \
     '{c->s_churn, c->s_tmin, 1e6, c->s_noise}'
 mutant 's-noise ignored' '\{c->s_churn, c->s_tmin, c->s_tmax, c->s_noise\}' \
     '{c->s_churn, c->s_tmin, c->s_tmax, 1}'
-mutant 'Euler is the default of teachers' '\{\.name = "heun", (.*)\.run = run_heun\}' \
-    '{.name = "heun", \1.run = run_euler}'
+mutant 'Euler is the default of teachers' '\.run = run_heun' '.run = run_euler'
 mutant 'onestep even where levels are given' \
     'cm_sampling_method_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
     'cm_sampling_method_default(cm_model_is_teacher(m), 0)'
@@ -156,17 +155,17 @@ mutant 'training draws from the raw weights' \
 mutant 'training draws from the last average' \
     'const cm_model model = cm_trainer_model\(t, t->step->ema\[0\]\)' \
     'const cm_model model = cm_trainer_model(t, t->step->ema[t->n_ema - 1])'
-mutant 'seed of samples ignored' '\.seed = \(uint64_t\)c->seed, \.labels' '.seed = 7, .labels'
+mutant 'seed of samples ignored' '\.first = p->first, \.seed = p->seed' '.first = p->first, .seed = 7'
 mutant 'class random without the seed' \
-    'cm_philox\(\(uint64_t\)c->seed, 0, \(uint32_t\)i, 0, STREAM_LABEL\)' \
-    'cm_philox(7, 0, (uint32_t)i, 0, STREAM_LABEL)'
+    'cm_philox\(seed, 0, \(uint32_t\)index, 0, STREAM_LABEL\)' \
+    'cm_philox(7, 0, (uint32_t)index, 0, STREAM_LABEL)'
 mutant 'class random: all the same' \
-    'cm_philox\(\(uint64_t\)c->seed, 0, \(uint32_t\)i, 0, STREAM_LABEL\)' \
-    'cm_philox((uint64_t)c->seed, 0, 0, 0, STREAM_LABEL)'
-mutant 'class all: in turn' '\? i \* k / c->num' '? i % k'
+    'cm_philox\(seed, 0, \(uint32_t\)index, 0, STREAM_LABEL\)' \
+    'cm_philox(seed, 0, 0, 0, STREAM_LABEL)'
+mutant 'class all: in turn' 'return i \* r->classes / num;' 'return i % r->classes;'
 mutant 'N of the model ignored with ts' 'c->steps \? \(int\)c->steps : m->scales' \
     'c->steps ? (int)c->steps : 40'
-mutant 'steps ignored' 'c->steps \? \(int\)c->steps : r->sampler->steps' 'r->sampler->steps'
+mutant 'steps ignored' 'c->steps \? \(int\)c->steps : r->method->steps' 'r->method->steps'
 
 # ---- what issues found -------------------------------------------------------
 
@@ -175,12 +174,25 @@ mutant 'second level of multistep fixed' 'return wanted < highest && wanted >= s
 mutant 'samples before the checkpoint end the run' '            draw_samples\(l\);' \
     '            { draw_samples(l); s = CM_ERR_IO; }'
 mutant 'losses of before a resume forgotten' '&t->loss_count, err\)\) \|\|' '\&offset, err)) ||'
-mutant 'the log is not cut at resume' 'cm_runlog_open\(t->config\.out, offset, &t->log, err\)' \
+mutant 'the log is not cut at resume' 'cm_runlog_open\(t->config\.out, log_offset, &t->log, err\)' \
     'cm_runlog_open(t->config.out, INT64_MAX, \&t->log, err)'
 mutant 'class random: 64 labels over and over' \
-    'cm_philox\(\(uint64_t\)c->seed, 0, \(uint32_t\)i, 0, STREAM_LABEL\)' \
-    'cm_philox((uint64_t)c->seed, 0, (uint32_t)(i % 64), 0, STREAM_LABEL)'
+    'cm_philox\(seed, 0, \(uint32_t\)index, 0, STREAM_LABEL\)' \
+    'cm_philox(seed, 0, (uint32_t)(index % 64), 0, STREAM_LABEL)'
 mutant 'dtype of a continued run unchecked' \
     's = check_same\(path, j, "dtype", cm_dtype_name\(t->dtype\), "the dtype", err\)' 's = CM_OK'
 mutant 'time input not written' 'if \(c->time_input != &cm_time_log250\)' 'if (0)'
 mutant 'averages of old runs not found' '!cm_text_to_real\(cm_text_rounded\(text, rate, 10\), &rounded\)' '1'
+
+# ---- workers, sessions, the door ---------------------------------------------
+mutant 'a barrier lets all pass' 'if \(p->size == 1\)' 'if (p->size >= 1)'
+mutant 'sums of the last worker forgotten' 'for \(int k = 1; k < s->n; k\+\+\)' \
+    'for (int k = 1; k < s->n - 1; k++)'
+mutant 'a slice of rows without its halo' 'c\.pad_top = \(int\)\(c\.x - above\);' 'c.pad_top = 0;'
+mutant 'a forked child without workers' 'if \(p->process != getpid\(\)\)' 'if (0)'
+mutant 'first of a request ignored' ', first = b->request->first \+ b->first;' ', first = b->first;'
+mutant 'labels of a request ignored' 'r->labels \? r->labels\[i\]' '0 \&\& r->labels ? r->labels[i]'
+mutant 'noise of the caller: draw 0 alone' '\(draw \* b->request->num \+ b->first\)' '(b->first)'
+mutant 'size of a struct unchecked' 'return found == expected' 'return 1'
+mutant 'NaN passes the door' 'value >= o->min && value <= o->max\)' '!(value < o->min || value > o->max))'
+mutant 'EXIF orientation ignored' 'if \(orientation <= 1\)' 'if (1)'
