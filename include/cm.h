@@ -140,7 +140,7 @@ typedef struct cm_train_params {
     cm_text image_size;       /* side, or WIDTHxHEIGHT, of the images (0: their own or the
                                  model's; 28 is padded to 32) */
     cm_text background;       /* what transparent images show: white, black or RRGGBB */
-    int strict;               /* a damaged image ends the training, else it is left out by
+    int strict;               /* a damaged image is an error, else it is left out by
                                  name */
     int flip;                 /* mirror every second image, chosen at random */
     int64_t channels;         /* network: base width */
