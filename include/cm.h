@@ -99,7 +99,9 @@ typedef struct cm_train_params {
                                  first weights */
     cm_text init;             /* first weights, and their network (default: the teacher's with
                                  cd, else random) */
-    int64_t steps;            /* training steps */
+    int64_t steps;            /* training steps (0: as many as --minutes hold) */
+    double minutes;           /* without --steps: time the first steps, and choose how many end
+                                 in this time */
     int64_t batch;            /* images a step */
     int64_t accumulate;       /* parts of a batch, computed one after another: memory of a
                                  part, gradients of the whole */
@@ -114,7 +116,7 @@ typedef struct cm_train_params {
     double weight_decay;      /* weight decay (decoupled with adamw, added to the gradient with
                                  radam) */
     cm_text ema_rates;        /* decay rates of the weight averages; samples and exports use
-                                 the first */
+                                 the first (default: 1 - 20 / steps and 1 - 2 / steps) */
     cm_text loss_norm;        /* distance between student and target (cd, ct) */
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
     cm_text weighting;        /* loss weight over sigma (default: karras for edm, uniform for
@@ -158,11 +160,11 @@ typedef struct cm_train_params {
                                  mask) */
     int64_t seed;             /* seed of everything random */
     cm_text dtype;            /* activations and matrix operands; auto is bf16 where the CPU
-                                 computes in it */
+                                 is faster in it */
     int64_t threads;          /* threads (0: the cores this process may use) */
     int64_t log_every;        /* steps between lines of log.jsonl */
-    int64_t sample_every;     /* steps between sample grids (0: only the last) */
-    int64_t save_every;       /* steps between checkpoints (0: only the last) */
+    int64_t sample_every;     /* steps between sample grids (0: ten in a run) */
+    int64_t save_every;       /* steps between checkpoints (0: ten in a run) */
     int64_t keep;             /* checkpoints to keep */
     double max_minutes;       /* stop after this long as if it had been the last step (0: no
                                  limit) */
@@ -196,6 +198,10 @@ typedef struct cm_sample_params {
 CM_API const cm_option *cm_train_options(void);
 CM_API const cm_option *cm_sample_options(void);
 CM_API cm_train_params cm_train_default_params(void);
+/* Network and optimization as a set that goes together, over what params has: "tiny" (a first
+ * look within minutes), "small" (an hour on two cores for some hundred pictures of 32x32),
+ * "base" (larger sets and pictures, a night).  Errors: CM_ERR_ARGUMENT (an unknown name). */
+CM_API cm_status cm_train_preset(cm_train_params *params, const char *name, cm_error *err);
 CM_API cm_sample_params cm_sample_default_params(void);
 
 /* ---- models ------------------------------------------------------------- */

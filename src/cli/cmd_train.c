@@ -7,13 +7,15 @@
 #include <string.h>
 
 typedef struct run_options {
-    cm_text config;
+    cm_text config, preset;
     int resume, quiet;
 } run_options;
 
 static const cm_option options[] = {
     {"config", CM_OPT_TEXT, offsetof(run_options, config), "", NULL, 0, 0, "FILE",
      "settings from a JSON file, such as the config.json of a run; options go before it"},
+    {"preset", CM_OPT_TEXT, offsetof(run_options, preset), "", "|tiny|small|base", 0, 0, "NAME",
+     "network and optimization that go together; single options go before it"},
     {"resume", CM_OPT_FLAG, offsetof(run_options, resume), "false", NULL, 0, 1, NULL,
      "continue the run in --out, with its settings, from its newest checkpoint"},
     {"quiet", CM_OPT_FLAG, offsetof(run_options, quiet), "false", NULL, 0, 1, NULL,
@@ -27,14 +29,15 @@ static const char text[] =
     "\n"
     "  cm train --method edm --data fashion-mnist --out runs/teacher\n"
     "  cm train --method cd --teacher runs/teacher --data DATA --out runs/cd\n"
-    "  cm train --method ct --data photos/ --image-size 64 --out runs/photos\n"
+    "  cm train --preset small --minutes 30 --data photos --out runs/photos\n"
     "  cm train --resume --out runs/cd --steps 40000\n"
     "\n"
     "Ctrl-C, SIGTERM, SIGHUP and a closed pipe save a checkpoint first, and --resume\n"
     "continues from it; SIGUSR1 saves one and goes on.\n";
 
 static const cli_group groups[] = {
-    {"Common options", "method data out teacher init steps batch max-minutes resume config quiet"},
+    {"Common options", "method data out teacher init preset minutes steps batch max-minutes resume "
+                       "config quiet"},
     {"Data", "labels classes image-size background strict flip"},
     {"Network", "channels channel-mult res-blocks attention-resolutions num-heads head-channels "
                 "scale-shift-norm resblock-updown dropout"},
@@ -64,8 +67,8 @@ static void show(void *user, const cm_train_progress *now)
 
 /* ---- settings ----------------------------------------------------------- */
 
-/* Options go before --config, that before the settings of the run that is
- * continued, those before the defaults: read in the opposite order. */
+/* Options go before --preset, that before --config, that before the settings of the run that
+ * is continued, those before the defaults: read in the opposite order. */
 static cm_status read_settings(const cli_usage *usage, int argc, char **argv, run_options *run,
                                cm_train_params *config, cm_error *err)
 {
@@ -73,8 +76,12 @@ static cm_status read_settings(const cli_usage *usage, int argc, char **argv, ru
     cm_options_defaults(options, run);
     *config = cm_train_default_params();
     cm_status status = cli_parse(usage, argc, argv, NULL, err);
-    if (status || (!run->resume && !*run->config))
+    if (status || (!run->resume && !*run->config && !*run->preset))
         return status;
+    if (run->resume && *run->preset)
+        return cli_fail(
+            err, CM_ERR_ARGUMENT,
+            "option 'preset': has no effect here, the run goes on with its own settings");
     if (run->resume)
         status = cli_require(usage, "out", config->out, err);
     snprintf(path, sizeof path, "%s/config.json", config->out);
@@ -83,6 +90,8 @@ static cm_status read_settings(const cli_usage *usage, int argc, char **argv, ru
         status = cm_options_read(cm_train_options(), config, path, err);
     if (!status && *run->config)
         status = cm_options_read(cm_train_options(), config, run->config, err);
+    if (!status && *run->preset)
+        status = cm_train_preset(config, run->preset, err);
     return status ? status : cli_parse(usage, argc, argv, NULL, err);
 }
 

@@ -24,7 +24,8 @@ cm_status cm_dtype_resolve(const char *text, cm_dtype *dtype, cm_error *err)
     if (!strcmp(text, "bf16") && !bf16)
         return cm_fail(err, CM_ERR_UNSUPPORTED,
                        "dtype bf16: this CPU does not compute in it (needs AVX-512 BF16 or AMX)");
-    *dtype = strcmp(text, "f32") && bf16 ? CM_BF16 : CM_F32;
+    const int faster = !strcmp(text, "auto") && cm_cpu_prefers_bf16();
+    *dtype = faster || !strcmp(text, "bf16") ? CM_BF16 : CM_F32;
     return CM_OK;
 }
 

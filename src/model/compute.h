@@ -9,7 +9,7 @@
  * instruction set that is unknown, or not here). */
 cm_status cm_device_open(const cm_device **device, cm_error *err);
 
-/* "auto", "f32" or "bf16"; auto is bf16 where the device computes in it.
+/* "auto", "f32" or "bf16"; auto is bf16 where the device is faster in it.
  * Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (bf16 asked for where it does not). */
 cm_status cm_dtype_resolve(const char *text, cm_dtype *dtype, cm_error *err);
 /* 0: the cores this process may use. */

@@ -14,6 +14,11 @@ json_t *cm_options_to_json(const cm_option *table, const void *config);
 cm_status cm_options_from_json(const cm_option *table, void *config, json_t *object,
                                const char *path, cm_error *err);
 
+/* An option and the text of its value. */
+typedef struct cm_option_value {
+    const char *name, *value;
+} cm_option_value;
+
 /* The option called name, or NULL. */
 const cm_option *cm_option_find(const cm_option *table, const char *name);
 

@@ -11,9 +11,9 @@
 
 /* None of these is in the value of a step, but for steps with lr-decay or a
  * progressive N(k), which run to the last one: those ask for the longer run. */
-static const char *const may_change[] = {"out",         "data",       "teacher",  "steps",
-                                         "threads",     "log-every",  "keep",     "sample-every",
-                                         "max-minutes", "save-every", "recompute"};
+static const char *const may_change[] = {"out",     "data",        "teacher",    "steps",
+                                         "threads", "log-every",   "keep",       "sample-every",
+                                         "minutes", "max-minutes", "save-every", "recompute"};
 
 cm_status cm_run_config_write(const cm_train_params *config, cm_error *err)
 {

@@ -23,12 +23,14 @@
 
 enum { STREAM_DATA = 2, STREAM_STEP = 3, SAMPLE_SEED = 1 };
 
-/* Speed over the last stretch, and the hooks. */
+/* Speed over the last stretch, the time that pictures took, and the hooks. */
 struct loop {
     cm_trainer *t;
     const cm_train_hooks *hooks;
     double start, since; /* of the run; of the last log line */
     int64_t first, since_k;
+    double drawing; /* seconds */
+    int drawings;
 };
 
 static void report(const struct loop *l, const char *event)
@@ -209,6 +211,7 @@ static cm_status draw_grid(struct loop *l, const char *sampler, cm_error *err)
 static void draw_samples(struct loop *l)
 {
     char event[1200];
+    const double start = cm_seconds();
     for (const char *const *name = l->t->settings.objective->samplers; *name; name++) {
         cm_error why = {0};
         if (!draw_grid(l, *name, &why))
@@ -216,6 +219,8 @@ static void draw_samples(struct loop *l)
         snprintf(event, sizeof event, "warning: no %s samples: %s", *name, why.message);
         report(l, event);
     }
+    l->drawing += cm_seconds() - start;
+    l->drawings++;
 }
 
 static cm_status save(struct loop *l, cm_error *err)
@@ -227,9 +232,20 @@ static cm_status save(struct loop *l, cm_error *err)
     return s;
 }
 
-static int due(int64_t k, int64_t every)
+/* every 0: ten times in a run. */
+static int due(const cm_trainer *t, int64_t every)
 {
-    return every > 0 && k % every == 0;
+    return t->k % (every ? every : (t->config.steps + 9) / 10) == 0;
+}
+
+/* Where nobody asked for a number of them, pictures do not hold up a short run: one more
+ * keeps their share of the time below a twentieth. */
+static int picture_due(const struct loop *l)
+{
+    const cm_train_params *c = &l->t->config;
+    const double one = l->drawings ? l->drawing / l->drawings : 0.0;
+    return due(l->t, c->sample_every) &&
+           (c->sample_every || l->drawing + one <= 0.05 * (cm_seconds() - l->start));
 }
 
 static int wish(const struct loop *l)
@@ -257,11 +273,11 @@ static cm_status loop(struct loop *l, cm_error *err)
         stop = wished != CM_TRAIN_GO_ON && wished != CM_TRAIN_SAVE;
         last = is_last(l);
         report(l, NULL);
-        if (due(t->k, c->log_every) || (last && t->loss_count))
+        if (due(t, c->log_every) || (last && t->loss_count))
             s = write_log(l, err);
-        if (!s && (last || wished != CM_TRAIN_GO_ON || due(t->k, c->save_every)))
+        if (!s && (last || wished != CM_TRAIN_GO_ON || due(t, c->save_every)))
             s = save(l, err);
-        if (!s && !stop && (last || due(t->k, c->sample_every)))
+        if (!s && !stop && (last || picture_due(l)))
             draw_samples(l);
     }
     return s ? s : stop && !last ? CM_INTERRUPTED : CM_OK;
@@ -323,6 +339,7 @@ static cm_status begin_again(cm_trainer *t, char *note, size_t size, cm_error *e
 static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
 {
     char note[512] = "";
+    const int64_t asked = t->config.steps;
     cm_status s = resume ? begin_again(t, note, sizeof note, err) : begin_new(t, err);
     if (!s)
         s = cm_run_config_write(&t->config, err);
@@ -330,6 +347,9 @@ static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
         s = cm_loader_new(t->data, (int)t->config.batch,
                           cm_stream_key((uint64_t)t->config.seed, STREAM_DATA), t->config.flip,
                           t->k, &t->loader, err);
+    if (!s && !asked)
+        snprintf(note, sizeof note, "%" PRId64 " steps of %" PRId64 " images fit in the time",
+                 t->config.steps, t->config.batch);
     if (!s && note[0])
         report(l, note);
     return s;
@@ -347,6 +367,9 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
     t->lock = -1;
     if (!config->out[0])
         s = cm_fail(err, CM_ERR_ARGUMENT, "out: say where to put the run (--out)");
+    else if (resume && !config->steps)
+        s = cm_fail(err, CM_ERR_ARGUMENT,
+                    "steps: the run goes on to a number of steps in all, found 0");
     else
         s = begin(t, resume, &l, err);
     if (!s) {

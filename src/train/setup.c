@@ -8,8 +8,10 @@
 #include "run/folder.h"
 #include "run/resolve.h"
 #include "train/data_options.h"
+#include "train/duration.h"
 #include "train/net_options.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +169,40 @@ static void first_weights(cm_trainer *t)
     }
 }
 
+static cm_status build_step(cm_trainer *t, cm_error *err)
+{
+    cm_train_params *c = &t->config;
+    if (!c->ema_rates[0])
+        cm_ema_rates_default(c->ema_rates, c->steps);
+    cm_status s = cm_ema_rates_parse(c->ema_rates, t->ema_rate, &t->n_ema, err);
+    if (!s)
+        s = compile_step(t, err);
+    if (!s)
+        first_weights(t);
+    return s;
+}
+
+/* As many as --minutes hold.  The step that is timed is thrown away, so that the run is that
+ * of another who asks for this number. */
+static cm_status choose_steps(cm_trainer *t, cm_error *err)
+{
+    cm_train_params *c = &t->config;
+    const double limit = c->max_minutes,
+                 minutes = limit > 0.0 ? fmin(limit, c->minutes) : c->minutes;
+    cm_text ema_rates;
+    memcpy(ema_rates, c->ema_rates, sizeof ema_rates);
+    c->steps = 1;
+    const cm_status s = build_step(t, err);
+    if (s)
+        return s;
+    c->steps = cm_steps_within(t->step, &t->settings, 60.0 * minutes);
+    t->settings.curriculum.total_steps = c->steps;
+    memcpy(c->ema_rates, ema_rates, sizeof ema_rates);
+    cm_train_step_free(t->step);
+    t->step = NULL;
+    return CM_OK;
+}
+
 /* As text, in *text; j, NULL allowed, is released.  Non-zero: out of memory. */
 static int take_text(json_t *j, char **text)
 {
@@ -193,20 +229,20 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)
     cm_status s;
     if ((s = cm_objective_resolve(c, &t->settings, err)) ||
         (s = check_options(c, t->settings.objective, err)) ||
-        (s = cm_ema_rates_parse(c->ema_rates, t->ema_rate, &t->n_ema, err)) ||
+        (c->ema_rates[0] && (s = cm_ema_rates_parse(c->ema_rates, t->ema_rate, &t->n_ema, err))) ||
         (s = cm_device_open(&t->device, err)) || (s = cm_dtype_resolve(c->dtype, &t->dtype, err)) ||
         (s = open_teacher(t, err)) || (!resume && (s = open_init(t, err))) ||
         (s = open_data(t, err)) || (s = choose_net(t, resume, err)))
         return s;
     t->threads = cm_threads_resolve(c->threads);
-    if ((s = cm_net_params_new(&t->net, &t->params, err)) || (s = compile_step(t, err))) {
+    if ((s = cm_net_params_new(&t->net, &t->params, err)) ||
+        (!c->steps && (s = choose_steps(t, err))) || (s = build_step(t, err))) {
         if (s == CM_ERR_SHAPE) /* options that no network can have */
             s = CM_ERR_ARGUMENT;
         if (err)
             err->status = s;
         return s;
     }
-    first_weights(t);
     return make_metadata(t, err);
 }
 

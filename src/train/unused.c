@@ -64,6 +64,15 @@ static cm_status check_network(const cm_train_params *c, int resume, const char 
     return CM_OK;
 }
 
+static cm_status check_minutes(const cm_train_params *c, const char *option, cm_error *err)
+{
+    if (!c->steps || strcmp(option, "minutes") != 0)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "option 'minutes': has no effect here, steps is %lld (0 chooses it by the time)",
+                   (long long)c->steps);
+}
+
 /* What only pictures have, in a data set that has none. */
 static cm_status check_data(const cm_train_params *c, const char *option, cm_error *err)
 {
@@ -96,5 +105,7 @@ cm_status cm_check_used(const cm_train_params *config, int resume, const char *o
         s = judge(&scale, "scale-mode", err);
     if (!s)
         s = check_data(&c, option, err);
+    if (!s)
+        s = check_minutes(&c, option, err);
     return s ? s : check_network(&c, resume, option, err);
 }

@@ -38,6 +38,7 @@ static cm_status default_settings(const cm_model *m, const cm_work *w, cm_train_
     *options = cm_train_default_params();
     snprintf(options->method, sizeof options->method, "%.100s", w->kind);
     options->batch = w->batch;
+    options->steps = 20000;
     options->recompute = w->recompute;
     if (!cm_objective_find(options->method))
         return unknown_kind(options->method, err);

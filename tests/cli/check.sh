@@ -106,7 +106,7 @@ golden_weights()
 
 # A network small enough to train in a blink, on the files of make_data.
 # What a teacher or first weights bring along is left out of tiny_given.
-tiny_given='--data '$scratch'/tiny-images-idx3-ubyte --batch 4 --dtype f32 --threads 1 --sample-every 0'
+tiny_given='--data '$scratch'/tiny-images-idx3-ubyte --batch 4 --dtype f32 --threads 1 --sample-every 1000000000'
 tiny="$tiny_given --channels 32 --channel-mult 1,1 --attention-resolutions 8 --num-heads 2"
 
 finish()

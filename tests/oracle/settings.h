@@ -50,7 +50,7 @@ const char *newest_checkpoint(void); /* of "run": a path in the scratch folder *
  * models of the smallest network with other weights, none of which is 0. */
 #define SMALL                                                                        \
     " --batch 4 --steps 4 --lr 0.02 --ema-rates 0.5 --dtype f32 --threads 1 --quiet" \
-    " --sample-every 0 --save-every 0 --log-every 1"
+    " --sample-every 1000000000 --save-every 1000000000 --log-every 1"
 #define LABELLED " --data data/train-images-idx3-ubyte"
 #define FRESH    " --channels 32 --channel-mult 1 --attention-resolutions= --num-heads 4"
 #define EDM      "--method edm" LABELLED SMALL " --init one.safetensors"

@@ -193,8 +193,8 @@ static void test_defaults(void)
     cm_sample_params s;
     t = cm_train_default_params();
     s = cm_sample_default_params();
-    CHECK(!strcmp(t.method, "edm") && t.steps == 20000 && t.lr == 1e-3 && !t.lr_decay &&
-              t.scale_shift == 1 && t.p_mean == -1.2 && !strcmp(t.ema_rates, "0.999,0.9999") &&
+    CHECK(!strcmp(t.method, "edm") && t.steps == 0 && t.minutes == 60 && t.lr == 1e-3 && !t.lr_decay &&
+              t.scale_shift == 1 && t.p_mean == -1.2 && !t.ema_rates[0] &&
               t.weighting[0] == '\0' && t.sigma_max == 80,
           "a training default");
     CHECK(!strcmp(s.sampler, "auto") && s.num == 16 && !strcmp(s.label, "all") && s.s_noise == 1 &&
@@ -266,10 +266,10 @@ static void test_set(void)
 static void test_refused(void)
 {
     config = cm_train_default_params();
-    refuse("steps", "0",
-           "option 'steps': expected a whole number within [1, 1000000000], found '0'");
+    refuse("steps", "-1",
+           "option 'steps': expected a whole number within [0, 1000000000], found '-1'");
     refuse("steps", "1e3",
-           "option 'steps': expected a whole number within [1, 1000000000], found '1e3'");
+           "option 'steps': expected a whole number within [0, 1000000000], found '1e3'");
     refuse("lr", "fast\x1b", "option 'lr': expected a number within [0, 10], found 'fast\\x1b'");
     refuse("lr", "nan", "option 'lr': expected a number within [0, 10], found 'nan'");
     refuse("lr", "-1e-9", "option 'lr': expected a number within [0, 10], found '-1e-9'");
@@ -317,7 +317,7 @@ static void test_json(void)
     CHECK_OK(read_json("{\"steps\": 5, \"lr\": 1, \"flip\": true, \"method\": \"ct\"}"), err);
     CHECK(config.steps == 5 && config.lr == 1 && config.flip == 1 && !strcmp(config.method, "ct"),
           "a value");
-    CHECK(config.batch == 128, "a key that is absent keeps its value");
+    CHECK(config.batch == 64, "a key that is absent keeps its value");
     CHECK_OK(read_json("{}"), err);
     CHECK(config.steps == 5, "an empty object changes nothing");
     CHECK(cm_options_read(cm_train_options(), &config, "/nonexistent/config.json", &err) ==
@@ -334,7 +334,7 @@ static void test_json_refused(void)
         {"{\"steps\": 5, \"steps\": 6}", "steps"},
         {"{\"steps\": \"5\"}", "steps"},
         {"{\"steps\": 5.5}", "steps"},
-        {"{\"steps\": 0}", "steps"},
+        {"{\"steps\": -1}", "steps"},
         {"{\"steps\": null}", "steps"},
         {"{\"lr\": 11}", "lr"},
         {"{\"lr\": 1e999}", ""},

@@ -9,6 +9,7 @@
 #include "consistency/curriculum.h"
 #include "consistency/solver.h"
 #include "consistency/weighting.h"
+#include "options/options.h"
 
 /* Philox streams of a step; dropout layers count up from the last. */
 enum { CM_STREAM_NOISE = 1, CM_STREAM_SIGMA = 2, CM_STREAM_INDEX = 3, CM_STREAM_DROPOUT = 1000 };
@@ -51,18 +52,14 @@ typedef struct cm_step_scalars {
     double mu; /* of the target network */
 } cm_step_scalars;
 
-/* The value of an option that the user left empty (text) or 0 (numbers). */
-typedef struct cm_option_value {
-    const char *name, *value;
-} cm_option_value;
-
 struct cm_objective {
     const char *name;  /* --method */
     int needs_teacher; /* distils --teacher, which also gives network and first weights */
     int has_target;    /* compares with an average of the student, of rate mu(k) */
     const cm_precondition *precondition; /* of the student; NULL: as --boundary says */
-    const cm_option_value *defaults;     /* ends with a NULL name */
-    const cm_step_scalar *scalars;       /* ends with a NULL name */
+    /* Of the options that the user left empty (text) or 0 (numbers); ends with a NULL name. */
+    const cm_option_value *defaults;
+    const cm_step_scalar *scalars; /* ends with a NULL name */
     void (*at)(const cm_objective_settings *s, int64_t k, cm_step_scalars *out); /* NULL: none */
     cm_node *(*loss)(const cm_loss_context *c);        /* one value a sample, f32 [N] */
     int64_t (*levels)(const cm_objective_settings *s); /* of the grid the model is for */

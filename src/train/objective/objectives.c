@@ -53,7 +53,7 @@ static cm_status resolve_curriculum(cm_objective_settings *s, cm_error *err)
                                     .start_ema = o->start_ema,
                                     .start_scales = o->start_scales,
                                     .end_scales = o->end_scales,
-                                    .total_steps = o->steps};
+                                    .total_steps = o->steps ? o->steps : 1};
     if (!s->curriculum.target_ema)
         return unknown("target-ema-mode", o->target_ema_mode, err);
     if (!s->curriculum.scale)
