@@ -3,6 +3,7 @@
 # number, and the presets.
 #
 # usage: test_length.sh CM MAKE_DATA
+# shellcheck disable=SC2086 # $tiny and $data are lists of words
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/cli/check.sh
@@ -35,7 +36,6 @@ same_files()
 # ---- the time chooses the steps ------------------------------------------------
 
 mkdir chosen asked || exit 1
-# shellcheck disable=SC2086 # lists of words
 (cd chosen && exec "$cm" train --method ct --minutes 0.05 --lr-decay $tiny --out run >out 2>err)
 ok 'train for three seconds' test $? -eq 0
 steps=$(setting chosen/run steps)
@@ -47,7 +47,6 @@ ok 'the last step is the last of the run' grep -q "^{\"step\":$steps,.*\"lr\":" 
 # A progressive N(k) ends at its end, a learning rate that falls at (nearly) 0.
 ok 'N(k) ends when the time does' grep -q "^{\"step\":$steps,.*\"scales\":15[01]" chosen/run/log.jsonl
 
-# shellcheck disable=SC2086
 (cd asked && exec "$cm" train --steps "$steps" --minutes 0.05 $tiny --out run >out 2>err)
 ok 'a number and a time are refused' test $? -eq 2
 ok 'naming the option' grep -q "^cm: option 'minutes': has no effect here, steps is $steps" asked/err
@@ -62,42 +61,34 @@ ok 'which is said' grep -q '^cm: steps: ' chosen/err
 
 # ---- what follows from the steps -------------------------------------------------
 
-# shellcheck disable=SC2086
 works 'train 40 steps' train $tiny --steps 40 --keep 99 --sample-every 0 --out forty
 is 'averages over a twentieth and a half of it' forty ema-rates 0.5,0.95
 ok 'ten checkpoints' test "$(find forty/ckpt -name '0*' | wc -l)" -eq 10
 ok 'every fourth step' test -d forty/ckpt/00000036
 ok 'a picture at the end' test -f forty/samples/00000040_heun.png
-# shellcheck disable=SC2086
 works 'two steps' train $tiny --steps 2 --out two
 is 'have one average' two ema-rates 0
 works 'averages of a long run' train $tiny --steps 20000 --max-minutes 0.001 --out long
 is 'as ever' long ema-rates 0.999,0.9999
-# shellcheck disable=SC2086
 works 'max-minutes bounds the choice' train $tiny --max-minutes 0.01 --out bounded
 ok 'far below an hour' test "$(setting bounded steps)" -le 2000
 
 # ---- presets -----------------------------------------------------------------------
 
 data="--data $scratch/tiny-images-idx3-ubyte --dtype f32 --threads 1 --steps 1 --sample-every 9"
-# shellcheck disable=SC2086
 works 'a preset' train --preset tiny $data --out tiny
 is 'has its network' tiny channels 16
 is 'and its batch' tiny batch 32
-# shellcheck disable=SC2086
 works 'single options go before it, wherever they stand' train --batch 2 $data --preset tiny --lr 0.5 --out mixed
 is 'the one before' mixed batch 2
 is 'the one after' mixed lr 0.5
 is 'the rest is the preset' mixed channels 16
-# shellcheck disable=SC2086
 works 'a preset over a file of settings' train --config mixed/config.json --preset small --batch 2 --out over
 is 'changes them' over channels 32
 is 'but for what is given' over batch 2
-# shellcheck disable=SC2086
 works 'a student has the network of its teacher' train --method cd --teacher tiny --preset small --batch 2 $data --out student
 is 'whatever the preset' student channels 16
 is 'and learns as the preset says' student lr 0.001
-# shellcheck disable=SC2086
 fails 2 "expected tiny|small|base, found 'huge'" train --preset huge $data --out huge
 fails 2 "option 'preset': has no effect here" train --preset tiny --resume --out tiny
 

@@ -123,6 +123,30 @@ static void test_max_minutes(void)
     CHECK(steps_done() == 4, "an hour ends at step %d of 4", steps_done());
 }
 
+static void test_minutes(void)
+{
+    int done[2];
+    for (int i = 0; i < 2; i++) {
+        remove_tree(in_scratch("run"));
+        command_works("train " EDM " --steps 0 --minutes %s --out run", i ? "0.05" : "0.005");
+        done[i] = steps_done();
+    }
+    CHECK(2 * done[0] < done[1], "%d steps in 0.3 seconds, %d in 3", done[0], done[1]);
+}
+
+static void test_preset(void)
+{
+    static const char *const names[] = {"tiny", "small"};
+    for (int i = 0; i < 2; i++) {
+        remove_tree(in_scratch("run"));
+        command_works("train --preset %s --method edm" LABELLED " --steps 1 --dtype f32 --out run",
+                      names[i]);
+        command_works("info run");
+        CHECK(said(i ? "model_channels         32" : "model_channels         16"), "preset %s",
+              names[i]);
+    }
+}
+
 static void test_config(void)
 {
     double loss[2];
@@ -256,6 +280,7 @@ const setting train_settings[] = {
     {"init", CD " --teacher one.safetensors", "one.safetensors|two.safetensors",
      .changes = STUDENT},
     {"steps", EDM, "4|5", .changes = STUDENT, .given = 1, .measure = steps_done, .measures = "4|5"},
+    {"minutes", .test = test_minutes},
     {"batch", EDM, "4|6", .changes = STUDENT, .given = 1},
     {"accumulate", .test = test_accumulate},
     {"recompute", .test = test_recompute},
@@ -326,14 +351,15 @@ const setting train_settings[] = {
     {"threads", EDM, "1|2", .given = 1, .measure = threads_of_state, .measures = "1|2"},
     {"log-every", EDM, "1|2|3", .keeps = STUDENT | EXPORT, .given = 1, .measure = log_lines,
      .measures = "4|2|2"},
-    {"sample-every", EDM, "0|1|2|3", .keeps = STUDENT | EXPORT, .given = 1, .measure = grids,
-     .measures = "1|4|2|2"},
-    {"save-every", EDM " --keep 9", "0|1|2|3", .keeps = STUDENT | EXPORT, .given = 1,
-     .measure = checkpoints, .measures = "1|4|2|2"},
+    {"sample-every", EDM, "1|2|3|9", .keeps = STUDENT | EXPORT, .given = 1, .measure = grids,
+     .measures = "4|2|2|1"},
+    {"save-every", EDM " --keep 9", "0|1|2|3|9", .keeps = STUDENT | EXPORT, .given = 1,
+     .measure = checkpoints, .measures = "4|4|2|2|1"},
     {"keep", EDM " --save-every 1", "2|1|3", .keeps = STUDENT | EXPORT, .measure = checkpoints,
      .measures = "2|1|3"},
     {"max-minutes", .test = test_max_minutes},
     {"config", .test = test_config},
+    {"preset", .test = test_preset},
     {"resume", .test = test_resume},
     {"quiet", EDM, "yes|no", .keeps = STUDENT | EXPORT, .given = 1, .measure = lines_printed,
      .measures = "0|1"},
