@@ -253,8 +253,9 @@ CM_API cm_status cm_forward(const char *weights, const char *config_json, const 
                             const char *output, const char *dtype, int threads, cm_error *err);
 
 /* Look at the data that config would train on: each line of the summary goes to `line`
- * (images by kind, classes, size, warnings, each file left out and why).  pack: NULL, or the
- * safetensors file to write the decoded set to, which trains without decoding.
+ * (images by kind, classes, size, warnings, each file left out and why; mean and standard
+ * deviation, copies; the presets and which is nearest).  pack: NULL, or the safetensors file to
+ * write the decoded set to, which trains without decoding.
  * Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_data(const cm_train_params *config, const char *pack,
                          void (*line)(void *user, const char *text), void *user, cm_error *err);

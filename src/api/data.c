@@ -2,6 +2,7 @@
 #include "api/door.h"
 #include "data/summary.h"
 #include "train/data_options.h"
+#include "train/suggest.h"
 
 cm_status cm_data(const cm_train_params *config, const char *pack,
                   void (*line)(void *user, const char *text), void *user, cm_error *err)
@@ -12,8 +13,11 @@ cm_status cm_data(const cm_train_params *config, const char *pack,
         s = cm_data_from_options(config, NULL, &data, err);
     if (s)
         return s;
-    if (line)
+    if (line) {
         cm_dataset_summary(data, INT64_MAX, line, user);
+        cm_dataset_statistics(data, line, user);
+        cm_suggest_presets(config, data, line, user);
+    }
     if (pack && *pack)
         s = cm_dataset_pack(data, pack, err);
     cm_dataset_free(data);

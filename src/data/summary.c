@@ -5,10 +5,13 @@
 #include "base/memory.h"
 #include "io/png.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <xxhash.h>
 
 enum { LINE = 900, MAX_NAMED = 20 /* classes */ };
 
@@ -138,6 +141,71 @@ void cm_dataset_summary(const cm_dataset *d, int64_t names, void (*line)(void *,
         add(&l, "left out: %lld more, which 'cm data' names", (long long)(f->n_notes - names));
         line(user, l.text);
     }
+}
+
+/* ---- statistics ---- */
+
+typedef struct moments {
+    double mean, deviation;
+} moments;
+
+/* Of channel c, or of all where c is -1; 0 to 255 stands for -1 to 1. */
+static moments moments_of(const cm_dataset *d, int c)
+{
+    int64_t count[256] = {0};
+    const int64_t first = c < 0 ? 0 : c, step = c < 0 ? 1 : d->c;
+    for (int64_t i = first; i < d->n * d->h * d->w * d->c; i += step)
+        count[d->pixels[i]]++;
+    double n = 0.0, sum = 0.0, squares = 0.0;
+    for (int v = 0; v < 256; v++) {
+        const double x = v / 127.5 - 1.0, k = (double)count[v];
+        n += k;
+        sum += k * x;
+        squares += k * x * x;
+    }
+    const double mean = sum / n, variance = squares / n - mean * mean;
+    return (moments){mean, variance > 0.0 ? sqrt(variance) : 0.0};
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Images whose pixels another before them has; 0 too where there is no memory to tell. */
+static int64_t count_copies(const cm_dataset *d)
+{
+    const size_t bytes = (size_t)d->h * (size_t)d->w * (size_t)d->c;
+    uint64_t *hash = cm_alloc_array((size_t)d->n, sizeof *hash);
+    int64_t copies = 0;
+    if (!hash)
+        return 0;
+    for (int64_t i = 0; i < d->n; i++)
+        hash[i] = XXH3_64bits(d->pixels + (size_t)i * bytes, bytes);
+    qsort(hash, (size_t)d->n, sizeof *hash, by_value);
+    for (int64_t i = 1; i < d->n; i++)
+        copies += hash[i] == hash[i - 1];
+    cm_free(hash);
+    return copies;
+}
+
+void cm_dataset_statistics(const cm_dataset *d, void (*line)(void *, const char *), void *user)
+{
+    static const char *const names[] = {"red", "green", "blue"};
+    line_text values = {0}, same = {0};
+    const moments all = moments_of(d, -1);
+    add(&values, "values within [-1, 1]: mean %.2f, standard deviation %.2f", all.mean,
+        all.deviation);
+    for (int c = 0; c < d->c && d->c == 3; c++) {
+        const moments m = moments_of(d, c);
+        add(&values, "%s %s %.2f and %.2f", c ? "," : ";", names[c], m.mean, m.deviation);
+    }
+    line(user, values.text);
+    const int64_t copies = count_copies(d);
+    add(&same, "%lld image%s of another", (long long)copies, copies == 1 ? " is a copy" : "s are copies");
+    if (copies)
+        line(user, same.text);
 }
 
 cm_status cm_dataset_sheet(const cm_dataset *d, int most, const char *path, cm_error *err)

@@ -9,6 +9,11 @@
 void cm_dataset_summary(const cm_dataset *data, int64_t names,
                         void (*line)(void *user, const char *text), void *user);
 
+/* Call line with each line: mean and standard deviation of the values as the network sees
+ * them, and how many images are copies of others. */
+void cm_dataset_statistics(const cm_dataset *data, void (*line)(void *user, const char *text),
+                           void *user);
+
 /* A contact sheet of at most `most` images, evenly picked, as training sees them, in a PNG
  * file. */
 cm_status cm_dataset_sheet(const cm_dataset *data, int most, const char *path, cm_error *err);

@@ -50,6 +50,22 @@ ok 'a class name that is not UTF-8' ends 4 'expected UTF-8, found \xff' "$cm" da
 ok 'a size that is none' ends 2 "image-size: expected a side" "$cm" data photos --image-size 16y
 ok 'a colour that is none' ends 2 'background: expected white' "$cm" data photos --background blau
 
+# Two black images and two white ones of 16x16.
+{
+    printf '\000\000\010\003\000\000\000\004\000\000\000\020\000\000\000\020'
+    head -c 512 /dev/zero
+    head -c 512 /dev/zero | tr '\000' '\377'
+} >half-images-idx3-ubyte
+ok 'statistics of black and white' ends 0 \
+    'values within [-1, 1]: mean 0.00, standard deviation 1.00' "$cm" data half-images-idx3-ubyte
+ok 'copies are counted' says said.txt '2 images are copies of another'
+ok 'the nearest preset of small images' grep -q '^--preset tiny: .*(nearest)$' said.txt
+ok 'the network of the shipped models, counted' ends 0 \
+    '--preset small: hundreds of pictures and an hour, 1.19 million weights (nearest)' \
+    "$cm" data fashion-mnist
+ok 'a size that no preset has' ends 0 '--preset base: not for these: attention-resolutions: 16 does not divide' \
+    "$cm" data photos --image-size 15
+
 net='--batch 2 --steps 2 --channels 32 --channel-mult 1,1 --ema-rates 0.9 --log-every 1'
 ok 'pack' ends 0 'wrote set.safetensors' "$cm" data photos --image-size 24x16 --pack set.safetensors
 # shellcheck disable=SC2086 # a list of words
