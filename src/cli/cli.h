@@ -7,6 +7,8 @@
 
 #include "cm.h"
 
+#include <stdio.h>
+
 /* clang-format off */
 #define CLI_COMMANDS(X)                                                                           \
     X(train,   "train a teacher, distil it, or train a consistency model alone")                  \
@@ -91,6 +93,12 @@ extern const cli_command cli_commands[]; /* ends with a NULL name */
 void cli_print_commands(void);
 
 /* ---- small helpers --------------------------------------------------------- */
+
+/* What a terminal must not see raw (control characters, changes of direction, bytes that are
+ * not UTF-8) becomes '?'.  The library escapes what it says; this is for arguments. */
+void cli_clean(char *text);
+/* Print a line, cleaned. */
+void cli_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Fill *err and return s. */
 cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)

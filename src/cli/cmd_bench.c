@@ -59,8 +59,9 @@ static void name_network(bench *b)
     const char *dot = strrchr(name, '.');
     const int n = dot ? (int)(dot - name) : (int)strlen(name);
     snprintf(b->network, sizeof b->network, "%.*s", n, name);
+    cli_clean(b->network);
     for (char *c = b->network; *c; c++) /* so that it is a JSON text as it is */
-        if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ')
+        if (*c == '"' || *c == '\\')
             *c = '_';
 }
 

@@ -64,6 +64,6 @@ cm_status cli_data(int argc, char **argv, cm_error *err)
         return status;
     status = cm_data(&config, o.pack, print_line, NULL, err);
     if (!status && *o.pack)
-        printf("wrote %s\n", o.pack);
+        cli_say(stdout, "wrote %s", o.pack);
     return status;
 }

@@ -120,9 +120,8 @@ static cm_status generate(const sample_files *files, const cm_sample_params *con
         status = to_pipe ? write_standard_output(images, columns, err)
                          : cm_images_write(images, files->out, columns, err);
     if (!status)
-        fprintf(to_pipe ? stderr : stdout,
-                "%s: %lld image%s in %.3f s (%.1f images/s), seed %lld\n", files->out,
-                (long long)images->n, images->n == 1 ? "" : "s", seconds,
+        cli_say(to_pipe ? stderr : stdout, "%s: %lld image%s in %.3f s (%.1f images/s), seed %lld",
+                files->out, (long long)images->n, images->n == 1 ? "" : "s", seconds,
                 (double)images->n / seconds, (long long)config->seed);
     cm_images_free(images);
     cm_model_free(model);
