@@ -134,6 +134,29 @@ static const cm_option *find_option(const cli_usage *usage, const char *name, si
     return NULL;
 }
 
+int cli_was_given(const cli_usage *usage, const char *name)
+{
+    for (int t = 0; t < usage->table_count; t++)
+        for (int i = 0; usage->tables[t].options[i].name; i++)
+            if (!strcmp(usage->tables[t].options[i].name, name) && usage->tables[t].given)
+                return usage->tables[t].given[i];
+    return 0;
+}
+
+void cli_take_options(cm_option to[cli_most_taken], const cm_option *from, const char *const *names)
+{
+    int n = 0;
+    for (; *names; names++) {
+        const cm_option *o = from;
+        while (o->name && strcmp(o->name, *names) != 0)
+            o++;
+        if (!o->name || n == cli_most_taken - 1) /* our own mistake */
+            abort();
+        to[n++] = *o;
+    }
+    to[n] = (cm_option){0};
+}
+
 static int is_listed(const cli_entry *list, int n, const cm_option *o)
 {
     for (int i = 0; i < n; i++)

@@ -58,6 +58,15 @@ typedef struct cli_usage {
 cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **argument,
                     cm_error *err);
 
+/* Whether argv gave this option, of a table whose given is not NULL. */
+int cli_was_given(const cli_usage *usage, const char *name);
+
+/* Copy the options of these names (the last is NULL) from a table of the library's, and the
+ * end of the table: their ranges, defaults and help are written once. */
+enum { cli_most_taken = 8 };
+void cli_take_options(cm_option to[cli_most_taken], const cm_option *from,
+                      const char *const *names);
+
 /* ---- what there is to read about a command ------------------------------- */
 
 enum { cli_max_options = 96, cli_help_bytes = 320 };

@@ -84,18 +84,41 @@ fails 2 "'input'" forward --model x --output y
 fails 2 "'model'" explain --method cd
 ok 'nothing was made' missing y
 
+# ---- what would change nothing, and ranges -------------------------------------
+
+shipped="$root/models/fashion-mnist-cd.safetensors"
+fails 2 "'model': has no effect here" bench --config x --model y
+fails 2 "'micro-batch': has no effect here" bench --model "$shipped" --work cd --micro-batch 2
+fails 2 "'recompute': has no effect here" bench --model "$shipped" --work onestep --recompute
+fails 2 "'micro-batch': has no effect here" explain --model "$shipped" --method cd --micro-batch 2
+fails 2 "'recompute': has no effect here" explain --model "$shipped" --recompute
+works 'which it has beside the right one' explain --model "$shipped" --method cd --recompute --batch 2
+"$make_data" "$scratch" || exit 1
+for option in '--strict' '--background black' '--labels names'; do
+    # shellcheck disable=SC2086
+    fails 2 'has no effect here, it is for folders of pictures' data tiny-images-idx3-ubyte $option
+done
+works 'labels of a file' data tiny-images-idx3-ubyte --labels none
+for command in "train --data x --out y" "sample --model x --out y" "bench" "explain --model x" \
+    "forward --model x --input x --output y"; do
+    # shellcheck disable=SC2086
+    fails 2 "'threads': expected a whole number within [0, 1024]" $command --threads 1025
+done
+for command in "train --data x --out y" "sample --model x --out y" "bench" "explain --model x"; do
+    # shellcheck disable=SC2086
+    fails 2 ", 65536], found '65537'" $command --batch 65537
+done
+
 # ---- instruction sets ---------------------------------------------------------
 
 CM_ISA=avx3
 export CM_ISA
-shipped="$root/models/fashion-mnist-cd.safetensors"
 fails 2 "found 'avx3'" sample --model "$shipped" --out y.png
 fails 2 'CM_ISA: expected plain' forward --model "$goldens/adm_lsun_like.weights.safetensors" \
     --input "$goldens/adm_lsun_like.io.safetensors" --output y
 fails 2 'CM_ISA: expected plain' explain --model "$shipped"
 fails 2 'CM_ISA: expected plain' explain --model "$shipped" --method ct
 fails 2 'CM_ISA: expected plain' bench --model "$shipped"
-"$make_data" "$scratch" || exit 1
 # shellcheck disable=SC2086 # $tiny is a list of words
 fails 2 'CM_ISA: expected plain' train $tiny --steps 1 --out y
 ok 'nothing was made' missing y
