@@ -170,6 +170,33 @@ for file in "$c1" "$raw"; do
     ok 'an option: clean' clean
 done
 
+# ---- outputs, before the work; and what is no file -----------------------------
+
+for command in 'help train' 'train --help' 'help' "info $shipped" "sample --num 1 --model $shipped --out -"; do
+    code=0
+    # shellcheck disable=SC2086
+    "$cm" $command >/dev/full 2>err || code=$?
+    ok "cm $command: a full disk" one_error 1 'standard output: No space left'
+done
+fails 1 'nowhere/x' data photos --pack nowhere/x
+ok 'before the work' test ! -s out
+fails 1 'nowhere/x' forward --model "$goldens/adm_lsun_like.weights.safetensors" \
+    --input "$goldens/adm_lsun_like.io.safetensors" --output nowhere/x
+fails 1 '/dev/full: expected a file to replace' data photos --pack /dev/full
+fails 1 '/dev/full' train --data photos --out /dev/full
+fails 1 '/dev/full' sample --model "$shipped" --out /dev/full
+fails 1 '/proc/x.png: cannot create' sample --model missing --out /proc/x.png
+mkfifo pipe
+for command in 'info' 'validate' 'data' 'train --out y --data' 'sample --out y.png --model' 'bench --model' \
+    'bench --config' 'train --data photos --out y --config' 'train --data photos --out y --init'; do
+    # shellcheck disable=SC2086
+    fails 1 'pipe: expected a regular file, found a special file' $command pipe
+done
+mkdir thousands
+(cd thousands && seq 10000 | xargs touch)
+fails 4 'found none in 10000 files, the first of them thousands/1: empty' data thousands
+fails 4 'found none in 10000 files' train --data thousands --out y
+
 # ---- missing and wrong files -------------------------------------------------
 
 fails 1 'nowhere' info nowhere
