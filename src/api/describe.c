@@ -203,10 +203,20 @@ static char *to_text(json_t *object)
     return text;
 }
 
+/* jansson escapes all that is not printable ASCII but DEL. */
 static char *to_json(const json_t *object)
 {
+    static const char escaped[] = "\\u007f";
     char *dump = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-    char *text = dump ? cm_strdup(dump) : NULL;
+    size_t size = 1;
+    for (const char *c = dump; c && *c; c++)
+        size += *c == 0x7f ? sizeof escaped - 1 : 1;
+    char *text = dump ? cm_alloc(size) : NULL, *to = text;
+    for (const char *c = dump; text && *c; c++)
+        if (*c == 0x7f)
+            to = (char *)memcpy(to, escaped, sizeof escaped - 1) + sizeof escaped - 1;
+        else
+            *to++ = *c;
     free(dump);
     return text;
 }

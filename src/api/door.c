@@ -8,8 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MOST_TEXT = 4096, MOST_IMAGES = 10000000, MOST_SIDE = 65535, MOST_CHANNELS = 4096 };
-static const int64_t most_seed = 9000000000000000, most_first = 4000000000;
+enum { MOST_TEXT = 4096, MOST_SIDE = 65535, MOST_CHANNELS = 4096 };
 
 cm_status cm_door_pointers(const cm_door_pointer *list, cm_error *err)
 {
@@ -92,9 +91,9 @@ cm_status cm_door_request(const cm_request *r, cm_error *err)
         s = cm_door_size("request", r->size, sizeof *r, err);
     if (s)
         return s;
-    const struct field fields[] = {{"num", r->num, 1, MOST_IMAGES},
-                                   {"first", r->first, 0, most_first},
-                                   {"seed", r->seed, 0, most_seed},
+    const struct field fields[] = {{"num", r->num, 1, CM_MOST_IMAGES},
+                                   {"first", r->first, 0, CM_MOST_FIRST},
+                                   {"seed", r->seed, 0, CM_MOST_SEED},
                                    {"draws", r->draws, 0, INT32_MAX},
                                    {"as_float", r->as_float, 0, 1}};
     return check_fields("request", fields, sizeof fields / sizeof *fields, err);
@@ -107,11 +106,11 @@ cm_status cm_door_images(const cm_images *m, cm_error *err)
         s = cm_door_size("images", m->size, sizeof *m, err);
     if (s)
         return s;
-    const struct field fields[] = {{"n", m->n, 1, MOST_IMAGES},
+    const struct field fields[] = {{"n", m->n, 1, CM_MOST_IMAGES},
                                    {"h", m->h, 1, MOST_SIDE},
                                    {"w", m->w, 1, MOST_SIDE},
                                    {"c", m->c, 1, MOST_CHANNELS},
-                                   {"first", m->first, 0, most_first}};
+                                   {"first", m->first, 0, CM_MOST_FIRST}};
     s = check_fields("images", fields, sizeof fields / sizeof *fields, err);
     return s ? s : cm_door_need(err, {"images: pixels", m->pixels}, {"images: labels", m->labels});
 }
@@ -127,8 +126,8 @@ cm_status cm_door_work(const cm_work *w, cm_error *err)
         s = cm_door_text("work: dtype", w->dtype, err);
     if (s)
         return s;
-    const struct field fields[] = {{"batch", w->batch, 1, 65536},
-                                   {"micro_batch", w->micro_batch, 0, 65536},
+    const struct field fields[] = {{"batch", w->batch, 1, CM_MOST_BATCH},
+                                   {"micro_batch", w->micro_batch, 0, CM_MOST_BATCH},
                                    {"recompute", w->recompute, 0, 1},
                                    {"threads", w->threads, 0, CM_POOL_MOST}};
     return check_fields("work", fields, sizeof fields / sizeof *fields, err);

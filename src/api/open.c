@@ -1,6 +1,7 @@
 /* open.c - the public functions on models */
 #include "api/door.h"
 #include "model/model.h"
+#include "options/options.h"
 #include "run/resolve.h"
 
 cm_status cm_model_open(const char *path, cm_model **model, cm_error *err)
@@ -21,7 +22,7 @@ cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **mode
 {
     cm_status s = cm_door_text("config_json", config_json, err);
     if (!s)
-        s = cm_door_range("seed", seed, 0, 9000000000000000, err);
+        s = cm_door_range("seed", seed, 0, CM_MOST_SEED, err);
     if (!s)
         s = cm_door_need(err, {"model", model});
     return s ? s : cm_model_make_random(config_json, (uint64_t)seed, model, err);

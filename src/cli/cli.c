@@ -10,15 +10,41 @@
 
 /* ---- small helpers --------------------------------------------------------- */
 
-/* An argument must not reach a terminal raw: control characters (C0, DEL, and C1 as UTF-8)
- * and changes of direction (U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069). */
-static int forges(const unsigned char *c)
+/* Bytes of the character at c, and what it is; 0: not UTF-8, or longer than it need be. */
+static int read_character(const unsigned char *c, unsigned *code)
 {
-    if (c[0] < ' ' || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0))
-        return 1;
-    return c[0] == 0xe2 &&
-           ((c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae))) ||
-            (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+    const int n = c[0] < 0x80   ? 1
+                  : c[0] < 0xc2 ? 0
+                  : c[0] < 0xe0 ? 2
+                  : c[0] < 0xf0 ? 3
+                  : c[0] < 0xf5 ? 4
+                                : 0;
+    *code = n < 2 ? c[0] : c[0] & (0x7fu >> n);
+    for (int i = 1; i < n; i++) {
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+        *code = *code << 6 | (c[i] & 0x3fu);
+    }
+    return (n == 3 && *code < 0x800) || (n == 4 && *code < 0x10000) ? 0 : n;
+}
+
+/* Control characters (C0, DEL, C1) and changes of direction could forge what is shown. */
+static int forges(unsigned code)
+{
+    return code < ' ' || (code >= 0x7f && code <= 0x9f) || code == 0x61c ||
+           (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
+void cli_clean(char *text)
+{
+    unsigned code = 0;
+    for (unsigned char *c = (unsigned char *)text; *c;) {
+        const int n = read_character(c, &code), bad = !n || forges(code);
+        if (bad)
+            memset(c, '?', (size_t)(n ? n : 1));
+        c += n ? n : 1;
+    }
 }
 
 cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
@@ -28,10 +54,19 @@ cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
     err->status = s;
     vsnprintf(err->message, sizeof err->message, fmt, args);
     va_end(args);
-    for (unsigned char *c = (unsigned char *)err->message; *c; c++)
-        if (forges(c))
-            *c = '?';
+    cli_clean(err->message);
     return s;
+}
+
+void cli_say(FILE *f, const char *fmt, ...)
+{
+    char line[sizeof(cm_text) + 512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    cli_clean(line);
+    fprintf(f, "%s\n", line);
 }
 
 cm_status cli_require(const cli_usage *usage, const char *option, const char *value, cm_error *err)
@@ -97,6 +132,29 @@ static const cm_option *find_option(const cli_usage *usage, const char *name, si
             if (strlen(o->name) == length && !memcmp(o->name, name, length))
                 return o;
     return NULL;
+}
+
+int cli_was_given(const cli_usage *usage, const char *name)
+{
+    for (int t = 0; t < usage->table_count; t++)
+        for (int i = 0; usage->tables[t].options[i].name; i++)
+            if (!strcmp(usage->tables[t].options[i].name, name) && usage->tables[t].given)
+                return usage->tables[t].given[i];
+    return 0;
+}
+
+void cli_take_options(cm_option to[cli_most_taken], const cm_option *from, const char *const *names)
+{
+    int n = 0;
+    for (; *names; names++) {
+        const cm_option *o = from;
+        while (o->name && strcmp(o->name, *names) != 0)
+            o++;
+        if (!o->name || n == cli_most_taken - 1) /* our own mistake */
+            abort();
+        to[n++] = *o;
+    }
+    to[n] = (cm_option){0};
 }
 
 static int is_listed(const cli_entry *list, int n, const cm_option *o)

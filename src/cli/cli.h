@@ -7,6 +7,8 @@
 
 #include "cm.h"
 
+#include <stdio.h>
+
 /* clang-format off */
 #define CLI_COMMANDS(X)                                                                           \
     X(train,   "train a teacher, distil it, or train a consistency model alone")                  \
@@ -56,6 +58,15 @@ typedef struct cli_usage {
 cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **argument,
                     cm_error *err);
 
+/* Whether argv gave this option, of a table whose given is not NULL. */
+int cli_was_given(const cli_usage *usage, const char *name);
+
+/* Copy the options of these names (the last is NULL) from a table of the library's, and the
+ * end of the table: their ranges, defaults and help are written once. */
+enum { cli_most_taken = 8 };
+void cli_take_options(cm_option to[cli_most_taken], const cm_option *from,
+                      const char *const *names);
+
 /* ---- what there is to read about a command ------------------------------- */
 
 enum { cli_max_options = 96, cli_help_bytes = 320 };
@@ -91,6 +102,12 @@ extern const cli_command cli_commands[]; /* ends with a NULL name */
 void cli_print_commands(void);
 
 /* ---- small helpers --------------------------------------------------------- */
+
+/* What a terminal must not see raw (control characters, changes of direction, bytes that are
+ * not UTF-8) becomes '?'.  The library escapes what it says; this is for arguments. */
+void cli_clean(char *text);
+/* Print a line, cleaned. */
+void cli_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Fill *err and return s. */
 cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)

@@ -6,7 +6,6 @@
 
 typedef struct bench_options {
     cm_text model, config, work, dtype;
-    int64_t batch, micro_batch, threads;
     int recompute, json;
 } bench_options;
 
@@ -17,20 +16,16 @@ static const cm_option options[] = {
      "instead of a model: the network of this JSON file, with random weights"},
     {"work", CM_OPT_TEXT, offsetof(bench_options, work), "all", NULL, 0, 0, "WORK",
      "onestep (sampling), a method of cm train (a step of it), or all"},
-    {"batch", CM_OPT_INT, offsetof(bench_options, batch), "0", NULL, 0, 65536, "N",
-     "images a step (0: 1 and 64 for sampling, 64 for training)"},
-    {"micro-batch", CM_OPT_INT, offsetof(bench_options, micro_batch), "0", NULL, 0, 65536, "N",
-     "sampling: images in the network at a time (0: as many as the caches hold)"},
     {"dtype", CM_OPT_TEXT, offsetof(bench_options, dtype), "all", "all|f32|bf16", 0, 0, "TYPE",
      "activations and matrix operands"},
-    {"threads", CM_OPT_INT, offsetof(bench_options, threads), "0", NULL, 0, 4096, "N",
-     "threads (0: the cores this process may use)"},
     {"recompute", CM_OPT_FLAG, offsetof(bench_options, recompute), "false", NULL, 0, 1, NULL,
      "training steps as with cm train --recompute"},
     {"json", CM_OPT_FLAG, offsetof(bench_options, json), "false", NULL, 0, 1, NULL,
      "print an array of objects"},
     {0},
 };
+
+static const char *const of_sampling[] = {"batch", "micro-batch", "threads", NULL};
 
 static const char text[] =
     "Time training steps and one-step sampling of a network.\n"
@@ -46,6 +41,7 @@ static const char text[] =
 
 typedef struct bench {
     const bench_options *options;
+    const cm_sample_params *params;
     cm_model *model;
     char network[128]; /* the file's name without folder and ending */
     int rows;          /* printed */
@@ -59,8 +55,9 @@ static void name_network(bench *b)
     const char *dot = strrchr(name, '.');
     const int n = dot ? (int)(dot - name) : (int)strlen(name);
     snprintf(b->network, sizeof b->network, "%.*s", n, name);
+    cli_clean(b->network);
     for (char *c = b->network; *c; c++) /* so that it is a JSON text as it is */
-        if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ')
+        if (*c == '"' || *c == '\\')
             *c = '_';
 }
 
@@ -87,7 +84,7 @@ static void show(bench *b, const char *work, const char *dtype, int batch, const
 static cm_status run_work(bench *b, const char *work, const char *dtype, cm_error *err)
 {
     const int sampling = !strcmp(work, "onestep");
-    const int given = (int)b->options->batch;
+    const int given = (int)b->params->batch;
     const int batch[] = {given ? given : sampling ? 1 : 64, 64};
     for (int i = 0; i < (sampling && !given ? 2 : 1); i++) {
         cm_bench_result r = {.size = sizeof r};
@@ -95,9 +92,9 @@ static cm_status run_work(bench *b, const char *work, const char *dtype, cm_erro
                            .kind = work,
                            .dtype = dtype,
                            .batch = batch[i],
-                           .micro_batch = (int)b->options->micro_batch,
+                           .micro_batch = (int)b->params->micro_batch,
                            .recompute = b->options->recompute,
-                           .threads = (int)b->options->threads};
+                           .threads = (int)b->params->threads};
         const cm_status status = cm_bench(b->model, &w, &r, err);
         if (status)
             return status;
@@ -141,21 +138,54 @@ static cm_status run_all(bench *b, cm_error *err)
     return status;
 }
 
+/* What the user gives has an effect. */
+static cm_status check_used(const cli_usage *usage, const bench_options *o, cm_error *err)
+{
+    const int all = !strcmp(o->work, "all"), sampling = all || !strcmp(o->work, "onestep");
+    if (*o->config && cli_was_given(usage, "model"))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'model': has no effect here, the network is that of --config");
+    if (!sampling && cli_was_given(usage, "micro-batch"))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'micro-batch': has no effect here, it is for --work onestep");
+    if (sampling && !all && cli_was_given(usage, "recompute"))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'recompute': has no effect here, it is for training steps");
+    return CM_OK;
+}
+
+/* Of sampling, but the batch may be left to the work. */
+static void take_options(cm_option shared[cli_most_taken], cm_sample_params *params)
+{
+    cli_take_options(shared, cm_sample_options(), of_sampling);
+    shared[0].min = 0;
+    shared[0].initial = "0";
+    shared[0].help = "images a step (0: 1 and 64 for sampling, 64 for training)";
+    *params = cm_sample_default_params();
+    params->batch = 0;
+}
+
 cm_status cli_bench(int argc, char **argv, cm_error *err)
 {
     bench_options o;
-    const cli_table table = {options, &o, NULL};
-    const cli_usage usage = {"cm bench", "", text, &table, 1, NULL};
-    bench b = {.options = &o};
+    cm_option shared[cli_most_taken];
+    cm_sample_params params;
+    unsigned char given[2][cli_max_options] = {{0}};
+    const cli_table tables[] = {{options, &o, given[0]}, {shared, &params, given[1]}};
+    const cli_usage usage = {"cm bench", "", text, tables, 2, NULL};
+    bench b = {.options = &o, .params = &params};
     char machine[256];
     cm_options_defaults(options, &o);
+    take_options(shared, &params);
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
+    if (!status)
+        status = check_used(&usage, &o, err);
     if (!status)
         status = *o.config ? cm_model_random(o.config, 1, &b.model, err)
                            : cm_model_open(o.model, &b.model, err);
     if (status)
         return status;
-    cli_warn_threads(o.threads);
+    cli_warn_threads(params.threads);
     name_network(&b);
     cm_machine(machine, sizeof machine);
     if (o.json)

@@ -2,7 +2,6 @@
 #include "cli/cli.h"
 
 #include <stdio.h>
-#include <string.h>
 
 typedef struct data_options {
     cm_text pack;
@@ -15,8 +14,7 @@ static const cm_option own_options[] = {
 };
 
 /* Of the options of training those that say how data are read. */
-static const char *const of_training[] = {"labels", "image-size", "background", "strict"};
-enum { OF_TRAINING = sizeof of_training / sizeof *of_training };
+static const char *const of_training[] = {"labels", "image-size", "background", "strict", NULL};
 
 static const char text[] =
     "Say what a data set holds: images by kind, classes, sizes, and every file that\n"
@@ -31,27 +29,27 @@ static void print_line(void *user, const char *line)
     puts(line);
 }
 
-static void take_options(cm_option to[OF_TRAINING + 1])
+/* What the user gives has an effect. */
+static cm_status check_used(const cli_usage *usage, const cm_train_params *config, cm_error *err)
 {
-    for (int i = 0; i < OF_TRAINING; i++) {
-        const cm_option *o = cm_train_options();
-        while (strcmp(o->name, of_training[i]) != 0)
-            o++;
-        to[i] = *o;
-    }
-    to[OF_TRAINING] = (cm_option){0};
+    cm_status status = CM_OK;
+    for (const char *const *name = of_training; *name && !status; name++)
+        if (cli_was_given(usage, *name))
+            status = cm_train_check_used(config, 0, *name, err);
+    return status;
 }
 
 cm_status cli_data(int argc, char **argv, cm_error *err)
 {
     data_options o;
-    cm_option shared[OF_TRAINING + 1];
+    cm_option shared[cli_most_taken];
+    unsigned char given[cli_most_taken] = {0};
     const char *path = NULL;
     cm_train_params config = cm_train_default_params();
-    const cli_table tables[] = {{own_options, &o, NULL}, {shared, &config, NULL}};
+    const cli_table tables[] = {{own_options, &o, NULL}, {shared, &config, given}};
     const cli_usage usage = {"cm data", "DATA", text, tables, 2, NULL};
     cm_options_defaults(own_options, &o);
-    take_options(shared);
+    cli_take_options(shared, cm_train_options(), of_training);
     cm_status status = cli_parse(&usage, argc, argv, &path, err);
     if (status)
         return status;
@@ -60,10 +58,11 @@ cm_status cli_data(int argc, char **argv, cm_error *err)
                         "argument DATA: expected a path, found none; see '%s --help'",
                         usage.command);
     status = cm_options_set(cm_train_options(), &config, "data", path, err);
-    if (status)
-        return status;
-    status = cm_data(&config, o.pack, print_line, NULL, err);
+    if (!status)
+        status = check_used(&usage, &config, err);
+    if (!status)
+        status = cm_data(&config, o.pack, print_line, NULL, err);
     if (!status && *o.pack)
-        printf("wrote %s\n", o.pack);
+        cli_say(stdout, "wrote %s", o.pack);
     return status;
 }

@@ -4,7 +4,6 @@
 
 typedef struct forward_options {
     cm_text model, config, input, output, dtype;
-    int64_t threads;
 } forward_options;
 
 static const cm_option options[] = {
@@ -18,10 +17,10 @@ static const cm_option options[] = {
      ".safetensors that gets out f32 [N,C,H,W]"},
     {"dtype", CM_OPT_TEXT, offsetof(forward_options, dtype), "f32", "f32|bf16", 0, 0, "TYPE",
      "activations and matrix operands"},
-    {"threads", CM_OPT_INT, offsetof(forward_options, threads), "0", NULL, 0, 4096, "N",
-     "threads (0: the cores this process may use)"},
     {0},
 };
+
+static const char *const of_sampling[] = {"threads", NULL};
 
 static const char text[] =
     "Run the raw network, without preconditioning, on tensors from a file.\n"
@@ -32,10 +31,13 @@ static const char text[] =
 cm_status cli_forward(int argc, char **argv, cm_error *err)
 {
     forward_options f;
-    const cli_table table = {options, &f, NULL};
-    const cli_usage usage = {"cm forward", "--model MODEL --input IN --output OUT", text, &table, 1,
+    cm_option shared[cli_most_taken];
+    cm_sample_params params = cm_sample_default_params();
+    const cli_table tables[] = {{options, &f, NULL}, {shared, &params, NULL}};
+    const cli_usage usage = {"cm forward", "--model MODEL --input IN --output OUT", text, tables, 2,
                              NULL};
     cm_options_defaults(options, &f);
+    cli_take_options(shared, cm_sample_options(), of_sampling);
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
     if (!status)
         status = cli_require(&usage, "model", f.model, err);
@@ -45,6 +47,6 @@ cm_status cli_forward(int argc, char **argv, cm_error *err)
         status = cli_require(&usage, "output", f.output, err);
     if (!status)
         status = cm_forward(f.model, *f.config ? f.config : NULL, f.input, f.output, f.dtype,
-                            (int)f.threads, err);
+                            (int)params.threads, err);
     return status;
 }

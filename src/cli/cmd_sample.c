@@ -14,7 +14,6 @@ typedef struct sample_files {
     int go_on;
 } sample_files;
 
-enum { option_columns = 2 }; /* its place in the table */
 static const cm_option file_options[] = {
     {"model", CM_OPT_TEXT, offsetof(sample_files, model), "", NULL, 0, 0, "MODEL",
      "a .safetensors model or a run folder"},
@@ -53,8 +52,8 @@ static int is_standard_output(const char *out)
 }
 
 /* All that can be known before the work: --continue sets --first. */
-static cm_status check_out(const sample_files *files, const unsigned char *given,
-                           cm_sample_params *config, cm_error *err)
+static cm_status check_out(const sample_files *files, int columns_given, cm_sample_params *config,
+                           cm_error *err)
 {
     const char *out = files->out, *dot = strrchr(out, '.');
     int64_t next = -1;
@@ -65,7 +64,7 @@ static cm_status check_out(const sample_files *files, const unsigned char *given
     if (is_standard_output(out) && isatty(STDOUT_FILENO))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'out': standard output is a terminal; expected a file or a pipe");
-    if (given[option_columns] && (next >= 0 || (dot && !strcasecmp(dot, ".npz"))))
+    if (columns_given && (next >= 0 || (dot && !strcasecmp(dot, ".npz"))))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'columns': has no effect here, it is for a grid (.png)");
     if (files->go_on && next < 0)
@@ -104,12 +103,26 @@ static cm_status write_standard_output(const cm_images *images, int columns, cm_
 
 /* ---- the work ---------------------------------------------------------------- */
 
-static cm_status generate(const sample_files *files, const cm_sample_params *config, cm_error *err)
+/* The library cannot tell a class that is given from the default. */
+static cm_status check_class(const cm_model *model, cm_error *err)
+{
+    cm_model_facts facts = {.size = sizeof facts};
+    const cm_status status = cm_model_get_facts(model, &facts, err);
+    if (status || facts.classes)
+        return status;
+    return cli_fail(err, CM_ERR_ARGUMENT,
+                    "option 'class': has no effect here, this model has no classes");
+}
+
+static cm_status generate(const sample_files *files, int class_given,
+                          const cm_sample_params *config, cm_error *err)
 {
     cm_model *model = NULL;
     cm_images *images = NULL;
     double seconds = 0;
     cm_status status = cm_model_open(files->model, &model, err);
+    if (!status && class_given)
+        status = check_class(model, err);
     if (!status) {
         const double start = cli_seconds();
         status = cm_sample(model, config, &images, err);
@@ -120,9 +133,8 @@ static cm_status generate(const sample_files *files, const cm_sample_params *con
         status = to_pipe ? write_standard_output(images, columns, err)
                          : cm_images_write(images, files->out, columns, err);
     if (!status)
-        fprintf(to_pipe ? stderr : stdout,
-                "%s: %lld image%s in %.3f s (%.1f images/s), seed %lld\n", files->out,
-                (long long)images->n, images->n == 1 ? "" : "s", seconds,
+        cli_say(to_pipe ? stderr : stdout, "%s: %lld image%s in %.3f s (%.1f images/s), seed %lld",
+                files->out, (long long)images->n, images->n == 1 ? "" : "s", seconds,
                 (double)images->n / seconds, (long long)config->seed);
     cm_images_free(images);
     cm_model_free(model);
@@ -133,9 +145,9 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
 {
     sample_files files;
     cm_sample_params config;
-    unsigned char given[cli_max_options] = {0};
-    const cli_table tables[] = {{file_options, &files, given},
-                                {cm_sample_options(), &config, NULL}};
+    unsigned char given[2][cli_max_options] = {{0}};
+    const cli_table tables[] = {{file_options, &files, given[0]},
+                                {cm_sample_options(), &config, given[1]}};
     const cli_usage usage = {"cm sample", "--model MODEL --out X", text, tables, 2, groups};
     cm_options_defaults(file_options, &files);
     config = cm_sample_default_params();
@@ -145,9 +157,9 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
     if (!status)
         status = cli_require(&usage, "out", files.out, err);
     if (!status)
-        status = check_out(&files, given, &config, err);
+        status = check_out(&files, cli_was_given(&usage, "columns"), &config, err);
     if (status)
         return status;
     cli_warn_threads(config.threads);
-    return generate(&files, &config, err);
+    return generate(&files, cli_was_given(&usage, "class"), &config, err);
 }

@@ -29,9 +29,10 @@ static cm_status validate_all(int n, char **paths, cm_error *err)
     for (int i = 0; i < n; i++) {
         cm_error why = {0};
         const cm_status status = verdict(paths[i], &why);
-        if (!status)
-            cli_fail(&why, CM_OK, "%s: ok", paths[i]);
-        puts(why.message);
+        if (status)
+            puts(why.message);
+        else
+            cli_say(stdout, "%s: ok", paths[i]);
         refused += status != CM_OK;
         if (worst == CM_OK || worst == CM_ERR_FORMAT)
             worst = status ? status : worst;
@@ -41,13 +42,10 @@ static cm_status validate_all(int n, char **paths, cm_error *err)
 
 static cm_status validate_one(const char *path, cm_error *err)
 {
-    cm_error line = {0};
     const cm_status status = verdict(path, err);
-    if (status)
-        return status;
-    cli_fail(&line, CM_OK, "%s: ok", path);
-    puts(line.message);
-    return CM_OK;
+    if (!status)
+        cli_say(stdout, "%s: ok", path);
+    return status;
 }
 
 cm_status cli_validate(int argc, char **argv, cm_error *err)

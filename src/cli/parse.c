@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,10 @@ static error_t parse_key(int key, char *text, struct argp_state *state)
     const int unset = key >= key_unset, i = key - (unset ? key_unset : key_set);
     if (key == key_help) {
         cli_print_usage(p->usage);
-        exit(fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS);
+        if (!fflush(stdout))
+            exit(EXIT_SUCCESS);
+        p->status = cli_fail(p->err, CM_ERR_IO, "standard output: %s", strerror(errno));
+        return EINVAL;
     }
     if (key == ARGP_KEY_ARG)
         return parse_argument(p, text);

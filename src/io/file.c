@@ -246,6 +246,15 @@ cm_status cm_file_create(const char *path, cm_file_writer **out, cm_error *err)
     return CM_OK;
 }
 
+cm_status cm_file_check(const char *path, cm_error *err)
+{
+    cm_file_writer *w = NULL;
+    const cm_status s = cm_file_create(path, &w, err);
+    if (!s)
+        cm_file_abandon(w);
+    return s;
+}
+
 cm_status cm_file_write(cm_file_writer *w, const void *data, size_t n, cm_error *err)
 {
     const char *p = data;

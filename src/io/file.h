@@ -43,6 +43,9 @@ typedef struct cm_file_writer cm_file_writer;
 /* Start a file that will replace path on commit.  path must not be a folder. */
 cm_status cm_file_create(const char *path, cm_file_writer **w, cm_error *err);
 
+/* Whether cm_file_create can: for before the work. */
+cm_status cm_file_check(const char *path, cm_error *err);
+
 /* Append n bytes at the current position (the end, unless cm_file_seek moved it). */
 cm_status cm_file_write(cm_file_writer *w, const void *data, size_t n, cm_error *err);
 

@@ -6,6 +6,11 @@
 
 #include <jansson.h>
 
+/* Ranges of the tables that hold elsewhere too. */
+enum { CM_MOST_BATCH = 65536, CM_MOST_IMAGES = 10000000 };
+#define CM_MOST_SEED  INT64_C(9000000000000000)
+#define CM_MOST_FIRST INT64_C(4000000000)
+
 /* All fields of config as a JSON object in the order of the table; cm_options_read
  * takes it back to the same values.  Freed with json_decref.  NULL: out of memory. */
 json_t *cm_options_to_json(const cm_option *table, const void *config);

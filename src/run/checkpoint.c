@@ -70,9 +70,11 @@ static cm_status list_steps(const char *ckpt, int64_t **steps, size_t *n, cm_err
     return CM_OK;
 }
 
-/* Take a checkpoint out of the list at once, then remove its files. */
+/* Take a checkpoint out of the list at once, then remove its files.  What is no folder is not
+ * one of ours. */
 static cm_status discard(const char *ckpt, int64_t step, cm_error *err)
 {
+    struct stat st;
     char name[STEP_TEXT], hidden[STEP_TEXT + 8], from[CM_RUN_PATH], to[CM_RUN_PATH];
     snprintf(hidden, sizeof hidden, ".del-%s", step_name(name, step));
     cm_status s = cm_run_path(from, ckpt, name, err);
@@ -80,6 +82,8 @@ static cm_status discard(const char *ckpt, int64_t step, cm_error *err)
         s = cm_run_path(to, ckpt, hidden, err);
     if (s)
         return s;
+    if (!lstat(from, &st) && !S_ISDIR(st.st_mode))
+        return cm_folder_set_aside(from, err);
     if (rename(from, to))
         return cm_fail(err, CM_ERR_IO, "%s: cannot rename to %s: %s", from, hidden,
                        strerror(errno));
@@ -167,17 +171,19 @@ static cm_status make(const char *ckpt, int64_t step, int n, const cm_ckpt_file 
     return s;
 }
 
+/* Only people miss the link, where it cannot be or something of theirs has its name. */
 static cm_status link_latest(const char *ckpt, int64_t step, cm_error *err)
 {
+    struct stat st;
     char name[STEP_TEXT], temp[CM_RUN_PATH], latest[CM_RUN_PATH];
     cm_status s = cm_run_path(temp, ckpt, ".tmp-latest", err);
     if (!s)
         s = cm_run_path(latest, ckpt, "latest", err);
-    if (s)
+    if (s || (!lstat(latest, &st) && !S_ISLNK(st.st_mode)))
         return s;
     if (symlink(step_name(name, step), temp)) {
         if (errno == EPERM || errno == ENOTSUP || errno == ENOSYS)
-            return CM_OK; /* a file system without links: only people miss it */
+            return CM_OK; /* a file system without links */
         return cm_fail(err, CM_ERR_IO, "%s: cannot make the link: %s", latest, strerror(errno));
     }
     if (rename(temp, latest))

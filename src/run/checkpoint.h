@@ -5,6 +5,7 @@
  *     RUN/ckpt/00012000/manifest.json      sizes and hashes; written last
  *     RUN/ckpt/latest                      a link to the newest, for people
  *     RUN/ckpt/.tmp-*, .del-*              being written, being removed
+ *     RUN/ckpt/kept-00012000               what someone put into one that was removed
  *
  * A process killed at any instant, or a full disk, leaves the checkpoints that
  * were complete before.  Writing and cleaning are for the holder of the run's lock

@@ -204,49 +204,6 @@ cm_status cm_folder_names(const char *folder, cm_arena *arena, const cm_name **n
 
 /* ---- removal ------------------------------------------------------------ */
 
-/* What is in an open folder, itself opened without following a link. */
-static cm_status remove_content(int folder, const char *path, const cm_name *names, cm_error *err)
-{
-    for (const cm_name *e = names; e; e = e->next)
-        if (unlinkat(folder, e->text, 0) && errno != ENOENT) {
-            char inner[CM_RUN_PATH];
-            const int why = errno;
-            const cm_status s = cm_run_path(inner, path, e->text, err);
-            errno = why;
-            return s ? s : folder_failed(inner, "remove", err);
-        }
-    return CM_OK;
-}
-
-static cm_status empty_folder(const char *path, cm_error *err)
-{
-    cm_arena arena = {0};
-    const cm_name *names = NULL;
-    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (folder < 0)
-        return folder_failed(path, "open the folder", err);
-    cm_status s = cm_folder_names(path, &arena, &names, err);
-    if (!s)
-        s = remove_content(folder, path, names, err);
-    close(folder);
-    cm_arena_free(&arena);
-    return s;
-}
-
-cm_status cm_folder_remove(const char *path, cm_error *err)
-{
-    struct stat st;
-    if (lstat(path, &st))
-        return errno == ENOENT ? CM_OK : folder_failed(path, "remove", err);
-    const int is_folder = S_ISDIR(st.st_mode);
-    const cm_status s = is_folder ? empty_folder(path, err) : CM_OK;
-    if (s)
-        return s;
-    return unlinkat(AT_FDCWD, path, is_folder ? AT_REMOVEDIR : 0) && errno != ENOENT
-               ? folder_failed(path, "remove", err)
-               : CM_OK;
-}
-
 /* begin, then numbers with a dash between them */
 static int has_pattern(const char *name, const char *begin, int numbers)
 {
@@ -263,6 +220,90 @@ static int has_pattern(const char *name, const char *begin, int numbers)
     }
 }
 
+static int is_half_written(const char *name)
+{
+    return has_pattern(name, ".tmp-", 2) || !strcmp(name, ".tmp-latest");
+}
+
+/* Whether a trainer gives a file of a checkpoint such a name. */
+static int is_ours(const char *name)
+{
+    static const char ending[] = ".safetensors";
+    const size_t n = strlen(name), most = sizeof ending - 1;
+    return !strcmp(name, "state.json") || !strcmp(name, "manifest.json") || is_half_written(name) ||
+           (n > most && !strcmp(name + n - most, ending));
+}
+
+cm_status cm_folder_set_aside(const char *path, cm_error *err)
+{
+    enum { ATTEMPTS = 10000 };
+    char to[CM_RUN_PATH];
+    struct stat st;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *number = *name == '.' ? strchr(name, '-') : NULL; /* .del-00000007 */
+    for (int i = 0; i < ATTEMPTS; i++) {
+        char again[16] = "";
+        if (i)
+            snprintf(again, sizeof again, "-%d", i);
+        const int n = snprintf(to, sizeof to, "%.*skept-%s%s", (int)(name - path), path,
+                               number ? number + 1 : name, again);
+        if (n < 0 || n >= CM_RUN_PATH)
+            break;
+        if (lstat(to, &st) && errno == ENOENT)
+            return rename(path, to) ? folder_failed(path, "rename", err) : CM_OK;
+    }
+    return cm_fail(err, CM_ERR_IO, "%s: cannot find a name to keep it under", path);
+}
+
+/* Errors that are about the thing itself and will stay. */
+static int is_refusal(int e)
+{
+    return e == EISDIR || e == ENOTEMPTY || e == EEXIST || e == EACCES || e == EPERM;
+}
+
+/* Remove what is ours of an open folder's content; what refuses to go stays. */
+static cm_status remove_content(int folder, const char *path, const cm_name *names, cm_error *err)
+{
+    for (const cm_name *e = names; e; e = e->next)
+        if (is_ours(e->text) && unlinkat(folder, e->text, 0) && errno != ENOENT &&
+            !is_refusal(errno)) {
+            char inner[CM_RUN_PATH];
+            const int why = errno;
+            const cm_status s = cm_run_path(inner, path, e->text, err);
+            errno = why;
+            return s ? s : folder_failed(inner, "remove", err);
+        }
+    return CM_OK;
+}
+
+static cm_status empty_folder(const char *path, cm_error *err)
+{
+    cm_arena arena = {0};
+    const cm_name *names = NULL;
+    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0)
+        return is_refusal(errno) ? CM_OK : folder_failed(path, "open the folder", err);
+    cm_status s = cm_folder_names(path, &arena, &names, err);
+    if (!s)
+        s = remove_content(folder, path, names, err);
+    close(folder);
+    cm_arena_free(&arena);
+    return s;
+}
+
+cm_status cm_folder_remove(const char *path, cm_error *err)
+{
+    struct stat st;
+    if (lstat(path, &st))
+        return errno == ENOENT ? CM_OK : folder_failed(path, "remove", err);
+    const int is_folder = S_ISDIR(st.st_mode);
+    const cm_status s = is_folder ? empty_folder(path, err) : CM_OK;
+    if (s || !unlinkat(AT_FDCWD, path, is_folder ? AT_REMOVEDIR : 0) || errno == ENOENT)
+        return s;
+    return is_folder && is_refusal(errno) ? cm_folder_set_aside(path, err)
+                                          : folder_failed(path, "remove", err);
+}
+
 cm_status cm_folder_clean(const char *folder, cm_error *err)
 {
     cm_arena arena = {0};
@@ -270,8 +311,7 @@ cm_status cm_folder_clean(const char *folder, cm_error *err)
     char path[CM_RUN_PATH];
     cm_status s = cm_folder_names(folder, &arena, &names, err);
     for (const cm_name *e = names; e && !s; e = e->next) {
-        if (!has_pattern(e->text, ".tmp-", 2) && !has_pattern(e->text, ".del-", 1) &&
-            strcmp(e->text, ".tmp-latest") != 0)
+        if (!is_half_written(e->text) && !has_pattern(e->text, ".del-", 1))
             continue;
         s = cm_run_path(path, folder, e->text, err);
         if (!s)

@@ -55,8 +55,13 @@ typedef struct cm_name {
 cm_status cm_folder_names(const char *folder, cm_arena *arena, const cm_name **names,
                           cm_error *err);
 
-/* Remove a file, a link (not what it points to) or a folder of such; that
- * nothing is there is fine.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
+/* Give what is not ours, or cannot be removed, a name that no trainer looks at and people see:
+ * kept-00000007 for 00000007 or .del-00000007, with -1, -2 and so on where that is taken. */
+cm_status cm_folder_set_aside(const char *path, cm_error *err);
+
+/* Remove a file, a link (not what it points to) or a folder of a checkpoint; that nothing is
+ * there is fine.  A folder loses the files that a trainer wrote (of their names); where
+ * anything else is in it, it is set aside with that.  Errors: CM_ERR_IO, CM_ERR_MEMORY. */
 cm_status cm_folder_remove(const char *path, cm_error *err);
 
 /* Remove what a killed process, or a failed removal, left behind in a folder: the names that

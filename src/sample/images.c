@@ -272,6 +272,8 @@ cm_status cm_images_check(const char *path, int64_t *next, cm_error *err)
         s = check_suffix(path, err);
     if (!s && !is_folder)
         s = check_parent(path, !kind, err);
+    if (!s && kind)
+        s = cm_file_check(path, err);
     if (!s)
         *next = kind ? -1 : next_number(path);
     return s;

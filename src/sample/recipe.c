@@ -128,12 +128,10 @@ static cm_status resolve_label(const cm_model *m, const cm_sample_params *c, cm_
     r->label_rule = !strcmp(c->label, "all")      ? CM_LABEL_ALL
                     : !strcmp(c->label, "random") ? CM_LABEL_RANDOM
                                                   : CM_LABEL_LIST;
-    if (r->label_rule != CM_LABEL_LIST)
-        return CM_OK;
-    if (!r->classes)
+    if (!r->classes && r->label_rule != CM_LABEL_ALL) /* which is the default */
         return cm_fail(err, CM_ERR_ARGUMENT, "class %s: this model has no classes",
                        cm_escape(found, sizeof found, c->label));
-    return parse_labels(m, c->label, r, err);
+    return r->label_rule == CM_LABEL_LIST ? parse_labels(m, c->label, r, err) : CM_OK;
 }
 
 cm_status cm_recipe_make(const cm_model *m, const cm_sample_params *c, cm_recipe *r, cm_error *err)

@@ -5,7 +5,9 @@
 
 #include "base/memory.h"
 #include "graph/plan.h"
+#include "io/file.h"
 #include "model/model.h"
+#include "options/options.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -47,9 +49,9 @@ static cm_status open_input(const cm_model *m, const char *path, struct io *io, 
     io->w = m->net.width;
     io->channels = m->net.in_channels;
     s = expect(io, "x", io->x, 4, (int64_t[]){io->n, io->channels, io->h, io->w}, err);
-    if (!s && (io->n < 1 || io->n > 65536))
-        s = cm_fail(err, CM_ERR_FORMAT,
-                    "%s: tensor \"x\": expected 1 to 65536 images, found %" PRId64, path, io->n);
+    if (!s && (io->n < 1 || io->n > CM_MOST_BATCH))
+        s = cm_fail(err, CM_ERR_FORMAT, "%s: tensor \"x\": expected 1 to %d images, found %" PRId64,
+                    path, CM_MOST_BATCH, io->n);
     if (!s)
         s = expect(io, "timesteps", io->t, 1, &io->n, err);
     if (!s && m->net.num_classes)
@@ -145,6 +147,8 @@ cm_status cm_forward_file(const char *weights, const char *config_json, const ch
         s = cm_model_read(weights, config_json, &m, err);
     if (!s)
         s = open_input(m, input, &io, err);
+    if (!s)
+        s = cm_file_check(output, err);
     if (!s) {
         work = cm_alloc_array((size_t)(io.n * io.h * io.w * widest(m)), 2 * sizeof *work);
         s = work ? run(m, &io, output, dtype, cm_threads_resolve(threads), g, &plan, work, err)

@@ -42,17 +42,45 @@ void cm_options_from_net(cm_train_params *c, const cm_net_config *n)
     c->resblock_updown = a->resblock_updown;
 }
 
+/* Each level but the first halves the sides. */
+static cm_status check_levels(int n, const char *data, int height, int width, cm_error *err)
+{
+    if (n < 1)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "channel-mult: expected 1 to %d numbers, one a resolution, found none",
+                       CM_MAX_LEVELS);
+    const int unit = 1 << (n - 1);
+    if (height % unit == 0 && width % unit == 0)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "channel-mult: %d levels need image sides divisible by %d, %s has %dx%d "
+                   "(--image-size %dx%d, or fewer levels)",
+                   n, unit, data, width, height, (width + unit - 1) / unit * unit,
+                   (height + unit - 1) / unit * unit);
+}
+
+/* "16, 8, 4": the heights of the levels */
+static const char *show_sides(char text[128], int height, int n_levels)
+{
+    size_t used = 0;
+    for (int i = 0; i < n_levels && used < 100; i++)
+        used += (size_t)snprintf(text + used, 128 - used, "%s%d", i ? ", " : "", height >> i);
+    return text;
+}
+
 static cm_status attention_sides(const cm_train_params *c, cm_net_config *n, cm_error *err)
 {
     int sides[CM_MAX_LEVELS];
+    char allowed[128];
     cm_adm_config *a = &n->of.adm;
     const cm_status s = cm_parse_int_list(c->attention, CM_MAX_LEVELS, sides, &a->n_attention,
                                           "attention-resolutions", err);
     for (int i = 0; i < a->n_attention && !s; i++) {
         if (sides[i] < 1 || n->height % sides[i])
             return cm_fail(err, CM_ERR_ARGUMENT,
-                           "attention-resolutions: %d does not divide the image side %d", sides[i],
-                           n->height);
+                           "attention-resolutions: expected heights of the levels, %s (or '': the "
+                           "middle only), found %d",
+                           show_sides(allowed, n->height, a->n_levels), sides[i]);
         a->attention_resolutions[i] = n->height / sides[i];
     }
     return s;
@@ -83,13 +111,9 @@ cm_status cm_net_from_options(const cm_train_params *c, const char *data, int he
                         "channel-mult: item %d: expected a width of at least one channel and at "
                         "most 1024 base widths, found %g",
                         i + 1, a->channel_mult[i]);
-    if (s || (s = attention_sides(c, &n, err)))
+    if (s || (s = check_levels(a->n_levels, data, height, width, err)) ||
+        (s = attention_sides(c, &n, err)))
         return s;
-    const int halvings = a->n_levels > 0 ? a->n_levels - 1 : 0;
-    if (!a->n_levels || height % (1 << halvings) || width % (1 << halvings))
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "channel-mult: %d levels need image sides divisible by %d, %s has %dx%d",
-                       a->n_levels, 1 << halvings, data, width, height);
     *net = n;
     return CM_OK;
 }

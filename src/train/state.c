@@ -8,6 +8,7 @@
 #include "train/trainer.h"
 
 #include "base/memory.h"
+#include "base/pool.h"
 #include "io/json.h"
 #include "run/checkpoint.h"
 #include "run/config.h"
@@ -179,7 +180,7 @@ static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, in
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
     if ((s = cm_json_int(j, path, "step", 0, INT64_C(1) << 40, CM_JSON_REQUIRED, &t->k, err)) ||
-        (s = cm_json_int(j, path, "threads", 1, 65536, CM_JSON_REQUIRED, threads, err)) ||
+        (s = cm_json_int(j, path, "threads", 1, CM_POOL_MOST, CM_JSON_REQUIRED, threads, err)) ||
         (s = cm_json_int(j, path, "log_offset", 0, INT64_C(1) << 50, CM_JSON_REQUIRED, log_offset,
                          err)) ||
         (s = cm_json_real(j, path, "loss_sum", -1e300, 1e300, CM_JSON_REQUIRED, &t->loss_sum,

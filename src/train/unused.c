@@ -78,7 +78,9 @@ static cm_status check_data(const cm_train_params *c, const char *option, cm_err
 {
     struct stat st;
     const int is_folder = !stat(c->data, &st) && S_ISDIR(st.st_mode);
-    if (is_folder || (strcmp(option, "background") != 0 && strcmp(option, "strict") != 0))
+    const int of_pictures = !strcmp(option, "background") || !strcmp(option, "strict") ||
+                            (!strcmp(option, "labels") && !strcmp(c->labels, "names"));
+    if (is_folder || !of_pictures)
         return CM_OK;
     return cm_fail(err, CM_ERR_ARGUMENT,
                    "option '%s': has no effect here, it is for folders of pictures", option);

@@ -167,6 +167,13 @@ fails 2 'class' sample --model $model --class 3 --out bad.png
 fails 2 'class' sample --model $model --class -1 --out bad.png
 fails 2 'class' sample --model $model --class one --out bad.png
 fails 2 'sigmas' sample --model $model --sampler multistep --sigmas 0.8,80 --out bad.png
+# shellcheck disable=SC2086 # a list of words
+works 'train without classes' train $tiny --method ct --steps 1 --classes none --out plain
+for class in all random 1; do
+    fails 2 'class' sample --model plain --class $class --out bad.png
+    ok "--class $class: no classes" grep -q 'this model has no classes' err
+done
+works 'the default is no mistake' sample --model plain --num 1 --out s.png
 fails 2 'ts' sample --model $model --sampler multistep --ts 0,x --out bad.png
 fails 2 'multistep' sample --model "$teacher" --sampler euler --sigmas 80,0.8 --out bad.png
 ok 'nothing was made' missing bad.png

@@ -420,6 +420,27 @@ for channels in 16 48; do
 done
 # shellcheck disable=SC2086
 fails 2 'num-heads: 48 channels of ' train $tiny --channels 48 --num-heads 5 --out narrow
+# shape OPTION... TEXT: refused on the images of 16x16, naming the option and what is allowed
+shape()
+{
+    text=$1
+    shift
+    # shellcheck disable=SC2086
+    fails 2 "$text" train $tiny_given --channels 32 --channel-mult 1,1,1 --out narrow "$@"
+}
+shape 'num-heads: 7 channels of input_blocks.3.1 do not part into 4 heads (allowed: a divisor of 7)' --channels 7
+shape 'num-heads: 32 channels of input_blocks.3.1 do not part into 3 heads (allowed: a divisor of 32)' --num-heads 3
+shape 'head-channels: 32 channels of input_blocks.3.1 are not a multiple of heads of 5 (allowed: a divisor of 32)' \
+    --head-channels 5
+shape 'channel-mult: item 1: expected a width of at least one channel and at most 1024' --channel-mult 0
+shape 'channel-mult: expected 1 to ' --channel-mult ''
+shape "attention-resolutions: expected heights of the levels, 16, 8, 4 (or '': the middle only), found 5" \
+    --attention-resolutions 5
+cp "$root/tests/fuzz/corpus/image/progressive.jpg" "$scratch"
+mkdir thirty && mv progressive.jpg thirty
+fails 2 'channel-mult: 3 levels need image sides divisible by 4, thirty has 30x30 (--image-size 32x32, or fewer' \
+    train --data thirty --image-size 30 --out narrow
+ok 'no run was made' missing narrow
 train misfit --method edm --steps 1 --beta1 1
 ok 'a first moment that never moves' one_error 2 'beta1'
 train misfit --method cd --steps 1 --teacher ../straight/run --scale-mode progdist

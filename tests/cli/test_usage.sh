@@ -82,23 +82,43 @@ fails 2 'teacher:' train --method cd --data x --out y
 fails 2 "'out'" train --resume
 fails 2 "'input'" forward --model x --output y
 fails 2 "'model'" explain --method cd
-escape=$(printf 'x\033[31mred')
-fails 2 'red' "$escape"
-ok 'escape codes do not reach the terminal' test "$(grep -c "$(printf '\033')" "$scratch/err")" -eq 0
 ok 'nothing was made' missing y
+
+# ---- what would change nothing, and ranges -------------------------------------
+
+shipped="$root/models/fashion-mnist-cd.safetensors"
+fails 2 "'model': has no effect here" bench --config x --model y
+fails 2 "'micro-batch': has no effect here" bench --model "$shipped" --work cd --micro-batch 2
+fails 2 "'recompute': has no effect here" bench --model "$shipped" --work onestep --recompute
+fails 2 "'micro-batch': has no effect here" explain --model "$shipped" --method cd --micro-batch 2
+fails 2 "'recompute': has no effect here" explain --model "$shipped" --recompute
+works 'which it has beside the right one' explain --model "$shipped" --method cd --recompute --batch 2
+"$make_data" "$scratch" || exit 1
+for option in '--strict' '--background black' '--labels names'; do
+    # shellcheck disable=SC2086
+    fails 2 'has no effect here, it is for folders of pictures' data tiny-images-idx3-ubyte $option
+done
+works 'labels of a file' data tiny-images-idx3-ubyte --labels none
+for command in "train --data x --out y" "sample --model x --out y" "bench" "explain --model x" \
+    "forward --model x --input x --output y"; do
+    # shellcheck disable=SC2086
+    fails 2 "'threads': expected a whole number within [0, 1024]" $command --threads 1025
+done
+for command in "train --data x --out y" "sample --model x --out y" "bench" "explain --model x"; do
+    # shellcheck disable=SC2086
+    fails 2 ", 65536], found '65537'" $command --batch 65537
+done
 
 # ---- instruction sets ---------------------------------------------------------
 
 CM_ISA=avx3
 export CM_ISA
-shipped="$root/models/fashion-mnist-cd.safetensors"
 fails 2 "found 'avx3'" sample --model "$shipped" --out y.png
 fails 2 'CM_ISA: expected plain' forward --model "$goldens/adm_lsun_like.weights.safetensors" \
     --input "$goldens/adm_lsun_like.io.safetensors" --output y
 fails 2 'CM_ISA: expected plain' explain --model "$shipped"
 fails 2 'CM_ISA: expected plain' explain --model "$shipped" --method ct
 fails 2 'CM_ISA: expected plain' bench --model "$shipped"
-"$make_data" "$scratch" || exit 1
 # shellcheck disable=SC2086 # $tiny is a list of words
 fails 2 'CM_ISA: expected plain' train $tiny --steps 1 --out y
 ok 'nothing was made' missing y
@@ -112,6 +132,70 @@ fi
 CM_ISA=plain
 works 'CM_ISA=plain' sample --model "$shipped" --num 1 --out plain.png
 unset CM_ISA
+
+# ---- what a terminal must not see --------------------------------------------
+
+# clean: the last run printed UTF-8 without control characters and changes of direction.
+clean()
+{
+    cat out err >said
+    iconv -f UTF-8 -t UTF-8 said >/dev/null &&
+        ! LC_ALL=C grep -q "$(printf '[\001-\011\013-\037\177]\|\302[\200-\237]\|\342\200\256')" said &&
+        return
+    od -c said | head -n 20
+    return 1
+}
+
+c1=$(printf 'x\302\2331m\342\200\256\033[31m\177\ny')
+raw=$(printf 'x\2331m\205\303(y')
+mkdir -p photos/a
+cp "$root/tests/fuzz/corpus/image/exif3.jpg" photos/a
+for file in "$c1" "$raw"; do
+    cp "$shipped" "$file.safetensors"
+    for command in "info" "info --json" "validate" "validate nowhere" "bench --work onestep --batch 1 --model" \
+        "bench --json --work onestep --batch 1 --dtype f32 --model" "explain --batch 1 --model" \
+        "data" "sample --model $shipped --out y.png --class" "sample --num" "help" "train" \
+        "forward --input nowhere --output y --model" "info nowhere" "bench --config"; do
+        # shellcheck disable=SC2086 # a list of words
+        run $command "$file.safetensors"
+        ok "cm $command: clean" clean
+    done
+    run sample --model "$shipped" --num 1 --out "$file.png"
+    ok 'cm sample --out: clean' clean
+    run data photos --pack "$file.st"
+    ok 'cm data --pack: clean' clean
+    run "$file"
+    ok 'a word: clean' clean
+    run info "--$file"
+    ok 'an option: clean' clean
+done
+
+# ---- outputs, before the work; and what is no file -----------------------------
+
+for command in 'help train' 'train --help' 'help' "info $shipped" "sample --num 1 --model $shipped --out -"; do
+    code=0
+    # shellcheck disable=SC2086
+    "$cm" $command >/dev/full 2>err || code=$?
+    ok "cm $command: a full disk" one_error 1 'standard output: No space left'
+done
+fails 1 'nowhere/x' data photos --pack nowhere/x
+ok 'before the work' test ! -s out
+fails 1 'nowhere/x' forward --model "$goldens/adm_lsun_like.weights.safetensors" \
+    --input "$goldens/adm_lsun_like.io.safetensors" --output nowhere/x
+fails 1 '/dev/full: expected a file to replace' data photos --pack /dev/full
+fails 1 '/dev/full' train --data photos --out /dev/full
+fails 1 '/dev/full' sample --model "$shipped" --out /dev/full
+fails 1 '/proc/x.png: cannot create' sample --model missing --out /proc/x.png
+mkfifo pipe
+for command in 'info' 'validate' 'data' 'train --out y --data' 'sample --out y.png --model' 'bench --model' \
+    'bench --config' 'train --data photos --out y --config' 'train --data photos --out y --init'; do
+    # shellcheck disable=SC2086
+    fails 1 'pipe: expected a regular file, found a special file' $command pipe
+done
+mkdir thousands
+(cd thousands && seq 10000 | xargs touch)
+fails 4 'found none in 10000 files, the first of them thousands/1: empty' data thousands
+fails 4 'found none in 10000 files' train --data thousands --out y
 
 # ---- missing and wrong files -------------------------------------------------
 

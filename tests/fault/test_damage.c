@@ -1,7 +1,8 @@
 /* test_damage.c - a run that something happened to: a byte flipped, a file cut, emptied or
  * gone, in its newest checkpoint.  Resuming it takes a whole checkpoint, says which it
  * skipped, and ends with the weights of a run left alone; beginning anew is refused.  And a
- * reader beside a trainer that prunes never fails. */
+ * reader beside a trainer that prunes never fails.  What someone put beside our files ends no
+ * run and is not lost. */
 #include "tiny_run.h"
 
 #include "run/checkpoint.h"
@@ -126,6 +127,64 @@ static void damaged_surroundings(void)
     CHECK(tiny_same_checkpoint(in_dir("run"), in_dir("straight"), 6), "differs");
 }
 
+/* A folder, a link, a pipe and a text in a checkpoint, which is then replaced because it is
+ * damaged, or pruned: they stay, the files of the checkpoint go, and later saves are made. */
+static void put_guests(const char *step)
+{
+    char path[2048];
+    static const char *const names[] = {"folder", "folder/inner", "notes", "pipe", "link"};
+    for (int i = 0; i < 5; i++) {
+        snprintf(path, sizeof path, "%s/%s/%s", in_dir("run/ckpt"), step, names[i]);
+        if (i == 0)
+            CHECK(!mkdir(path, 0777), "mkdir");
+        else if (i < 3)
+            put(path, "mine", 4);
+        else
+            CHECK(!(i == 3 ? mkfifo(path, 0666) : symlink("/etc", path)), "%s", path);
+    }
+}
+
+static void guests_are_kept(const char *kept)
+{
+    char path[2048];
+    static const char *const names[] = {"folder/inner",      "notes",        "pipe", "link",
+                                        "model.safetensors", "manifest.json"};
+    for (int i = 0; i < 6; i++) {
+        snprintf(path, sizeof path, "%s/%s/%s", in_dir("run/ckpt"), kept, names[i]);
+        CHECK(tiny_exists(path) == (i < 4), "%s", path);
+    }
+}
+
+static void guests(void)
+{
+    cm_error err = {0};
+    tiny_remove(in_dir("run"));
+    CHECK_OK(train(4, 0, &err), err);
+    put_guests("00000002");
+    put_guests("00000004");
+    do_damage(in_dir("run/ckpt/00000004/state.json"), CUT);
+    CHECK(!unlink(in_dir("run/ckpt/latest")) && !mkdir(in_dir("run/ckpt/latest"), 0777), "latest");
+    put(in_dir("run/ckpt/00000001"), "mine", 4);
+    put(in_dir("run/ckpt/kept-00000002"), "mine", 4);
+    CHECK(!mkdir(in_dir("run/ckpt/.tmp-00000004-1"), 0777) &&
+              !mkdir(in_dir("run/ckpt/.tmp-00000004-1/folder"), 0777),
+          "mkdir");
+    CHECK_OK(train(10, 1, &err), err);
+    CHECK(tiny_newest(in_dir("run")) == 10, "step %d", (int)tiny_newest(in_dir("run")));
+    CHECK(tiny_same_checkpoint(in_dir("run"), in_dir("straight"), 6), "differs");
+    guests_are_kept("kept-00000004");
+    guests_are_kept("kept-00000002-1");
+    CHECK(tiny_exists(in_dir("run/ckpt/kept-00000001")) &&
+              tiny_exists(in_dir("run/ckpt/kept-00000002")) &&
+              tiny_exists(in_dir("run/ckpt/kept-00000004-1/folder")),
+          "lost");
+    CHECK(!tiny_exists(in_dir("run/ckpt/00000002")) && !tiny_exists(in_dir("run/ckpt/00000004")) &&
+              !tiny_exists(in_dir("run/ckpt/00000001")),
+          "not pruned");
+    tiny_remove(in_dir("run"));
+    CHECK_OK(train(4, 0, &err), err); /* for the next test */
+}
+
 /* ---- a reader beside a writer ------------------------------------------------- */
 
 /* Save the tensors of a checkpoint over and over as later steps, keeping one. */
@@ -199,6 +258,7 @@ static const check_test tests[] = {
     {"damaged checkpoint", damaged_checkpoint},
     {"all checkpoints damaged", all_damaged},
     {"damaged surroundings", damaged_surroundings},
+    {"what is not ours in a checkpoint", guests},
     {"a reader beside a writer that prunes", reader_beside_writer},
 };
 SCRATCH_MAIN(tests)

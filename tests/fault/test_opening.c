@@ -3,6 +3,8 @@
  * are refused by the name of the field; no text of it can steer a terminal. */
 #include "tiny_run.h"
 
+#include <jansson.h>
+
 #include <sys/resource.h>
 
 /* ---- files ----------------------------------------------------------------- */
@@ -222,6 +224,16 @@ static void described(const char *path)
     CHECK(strstr(text, "\\x1b[31m\\x07\\x7f \\xc2\\x9b31m \\xe2\\x80\\xaetxt") != NULL,
           "not there, escaped: %s", text);
     CHECK(strstr(text, "caf\xc3\xa9") != NULL, "UTF-8 is no longer itself: %s", text);
+    cm_string_free(text);
+    if (!CHECK_OK(cm_describe_json(path, &text, &err), err))
+        return;
+    bad = find_forgery(text);
+    CHECK(!bad, "raw in JSON: %.20s", bad);
+    CHECK(strstr(text, "\\u001B[31m\\u0007\\u007f \\u009B31m \\u202Etxt") != NULL, "not there: %s",
+          text);
+    json_t *same = json_loads(text, 0, NULL);
+    CHECK(same != NULL, "no JSON");
+    json_decref(same);
     cm_string_free(text);
 }
 

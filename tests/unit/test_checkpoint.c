@@ -227,7 +227,8 @@ static void stale_removed(void)
         CHECK_OK(
             cm_make_dirs(in_dir(i ? "run/ckpt/.del-00000000" : "run/ckpt/.tmp-00000009-1"), &err),
             err);
-        put(in_dir(i ? "run/ckpt/.del-00000000/a" : "run/ckpt/.tmp-00000009-1/b"), "x", 1);
+        put(in_dir(i ? "run/ckpt/.del-00000000/state.json" : "run/ckpt/.tmp-00000009-1/.tmp-7-0"),
+            "x", 1);
     }
     put(in_dir("outside"), "x", 1);
     CHECK(!symlink(in_dir("outside"), in_dir("run/ckpt/.tmp-latest")), "symlink");

@@ -120,12 +120,16 @@ static cm_node *attention(struct walk *w, cm_node *x, const char *name)
         config->num_head_channels ? c / config->num_head_channels : config->num_heads;
     name_buf b;
     if (config->num_head_channels && c % config->num_head_channels)
-        cm_graph_fail(g, CM_ERR_SHAPE,
-                      "head-channels: %d channels of %s are not a multiple of heads of %d", (int)c,
-                      name, config->num_head_channels);
+        cm_graph_fail(
+            g, CM_ERR_SHAPE,
+            "head-channels: %d channels of %s are not a multiple of heads of %d (allowed: a "
+            "divisor of %d)",
+            (int)c, name, config->num_head_channels, (int)c);
     else if (heads < 1 || c % heads)
-        cm_graph_fail(g, CM_ERR_SHAPE, "num-heads: %d channels of %s do not part into %d heads",
-                      (int)c, name, (int)heads);
+        cm_graph_fail(
+            g, CM_ERR_SHAPE,
+            "num-heads: %d channels of %s do not part into %d heads (allowed: a divisor of %d)",
+            (int)c, name, (int)heads, (int)c);
     if (cm_graph_check(g, NULL))
         return x;
     cm_net_begin_block(w->net);
