@@ -28,6 +28,7 @@ typedef struct png_state {
     cm_status status; /* of the first failure */
     png_structp png;
     png_infop info;
+    int no_memory;     /* an allocation failed: whatever libpng makes of that */
     const uint8_t *in; /* reading: what is left */
     size_t left;
     uint8_t *out; /* writing */
@@ -41,8 +42,9 @@ static void on_error(png_structp png, png_const_charp what)
 {
     char text[256];
     png_state *p = png_get_error_ptr(png);
-    p->status =
-        cm_fail(p->err, CM_ERR_FORMAT, "%s: PNG: %s", p->name, cm_escape(text, sizeof text, what));
+    p->status = p->no_memory ? cm_fail(p->err, CM_ERR_MEMORY, "%s: PNG: out of memory", p->name)
+                             : cm_fail(p->err, CM_ERR_FORMAT, "%s: PNG: %s", p->name,
+                                       cm_escape(text, sizeof text, what));
     longjmp(p->escape, 1);
 }
 
@@ -50,6 +52,21 @@ static void on_warning(png_structp png, png_const_charp what)
 {
     (void)png;
     (void)what;
+}
+
+/* libpng's memory, and that of zlib below it.  It calls a failure "bad" as often as not. */
+static png_voidp take_memory(png_structp png, png_alloc_size_t n)
+{
+    png_state *p = png_get_mem_ptr(png);
+    void *block = cm_alloc(n);
+    p->no_memory |= !block;
+    return block;
+}
+
+static void give_back(png_structp png, png_voidp block)
+{
+    (void)png;
+    cm_free(block);
 }
 
 /* Leave libpng with a failure of our own. */
@@ -90,7 +107,8 @@ static void set_transforms(png_state *p)
 
 static void read_image(png_state *p)
 {
-    p->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, p, on_error, on_warning);
+    p->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, p, on_error, on_warning, p,
+                                      take_memory, give_back);
     p->info = p->png ? png_create_info_struct(p->png) : NULL;
     if (!p->info)
         fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory", p->name));
@@ -203,7 +221,8 @@ static void set_text(png_state *p, const char *key, const char *value)
 static void write_image(png_state *p)
 {
     const png_source *src = p->src;
-    p->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, p, on_error, on_warning);
+    p->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, p, on_error, on_warning, p,
+                                       take_memory, give_back);
     p->info = p->png ? png_create_info_struct(p->png) : NULL;
     if (!p->info)
         fail(p, cm_fail(p->err, CM_ERR_MEMORY, "%s: out of memory", p->name));

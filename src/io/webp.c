@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <errno.h>
 #include <string.h>
 #include <webp/decode.h>
 #include <webp/encode.h>
@@ -12,8 +13,12 @@ enum {
     MAX_GAIN = 4096
 }; /* pixels a byte: lossless files of one colour have more, no picture has */
 
+/* libwebp calls a picture damaged when there was no memory for its alpha, or for some tables;
+ * malloc leaves its mark in errno, which the callers set to 0. */
 static cm_status failed(VP8StatusCode code, const char *name, cm_error *err)
 {
+    if (errno == ENOMEM)
+        code = VP8_STATUS_OUT_OF_MEMORY;
     switch (code) {
     case VP8_STATUS_OUT_OF_MEMORY:
         return cm_fail(err, CM_ERR_MEMORY, "%s: WebP: out of memory", name);
@@ -39,6 +44,7 @@ static cm_status decode(const uint8_t *data, size_t size, const char *name, cm_i
     config.output.colorspace = im->c == 4 ? MODE_RGBA : MODE_RGB;
     config.output.is_external_memory = 1;
     config.output.u.RGBA = (WebPRGBABuffer){im->pixels, stride, (size_t)stride * (size_t)im->h};
+    errno = 0;
     const VP8StatusCode code = WebPDecode(data, size, &config);
     WebPFreeDecBuffer(&config.output);
     return code == VP8_STATUS_OK ? CM_OK : failed(code, name, err);
@@ -49,6 +55,7 @@ cm_status cm_webp_decode(const uint8_t *data, size_t size, const char *name, cm_
 {
     WebPBitstreamFeatures f;
     cm_image made = {0};
+    errno = 0;
     const VP8StatusCode code = WebPGetFeatures(data, size, &f);
     if (code != VP8_STATUS_OK)
         return failed(code, name, err);

@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- values ------------------------------------------------------------- */
@@ -84,14 +85,20 @@ const cm_option *cm_option_find(const cm_option *table, const char *name)
     return NULL;
 }
 
-/* Nothing is near when most of the name would have to change. */
+/* Nothing is near when most of the name would have to change.  A distance is at least the
+ * difference of the lengths, which takes no time to find. */
 const char *cm_options_nearest(const cm_option *table, const char *name)
 {
     const char *nearest = NULL;
+    const int length = (int)strnlen(name, INT_MAX);
     int least = INT_MAX;
     for (const cm_option *o = table; o->name; o++) {
+        const int of_option = (int)strlen(o->name), most = 1 + of_option / 3;
+        const int at_least = abs(of_option - length);
+        if (at_least > most || at_least >= least)
+            continue;
         const int distance = cm_edit_distance(o->name, name);
-        if (distance < least && distance <= 1 + (int)strlen(o->name) / 3) {
+        if (distance < least && distance <= most) {
             least = distance;
             nearest = o->name;
         }

@@ -1,23 +1,28 @@
 /* test_memory.c - every n-th allocation fails, once or for good, while a model is opened,
- * described, validated and sampled, and a run is begun and continued.  The answer is
- * CM_ERR_MEMORY or success; never another error, a crash, or a changed file.
+ * described, validated and sampled, a run is begun and continued, and pictures are read and
+ * made.  The answer is CM_ERR_MEMORY or success; never another error, a crash, a changed file
+ * or a changed picture.
  *
  * Counted are the library's own blocks (aligned_alloc, which nothing else here calls) and
- * those of jansson, whose hook this program sets.  docs/reliability.md has what failures
- * inside the other libraries do.
+ * those of jansson, whose hook this program sets; of pictures also what the image libraries
+ * take from malloc.  docs/reliability.md has what failures inside the other libraries do.
  *
  * usage: test_memory [MOST]: failures of each kind to try, chosen at random; 0: all */
 #include "tiny_run.h"
+
+#include "io/image.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <webp/decode.h>
 
 /* ---- allocations that fail --------------------------------------------------- */
 
 static atomic_long counted;
 static long fail_at, fail_to; /* counting from 1; 0: none */
+static int of_libraries;      /* malloc fails as well */
 
 static int fails(void)
 {
@@ -35,6 +40,36 @@ static void *json_block(size_t size)
 {
     return fails() ? NULL : malloc(size);
 }
+
+#if defined __GLIBC__ && !defined __SANITIZE_ADDRESS__  /* which has a malloc of its own */
+#define EXPORTED __attribute__((visibility("default"))) /* to the libraries */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t size);
+
+static int library_fails(void)
+{
+    const int none = of_libraries && fails();
+    if (none)
+        errno = ENOMEM;
+    return none;
+}
+
+EXPORTED void *malloc(size_t size)
+{
+    return library_fails() ? NULL : __libc_malloc(size);
+}
+
+EXPORTED void *calloc(size_t n, size_t size)
+{
+    return library_fails() ? NULL : __libc_calloc(n, size);
+}
+
+EXPORTED void *realloc(void *p, size_t size)
+{
+    return library_fails() ? NULL : __libc_realloc(p, size);
+}
+#endif
 
 /* ---- what is tried ----------------------------------------------------------- */
 
@@ -96,7 +131,13 @@ static cm_status do_resume(cm_error *err)
     return s ? s : cm_train(&p, 1, NULL, err);
 }
 
-/* ---- the sweep --------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------- */
+
+static const char *picture_name; /* to read; or the format to write */
+static int picture_is_whole;     /* in the libraries too */
+static uint8_t picture[4096];
+static size_t picture_bytes;
+static uint64_t picture_digest; /* of the result when nothing fails; 0: not known yet */
 
 static uint64_t mix(uint64_t h, const void *p, size_t n)
 {
@@ -105,6 +146,45 @@ static uint64_t mix(uint64_t h, const void *p, size_t n)
         h = (h ^ b[i]) * 0x100000001b3u;
     return h;
 }
+
+/* What a success gave. */
+static void same_picture(const void *p, size_t n)
+{
+    const uint64_t digest = mix(1, p, n);
+    if (!picture_digest)
+        picture_digest = digest;
+    CHECK(digest == picture_digest, "%s: another picture", picture_name);
+}
+
+static cm_status do_decode(cm_error *err)
+{
+    static const uint8_t background[] = {200, 100, 50};
+    cm_image im = {0};
+    of_libraries = picture_is_whole;
+    const cm_status s = cm_image_decode(picture, picture_bytes, "fed", background, &im, err);
+    of_libraries = 0;
+    if (!s)
+        same_picture(im.pixels, (size_t)im.w * (size_t)im.h * (size_t)im.c);
+    cm_image_clear(&im);
+    return s;
+}
+
+static cm_status do_encode(cm_error *err)
+{
+    uint8_t pixels[20 * 20 * 3], *bytes = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i / 3 % 20 * 9 + i % 3 * 40 + i / 60 * 5);
+    of_libraries = picture_is_whole;
+    const cm_status s = cm_image_encode(picture_name, 20, 20, 3, pixels, 70, &bytes, &n, err);
+    of_libraries = 0;
+    if (!s)
+        same_picture(bytes, n);
+    cm_free(bytes);
+    return s;
+}
+
+/* ---- the sweep --------------------------------------------------------------- */
 
 /* Of every name and content below a folder, in any order. */
 static uint64_t tree(const char *path)
@@ -310,6 +390,57 @@ static void a_run(void)
     readers(path);
 }
 
+/* libwebp before 1.3.2 frees through a pointer that it never set when there is no memory for
+ * the tables of lossless data, which alpha is too unless it is raw. */
+static int webp_can_fail(const char *file)
+{
+    return strncmp(file, "webp/", 5) != 0 || !strncmp(file, "webp/lossy", 10) ||
+           !strncmp(file, "webp/alpha-raw", 14) || WebPGetDecoderVersion() >= 0x010302;
+}
+
+static void read_pictures(void)
+{
+    static const char *const files[] = {"jpeg/baseline.jpg",
+                                        "jpeg/progressive-odd.jpg",
+                                        "jpeg/arithmetic-progressive.jpg",
+                                        "jpeg/exif6.jpg",
+                                        "jpeg/ycck.jpg",
+                                        "webp/lossy.webp",
+                                        "webp/alpha-raw.webp",
+                                        "webp/alpha-best.webp",
+                                        "webp/lossless-alpha.webp",
+                                        "webp/palette12.webp",
+                                        "png/rgb8.png",
+                                        "png/rgba16-adam7.png",
+                                        "png/pal-trns.png",
+                                        "png/graya8.png"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[256];
+        void *data = NULL;
+        cm_error err = {0};
+        picture_name = files[i];
+        picture_digest = 0;
+        picture_is_whole = webp_can_fail(files[i]);
+        snprintf(path, sizeof path, "tests/fuzz/corpus/%s", files[i]);
+        if (!CHECK_OK(cm_file_read(path, sizeof picture, &data, &picture_bytes, &err), err))
+            return;
+        memcpy(picture, data, picture_bytes);
+        cm_free(data);
+        sweep_all(&(sweep){files[i], do_decode, NULL, NULL});
+    }
+}
+
+static void write_pictures(void)
+{
+    static const char *const formats[] = {"png", "jpeg", "webp"};
+    picture_is_whole = 1;
+    for (size_t i = 0; i < 3; i++) {
+        picture_name = formats[i];
+        picture_digest = 0;
+        sweep_all(&(sweep){formats[i], do_encode, NULL, NULL});
+    }
+}
+
 static void edm(void)
 {
     of_method("edm");
@@ -329,6 +460,8 @@ static void clean_up(void)
 }
 
 static const check_test tests[] = {
+    {"no memory: pictures to read", read_pictures},
+    {"no memory: pictures to write", write_pictures},
     {"a run to read", teacher},
     {"no memory: a model file", a_file},
     {"no memory: a run folder", a_run},

@@ -1,9 +1,12 @@
 /* fuzz_options.c - libFuzzer's target for settings: config.json of a run, and single options
- * of the command as lines "name=value"; what is accepted passes the check and can be written.
- * ./run fuzz options */
+ * of the command as lines "name=value"; what is accepted passes the check, can be written and
+ * read again, and the texts in it are parsed as a run would.  ./run fuzz options */
 #include "base/memory.h"
 #include "io/json.h"
 #include "options/options.h"
+#include "train/data_options.h"
+#include "train/net_options.h"
+#include "train/step.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +31,24 @@ static void round_trip(const cm_option *table, const void *params, void *again)
     json_decref(k);
 }
 
+/* The network, the averages and the data set that training settings ask for; of the data set
+ * only the texts: there is none. */
+static void as_run(cm_train_params *p)
+{
+    cm_error err = {0};
+    cm_net_config net;
+    cm_dataset *data = NULL;
+    double rates[CM_MAX_EMA];
+    int n;
+    p->data[0] = '\0';
+    require(cm_data_from_options(p, NULL, &data, &err) != CM_OK);
+    cm_ema_rates_parse(p->ema_rates, rates, &n, &err);
+    if (cm_net_from_options(p, "fed", 64, 32, 3, 10, &net, &err))
+        return;
+    cm_options_from_net(p, &net);
+    require(cm_options_check(cm_train_options(), p, &err) == CM_OK);
+}
+
 /* The defaults, read from text once. */
 static const cm_train_params *train_defaults(void)
 {
@@ -37,15 +58,22 @@ static const cm_train_params *train_defaults(void)
     return &p;
 }
 
+static void accepted(cm_train_params *p)
+{
+    cm_train_params q = *train_defaults();
+    round_trip(cm_train_options(), p, &q);
+    as_run(p);
+}
+
 static void as_json(const char *text, size_t n)
 {
     json_t *j = NULL;
     cm_error err = {0};
     if (cm_json_parse(text, n, "fed", &j, &err))
         return;
-    cm_train_params p = *train_defaults(), q = p;
+    cm_train_params p = *train_defaults();
     if (!cm_options_from_json(cm_train_options(), &p, j, "fed", &err))
-        round_trip(cm_train_options(), &p, &q);
+        accepted(&p);
     else if (json_object_get(j, "sampler")) {
         cm_sample_params s = cm_sample_default_params(), t = s;
         if (!cm_options_from_json(cm_sample_options(), &s, j, "fed", &err))
@@ -57,17 +85,18 @@ static void as_json(const char *text, size_t n)
 static void as_lines(char *text)
 {
     cm_error err = {0};
-    cm_train_params p = *train_defaults(), q = p;
+    cm_train_params p = *train_defaults();
     char *rest = text;
     int set = 0;
-    for (char *line; (line = strtok_r(rest, "\n", &rest));) {
+    for (char *line; (line = strtok_r(rest, "\n", &rest)); set++) {
         char *value = strchr(line, '=');
         if (value)
             *value++ = '\0';
-        set += !cm_options_set(cm_train_options(), &p, line, value, &err);
+        if (cm_options_set(cm_train_options(), &p, line, value, &err))
+            break; /* as the command does; "did you mean" takes long */
     }
     if (set)
-        round_trip(cm_train_options(), &p, &q);
+        accepted(&p);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);

@@ -19,6 +19,7 @@
 #include "io/png.h"
 #include "io/safetensors.h"
 #include "malformed_safetensors.h"
+#include "png_checksums.h"
 
 #include <fcntl.h>
 #include <zlib.h>
@@ -127,16 +128,7 @@ static cm_status feed_png_repaired(const uint8_t *bytes, size_t n, uint64_t *dig
 {
     uint8_t copy[MAX_FILE];
     memcpy(copy, bytes, n);
-    for (size_t at = 8; at + 12 <= n;) {
-        const size_t length = (size_t)copy[at] << 24 | (size_t)copy[at + 1] << 16 |
-                              (size_t)copy[at + 2] << 8 | copy[at + 3];
-        if (length > n - at - 12)
-            break;
-        const uLong crc = crc32(0, copy + at + 4, (uInt)length + 4);
-        for (int i = 0; i < 4; i++)
-            copy[at + 8 + length + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
-        at += 12 + length;
-    }
+    repair_png(copy, n);
     return feed_image(copy, n, digest);
 }
 
