@@ -44,6 +44,8 @@ ok 'and so does the progress' grep -q "^$steps steps of 4 images fit in the time
 seconds=$(sed -n '$s/.*"seconds":\([0-9]*\).*/\1/p' chosen/run/log.jsonl)
 ok 'they took about that' test "${seconds:-99}" -le 9
 ok 'the last step is the last of the run' grep -q "^{\"step\":$steps,.*\"lr\":" chosen/run/log.jsonl
+ok 'averages are of so many steps, not of the one that was timed' \
+    test "$(setting chosen/run ema-rates)" != 0
 # A progressive N(k) ends at its end, a learning rate that falls at (nearly) 0.
 ok 'N(k) ends when the time does' grep -q "^{\"step\":$steps,.*\"scales\":15[01]" chosen/run/log.jsonl
 

@@ -196,3 +196,12 @@ mutant 'noise of the caller: draw 0 alone' '\(draw \* b->request->num \+ b->firs
 mutant 'size of a struct unchecked' 'return found == expected' 'return 1'
 mutant 'NaN passes the door' 'value >= o->min && value <= o->max\)' '!(value < o->min || value > o->max))'
 mutant 'EXIF orientation ignored' 'if \(orientation <= 1\)' 'if (1)'
+
+# ---- the length of a run --------------------------------------------------------
+mutant 'curriculum of the one step that was timed' \
+    't->settings\.curriculum\.total_steps = c->steps;' ';'
+mutant 'averages of the one step that was timed' \
+    'memcpy\(c->ema_rates, ema_rates, sizeof ema_rates\);' ';'
+mutant 'the timed step goes on as the run' 'cm_train_step_free\(t->step\);$' ';'
+mutant 'minutes taken for seconds' '&t->settings, 60\.0 \* minutes' '\&t->settings, minutes'
+mutant 'presets over what is given' 'if \(!status && \*run->preset\)' 'if (0)'
