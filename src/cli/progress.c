@@ -36,6 +36,11 @@ static void format_time(char *text, size_t size, double seconds)
 static void format_numbers(char *text, size_t size, const cm_train_progress *now)
 {
     char eta[32], scales[32] = "";
+    if (now->to_draw) {
+        snprintf(text, size, "step %lld/%lld  drawing samples: %d%%", (long long)now->step,
+                 (long long)now->steps, (int)(100 * now->drawn / now->to_draw));
+        return;
+    }
     format_time(eta, sizeof eta, now->eta_s);
     if (now->scales)
         snprintf(scales, sizeof scales, "  N %d", now->scales);
@@ -83,7 +88,7 @@ static void print_line(cli_progress *p, const cm_train_progress *now)
 {
     char numbers[200];
     const double time = cli_seconds();
-    const int is_last = now->step >= now->steps;
+    const int is_last = now->step >= now->steps && !now->to_draw;
     if (p->last_line > 0 && time - p->last_line < seconds_between_lines && !is_last)
         return;
     p->last_line = time;
