@@ -58,14 +58,15 @@ static double fraction_done(const cli_progress *p, const cm_train_progress *now)
     return done > 1 ? 1 : done;
 }
 
-static void redraw(cli_progress *p)
+static void draw_line(const char *line)
 {
-    fprintf(stderr, "\r%s\x1b[K", p->line);
+    fprintf(stderr, "\r%s\x1b[K", line);
 }
 
 /* The bar takes what the numbers leave; the last column stays empty, because some
  * terminals wrap after it. */
-static void draw_bar(cli_progress *p, const cm_train_progress *now)
+static void format_bar(char line[cli_line_bytes], const cli_progress *p,
+                       const cm_train_progress *now)
 {
     char numbers[200], bar[most_bar + 1];
     format_numbers(numbers, sizeof numbers, now);
@@ -73,15 +74,22 @@ static void draw_bar(cli_progress *p, const cm_train_progress *now)
     int cells = width - (int)strlen(numbers) - 4;
     cells = cells > most_bar ? most_bar : cells;
     if (cells < least_bar) {
-        snprintf(p->line, sizeof p->line, "%.*s", width, numbers);
+        snprintf(line, cli_line_bytes, "%.*s", width, numbers);
     } else {
         const int full = (int)(fraction_done(p, now) * cells);
         memset(bar, '.', (size_t)cells);
         memset(bar, '#', (size_t)full);
         bar[cells] = '\0';
-        snprintf(p->line, sizeof p->line, "[%s]  %s", bar, numbers);
+        snprintf(line, cli_line_bytes, "[%s]  %s", bar, numbers);
     }
-    redraw(p);
+}
+
+/* While samples are drawn the line of the last step is kept for afterwards. */
+static void draw_bar(cli_progress *p, const cm_train_progress *now)
+{
+    char drawing[cli_line_bytes], *line = now->to_draw ? drawing : p->line;
+    format_bar(line, p, now);
+    draw_line(line);
 }
 
 static void print_line(cli_progress *p, const cm_train_progress *now)
@@ -113,7 +121,7 @@ void cli_progress_say(cli_progress *p, const char *text)
     }
     fprintf(stderr, "\r\x1b[K%s\n", text);
     if (*p->line)
-        redraw(p);
+        draw_line(p->line);
 }
 
 void cli_progress_show(cli_progress *p, const cm_train_progress *now)

@@ -7,7 +7,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { GAP = 2, BACKGROUND = 255, MOST_SIDE = 65535, WIDE = 96 /* pixels for each size of text */ };
+enum {
+    GAP = 2,
+    SPACE = 2,
+    BACKGROUND = 255,
+    MOST_SIDE = 65535,
+    WIDE = 96 /* pixels for each size of text */
+};
 
 /* Text grows with the images: from about twelve letters below one to twenty. */
 static int text_size(const cm_sheet_layout *l)
@@ -26,15 +32,15 @@ static int gap(const cm_sheet_layout *l)
     return l->columns < 0 ? 0 : GAP * l->scale;
 }
 
-/* Below an image, above all. */
+/* Of a caption or the heading, with the space to the images. */
 static int text_height(const cm_sheet_layout *l)
 {
-    return (1 + CM_FONT_HEIGHT) * text_size(l);
+    return (SPACE + CM_FONT_HEIGHT) * text_size(l);
 }
 
 static int heading_height(const cm_sheet_layout *l)
 {
-    return l->heading && *l->heading ? text_height(l) + 2 * text_size(l) : 0;
+    return l->heading && *l->heading ? text_height(l) : 0;
 }
 
 /* From an image to the next, to the right and down. */
@@ -71,7 +77,7 @@ cm_status cm_sheet_new(const cm_sheet_layout *l, const char *name, cm_sheet *she
     if (heading_height(l))
         cm_text_draw(&canvas, &(cm_text_line){.text = l->heading,
                                               .x = gap(l),
-                                              .y = gap(l) + text_size(l),
+                                              .y = gap(l),
                                               .room = (int)w - 2 * gap(l),
                                               .size = text_size(l)});
     return CM_OK;
@@ -113,7 +119,7 @@ void cm_sheet_put(const cm_sheet *s, int64_t i, const uint8_t *pixels, const cha
     if (l->captions && caption)
         cm_text_draw(&s->canvas, &(cm_text_line){.text = caption,
                                                  .x = x,
-                                                 .y = y + l->h * l->scale + 2 * text_size(l),
+                                                 .y = y + l->h * l->scale + SPACE * text_size(l),
                                                  .room = l->w * l->scale,
                                                  .size = text_size(l),
                                                  .centred = 1});
