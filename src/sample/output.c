@@ -153,9 +153,8 @@ static cm_status check_parent(const char *path, int makes_folders, cm_error *err
 {
     char parent[4096];
     struct stat st;
-    if (strlen(path) >= sizeof parent)
+    if (snprintf(parent, sizeof parent, "%s", path) >= (int)sizeof parent)
         return cm_fail(err, CM_ERR_ARGUMENT, "%.100s...: the path is too long", path);
-    strcpy(parent, path);
     for (;;) {
         size_t n = strlen(parent);
         while (n > 1 && parent[n - 1] == '/')
@@ -164,7 +163,9 @@ static cm_status check_parent(const char *path, int makes_folders, cm_error *err
             n--;
         while (n > 1 && parent[n - 1] == '/')
             n--;
-        strcpy(parent + n, n ? "" : "."); /* "a/b/" to "a", "a" to "." */
+        if (!n)
+            parent[n++] = '.';
+        parent[n] = '\0'; /* "a/b/" to "a", "a" to "." */
         if (!stat(parent, &st) || !makes_folders || !strcmp(parent, "."))
             break;
     }

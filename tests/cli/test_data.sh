@@ -84,7 +84,7 @@ ok 'classes by name are sampled' ends 0 '4 images' \
     "$cm" sample --model folder --class dog,cat --num 4 --steps 2 --out o.npz
 ok 'and in the names of files' ends 0 '2 images' \
     "$cm" sample --model folder --class dog,cat --num 2 --steps 2 --out drawn
-ok 'by name' test "$(ls drawn | tr '\n' ' ')" = '000000_dog.png 000001_cat.png '
+ok 'by name' test "$(echo drawn/*)" = 'drawn/000000_dog.png drawn/000001_cat.png'
 ok 'which are gone on with' ends 0 '1 image' \
     "$cm" sample --model folder --class cat --num 1 --steps 2 --out drawn --continue
 ok 'by number' test -s drawn/000002_cat.png

@@ -470,6 +470,7 @@ train counted --method edm --steps 20
 ok 'twenty steps' ended_with 0
 train counted --resume --steps 21
 ok 'and one' ended_with 0
+# shellcheck disable=SC2016 # of awk
 ok 'the seconds of the log go on' awk -F 'seconds":' '
     { sub(/}.*/, "", $2); if ($2 + 0 <= before) exit 1; before = $2 + 0 }
     END { if (NR != 2) exit 1 }' counted/run/log.jsonl
