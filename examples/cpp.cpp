@@ -29,7 +29,9 @@ int main()
         cm_images *images = nullptr;
         check(cm_sample(model, &params, &images, &err), err);
         std::unique_ptr<cm_images, deleter> owned_images(images);
-        check(cm_images_write(images, "cpp.png", 10, &err), err);
+        cm_layout layout = cm_layout_default();
+        layout.columns = 10;
+        check(cm_images_write(images, "cpp.png", &layout, &err), err);
     } catch (const std::exception &e) {
         std::fprintf(stderr, "%s\n", e.what());
         return 1;

@@ -11,7 +11,7 @@ int main(void)
     params.seed = 7;
     if (cm_model_open("models/fashion-mnist-cd.safetensors", &model, &err) ||
         cm_sample(model, &params, &images, &err) ||
-        cm_images_write(images, "one_image.png", 0, &err))
+        cm_images_write(images, "one_image.png", NULL, &err))
         fprintf(stderr, "%s\n", err.message);
     cm_images_free(images);
     cm_model_free(model);

@@ -9,9 +9,11 @@ static cm_status answer(cm_sampler *sampler, const cm_request *request, cm_image
 {
     void *bytes = NULL;
     size_t size = 0;
+    cm_layout layout = cm_layout_default();
+    layout.columns = -1; /* the image itself, without gaps */
     cm_status status = cm_sampler_run(sampler, request, images, err);
     if (!status)
-        status = cm_images_encode(*images, "png", -1, &bytes, &size, err);
+        status = cm_images_encode(*images, "png", &layout, &bytes, &size, err);
     if (!status) {
         printf("%zu\n", size);
         fwrite(bytes, 1, size, stdout);

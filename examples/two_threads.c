@@ -21,7 +21,7 @@ static void *draw(void *label)
     snprintf(path, sizeof path, "class%d.png", (int)*(const int64_t *)label);
     if (cm_sampler_new(model, &params, &sampler, &err) ||
         cm_sampler_run(sampler, &request, &images, &err) ||
-        cm_images_write(images, path, 0, &err))
+        cm_images_write(images, path, NULL, &err))
         fprintf(stderr, "%s\n", err.message);
     cm_images_free(images);
     cm_sampler_free(sampler);

@@ -14,7 +14,7 @@
  *         params.seed = 7;
  *         if (cm_model_open("models/fashion-mnist-cd.safetensors", &model, &err) ||
  *             cm_sample(model, &params, &images, &err) ||
- *             cm_images_write(images, "one_image.png", 0, &err))
+ *             cm_images_write(images, "one_image.png", NULL, &err))
  *             fprintf(stderr, "%s\n", err.message);
  *         cm_images_free(images);
  *         cm_model_free(model);
@@ -164,6 +164,7 @@ typedef struct cm_train_params {
     int64_t threads;          /* threads (0: the cores this process may use) */
     int64_t log_every;        /* steps between lines of log.jsonl */
     int64_t sample_every;     /* steps between sample grids (0: ten in a run) */
+    int64_t sample_scale;     /* each pixel of the sample grids is drawn as N x N */
     int64_t save_every;       /* steps between checkpoints (0: ten in a run) */
     int64_t keep;             /* checkpoints to keep */
     double max_minutes;       /* stop after this long as if it had been the last step (0: no
@@ -328,14 +329,31 @@ CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params
  * number after its last sample, 0 where it has none; of a file -1.
  * Errors: CM_ERR_ARGUMENT (no kind that is known), CM_ERR_IO. */
 CM_API cm_status cm_images_check_path(const char *path, int64_t *next, cm_error *err);
+
+/* How images are put into files. */
+typedef struct cm_layout {
+    size_t size;           /* of this struct; set by cm_layout_default */
+    int columns;           /* of a grid; 0: square; -1 (cm_images_encode): one image as it is,
+                              without gaps */
+    int scale;             /* of a grid: each pixel becomes scale x scale, 1 to 32 */
+    int captions;          /* of a grid: 1: the class below each image, cut where it is too long */
+    const char *heading;   /* of a grid: a line above it, and the Title of a PNG file; UTF-8,
+                              NULL: none */
+    const cm_model *model; /* whose class names stand below images and in names of files; NULL:
+                              classes are numbers */
+} cm_layout;
+CM_API cm_layout cm_layout_default(void);
+
 /* Write a grid (.png, .jpg, .webp), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
- * made when missing).  A file appears whole or not at all.  columns 0: square. */
-CM_API cm_status cm_images_write(const cm_images *images, const char *path, int columns,
+ * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not
+ * at all.  layout NULL: as cm_layout_default, a square grid and nothing else. */
+CM_API cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,
                                  cm_error *err);
-/* The grid that cm_images_write would write, in memory; one image with columns -1: itself,
- * without a border.  kind is "png", "jpeg" or "webp".  *bytes is freed with cm_bytes_free. */
-CM_API cm_status cm_images_encode(const cm_images *images, const char *kind, int columns,
-                                  void **bytes, size_t *size, cm_error *err);
+/* The grid that cm_images_write would write, in memory.  kind is "png", "jpeg" or "webp".
+ * *bytes is freed with cm_bytes_free. */
+CM_API cm_status cm_images_encode(const cm_images *images, const char *kind,
+                                  const cm_layout *layout, void **bytes, size_t *size,
+                                  cm_error *err);
 CM_API void cm_bytes_free(void *bytes);
 /* One image from the bytes of a file, or from a file: gray or RGB, label -1; its kind (PNG) is
  * known by the first bytes.  *images as of cm_sampler_run.
@@ -352,6 +370,8 @@ typedef struct cm_train_progress {
     double loss;                /* mean since the last report */
     double images_per_s, eta_s; /* speed; seconds left */
     int scales;                 /* N(k), 0 for edm */
+    int64_t drawn, to_draw;     /* while samples are drawn: runs of the network on one image,
+                                   done and in all; else 0 */
     const char *event;          /* NULL, or what just happened: "saved runs/x/ckpt/00002000" */
 } cm_train_progress;
 
@@ -373,7 +393,7 @@ typedef struct cm_train_hooks {
  * give the same bits, run to run; batch, accumulate and threads are part of the result,
  * since they order the sums over samples.  resume continues the run found there bit for bit
  * (same number of threads).  Its settings are then those of RUN/config.json
- * (cm_options_read), of which steps, threads, recompute, max-minutes, keep, the
+ * (cm_options_read), of which steps, threads, recompute, max-minutes, keep, sample-scale, the
  * *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
  * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step
  * and the first node that was not finite; nothing of it is saved.  CM_INTERRUPTED:

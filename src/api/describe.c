@@ -207,7 +207,7 @@ static char *to_text(json_t *object)
 static char *to_json(const json_t *object)
 {
     static const char escaped[] = "\\u007f";
-    char *dump = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    char *dump = cm_json_dump(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     size_t size = 1;
     for (const char *c = dump; c && *c; c++)
         size += *c == 0x7f ? sizeof escaped - 1 : 1;
@@ -217,7 +217,7 @@ static char *to_json(const json_t *object)
             to = (char *)memcpy(to, escaped, sizeof escaped - 1) + sizeof escaped - 1;
         else
             *to++ = *c;
-    free(dump);
+    cm_free(dump);
     return text;
 }
 

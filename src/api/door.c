@@ -3,12 +3,14 @@
 
 #include "base/error.h"
 #include "base/pool.h"
+#include "base/utf8.h"
+#include "draw/sheet.h"
 #include "options/options.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { MOST_TEXT = 4096, MOST_SIDE = 65535, MOST_CHANNELS = 4096 };
+enum { MOST_TEXT = 4096, MOST_SIDE = 65535, MOST_CHANNELS = 4096, MOST_COLUMNS = 1000000 };
 
 cm_status cm_door_pointers(const cm_door_pointer *list, cm_error *err)
 {
@@ -113,6 +115,26 @@ cm_status cm_door_images(const cm_images *m, cm_error *err)
                                    {"first", m->first, 0, CM_MOST_FIRST}};
     s = check_fields("images", fields, sizeof fields / sizeof *fields, err);
     return s ? s : cm_door_need(err, {"images: pixels", m->pixels}, {"images: labels", m->labels});
+}
+
+cm_status cm_door_layout(const cm_layout *l, int least_columns, cm_error *err)
+{
+    char found[128];
+    cm_status s = cm_door_need(err, {"layout", l});
+    if (!s)
+        s = cm_door_size("layout", l->size, sizeof *l, err);
+    if (s)
+        return s;
+    const struct field fields[] = {{"columns", l->columns, least_columns, MOST_COLUMNS},
+                                   {"scale", l->scale, 1, CM_SHEET_MOST_SCALE},
+                                   {"captions", l->captions, 0, 1}};
+    s = check_fields("layout", fields, sizeof fields / sizeof *fields, err);
+    if (!s && l->heading && *l->heading)
+        s = cm_door_text("layout: heading", l->heading, err);
+    if (!s && l->heading && !cm_utf8_ok(l->heading))
+        s = cm_fail(err, CM_ERR_ARGUMENT, "layout: heading: expected UTF-8, found %s",
+                    cm_escape(found, sizeof found, l->heading));
+    return s;
 }
 
 cm_status cm_door_work(const cm_work *w, cm_error *err)

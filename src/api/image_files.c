@@ -4,7 +4,7 @@
 #include "io/file.h"
 #include "sample/images.h"
 
-enum { MOST_COLUMNS = 1000000, MOST_FILE = 256 << 20 };
+enum { MOST_FILE = 256 << 20 };
 
 void cm_images_free(cm_images *images)
 {
@@ -24,27 +24,35 @@ cm_status cm_images_check_path(const char *path, int64_t *next, cm_error *err)
     return s ? s : cm_images_check(path, next, err);
 }
 
-cm_status cm_images_write(const cm_images *images, const char *path, int columns, cm_error *err)
+cm_layout cm_layout_default(void)
 {
+    return (cm_layout){.size = sizeof(cm_layout), .scale = 1};
+}
+
+cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,
+                          cm_error *err)
+{
+    const cm_layout initial = cm_layout_default(), *l = layout ? layout : &initial;
     cm_status s = cm_door_images(images, err);
     if (!s)
         s = cm_door_text("path", path, err);
     if (!s)
-        s = cm_door_range("columns", columns, 0, MOST_COLUMNS, err);
-    return s ? s : cm_images_save(images, path, columns, err);
+        s = cm_door_layout(l, 0, err);
+    return s ? s : cm_images_save(images, path, l, err);
 }
 
-cm_status cm_images_encode(const cm_images *images, const char *kind, int columns, void **bytes,
-                           size_t *size, cm_error *err)
+cm_status cm_images_encode(const cm_images *images, const char *kind, const cm_layout *layout,
+                           void **bytes, size_t *size, cm_error *err)
 {
+    const cm_layout initial = cm_layout_default(), *l = layout ? layout : &initial;
     cm_status s = cm_door_images(images, err);
     if (!s)
         s = cm_door_text("kind", kind, err);
     if (!s)
-        s = cm_door_range("columns", columns, -1, MOST_COLUMNS, err);
+        s = cm_door_layout(l, -1, err);
     if (!s)
         s = cm_door_need(err, {"bytes", bytes}, {"size", size});
-    return s ? s : cm_images_to_memory(images, kind, columns, bytes, size, err);
+    return s ? s : cm_images_to_memory(images, kind, l, bytes, size, err);
 }
 
 cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images, cm_error *err)

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 typedef struct sample_files {
-    cm_text model, out;
-    int64_t columns;
-    int go_on;
+    cm_text model, out, heading;
+    int64_t columns, scale;
+    int captions, go_on;
 } sample_files;
 
 static const cm_option file_options[] = {
@@ -23,6 +23,12 @@ static const cm_option file_options[] = {
      "standard output, else a folder of PNG images"},
     {"columns", CM_OPT_INT, offsetof(sample_files, columns), "0", NULL, 0, 1e6, "N",
      "columns of the grid (0: square)"},
+    {"scale", CM_OPT_INT, offsetof(sample_files, scale), "1", NULL, 1, 32, "N",
+     "each pixel of the grid is drawn as N x N"},
+    {"captions", CM_OPT_FLAG, offsetof(sample_files, captions), "false", NULL, 0, 1, NULL,
+     "write the class below each image of the grid"},
+    {"heading", CM_OPT_TEXT, offsetof(sample_files, heading), "", NULL, 0, 0, "TEXT",
+     "a line above the grid, and the Title of a PNG file"},
     {"continue", CM_OPT_FLAG, offsetof(sample_files, go_on), "false", NULL, 0, 1, NULL,
      "go on in a folder that holds samples: --first is the number after its last"},
     {0},
@@ -33,13 +39,14 @@ static const char text[] =
     "\n"
     "  cm sample --model models/fashion-mnist-cd.safetensors --out clothes.png\n"
     "  cm sample --model M --num 100 --class all --columns 10 --out grid.png\n"
+    "  cm sample --model M --class cat,dog --scale 4 --captions --out pets.png\n"
     "  cm sample --model M --sampler multistep --sigmas 80,5 --out x.png\n"
     "  cm sample --model M --num 10000 --class random --out samples.npz\n";
 
 static const cli_group groups[] = {
     {"Common options", "model out num class seed sampler"},
     {"Sampler", "steps ts sigmas s-churn s-tmin s-tmax s-noise"},
-    {"Output", "columns first continue"},
+    {"Output", "columns scale captions heading first continue"},
     {"Machine", "dtype batch micro-batch threads"},
     {0},
 };
@@ -52,9 +59,10 @@ static int is_standard_output(const char *out)
 }
 
 /* All that can be known before the work: --continue sets --first. */
-static cm_status check_out(const sample_files *files, int columns_given, cm_sample_params *config,
-                           cm_error *err)
+static cm_status check_out(const cli_usage *usage, const sample_files *files,
+                           cm_sample_params *config, cm_error *err)
 {
+    static const char *const of_grid[] = {"columns", "scale", "captions", "heading", NULL};
     const char *out = files->out, *dot = strrchr(out, '.');
     int64_t next = -1;
     const cm_status status =
@@ -64,9 +72,10 @@ static cm_status check_out(const sample_files *files, int columns_given, cm_samp
     if (is_standard_output(out) && isatty(STDOUT_FILENO))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'out': standard output is a terminal; expected a file or a pipe");
-    if (columns_given && (next >= 0 || (dot && !strcasecmp(dot, ".npz"))))
-        return cli_fail(err, CM_ERR_ARGUMENT,
-                        "option 'columns': has no effect here, it is for a grid (.png)");
+    for (int i = 0; of_grid[i]; i++)
+        if (cli_was_given(usage, of_grid[i]) && (next >= 0 || (dot && !strcasecmp(dot, ".npz"))))
+            return cli_fail(err, CM_ERR_ARGUMENT,
+                            "option '%s': has no effect here, it is for a grid (.png)", of_grid[i]);
     if (files->go_on && next < 0)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'continue': expected a folder as --out, found '%s'", out);
@@ -82,14 +91,15 @@ static cm_status check_out(const sample_files *files, int columns_given, cm_samp
 }
 
 /* A file of the library's appears whole or not at all, which a pipe cannot: by way of one. */
-static cm_status write_standard_output(const cm_images *images, int columns, cm_error *err)
+static cm_status write_standard_output(const cm_images *images, const cm_layout *layout,
+                                       cm_error *err)
 {
     char path[] = "/tmp/cm-XXXXXX.png", bytes[65536];
     const int fd = mkstemps(path, 4);
     if (fd < 0)
         return cli_fail(err, CM_ERR_IO, "%s: %s", path, strerror(errno));
     close(fd);
-    cm_status status = cm_images_write(images, path, columns, err);
+    cm_status status = cm_images_write(images, path, layout, err);
     FILE *f = status ? NULL : fopen(path, "rb");
     for (size_t n; f && (n = fread(bytes, 1, sizeof bytes, f)) > 0;)
         fwrite(bytes, 1, n, stdout);
@@ -104,14 +114,14 @@ static cm_status write_standard_output(const cm_images *images, int columns, cm_
 /* ---- the work ---------------------------------------------------------------- */
 
 /* The library cannot tell a class that is given from the default. */
-static cm_status check_class(const cm_model *model, cm_error *err)
+static cm_status check_classes(const cm_model *model, const char *option, cm_error *err)
 {
     cm_model_facts facts = {.size = sizeof facts};
     const cm_status status = cm_model_get_facts(model, &facts, err);
     if (status || facts.classes)
         return status;
     return cli_fail(err, CM_ERR_ARGUMENT,
-                    "option 'class': has no effect here, this model has no classes");
+                    "option '%s': has no effect here, this model has no classes", option);
 }
 
 static cm_status generate(const sample_files *files, int class_given,
@@ -122,16 +132,24 @@ static cm_status generate(const sample_files *files, int class_given,
     double seconds = 0;
     cm_status status = cm_model_open(files->model, &model, err);
     if (!status && class_given)
-        status = check_class(model, err);
+        status = check_classes(model, "class", err);
+    if (!status && files->captions)
+        status = check_classes(model, "captions", err);
     if (!status) {
         const double start = cli_seconds();
         status = cm_sample(model, config, &images, err);
         seconds = cli_seconds() - start;
     }
-    const int to_pipe = is_standard_output(files->out), columns = (int)files->columns;
+    const int to_pipe = is_standard_output(files->out);
+    const cm_layout layout = {.size = sizeof layout,
+                              .columns = (int)files->columns,
+                              .scale = (int)files->scale,
+                              .captions = files->captions,
+                              .heading = files->heading,
+                              .model = model};
     if (!status)
-        status = to_pipe ? write_standard_output(images, columns, err)
-                         : cm_images_write(images, files->out, columns, err);
+        status = to_pipe ? write_standard_output(images, &layout, err)
+                         : cm_images_write(images, files->out, &layout, err);
     if (!status)
         cli_say(to_pipe ? stderr : stdout, "%s: %lld image%s in %.3f s (%.1f images/s), seed %lld",
                 files->out, (long long)images->n, images->n == 1 ? "" : "s", seconds,
@@ -157,7 +175,7 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
     if (!status)
         status = cli_require(&usage, "out", files.out, err);
     if (!status)
-        status = check_out(&files, cli_was_given(&usage, "columns"), &config, err);
+        status = check_out(&usage, &files, &config, err);
     if (status)
         return status;
     cli_warn_threads(config.threads);

@@ -46,7 +46,7 @@ static const cli_group groups[] = {
     {"Loss", "loss-norm huber-c weighting boundary solver start-ema target-ema-mode scale-mode "
              "start-scales end-scales"},
     {"Noise", "sigma-min sigma-max sigma-data rho p-mean p-std"},
-    {"Run", "seed dtype threads log-every sample-every save-every keep"},
+    {"Run", "seed dtype threads log-every sample-every sample-scale save-every keep"},
     {0},
 };
 

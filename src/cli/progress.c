@@ -36,6 +36,11 @@ static void format_time(char *text, size_t size, double seconds)
 static void format_numbers(char *text, size_t size, const cm_train_progress *now)
 {
     char eta[32], scales[32] = "";
+    if (now->to_draw) {
+        snprintf(text, size, "step %lld/%lld  drawing samples: %d%%", (long long)now->step,
+                 (long long)now->steps, (int)(100 * now->drawn / now->to_draw));
+        return;
+    }
     format_time(eta, sizeof eta, now->eta_s);
     if (now->scales)
         snprintf(scales, sizeof scales, "  N %d", now->scales);
@@ -53,14 +58,15 @@ static double fraction_done(const cli_progress *p, const cm_train_progress *now)
     return done > 1 ? 1 : done;
 }
 
-static void redraw(cli_progress *p)
+static void draw_line(const char *line)
 {
-    fprintf(stderr, "\r%s\x1b[K", p->line);
+    fprintf(stderr, "\r%s\x1b[K", line);
 }
 
 /* The bar takes what the numbers leave; the last column stays empty, because some
  * terminals wrap after it. */
-static void draw_bar(cli_progress *p, const cm_train_progress *now)
+static void format_bar(char line[cli_line_bytes], const cli_progress *p,
+                       const cm_train_progress *now)
 {
     char numbers[200], bar[most_bar + 1];
     format_numbers(numbers, sizeof numbers, now);
@@ -68,22 +74,29 @@ static void draw_bar(cli_progress *p, const cm_train_progress *now)
     int cells = width - (int)strlen(numbers) - 4;
     cells = cells > most_bar ? most_bar : cells;
     if (cells < least_bar) {
-        snprintf(p->line, sizeof p->line, "%.*s", width, numbers);
+        snprintf(line, cli_line_bytes, "%.*s", width, numbers);
     } else {
         const int full = (int)(fraction_done(p, now) * cells);
         memset(bar, '.', (size_t)cells);
         memset(bar, '#', (size_t)full);
         bar[cells] = '\0';
-        snprintf(p->line, sizeof p->line, "[%s]  %s", bar, numbers);
+        snprintf(line, cli_line_bytes, "[%s]  %s", bar, numbers);
     }
-    redraw(p);
+}
+
+/* While samples are drawn the line of the last step is kept for afterwards. */
+static void draw_bar(cli_progress *p, const cm_train_progress *now)
+{
+    char drawing[cli_line_bytes], *line = now->to_draw ? drawing : p->line;
+    format_bar(line, p, now);
+    draw_line(line);
 }
 
 static void print_line(cli_progress *p, const cm_train_progress *now)
 {
     char numbers[200];
     const double time = cli_seconds();
-    const int is_last = now->step >= now->steps;
+    const int is_last = now->step >= now->steps && !now->to_draw;
     if (p->last_line > 0 && time - p->last_line < seconds_between_lines && !is_last)
         return;
     p->last_line = time;
@@ -108,7 +121,7 @@ void cli_progress_say(cli_progress *p, const char *text)
     }
     fprintf(stderr, "\r\x1b[K%s\n", text);
     if (*p->line)
-        redraw(p);
+        draw_line(p->line);
 }
 
 void cli_progress_show(cli_progress *p, const cm_train_progress *now)

@@ -7,7 +7,6 @@
 #include "io/json.h"
 #include "io/safetensors.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -146,9 +145,10 @@ cm_status cm_dataset_pack(const cm_dataset *d, const char *path, cm_error *err)
     json_t *names = d->class_names ? json_array() : NULL;
     for (int64_t i = 0; labels && i < d->n; i++)
         labels[i] = d->labels[i];
+    int bad = 0;
     for (int k = 0; names && k < d->classes; k++)
-        json_array_append_new(names, json_string(d->class_names[k]));
-    char *text = names ? json_dumps(names, JSON_COMPACT) : NULL;
+        bad |= json_array_append_new(names, json_string(d->class_names[k]));
+    char *text = bad ? NULL : cm_json_dump(names, JSON_COMPACT);
     entries[1].data = labels;
     const char *const value[] = {text};
     const cm_status s =
@@ -156,7 +156,7 @@ cm_status cm_dataset_pack(const cm_dataset *d, const char *path, cm_error *err)
             ? cm_fail(err, CM_ERR_MEMORY, "data set: out of memory")
             : cm_st_write(path, labels ? 2 : 1, entries, text ? 1 : 0, key, value, err);
     json_decref(names);
-    free(text);
+    cm_free(text);
     cm_free(labels);
     return s;
 }

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "draw/sheet.h"
 #include "io/png.h"
 
 #include <math.h>
@@ -203,35 +204,53 @@ void cm_dataset_statistics(const cm_dataset *d, void (*line)(void *, const char 
     }
     line(user, values.text);
     const int64_t copies = count_copies(d);
-    add(&same, "%lld image%s of another", (long long)copies, copies == 1 ? " is a copy" : "s are copies");
+    add(&same, "%lld image%s of another", (long long)copies,
+        copies == 1 ? " is a copy" : "s are copies");
     if (copies)
         line(user, same.text);
 }
 
-cm_status cm_dataset_sheet(const cm_dataset *d, int most, const char *path, cm_error *err)
+/* ---- the sheet ---- */
+
+/* As many as a sheet that people look at may have. */
+static cm_sheet_layout sheet_layout(const cm_dataset *d, int most, int scale)
 {
-    enum { GAP = 2, MAX_SIDE = 8192 };
-    int64_t n = d->n < most ? d->n : most, columns = 1;
-    while (columns * columns < n)
-        columns++;
-    while (columns > 1 && columns * (d->w + GAP) > MAX_SIDE)
-        columns--;
-    while (n > 1 && (n + columns - 1) / columns * (d->h + GAP) > MAX_SIDE)
-        n--;
-    const int64_t rows = (n + columns - 1) / columns, w = columns * (d->w + GAP) + GAP,
-                  h = rows * (d->h + GAP) + GAP;
-    uint8_t *sheet = cm_alloc_array((size_t)(w * h), (size_t)d->c);
-    if (!sheet)
-        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
-    memset(sheet, 255, (size_t)(w * h * d->c));
-    for (int64_t i = 0; i < n; i++) {
-        const uint8_t *from = d->pixels + i * d->n / n * d->h * d->w * d->c;
-        const int64_t x = i % columns * (d->w + GAP) + GAP, y = i / columns * (d->h + GAP) + GAP;
-        for (int r = 0; r < d->h; r++)
-            memcpy(sheet + ((y + r) * w + x) * d->c, from + (int64_t)r * d->w * d->c,
-                   (size_t)d->w * (size_t)d->c);
+    enum { MOST_SIDE = 8192 };
+    cm_sheet_layout l = {.n = d->n < most ? d->n : most,
+                         .h = d->h,
+                         .w = d->w,
+                         .c = d->c,
+                         .columns = 1,
+                         .scale = scale,
+                         .captions = d->classes > 0};
+    int64_t w, h;
+    while (l.columns * l.columns < l.n)
+        l.columns++;
+    for (cm_sheet_size(&l, &w, &h); l.columns > 1 && w > MOST_SIDE; cm_sheet_size(&l, &w, &h))
+        l.columns--;
+    for (; l.n > 1 && h > MOST_SIDE; cm_sheet_size(&l, &w, &h))
+        l.n--;
+    return l;
+}
+
+cm_status cm_dataset_sheet(const cm_dataset *d, int most, int scale, const char *path,
+                           cm_error *err)
+{
+    const cm_sheet_layout l = sheet_layout(d, most, scale);
+    char number[16];
+    cm_sheet sheet;
+    cm_status s = cm_sheet_new(&l, path, &sheet, err);
+    if (s)
+        return s;
+    for (int64_t i = 0; i < l.n; i++) {
+        const int64_t at = i * d->n / l.n;
+        const int label = d->classes ? d->labels[at] : 0;
+        snprintf(number, sizeof number, "%d", label);
+        cm_sheet_put(&sheet, i, d->pixels + at * d->h * d->w * d->c,
+                     d->class_names ? d->class_names[label] : number);
     }
-    const cm_status s = cm_png_write(path, (int)w, (int)h, d->c, sheet, 0, NULL, NULL, err);
-    cm_free(sheet);
+    s = cm_png_write(path, sheet.canvas.w, sheet.canvas.h, d->c, sheet.canvas.pixels, 0, NULL, NULL,
+                     err);
+    cm_sheet_clear(&sheet);
     return s;
 }

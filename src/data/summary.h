@@ -14,8 +14,9 @@ void cm_dataset_summary(const cm_dataset *data, int64_t names,
 void cm_dataset_statistics(const cm_dataset *data, void (*line)(void *user, const char *text),
                            void *user);
 
-/* A contact sheet of at most `most` images, evenly picked, as training sees them, in a PNG
- * file. */
-cm_status cm_dataset_sheet(const cm_dataset *data, int most, const char *path, cm_error *err);
+/* A contact sheet of at most `most` images, evenly picked, as training sees them, with their
+ * classes, in a PNG file; each pixel becomes scale x scale. */
+cm_status cm_dataset_sheet(const cm_dataset *data, int most, int scale, const char *path,
+                           cm_error *err);
 
 #endif

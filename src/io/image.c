@@ -159,14 +159,17 @@ cm_status cm_image_read(const char *path, const uint8_t background[3], cm_image 
 /* ---- writing ------------------------------------------------------------ */
 
 cm_status cm_image_encode(const char *format, int w, int h, int c, const uint8_t *pixels,
-                          int quality, uint8_t **bytes, size_t *size, cm_error *err)
+                          int quality, const char *title, uint8_t **bytes, size_t *size,
+                          cm_error *err)
 {
+    static const char *const key[] = {"Title"};
     char shown[64];
     if (quality < 1 || quality > 100)
         return cm_fail(err, CM_ERR_ARGUMENT, "quality: expected 1 to 100, found %d", quality);
     if (!strcmp(format, "png")) {
         void *file;
-        const cm_status s = cm_png_encode(w, h, c, pixels, 0, NULL, NULL, &file, size, err);
+        const cm_status s =
+            cm_png_encode(w, h, c, pixels, title && *title, key, &title, &file, size, err);
         if (!s)
             *bytes = file;
         return s;

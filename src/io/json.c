@@ -114,6 +114,21 @@ cm_status cm_json_load(const char *path, json_t **json, cm_error *err)
     return s;
 }
 
+/* ---- text ---------------------------------------------------------------- */
+
+/* json_dumps drops keys that it has no memory for without a word; the block it is given here
+ * has room for all. */
+char *cm_json_dump(const json_t *json, size_t flags)
+{
+    const size_t n = json ? json_dumpb(json, NULL, 0, flags) : 0;
+    char *text = n ? cm_alloc(n + 1) : NULL;
+    if (text && json_dumpb(json, text, n, flags) != n) {
+        cm_free(text);
+        return NULL;
+    }
+    return text;
+}
+
 /* ---- fields ------------------------------------------------------------- */
 
 const char *cm_json_show(char *buf, size_t size, const json_t *value)

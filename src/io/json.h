@@ -46,6 +46,10 @@ cm_status cm_json_text(const json_t *obj, const char *file, const char *key, cm_
 cm_status cm_json_int_list(const json_t *obj, const char *file, const char *key, int max_n,
                            int64_t *out, int *n, cm_error *err);
 
+/* The text of an object or array, flags being jansson's; freed with cm_free.  NULL: json is
+ * NULL, or out of memory. */
+char *cm_json_dump(const json_t *json, size_t flags);
+
 /* A value as one line for a message: compact, escaped, cut to fit.  Returns buf. */
 const char *cm_json_show(char *buf, size_t size, const json_t *value);
 

@@ -3,10 +3,9 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "io/file.h"
+#include "io/json.h"
 #include "io/safetensors.h"
 
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Falling alignment keeps every tensor aligned to its element; the order of the
@@ -87,8 +86,8 @@ static cm_status add_metadata(const char *path, json_t *header, int n, const cha
     return CM_OK;
 }
 
-/* The header as JSON text (the caller frees it with free, it being jansson's, also
- * after a failure) and the size of the data. */
+/* The header as JSON text (the caller frees it with cm_free, also after a failure) and the
+ * size of the data. */
 static cm_status make_header(const char *path, int n, const cm_st_entry *const *sorted, int n_meta,
                              const char *const *keys, const char *const *values, char **text,
                              uint64_t *data_bytes, cm_error *err)
@@ -100,7 +99,7 @@ static cm_status make_header(const char *path, int n, const cm_st_entry *const *
         s = add_metadata(path, header, n_meta, keys, values, err);
     for (int i = 0; i < n && !s; i++)
         s = add_entry(path, header, sorted[i], data_bytes, err);
-    if (!s && !(*text = json_dumps(header, JSON_COMPACT)))
+    if (!s && !(*text = cm_json_dump(header, JSON_COMPACT)))
         s = out_of_memory(path, err);
     json_decref(header);
     if (!s && strlen(*text) > CM_ST_MAX_HEADER - 8)
@@ -158,7 +157,7 @@ cm_status cm_st_write(const char *path, int n, const cm_st_entry *entries, int n
         make_header(path, n, sorted, n_meta, meta_keys, meta_values, &header, &data_bytes, err);
     if (!s)
         s = write_all(path, header, data_bytes, n, sorted, err);
-    free(header);
+    cm_free(header);
     cm_free(sorted);
     return s;
 }

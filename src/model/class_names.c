@@ -36,3 +36,21 @@ const char *cm_model_show_classes(const cm_model *m, char *buf, size_t size)
     json_decref(names);
     return buf;
 }
+
+cm_status cm_model_class_names(const cm_model *m, json_t **names, cm_error *err)
+{
+    json_t *list = NULL;
+    cm_error why = {0};
+    cm_status s = CM_OK;
+    if (m && m->classes)
+        s = cm_json_parse_any(m->classes, strlen(m->classes), "classes", &list, &why);
+    if (s == CM_ERR_MEMORY)
+        return cm_fail(err, s, "%s", why.message);
+    *names = s ? NULL : list; /* a text of someone else's that is no list */
+    return CM_OK;
+}
+
+const char *cm_class_name(const json_t *names, int64_t k)
+{
+    return k < 0 ? NULL : json_string_value(json_array_get(names, (size_t)k));
+}

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "io/json.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- reading ---- */
@@ -204,11 +203,9 @@ void cm_model_release(cm_model *m)
 
 static int add_json(cm_model_metadata *meta, const char *key, json_t *j)
 {
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
     meta->key[meta->n] = key;
-    meta->value[meta->n] = text ? cm_strdup(text) : NULL;
-    free(text);
+    meta->value[meta->n] = cm_json_dump(j, JSON_COMPACT);
+    json_decref(j);
     return !!meta->value[meta->n++];
 }
 

@@ -52,7 +52,7 @@ enum { CM_MODEL_METADATA = 4 };
 typedef struct cm_model_metadata {
     int n;
     const char *key[CM_MODEL_METADATA];
-    char *value[CM_MODEL_METADATA]; /* malloc'd by jansson or ours */
+    char *value[CM_MODEL_METADATA];
 } cm_model_metadata;
 cm_status cm_model_metadata_make(const cm_model *model, cm_model_metadata *meta, cm_error *err);
 void cm_model_metadata_free(cm_model_metadata *meta);

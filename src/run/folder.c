@@ -2,14 +2,15 @@
 #include "run/folder.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "io/file.h"
+#include "io/json.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -47,7 +48,7 @@ cm_status cm_run_ema_path(char *path, const char *folder, double rate, cm_error 
 cm_status cm_run_json_write(const char *path, const json_t *json, cm_error *err)
 {
     cm_file_writer *w;
-    char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL; /* 17 digits: reals are exact */
+    char *text = cm_json_dump(json, JSON_INDENT(2)); /* 17 digits: reals are exact */
     if (!text)
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
     cm_status s = cm_file_create(path, &w, err);
@@ -60,7 +61,7 @@ cm_status cm_run_json_write(const char *path, const json_t *json, cm_error *err)
         else
             cm_file_abandon(w);
     }
-    free(text);
+    cm_free(text);
     return s;
 }
 

@@ -12,10 +12,11 @@ void cm_images_release(cm_images *images); /* NULL is allowed */
 /* As cm_images_check_path (cm.h). */
 cm_status cm_images_check(const char *path, int64_t *next, cm_error *err);
 /* As cm_images_write, cm_images_encode and cm_images_decode (cm.h), whose arguments are in
- * range; name is for messages. */
-cm_status cm_images_save(const cm_images *images, const char *path, int columns, cm_error *err);
-cm_status cm_images_to_memory(const cm_images *images, const char *kind, int columns, void **bytes,
-                              size_t *size, cm_error *err);
+ * range and not NULL; name is for messages. */
+cm_status cm_images_save(const cm_images *images, const char *path, const cm_layout *layout,
+                         cm_error *err);
+cm_status cm_images_to_memory(const cm_images *images, const char *kind, const cm_layout *layout,
+                              void **bytes, size_t *size, cm_error *err);
 cm_status cm_images_from_memory(const void *bytes, size_t size, const char *name,
                                 cm_images **images, cm_error *err);
 

@@ -96,11 +96,10 @@ cm_status cm_class_names_of(const cm_dataset *d, char **names, cm_error *err)
     if (!d->class_names)
         return CM_OK;
     json_t *list = json_array();
+    int bad = 0;
     for (int i = 0; i < d->classes; i++)
-        json_array_append_new(list, json_string(d->class_names[i]));
-    char *text = json_dumps(list, JSON_COMPACT);
+        bad |= json_array_append_new(list, json_string(d->class_names[i]));
+    *names = bad ? NULL : cm_json_dump(list, JSON_COMPACT);
     json_decref(list);
-    *names = text ? cm_strdup(text) : NULL;
-    free(text);
     return *names ? CM_OK : cm_fail(err, CM_ERR_MEMORY, "class names: out of memory");
 }

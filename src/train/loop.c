@@ -13,7 +13,6 @@
 #include "run/config.h"
 #include "run/existing.h"
 #include "run/folder.h"
-#include "sample/generate.h"
 #include "train/trainer.h"
 
 #include <inttypes.h>
@@ -21,16 +20,18 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STREAM_DATA = 2, STREAM_STEP = 3, SAMPLE_SEED = 1 };
+enum { STREAM_DATA = 2, STREAM_STEP = 3 };
 
 /* Speed over the last stretch, the time that pictures took, and the hooks. */
 struct loop {
     cm_trainer *t;
     const cm_train_hooks *hooks;
-    double start, since; /* of the run; of the last log line */
+    double start, since; /* of this part of the run; of the last log line */
+    double before;       /* seconds of the parts before it */
     int64_t first, since_k;
     double drawing; /* seconds */
     int drawings;
+    int64_t drawn, to_draw; /* of the grid that is being drawn */
 };
 
 static void report(const struct loop *l, const char *event)
@@ -55,6 +56,8 @@ static void report(const struct loop *l, const char *event)
         .images_per_s = per_step > 0.0 ? (double)t->config.batch / per_step : 0.0,
         .eta_s = eta,
         .scales = t->step->n_scalars ? (int)t->step->scalars.value[0] : 0,
+        .drawn = l->drawn,
+        .to_draw = l->to_draw,
         .event = event,
     };
     l->hooks->progress(l->hooks->user, &p);
@@ -81,7 +84,7 @@ static void report_data(struct loop *l)
     const cm_trainer *t = l->t;
     cm_dataset_summary(t->data, NAMED, report_line, l);
     if (cm_run_path(path, t->config.out, "samples/data.png", &why) ||
-        cm_dataset_sheet(t->data, SHEET, path, &why))
+        cm_dataset_sheet(t->data, SHEET, (int)t->config.sample_scale, path, &why))
         report_line(l, why.message);
     else
         report_file(l, "drew", path);
@@ -160,15 +163,22 @@ static int log_scalars(const cm_trainer *t, json_t *line)
     return bad;
 }
 
+static double count_seconds(struct loop *l)
+{
+    const double now = cm_seconds();
+    l->t->seconds = l->before + now - l->start;
+    return now;
+}
+
 static cm_status write_log(struct loop *l, cm_error *err)
 {
     cm_trainer *t = l->t;
-    const double now = cm_seconds();
+    const double now = count_seconds(l);
     const double speed = (double)(t->k - l->since_k) * (double)t->config.batch / (now - l->since);
     json_t *j = json_pack("{s:I,s:f,s:f,s:f,s:f,s:f}", "step", (json_int_t)t->k, "loss",
                           t->loss_sum / (double)t->loss_count, "grad_norm",
                           sqrt((double)t->step->grad_squared), "lr", (double)t->step->hyper[0],
-                          "images_per_s", speed, "seconds", now - l->start);
+                          "images_per_s", speed, "seconds", t->seconds);
     const cm_status s = j && !log_scalars(t, j) ? cm_runlog_line(t->log, j, err)
                                                 : cm_fail(err, CM_ERR_MEMORY, "log: out of memory");
     json_decref(j);
@@ -179,43 +189,27 @@ static cm_status write_log(struct loop *l, cm_error *err)
     return s;
 }
 
-/* A grid of 8 images a class (or 64), always from the same noise. */
-static cm_status draw_grid(struct loop *l, const char *sampler, cm_error *err)
+static void report_drawing(void *user, int64_t done, int64_t all)
 {
-    const cm_trainer *t = l->t;
-    const cm_model model = cm_trainer_model(t, t->step->ema[0]);
-    const int classes = t->net.num_classes;
-    char path[CM_RUN_PATH], name[64];
-    cm_sample_params c;
-    cm_images *images = NULL;
-    c = cm_sample_default_params();
-    snprintf(c.sampler, sizeof c.sampler, "%s", sampler);
-    snprintf(c.dtype, sizeof c.dtype, "%s", t->config.dtype);
-    c.num = classes ? 8 * classes : 64;
-    c.num = c.num > 256 ? 256 : c.num;
-    c.seed = SAMPLE_SEED;
-    c.threads = t->threads;
-    snprintf(name, sizeof name, "samples/%08" PRId64 "_%s.png", t->k, sampler);
-    cm_status s = cm_run_path(path, t->config.out, name, err);
-    if (!s)
-        s = cm_generate(&model, &c, &images, err);
-    if (!s)
-        s = cm_images_save(images, path, 8, err);
-    cm_images_release(images);
-    if (!s)
-        report_file(l, "drew", path);
-    return s;
+    struct loop *l = user;
+    l->drawn = done;
+    l->to_draw = all;
+    report(l, NULL);
 }
 
 /* A grid a sampler.  Training does not end for want of a picture: a failure is told. */
 static void draw_samples(struct loop *l)
 {
-    char event[1200];
+    char path[CM_RUN_PATH], event[1200];
     const double start = cm_seconds();
     for (const char *const *name = l->t->settings.objective->samplers; *name; name++) {
         cm_error why = {0};
-        if (!draw_grid(l, *name, &why))
+        const cm_status s = cm_trainer_draw(l->t, *name, report_drawing, l, path, &why);
+        l->drawn = l->to_draw = 0;
+        if (!s) {
+            report_file(l, "drew", path);
             continue;
+        }
         snprintf(event, sizeof event, "warning: no %s samples: %s", *name, why.message);
         report(l, event);
     }
@@ -226,6 +220,7 @@ static void draw_samples(struct loop *l)
 static cm_status save(struct loop *l, cm_error *err)
 {
     char where[600];
+    count_seconds(l);
     const cm_status s = cm_trainer_save(l->t, where, sizeof where, err);
     if (!s)
         report_file(l, "saved", where);
@@ -375,6 +370,7 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
     if (!s) {
         l.first = l.since_k = t->k;
         l.start = l.since = cm_seconds();
+        l.before = t->seconds;
         report_data(&l);
         report_memory(&l);
         s = loop(&l, err);

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/philox.h"
+#include "io/json.h"
 #include "options/options.h"
 #include "run/checkpoint.h"
 #include "run/folder.h"
@@ -13,7 +14,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -206,10 +206,8 @@ static cm_status choose_steps(cm_trainer *t, cm_error *err)
 /* As text, in *text; j, NULL allowed, is released.  Non-zero: out of memory. */
 static int take_text(json_t *j, char **text)
 {
-    char *own = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    *text = cm_json_dump(j, JSON_COMPACT);
     json_decref(j);
-    *text = own ? cm_strdup(own) : NULL;
-    free(own);
     return !*text;
 }
 

@@ -76,11 +76,12 @@ static json_t *make_state(const cm_trainer *t)
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
     /* json_pack takes the settings over, also when it fails, and fails where they are NULL */
-    return json_pack("{s:I,s:I,s:i,s:s,s:s,s:s,s:I,s:f,s:I,s:o}", "step", (json_int_t)t->k, "seed",
-                     (json_int_t)t->config.seed, "threads", t->threads, "dtype",
+    return json_pack("{s:I,s:I,s:i,s:s,s:s,s:s,s:I,s:f,s:I,s:f,s:o}", "step", (json_int_t)t->k,
+                     "seed", (json_int_t)t->config.seed, "threads", t->threads, "dtype",
                      cm_dtype_name(t->dtype), "data", data, "teacher", teacher, "log_offset",
                      (json_int_t)cm_runlog_offset(t->log), "loss_sum", t->loss_sum, "loss_count",
-                     (json_int_t)t->loss_count, "settings", cm_run_settings(&t->config));
+                     (json_int_t)t->loss_count, "seconds", t->seconds, "settings",
+                     cm_run_settings(&t->config));
 }
 
 cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err)
@@ -187,6 +188,7 @@ static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, in
                           err)) ||
         (s = cm_json_int(j, path, "loss_count", 0, INT64_C(1) << 40, CM_JSON_REQUIRED,
                          &t->loss_count, err)) ||
+        (s = cm_json_real(j, path, "seconds", 0, 1e12, CM_JSON_OPTIONAL, &t->seconds, err)) ||
         (s = check_same(path, j, "data", data, t->config.data, err)) ||
         (s = check_same(path, j, "teacher", teacher, "the teacher", err)) ||
         (s = check_same(path, j, "dtype", cm_dtype_name(t->dtype), "the dtype", err)) ||

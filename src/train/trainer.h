@@ -5,6 +5,7 @@
 
 #include "data/loader.h"
 #include "model/model.h"
+#include "run/folder.h"
 #include "run/log.h"
 #include "train/step.h"
 
@@ -27,6 +28,7 @@ typedef struct cm_trainer {
     int lock;
     cm_runlog *log;
     int64_t k;       /* steps done */
+    double seconds;  /* that they took, over all resumes; as of the last log line or save */
     double loss_sum; /* since the last log line */
     int64_t loss_count;
 } cm_trainer;
@@ -43,5 +45,12 @@ cm_model cm_trainer_model(const cm_trainer *t, float *weights);
 cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err);
 /* Go on from the newest checkpoint of config.out. */
 cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *err);
+
+/* Draw a grid of 8 images a class (or 64), always from the same noise, with this sampler from
+ * the first average, into `path`, which it writes: RUN/samples/STEP_SAMPLER.png.  progress as
+ * that of a cm_request. */
+cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
+                          void (*progress)(void *user, int64_t done, int64_t all), void *user,
+                          char path[CM_RUN_PATH], cm_error *err);
 
 #endif

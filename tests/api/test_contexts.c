@@ -39,9 +39,23 @@ static int samples_the_same(void)
 
 /* ---- training: two steps into a folder of this name ---- */
 
+/* Of the grid at the end. */
+struct drawing {
+    int64_t done, all;
+};
+
+static void see(void *user, const cm_train_progress *p)
+{
+    struct drawing *d = user;
+    if (p->to_draw && p->drawn > d->done && p->drawn <= p->to_draw)
+        *d = (struct drawing){p->drawn, p->to_draw};
+}
+
 static int train(const char *name)
 {
     cm_error err = {0};
+    struct drawing drawing = {0};
+    const cm_train_hooks hooks = {.size = sizeof hooks, .progress = see, .user = &drawing};
     cm_train_params p = cm_train_default_params();
     snprintf(p.data, sizeof p.data, "tests/golden/data/train/data/rgb");
     snprintf(p.out, sizeof p.out, "%.300s/%s", scratch_dir, name);
@@ -51,10 +65,13 @@ static int train(const char *name)
     p.batch = 4;
     p.sample_every = 1000000000; /* only the last */
     p.threads = 2;
-    const cm_status s = cm_train(&p, 0, NULL, &err);
+    const cm_status s = cm_train(&p, 0, &hooks, &err);
     if (s)
         printf("    training %s: %s\n", name, err.message);
-    return !s;
+    else if (!drawing.all || drawing.done != drawing.all)
+        printf("    training %s: told of %d of %d drawn\n", name, (int)drawing.done,
+               (int)drawing.all);
+    return !s && drawing.all && drawing.done == drawing.all;
 }
 
 /* The weights of a run: what follows the header of its model, which has paths in it. */

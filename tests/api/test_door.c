@@ -266,14 +266,14 @@ static void test_request(void)
 
 static cm_status write_file(const cm_images *m, cm_error *err)
 {
-    return cm_images_write(m, in_dir("x.png"), 0, err);
+    return cm_images_write(m, in_dir("x.png"), NULL, err);
 }
 
 static cm_status encode(const cm_images *m, cm_error *err)
 {
     void *bytes = NULL;
     size_t size = 0;
-    const cm_status s = cm_images_encode(m, "png", 0, &bytes, &size, err);
+    const cm_status s = cm_images_encode(m, "png", NULL, &bytes, &size, err);
     cm_bytes_free(bytes);
     return s;
 }
@@ -315,23 +315,71 @@ static void test_images(void)
     void *bytes = NULL;
     size_t size = 0;
     cm_images *out = NULL;
-    REFUSED(cm_images_write(&m, NULL, 0, &err), "path", "NULL");
-    REFUSED(cm_images_write(&m, "", 0, &err), "path", "none");
-    REFUSED(cm_images_write(&m, longest, 0, &err), "path", "aaaa");
-    REFUSED(cm_images_write(&m, in_dir("x.png"), -1, &err), "columns", "-1");
-    REFUSED(cm_images_write(&m, in_dir("x.png"), INT_MAX, &err), "columns", "2147483647");
-    REFUSED(cm_images_encode(&m, NULL, 0, &bytes, &size, &err), "kind", "NULL");
-    REFUSED(cm_images_encode(&m, "gif\n", 0, &bytes, &size, &err), "kind", "gif\\x0a");
-    REFUSED(cm_images_encode(&m, longest, 0, &bytes, &size, &err), "kind", "aaaa");
-    REFUSED(cm_images_encode(&m, "png", -2, &bytes, &size, &err), "columns", "-2");
-    REFUSED(cm_images_encode(&m, "png", 0, NULL, &size, &err), "bytes", "NULL");
-    REFUSED(cm_images_encode(&m, "png", 0, &bytes, NULL, &err), "size", "NULL");
+    REFUSED(cm_images_write(&m, NULL, NULL, &err), "path", "NULL");
+    REFUSED(cm_images_write(&m, "", NULL, &err), "path", "none");
+    REFUSED(cm_images_write(&m, longest, NULL, &err), "path", "aaaa");
+    cm_layout one = cm_layout_default();
+    one.columns = -1;
+    REFUSED(cm_images_write(&m, in_dir("x.png"), &one, &err), "columns", "-1");
+    REFUSED(cm_images_encode(&m, NULL, NULL, &bytes, &size, &err), "kind", "NULL");
+    REFUSED(cm_images_encode(&m, "gif\n", NULL, &bytes, &size, &err), "kind", "gif\\x0a");
+    REFUSED(cm_images_encode(&m, longest, NULL, &bytes, &size, &err), "kind", "aaaa");
+    REFUSED(cm_images_encode(&m, "png", NULL, NULL, &size, &err), "bytes", "NULL");
+    REFUSED(cm_images_encode(&m, "png", NULL, &bytes, NULL, &err), "size", "NULL");
     REFUSED(cm_images_decode(NULL, 10, &out, &err), "bytes", "NULL");
     REFUSED(cm_images_decode(pixels, 10, NULL, &err), "images", "NULL");
     REFUSED(cm_images_read(NULL, &out, &err), "path", "NULL");
     REFUSED(cm_images_read(longest, &out, &err), "path", "aaaa");
     REFUSED(cm_images_read("x.png", NULL, &err), "images", "NULL");
     CHECK(!bytes && !out && scratch_count(0) == 0, "something was made");
+}
+
+static cm_images tiny = {.size = sizeof tiny, .n = 1, .h = 1, .w = 1, .c = 1};
+
+static cm_status write_as(const cm_layout *l, cm_error *err)
+{
+    return cm_images_write(&tiny, in_dir("x.png"), l, err);
+}
+
+static cm_status encode_as(const cm_layout *l, cm_error *err)
+{
+    void *bytes = NULL;
+    size_t size = 0;
+    const cm_status s = cm_images_encode(&tiny, "png", l, &bytes, &size, err);
+    cm_bytes_free(bytes);
+    return s;
+}
+
+static void test_layout(void)
+{
+    _Static_assert(sizeof(cm_layout) == 8 + 3 * 4 + 4 + 2 * 8, "a field that is not tried");
+    uint8_t pixel = 0;
+    int64_t label = -1;
+    cm_layout l = cm_layout_default();
+    cm_status (*const put_out[])(const cm_layout *, cm_error *) = {write_as, encode_as};
+    tiny.pixels = &pixel;
+    tiny.labels = &label;
+#define TRY(field, bad, word, found)       \
+    do {                                   \
+        const cm_layout saved = l;         \
+        l.field = bad;                     \
+        REFUSED(f(&l, &err), word, found); \
+        l = saved;                         \
+    } while (0)
+    for (int i = 0; i < 2; i++) {
+        cm_status (*f)(const cm_layout *, cm_error *) = put_out[i];
+        TRY(size, 0, "size", "found 0");
+        TRY(columns, -2, "columns", "found -2");
+        TRY(columns, INT_MAX, "columns", "found 2147483647");
+        TRY(scale, 0, "scale", "found 0");
+        TRY(scale, 33, "scale", "found 33");
+        TRY(captions, 2, "captions", "found 2");
+        TRY(captions, -1, "captions", "found -1");
+        TRY(heading, longest, "heading", "aaaa");
+        TRY(heading, "\xff", "heading", "UTF-8");
+    }
+#undef TRY
+    CHECK(scratch_count(0) == 0, "something was made");
 }
 
 /* ---- models, and looking inside ---- */
@@ -475,6 +523,7 @@ static const check_test tests[] = {
     {"fields of the params of training", test_train_params},
     {"fields of a request", test_request},
     {"fields of images", test_images},
+    {"fields of a layout", test_layout},
     {"models", test_models},
     {"cm_forward", test_forward},
     {"fields of a work", test_work},

@@ -404,11 +404,14 @@ static void test_images_in_memory(void)
     cm_images m = {
         .size = sizeof m, .n = 1, .h = 3, .w = 5, .c = 3, .pixels = pixels, .labels = labels};
     cm_images *back = NULL;
+    cm_layout one = cm_layout_default(), two = one;
     void *bytes = NULL;
     size_t size = 0;
+    one.columns = -1;
+    two.columns = 2;
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = (uint8_t)(i * 37);
-    CHECK_OK(cm_images_encode(&m, "png", -1, &bytes, &size, &err), err);
+    CHECK_OK(cm_images_encode(&m, "png", &one, &bytes, &size, &err), err);
     CHECK_OK(cm_images_decode(bytes, size, &back, &err), err);
     CHECK(back && back->n == 1 && back->h == 3 && back->w == 5 && back->c == 3 &&
               back->labels[0] == -1 && !memcmp(back->pixels, pixels, 45),
@@ -417,12 +420,12 @@ static void test_images_in_memory(void)
     CHECK(back && back->h == 3, "written in spite of an error");
     cm_bytes_free(bytes);
     m.n = 2;
-    CHECK(cm_images_encode(&m, "png", -1, &bytes, &size, &err) == CM_ERR_ARGUMENT, "two");
-    CHECK_OK(cm_images_encode(&m, "PNG", 2, &bytes, &size, &err), err);
+    CHECK(cm_images_encode(&m, "png", &one, &bytes, &size, &err) == CM_ERR_ARGUMENT, "two");
+    CHECK_OK(cm_images_encode(&m, "PNG", &two, &bytes, &size, &err), err);
     CHECK_OK(cm_images_decode(bytes, size, &back, &err), err);
     CHECK(back && back->w == 2 * 5 + 6 && back->h == 3 + 4, "grid of %d x %d", back->w, back->h);
     cm_bytes_free(bytes);
-    CHECK(cm_images_encode(&m, "gif", 0, &bytes, &size, &err) == CM_ERR_ARGUMENT, "gif");
+    CHECK(cm_images_encode(&m, "gif", NULL, &bytes, &size, &err) == CM_ERR_ARGUMENT, "gif");
     cm_images_free(back);
 }
 

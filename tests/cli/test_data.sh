@@ -82,6 +82,17 @@ loss()
 ok 'and gives the same losses' test "$(loss folder)" = "$(loss packed)"
 ok 'classes by name are sampled' ends 0 '4 images' \
     "$cm" sample --model folder --class dog,cat --num 4 --steps 2 --out o.npz
+ok 'and in the names of files' ends 0 '2 images' \
+    "$cm" sample --model folder --class dog,cat --num 2 --steps 2 --out drawn
+ok 'by name' test "$(echo drawn/*)" = 'drawn/000000_dog.png drawn/000001_cat.png'
+ok 'which are gone on with' ends 0 '1 image' \
+    "$cm" sample --model folder --class cat --num 1 --steps 2 --out drawn --continue
+ok 'by number' test -s drawn/000002_cat.png
+# shellcheck disable=SC2086
+ok 'a model without classes' ends 0 'no classes' \
+    "$cm" train --method edm --data photos --labels none --image-size 16 --out plain $net
+ok 'has no captions' ends 2 "option 'captions': has no effect here, the model has no classes" \
+    "$cm" sample --model plain --captions --out q.png
 ok 'an unknown class' ends 2 '0 to 1, cat, dog, all or random, found fox' \
     "$cm" sample --model folder --class fox --num 4 --steps 2 --out p.npz
 mv photos/cat photos/fox

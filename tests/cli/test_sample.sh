@@ -40,6 +40,16 @@ ok 'two rows' test "$(side_of grid.png 20)" -eq $((2 * 18 + 2))
 ok 'one line says number, time, speed and seed' \
     grep -qE '^grid.png: 6 images in [0-9.]+ s \([0-9.]+ images/s\), seed 0$' out
 ok 'and nothing on stderr' test ! -s err
+works 'a large grid' sample --model $model --num 6 --columns 3 --scale 4 --out large.png
+ok 'four times as wide' test "$(side_of large.png 16)" -eq $((4 * (3 * 18 + 2)))
+ok 'and as high' test "$(side_of large.png 20)" -eq $((4 * (2 * 18 + 2)))
+works 'a grid with captions and a heading' sample --model $model --num 6 --columns 3 --scale 4 \
+    --captions --heading 'six of them' --out text.png
+ok 'is as wide' test "$(side_of text.png 16)" -eq $((4 * (3 * 18 + 2)))
+ok 'and higher' test "$(side_of text.png 20)" -gt $((4 * (2 * 18 + 2)))
+ok 'the heading is its title' grep -aq 'tEXtTitle.six of them' text.png
+works 'a small grid with text' sample --model $model --num 6 --captions --out - --columns 3
+ok 'on standard output' test "$(side_of out 20)" -gt $((2 * 18 + 2))
 works 'an archive' sample --model $model --num 5 --out samples.npz
 ok 'it is a zip file' starts_with samples.npz 504b0304
 works 'a folder' sample --model $model --num 5 --class 1 --out folder
@@ -188,6 +198,13 @@ fails 2 "found '.TiFF'" sample --model missing --out x.TiFF
 fails 1 'file: is not a folder' sample --model missing --out file
 fails 2 'columns' sample --model missing --out folder2 --columns 2
 fails 2 'columns' sample --model missing --out x.NPZ --columns 2
+for option in scale=2 captions no-captions heading=x; do
+    fails 2 "option '$(echo "$option" | sed 's/no-//; s/=.*//')': has no effect" \
+        sample --model missing --out folder2 --$option
+    fails 2 "has no effect here, it is for a grid" sample --model missing --out x.npz --$option
+done
+fails 2 'scale' sample --model missing --out x.png --scale 33
+fails 2 "'heading': expected UTF-8" sample --model $model --out x.png --heading "$(printf 'a\377')"
 fails 2 'continue' sample --model missing --out x.png --continue
 ok 'the folder was not made' missing nowhere
 mkdir taken.png

@@ -387,6 +387,8 @@ ok 'and nothing of it is saved' missing broken/run/ckpt/latest
 train low --method ct --steps 2 --sigma-max 4
 ok 'a low sigma-max: to the end' ended_with 0
 ok 'and a grid of two steps' test -s low/run/samples/00000002_multistep.png
+ok 'whose title says the step' env LC_ALL=C \
+    grep -aq 'iTXtTitle.*step 2 .* multistep' low/run/samples/00000002_multistep.png
 
 # A folder in the place of the picture.
 train blocked --method edm --steps 1
@@ -462,6 +464,16 @@ rm -r back/run/ckpt/0000000[468] back/run/model.safetensors
 train back --resume
 ok 'go on from step 2' ended_with 0
 ok 'with the same log' test "$(losses back)" = "$(losses mean)"
+
+# Its seconds go on too: twenty steps take longer than one.
+train counted --method edm --steps 20
+ok 'twenty steps' ended_with 0
+train counted --resume --steps 21
+ok 'and one' ended_with 0
+# shellcheck disable=SC2016 # of awk
+ok 'the seconds of the log go on' awk -F 'seconds":' '
+    { sub(/}.*/, "", $2); if ($2 + 0 <= before) exit 1; before = $2 + 0 }
+    END { if (NR != 2) exit 1 }' counted/run/log.jsonl
 
 # What earlier versions left: ten digits of a rate in the name of its file, a mode that is
 # no more.

@@ -310,8 +310,9 @@ static void damaged_photos(void)
     for (int f = 0; f < 2; f++)
         for (int c = 1; c <= 3; c += 2) {
             t.name = formats[f];
-            if (!CHECK_OK(cm_image_encode(formats[f], 16, 12, c, pixels, 70, &bytes, &t.n, &err),
-                          err))
+            if (!CHECK_OK(
+                    cm_image_encode(formats[f], 16, 12, c, pixels, 70, NULL, &bytes, &t.n, &err),
+                    err))
                 return;
             memcpy(t.bytes, bytes, t.n);
             cm_free(bytes);

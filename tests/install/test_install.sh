@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     cm_images *images = NULL;
     cm_sample_params config = cm_sample_default_params();
     if (argc != 3 || cm_model_open(argv[1], &model, &err) ||
-        cm_sample(model, &config, &images, &err) || cm_images_write(images, argv[2], 0, &err))
+        cm_sample(model, &config, &images, &err) || cm_images_write(images, argv[2], NULL, &err))
         fprintf(stderr, "%s\n", err.message);
     cm_images_free(images);
     cm_model_free(model);

@@ -148,7 +148,7 @@ mutant 'training draws by Euler' 'snprintf\(c\.sampler, sizeof c\.sampler, "%s",
     'snprintf(c.sampler, sizeof c.sampler, "%s", *sampler == 104 ? "euler" : sampler)'
 mutant 'training draws onestep twice' \
     'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
-    'snprintf(c.sampler, sizeof c.sampler, "%s", *l->t->settings.objective->samplers)'
+    'snprintf(c.sampler, sizeof c.sampler, "%s", *t->settings.objective->samplers)'
 mutant 'training draws from the raw weights' \
     'const cm_model model = cm_trainer_model\(t, t->step->ema\[0\]\)' \
     'const cm_model model = cm_trainer_model(t, t->step->params)'
@@ -205,3 +205,17 @@ mutant 'averages of the one step that was timed' \
 mutant 'the timed step goes on as the run' 'cm_train_step_free\(t->step\);$' ';'
 mutant 'minutes taken for seconds' '&t->settings, 60\.0 \* minutes' '\&t->settings, minutes'
 mutant 'presets over what is given' 'if \(!status && \*run->preset\)' 'if (0)'
+
+# ---- sheets and names of files -------------------------------------------------
+mutant 'scale of a grid ignored' '\.scale = l->scale,' '.scale = 1,'
+mutant 'captions ignored' '\.captions = l->captions,' '.captions = 0,'
+mutant 'heading ignored' '\.heading = l->heading\}' '.heading = NULL}'
+mutant 'heading is no title' 'QUALITY, l->heading, bytes' 'QUALITY, NULL, bytes'
+mutant 'sample-scale ignored' '\.scale = \(int\)t->config\.sample_scale' '.scale = 2'
+mutant 'only the first row of a pixel' 'for \(int k = 1; k < l->scale; k\+\+\)' \
+    'for (int k = 1; k < 1; k++)'
+mutant 'text beyond its box' 'if \(w - 1 > room\)' 'if (w - 9 > room)'
+mutant 'combining marks are boxes' 'code >= 0x300 && code <= 0x36f \? NOTHING' '0 ? NOTHING'
+mutant 'a slash in the name of a file' 'strchr\(" /' 'strchr(" '
+mutant 'files of others are samples' 'digits < DIGITS \|\|' ''
+mutant 'seconds of the log begin again' 'l->before \+ now - l->start' 'now - l->start'

@@ -126,6 +126,12 @@ static void test_continue(void)
     remove_tree(in_scratch("six"));
 }
 
+/* Enlarged by the number; test_sheet has the pixels. */
+static int width_of_grid(void)
+{
+    return side_of_grid(16);
+}
+
 /* auto is bf16 where the processor computes in it. */
 static void test_dtype(void)
 {
@@ -151,6 +157,9 @@ const setting sample_settings[] = {
     {"model", DRAW, "one.safetensors|two.safetensors", .changes = IMAGES, .given = 1},
     {"out", .test = test_out},
     {"columns", DRAW, "0|2|6", .changes = IMAGES, .measure = columns_of_grid, .measures = "3|2|6"},
+    {"scale", DRAW, "1|2|5", .changes = IMAGES, .measure = width_of_grid, .measures = "32|64|160"},
+    {"captions", DRAW, "no|yes", .changes = IMAGES},
+    {"heading", DRAW, "|pets|toys", .changes = IMAGES},
     {"sampler", DRAW, "heun|euler", .changes = IMAGES},
     {"sampler", DRAW_CM, "onestep|multistep", .changes = IMAGES},
     {"sampler", DRAW_CM " --sigmas 80,0.5", "multistep", .changes = IMAGES},

@@ -190,7 +190,7 @@ static cm_model *train(const small *n, const char *method)
     c.batch = 4;
     c.lr = 0.5;
     c.threads = 1;
-    CHECK_OK(cm_images_write(&images, in_dir("data"), 0, &err), err);
+    CHECK_OK(cm_images_write(&images, in_dir("data"), NULL, &err), err);
     CHECK_OK(cm_train(&c, 0, NULL, &err), err);
     cm_model *model = open_model(in_dir("run"));
     snprintf(command, sizeof command, "rm -r '%s' '%s'", in_dir("data"), in_dir("run"));

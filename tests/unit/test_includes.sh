@@ -12,7 +12,7 @@ cd "${1:-.}" || exit 1
 
 # The layers from the lowest to the highest; folders of one layer do not know each other.
 layers='base
-io
+draw io
 options data
 graph
 ops cpu

@@ -1,0 +1,126 @@
+/* sheet.c - where each image of a sheet goes, and its text */
+#include "draw/sheet.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    GAP = 2,
+    SPACE = 2,
+    BACKGROUND = 255,
+    MOST_SIDE = 65535,
+    WIDE = 96 /* pixels for each size of text */
+};
+
+/* Text grows with the images: from about twelve letters below one to twenty. */
+static int text_size(const cm_sheet_layout *l)
+{
+    const int size = (l->w * l->scale + WIDE / 3) / WIDE;
+    return size > 1 ? size : 1;
+}
+
+static int64_t columns_of(const cm_sheet_layout *l)
+{
+    return l->columns > 0 ? l->columns : (int64_t)ceil(sqrt((double)l->n));
+}
+
+static int gap(const cm_sheet_layout *l)
+{
+    return l->columns < 0 ? 0 : GAP * l->scale;
+}
+
+/* Of a caption or the heading, with the space to the images. */
+static int text_height(const cm_sheet_layout *l)
+{
+    return (SPACE + CM_FONT_HEIGHT) * text_size(l);
+}
+
+static int heading_height(const cm_sheet_layout *l)
+{
+    return l->heading && *l->heading ? text_height(l) : 0;
+}
+
+/* From an image to the next, to the right and down. */
+static int64_t step_x(const cm_sheet_layout *l)
+{
+    return (int64_t)l->w * l->scale + gap(l);
+}
+
+static int64_t step_y(const cm_sheet_layout *l)
+{
+    return (int64_t)l->h * l->scale + gap(l) + (l->captions ? text_height(l) : 0);
+}
+
+void cm_sheet_size(const cm_sheet_layout *l, int64_t *w, int64_t *h)
+{
+    const int64_t columns = columns_of(l), rows = (l->n + columns - 1) / columns;
+    *w = columns * step_x(l) + gap(l);
+    *h = rows * step_y(l) + gap(l) + heading_height(l);
+}
+
+cm_status cm_sheet_new(const cm_sheet_layout *l, const char *name, cm_sheet *sheet, cm_error *err)
+{
+    int64_t w, h;
+    cm_sheet_size(l, &w, &h);
+    if (w > MOST_SIDE || h > MOST_SIDE)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "%s: %lld images do not fit a grid (write a folder or an .npz)", name,
+                       (long long)l->n);
+    const cm_canvas canvas = {(int)w, (int)h, l->c, cm_alloc((size_t)(w * h * l->c))};
+    if (!canvas.pixels)
+        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", name);
+    memset(canvas.pixels, BACKGROUND, (size_t)(w * h * l->c));
+    *sheet = (cm_sheet){canvas, columns_of(l), *l};
+    if (heading_height(l))
+        cm_text_draw(&canvas, &(cm_text_line){.text = l->heading,
+                                              .x = gap(l),
+                                              .y = gap(l),
+                                              .room = (int)w - 2 * gap(l),
+                                              .size = text_size(l)});
+    return CM_OK;
+}
+
+void cm_sheet_clear(cm_sheet *sheet)
+{
+    cm_free(sheet->canvas.pixels);
+    *sheet = (cm_sheet){0};
+}
+
+/* A row of an image, each pixel as many times as the scale says. */
+static void widen(const cm_sheet_layout *l, const uint8_t *row, uint8_t *to)
+{
+    const size_t c = (size_t)l->c;
+    if (l->scale == 1) {
+        memcpy(to, row, (size_t)l->w * c);
+        return;
+    }
+    for (int x = 0; x < l->w; x++)
+        for (int i = 0; i < l->scale; i++, to += c)
+            memcpy(to, row + (size_t)x * c, c);
+}
+
+void cm_sheet_put(const cm_sheet *s, int64_t i, const uint8_t *pixels, const char *caption)
+{
+    const cm_sheet_layout *l = &s->layout;
+    const int x = (int)(gap(l) + i % s->columns * step_x(l));
+    const int y = (int)(gap(l) + heading_height(l) + i / s->columns * step_y(l));
+    const size_t pitch = (size_t)s->canvas.w * (size_t)l->c, c = (size_t)l->c,
+                 width = (size_t)l->w * (size_t)l->scale * c;
+    uint8_t *to = s->canvas.pixels + (size_t)y * pitch + (size_t)x * c;
+    for (int r = 0; r < l->h; r++) {
+        widen(l, pixels + (size_t)r * (size_t)l->w * c, to);
+        for (int k = 1; k < l->scale; k++)
+            memcpy(to + (size_t)k * pitch, to, width);
+        to += (size_t)l->scale * pitch;
+    }
+    if (l->captions && caption)
+        cm_text_draw(&s->canvas, &(cm_text_line){.text = caption,
+                                                 .x = x,
+                                                 .y = y + l->h * l->scale + SPACE * text_size(l),
+                                                 .room = l->w * l->scale,
+                                                 .size = text_size(l),
+                                                 .centred = 1});
+}

@@ -1,0 +1,39 @@
+/* sheet.h - images beside and below each other on white: grids of samples, contact sheets.
+ * Each pixel is drawn as `scale` x `scale`, and so are the gaps of 2 pixels around each image;
+ * without captions and heading, a sheet is the sheet of scale 1 enlarged. */
+#ifndef CM_DRAW_SHEET_H
+#define CM_DRAW_SHEET_H
+
+#include "cm_status.h"
+#include "draw/font.h"
+
+enum { CM_SHEET_MOST_SCALE = 32 };
+
+typedef struct cm_sheet_layout {
+    int64_t n;           /* images, at least 1 */
+    int h, w, c;         /* of each */
+    int64_t columns;     /* 0: square; -1: one image without a gap around it */
+    int scale;           /* 1 to CM_SHEET_MOST_SCALE */
+    int captions;        /* a line below each image */
+    const char *heading; /* a line above all; NULL or empty: none */
+} cm_sheet_layout;
+
+typedef struct cm_sheet {
+    cm_canvas canvas;
+    int64_t columns;
+    cm_sheet_layout layout;
+} cm_sheet;
+
+/* Pixels that it takes, which may be more than a picture can have. */
+void cm_sheet_size(const cm_sheet_layout *layout, int64_t *w, int64_t *h);
+
+/* An empty sheet with its heading.  name is for messages.
+ * Errors: CM_ERR_ARGUMENT (more than 65535 pixels wide or high), CM_ERR_MEMORY. */
+cm_status cm_sheet_new(const cm_sheet_layout *layout, const char *name, cm_sheet *sheet,
+                       cm_error *err);
+void cm_sheet_clear(cm_sheet *sheet);
+
+/* Draw image i, [h][w][c], and its caption where the layout has captions; NULL: none. */
+void cm_sheet_put(const cm_sheet *sheet, int64_t i, const uint8_t *pixels, const char *caption);
+
+#endif

@@ -1,0 +1,235 @@
+/* output.c - generated images to files: a grid, an npz archive, a folder */
+#include "sample/images.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "draw/sheet.h"
+#include "io/file.h"
+#include "io/image.h"
+#include "io/npz.h"
+#include "io/png.h"
+#include "model/class_names.h"
+#include "sample/sample_names.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { QUALITY = 92 };
+
+/* ---- grids ---- */
+
+/* "cat", else "3"; NULL: no class.  number is room for the latter. */
+static const char *caption_of(const json_t *names, int64_t label, char number[24])
+{
+    const char *name = cm_class_name(names, label);
+    snprintf(number, 24, "%lld", (long long)label);
+    return name ? name : label >= 0 ? number : NULL;
+}
+
+/* The file of a grid, in memory. */
+static cm_status encode_grid(const cm_images *m, const char *format, const char *name,
+                             const cm_layout *l, uint8_t **bytes, size_t *size, cm_error *err)
+{
+    const cm_sheet_layout as = {.n = m->n,
+                                .h = m->h,
+                                .w = m->w,
+                                .c = m->c,
+                                .columns = l->columns,
+                                .scale = l->scale,
+                                .captions = l->captions,
+                                .heading = l->heading};
+    char number[24];
+    json_t *names = NULL;
+    cm_sheet sheet = {0};
+    cm_status s = cm_model_class_names(l->model, &names, err);
+    if (!s)
+        s = cm_sheet_new(&as, name, &sheet, err);
+    for (int64_t i = 0; i < m->n && !s; i++)
+        cm_sheet_put(&sheet, i, m->pixels + i * m->h * m->w * m->c,
+                     caption_of(names, m->labels[i], number));
+    if (!s)
+        s = cm_image_encode(format, sheet.canvas.w, sheet.canvas.h, m->c, sheet.canvas.pixels,
+                            QUALITY, l->heading, bytes, size, err);
+    cm_sheet_clear(&sheet);
+    json_decref(names);
+    return s;
+}
+
+static cm_status write_grid(const cm_images *m, const char *format, const char *path,
+                            const cm_layout *l, cm_error *err)
+{
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    cm_status s = encode_grid(m, format, path, l, &bytes, &size, err);
+    if (!s)
+        s = cm_file_save(path, bytes, size, err);
+    cm_free(bytes);
+    return s;
+}
+
+/* ---- archives and folders ---- */
+
+static cm_status write_npz(const cm_images *m, const char *path, cm_error *err)
+{
+    const cm_npz_array arrays[] = {
+        {"arr_0", CM_NPZ_U8, 4, {m->n, m->h, m->w, m->c}, m->pixels},
+        {"arr_1", CM_NPZ_I64, 1, {m->n}, m->labels},
+    };
+    return cm_npz_write(path, 2, arrays, err);
+}
+
+static cm_status write_folder(const cm_images *m, const char *path, const cm_model *model,
+                              cm_error *err)
+{
+    char file[4096], name[CM_SAMPLE_NAME];
+    json_t *names = NULL;
+    cm_status s = cm_model_class_names(model, &names, err);
+    if (!s)
+        s = cm_make_dirs(path, err);
+    for (int64_t i = 0; i < m->n && !s; i++) {
+        cm_sample_name(name, m->first + i, m->labels[i], cm_class_name(names, m->labels[i]));
+        const int n = snprintf(file, sizeof file, "%s/%s", path, name);
+        s = n < 0 || (size_t)n >= sizeof file
+                ? cm_fail(err, CM_ERR_ARGUMENT, "%s: the path is too long", path)
+                : cm_png_write(file, m->w, m->h, m->c, m->pixels + i * m->h * m->w * m->c, 0, NULL,
+                               NULL, err);
+    }
+    json_decref(names);
+    return s;
+}
+
+/* ---- kinds of output --------------------------------------------------------- */
+
+/* Known by the end of the name, in any case; anything else is a folder. */
+static const struct kind {
+    const char *suffix;
+    const char *format; /* of the grid; NULL: arrays, of any number of channels */
+} kinds[] = {
+    {".png", "png"}, {".jpg", "jpeg"}, {".jpeg", "jpeg"}, {".webp", "webp"}, {".npz", NULL}};
+#define KINDS ".png, .jpg, .webp or .npz"
+
+static const struct kind *find_kind(const char *path)
+{
+    const size_t n = strlen(path);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const size_t k = strlen(kinds[i].suffix);
+        if (n > k && !strcasecmp(path + n - k, kinds[i].suffix))
+            return &kinds[i];
+    }
+    return NULL;
+}
+
+/* "png", "jpg": a suffix without its dot, in any case. */
+static const struct kind *kind_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcasecmp(name, kinds[i].suffix + 1))
+            return &kinds[i];
+    return NULL;
+}
+
+cm_status cm_images_save(const cm_images *m, const char *path, const cm_layout *layout,
+                         cm_error *err)
+{
+    const struct kind *kind = find_kind(path);
+    if (kind && !kind->format)
+        return write_npz(m, path, err);
+    if (m->c != 1 && m->c != 3)
+        return cm_fail(err, CM_ERR_UNSUPPORTED,
+                       "%s: pictures have 1 or 3 channels, these %d (write an .npz)", path, m->c);
+    return kind ? write_grid(m, kind->format, path, layout, err)
+                : write_folder(m, path, layout->model, err);
+}
+
+/* ---- before the work --------------------------------------------------------- */
+
+/* The folder that path is in, or, where folders are made, the nearest that is there. */
+static cm_status check_parent(const char *path, int makes_folders, cm_error *err)
+{
+    char parent[4096];
+    struct stat st;
+    if (snprintf(parent, sizeof parent, "%s", path) >= (int)sizeof parent)
+        return cm_fail(err, CM_ERR_ARGUMENT, "%.100s...: the path is too long", path);
+    for (;;) {
+        size_t n = strlen(parent);
+        while (n > 1 && parent[n - 1] == '/')
+            n--;
+        while (n > 0 && parent[n - 1] != '/')
+            n--;
+        while (n > 1 && parent[n - 1] == '/')
+            n--;
+        if (!n)
+            parent[n++] = '.';
+        parent[n] = '\0'; /* "a/b/" to "a", "a" to "." */
+        if (!stat(parent, &st) || !makes_folders || !strcmp(parent, "."))
+            break;
+    }
+    if (stat(parent, &st))
+        return cm_fail(err, CM_ERR_IO, "%s: %s: %s", path, parent, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return cm_fail(err, CM_ERR_IO, "%s: %s is not a folder", path, parent);
+    if (access(parent, W_OK))
+        return cm_fail(err, CM_ERR_IO, "%s: %s: %s", path, parent, strerror(errno));
+    return CM_OK;
+}
+
+/* "x.jpg" as a folder is a mistake, unless it is one already. */
+static cm_status check_suffix(const char *path, cm_error *err)
+{
+    const char *name = strrchr(path, '/'), *dot = strrchr(name ? name + 1 : path, '.');
+    if (!dot || dot == path || dot[-1] == '/' || !isalpha((unsigned char)dot[1]) || strlen(dot) > 6)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: expected a name that ends in " KINDS ", or a folder; found '%s'", path,
+                   dot);
+}
+
+cm_status cm_images_check(const char *path, int64_t *next, cm_error *err)
+{
+    struct stat st;
+    const struct kind *kind = find_kind(path);
+    const int is_there = !stat(path, &st), is_folder = is_there && S_ISDIR(st.st_mode);
+    cm_status s = CM_OK;
+    if (kind && is_folder)
+        return cm_fail(err, CM_ERR_IO, "%s: is a folder", path);
+    if (!kind && is_there && !is_folder)
+        return cm_fail(err, CM_ERR_IO, "%s: is not a folder, and its name does not end in " KINDS,
+                       path);
+    if (!kind && !is_there)
+        s = check_suffix(path, err);
+    if (!s && !is_folder)
+        s = check_parent(path, !kind, err);
+    if (!s && kind)
+        s = cm_file_check(path, err);
+    if (!s)
+        *next = kind ? -1 : cm_sample_next(path);
+    return s;
+}
+
+/* ---- memory ---- */
+
+cm_status cm_images_to_memory(const cm_images *m, const char *kind, const cm_layout *layout,
+                              void **bytes, size_t *size, cm_error *err)
+{
+    uint8_t *made = NULL;
+    char found[128];
+    const struct kind *k = kind_named(kind);
+    if (!k || !k->format)
+        return cm_fail(err, CM_ERR_ARGUMENT, "kind: expected png, jpeg or webp, found '%s'",
+                       cm_escape(found, sizeof found, kind));
+    if (m->c != 1 && m->c != 3)
+        return cm_fail(err, CM_ERR_UNSUPPORTED, "pictures have 1 or 3 channels, these %d", m->c);
+    if (layout->columns < 0 && m->n != 1)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "layout: columns: expected 0 or more for %lld images, found %d",
+                       (long long)m->n, layout->columns);
+    const cm_status s = encode_grid(m, k->format, "grid", layout, &made, size, err);
+    if (!s)
+        *bytes = made;
+    return s;
+}

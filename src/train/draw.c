@@ -1,0 +1,54 @@
+/* draw.c - the sample grids of a run */
+#include "train/trainer.h"
+
+#include "run/folder.h"
+#include "sample/generate.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { SAMPLE_SEED = 1, COLUMNS = 8, MOST = 256 };
+
+static cm_status save_grid(const cm_trainer *t, const cm_model *model, const char *sampler,
+                           const cm_images *images, char path[CM_RUN_PATH], cm_error *err)
+{
+    char name[64], heading[80];
+    const cm_layout layout = {.size = sizeof layout,
+                              .columns = COLUMNS,
+                              .scale = (int)t->config.sample_scale,
+                              .captions = t->net.num_classes > 0,
+                              .heading = heading,
+                              .model = model};
+    snprintf(heading, sizeof heading, "step %" PRId64 " \u00b7 %s", t->k, sampler);
+    snprintf(name, sizeof name, "samples/%08" PRId64 "_%s.png", t->k, sampler);
+    const cm_status s = cm_run_path(path, t->config.out, name, err);
+    return s ? s : cm_images_save(images, path, &layout, err);
+}
+
+cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
+                          void (*progress)(void *user, int64_t done, int64_t all), void *user,
+                          char path[CM_RUN_PATH], cm_error *err)
+{
+    const cm_model model = cm_trainer_model(t, t->step->ema[0]);
+    const int num = t->net.num_classes ? COLUMNS * t->net.num_classes : COLUMNS * COLUMNS;
+    cm_sample_params c = cm_sample_default_params();
+    cm_sampler *session = NULL;
+    cm_images *images = NULL;
+    snprintf(c.sampler, sizeof c.sampler, "%s", sampler);
+    snprintf(c.dtype, sizeof c.dtype, "%s", t->config.dtype);
+    c.num = num < MOST ? num : MOST;
+    c.threads = t->threads;
+    const cm_request request = {.size = sizeof request,
+                                .num = c.num,
+                                .seed = SAMPLE_SEED,
+                                .progress = progress,
+                                .user = user};
+    cm_status s = cm_sampler_make(&model, &c, &session, err);
+    if (!s)
+        s = cm_sampler_draw(session, &request, &images, err);
+    cm_sampler_release(session);
+    if (!s)
+        s = save_grid(t, &model, sampler, images, path, err);
+    cm_images_release(images);
+    return s;
+}
