@@ -202,7 +202,6 @@ mutant 'curriculum of the one step that was timed' \
     't->settings\.curriculum\.total_steps = c->steps;' ';'
 mutant 'averages of the one step that was timed' \
     'memcpy\(c->ema_rates, ema_rates, sizeof ema_rates\);' ';'
-mutant 'the timed step goes on as the run' 'cm_train_step_free\(t->step\);$' ';'
 mutant 'minutes taken for seconds' '&t->settings, 60\.0 \* minutes' '\&t->settings, minutes'
 mutant 'presets over what is given' 'if \(!status && \*run->preset\)' 'if (0)'
 
