@@ -82,6 +82,40 @@ static void test_edit_distance(void)
     CHECK(cm_edit_distance("a", longest + 1) == 62, "63 bytes");
 }
 
+/* By all distances: the first of the least, of names most of which can stay. */
+static const char *slow_nearest(const cm_option *table, const char *name)
+{
+    const char *best = NULL;
+    for (int least = INT_MAX; table->name; table++) {
+        const int distance = cm_edit_distance(table->name, name);
+        const int near = distance <= 1 + (int)strlen(table->name) / 3;
+        best = near && distance < least ? table->name : best;
+        least = near && distance < least ? distance : least;
+    }
+    return best;
+}
+
+/* Each name cut and lengthened, at either end. */
+static void test_nearest(void)
+{
+    static const cm_option known[] = {
+        {.name = "a"}, {.name = "abcd"}, {.name = "abcdefg"}, {.name = "classes"}, {0}};
+    const cm_option *const tables[] = {known, cm_train_options(), cm_sample_options()};
+    for (int t = 0; t < 3; t++)
+        for (const cm_option *o = tables[t]; o->name; o++)
+            for (int k = 0; k < 4 * (int)strlen(o->name); k++) {
+                char name[200];
+                const int way = k % 4, n = k / 4;
+                snprintf(name, sizeof name, "%.*s%.*s%.*s", way == 2 ? n : 0,
+                         "xxxxxxxxxxxxxxxxxxxxxx", way == 0 ? n : 99, o->name + (way == 1 ? n : 0),
+                         way == 3 ? n : 0, "-x-x-x-x-x-x-x-x-x-x-x-x");
+                const char *found = cm_options_nearest(tables[t], name);
+                const char *right = slow_nearest(tables[t], name);
+                CHECK(found == right, "'%s': near '%s', not '%s'", name, found ? found : "none",
+                      right ? right : "none");
+            }
+}
+
 /* ---- locale --------------------------------------------------------------- */
 
 /* A locale with a decimal comma, made for the test, as programs that use the library may
@@ -395,6 +429,7 @@ int main(void)
         {"numbers", test_numbers},
         {"lists", test_lists},
         {"edit_distance", test_edit_distance},
+        {"nearest name", test_nearest},
         {"defaults", test_defaults},
         {"tables", test_tables},
         {"set", test_set},
