@@ -91,7 +91,7 @@ ok 'by number' test -s drawn/000002_cat.png
 # shellcheck disable=SC2086
 ok 'a model without classes' ends 0 'no classes' \
     "$cm" train --method edm --data photos --labels none --image-size 16 --out plain $net
-ok 'has no captions' ends 2 "option 'captions': has no effect here, the model has no classes" \
+ok 'has no captions' ends 2 "option 'captions': has no effect here, this model has no classes" \
     "$cm" sample --model plain --captions --out q.png
 ok 'an unknown class' ends 2 '0 to 1, cat, dog, all or random, found fox' \
     "$cm" sample --model folder --class fox --num 4 --steps 2 --out p.npz

@@ -40,9 +40,9 @@ mutant 'accumulate ignored' 's->parts = \(int\)o->accumulate;' 's->parts = 1;'
 mutant 'ema-rates: all as the first' '\(float\)\(1\.0 - c->ema_rate\[i\]\)' \
     '(float)(1.0 - c->ema_rate[0])'
 mutant 'keep ignored' '\(int\)t->config\.keep' '9'
-mutant 'log-every ignored' 'due\(t->k, c->log_every\)' 'due(t->k, 50)'
-mutant 'sample-every ignored' 'due\(t->k, c->sample_every\)' 'due(t->k, 2000)'
-mutant 'save-every ignored' 'due\(t->k, c->save_every\)' 'due(t->k, 2000)'
+mutant 'log-every ignored' 'due\(t, c->log_every\)' 'due(t, 50)'
+mutant 'sample-every ignored' 'due\(l->t, c->sample_every\)' 'due(l->t, 2000)'
+mutant 'save-every ignored' 'due\(t, c->save_every\)' 'due(t, 2000)'
 mutant 'heads ignored' '\.num_heads = \(int\)c->num_heads' '.num_heads = 4'
 mutant 'scale-shift-norm ignored' '\.use_scale_shift_norm = c->scale_shift' \
     '.use_scale_shift_norm = 1'
