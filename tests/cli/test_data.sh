@@ -63,7 +63,7 @@ ok 'the nearest preset of small images' grep -q '^--preset tiny: .*(nearest)$' s
 ok 'the network of the shipped models, counted' ends 0 \
     '--preset small: hundreds of pictures and an hour, 1.19 million weights (nearest)' \
     "$cm" data fashion-mnist
-ok 'a size that no preset has' ends 0 '--preset base: not for these: attention-resolutions: 16 does not divide' \
+ok 'a size that no preset has' ends 0 '--preset base: not for these: channel-mult: 3 levels need image sides divisible by 4' \
     "$cm" data photos --image-size 15
 
 net='--batch 2 --steps 2 --channels 32 --channel-mult 1,1 --ema-rates 0.9 --log-every 1'

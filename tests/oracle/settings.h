@@ -44,6 +44,7 @@ int count_files(const char *folder, const char *ending);
 int count_lines(const char *file);
 int same_files(const char *a, const char *b);
 int said(const char *text);          /* in what the last command printed */
+int auto_is_bf16(void);              /* on this processor, where it has bf16 at all */
 const char *newest_checkpoint(void); /* of "run": a path in the scratch folder */
 
 /* What is common to the commands of the tables.  one.safetensors and two.safetensors are

@@ -62,6 +62,14 @@ int said(const char *words)
     return found;
 }
 
+int auto_is_bf16(void)
+{
+    char *cpu = read_text("/proc/cpuinfo");
+    const int faster = cpu && (strstr(cpu, " amx_bf16") || strstr(cpu, "AuthenticAMD"));
+    free(cpu);
+    return faster;
+}
+
 const char *newest_checkpoint(void)
 {
     return "run/ckpt/latest";
