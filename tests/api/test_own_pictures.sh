@@ -52,7 +52,7 @@ commands()
 ok 'docs/own-pictures.md' commands
 ok 'it says what there is' grep -q ', 3 classes: faces [0-9]*, flags [0-9]*, hands [0-9]*$' "$dir/out"
 ok 'and which preset is nearest' grep -q '^--preset small: .*1\.19 million weights (nearest)$' "$dir/out"
-for f in mine.png some.png runs/teacher/samples/data.png runs/student/model.safetensors; do
+for f in teacher.png student.png some.png emoji.safetensors runs/teacher/samples/data.png runs/student/model.safetensors; do
     ok "$f" test -s "$dir/$f"
 done
 echo "$passed passed, $failed failed, 0 skipped"
