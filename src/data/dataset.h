@@ -36,6 +36,8 @@ typedef struct cm_found {
     int64_t n_notes;
     int least_h, least_w, most_h, most_w; /* of the images before resizing; 0: not known */
     int64_t recoloured;                   /* images whose channels were converted */
+    int64_t transparent;                  /* images that show some of the background */
+    uint8_t background[3];
 } cm_found;
 
 typedef struct cm_dataset {

@@ -136,6 +136,7 @@ static cm_status add_image(folder_reader *r, const cm_listing_file *file, cm_err
     const cm_status s = store(r, shown, &im, err);
     if (s == CM_OK) {
         cm_found_count(r->d->found.kinds, kind);
+        r->d->found.transparent += im.transparent;
         r->class_of[r->d->n++] = file->label < 0 ? NULL : r->list.classes[file->label];
         r->list.files[r->d->n - 1] = *file; /* its name, for labels by names */
     }
@@ -220,6 +221,7 @@ cm_status cm_dataset_read_folder(const char *path, const cm_dataset_options *o, 
 {
     folder_reader r = {.folder = path, .o = o, .d = d};
     cm_status s = cm_listing_read(path, &r.list, err);
+    memcpy(d->found.background, o->background, sizeof o->background);
     if (s == CM_OK)
         s = sort_out(&r, err);
     r.class_of = cm_alloc_array(r.images + 1, sizeof *r.class_of);

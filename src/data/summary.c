@@ -96,6 +96,19 @@ static void size_line(const cm_dataset *d, line_text *l)
         add(l, "; %lld converted from %s", (long long)f->recoloured, d->c == 3 ? "grey" : "RGB");
 }
 
+static void transparent_line(const cm_found *f, line_text *l)
+{
+    const uint8_t *c = f->background;
+    const unsigned rgb = (unsigned)c[0] << 16 | (unsigned)c[1] << 8 | c[2];
+    char colour[8];
+    snprintf(colour, sizeof colour, "%06x", rgb);
+    add(l, "%lld image%s partly transparent, on %s (--background)", (long long)f->transparent,
+        f->transparent == 1 ? " is" : "s are",
+        rgb == 0xffffff ? "white"
+        : rgb           ? colour
+                        : "black");
+}
+
 /* Halves of a set, not kinds of pictures. */
 static int is_split_name(const char *name)
 {
@@ -126,11 +139,14 @@ void cm_dataset_summary(const cm_dataset *d, int64_t names, void (*line)(void *,
                         void *user)
 {
     const cm_found *f = &d->found;
-    line_text first = {0}, size = {0};
+    line_text first = {0}, size = {0}, transparent = {0};
     first_line(d, &first);
     size_line(d, &size);
     line(user, first.text);
     line(user, size.text);
+    transparent_line(f, &transparent);
+    if (f->transparent)
+        line(user, transparent.text);
     warn_of_splits(d, line, user);
     for (int64_t i = 0; i < f->n_notes && i < names; i++) {
         line_text l = {0};

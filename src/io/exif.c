@@ -69,6 +69,8 @@ cm_status cm_image_orient(cm_image *im, int orientation, const char *name, cm_er
                    im->pixels + ((size_t)from_y * (size_t)im->w + (size_t)from_x) * c, c);
         }
     cm_free(im->pixels);
-    *im = (cm_image){w, h, im->c, out};
+    im->w = w;
+    im->h = h;
+    im->pixels = out;
     return CM_OK;
 }

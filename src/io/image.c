@@ -95,6 +95,7 @@ static cm_status composite(cm_image *im, const uint8_t background[3], const char
                        im->h);
     for (size_t i = 0; i < n; i++) {
         const uint8_t *in = im->pixels + i * c;
+        im->transparent |= in[c - 1] < 255;
         for (size_t k = 0; k < out_c; k++)
             out[i * out_c + k] = over(in[c == 2 ? 0 : k], in[c - 1], background[k]);
     }

@@ -19,7 +19,10 @@ cm_status cm_image_new(cm_image *im, int64_t w, int64_t h, int c, size_t packed,
     if (w * h > ALWAYS && w * h / gain > (int64_t)packed)
         return cm_fail(err, CM_ERR_FORMAT, "%s: size: %lld x %lld pixels cannot fit %zu bytes",
                        name, (long long)w, (long long)h, packed);
-    *im = (cm_image){(int)w, (int)h, c, cm_alloc_array((size_t)h, (size_t)w * (size_t)c)};
+    *im = (cm_image){.w = (int)w,
+                     .h = (int)h,
+                     .c = c,
+                     .pixels = cm_alloc_array((size_t)h, (size_t)w * (size_t)c)};
     if (!im->pixels)
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory for %lld x %lld pixels", name,
                        (long long)w, (long long)h);

@@ -13,6 +13,7 @@
 typedef struct cm_image {
     int w, h, c;     /* c: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha */
     uint8_t *pixels; /* [h][w][c], of cm_alloc */
+    int transparent; /* of a picture without alpha: some of it shows the background */
 } cm_image;
 
 /* Set *im to w x h pixels of zeros, from a file of `packed` bytes that may hold at most `gain`

@@ -47,6 +47,15 @@ cp "$pictures/exif3.jpg" split/test
 ok 'halves of a set are no classes' ends 0 "warning: 'train' is taken as a class" "$cm" data split
 mkdir "bad/$(printf '\377')" && cp "$pictures/exif3.jpg" bad/*/
 ok 'a class name that is not UTF-8' ends 4 'expected UTF-8, found \xff' "$cm" data bad
+mkdir clear
+cp "$pictures/alpha.webp" "$pictures/lossy.webp" clear
+ok 'what is transparent, on the default' ends 0 '1 image is partly transparent, on white (--background)' \
+    "$cm" data clear --image-size 16
+ok 'on another' ends 0 'on black (' "$cm" data clear --image-size 16 --background black
+ok 'and another' ends 0 'on 0a80ff (' "$cm" data clear --image-size 16 --background '#0A80FF'
+rm clear/alpha.webp
+"$cm" data clear >said.txt
+ok 'nothing is said of none' test "$(grep -c transparent said.txt)" -eq 0
 ok 'a size that is none' ends 2 "image-size: expected a side" "$cm" data photos --image-size 16y
 ok 'a colour that is none' ends 2 'background: expected white' "$cm" data photos --background blau
 

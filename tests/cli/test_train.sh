@@ -265,7 +265,7 @@ mkdir -p piped
     { timeout 60 "$cm" train $tiny --method edm --steps 1000000 --save-every 20 --out run 2>&1
         echo $? >&3; } | head -n 2 >"$scratch/piped.out")
 ok 'a closed pipe ends it as it ends any program' test "$(cat code)" -eq 141
-ok 'after it saved the step that was next' test "$(newest piped | grep -c '1$')" -eq 1
+ok 'after it saved the step that was next' test "$(newest piped | grep -c '[12]$')" -eq 1
 
 mkdir -p closed
 # shellcheck disable=SC2086
