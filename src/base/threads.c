@@ -1,5 +1,6 @@
 /* threads.c */
-#define _GNU_SOURCE /* sets of cores */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): sets of cores */
+#define _GNU_SOURCE
 #include "base/threads.h"
 
 #include <omp.h>

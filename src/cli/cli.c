@@ -13,19 +13,17 @@
 /* Bytes of the character at c, and what it is; 0: not UTF-8, or longer than it need be. */
 static int read_character(const unsigned char *c, unsigned *code)
 {
-    const int n = c[0] < 0x80   ? 1
-                  : c[0] < 0xc2 ? 0
-                  : c[0] < 0xe0 ? 2
-                  : c[0] < 0xf0 ? 3
-                  : c[0] < 0xf5 ? 4
-                                : 0;
-    *code = n < 2 ? c[0] : c[0] & (0x7fu >> n);
+    /* By the upper four bits of the first byte. */
+    static const unsigned char length[16] = {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 2, 2, 3, 4};
+    static const unsigned smallest[5] = {0, 0, 0x80, 0x800, 0x10000};
+    const int n = length[c[0] >> 4];
+    *code = n < 2 ? c[0] : c[0] & (0xffu >> n);
     for (int i = 1; i < n; i++) {
         if ((c[i] & 0xc0) != 0x80)
             return 0;
         *code = *code << 6 | (c[i] & 0x3fu);
     }
-    return (n == 3 && *code < 0x800) || (n == 4 && *code < 0x10000) ? 0 : n;
+    return *code < smallest[n] || *code > 0x10ffff ? 0 : n;
 }
 
 /* Control characters (C0, DEL, C1) and changes of direction could forge what is shown. */

@@ -50,14 +50,19 @@ static void print_text(const char *text)
         puts(".EE\n.RE");
 }
 
-static void print_head(const char *name, const char *help)
+static void print_capitals(const char *name)
 {
-    printf(".\\\" Made from the option tables of the command by src/cli/reference_man.c.\n.TH ");
     for (const char *c = name; *c; c++)
         if (*c == '-')
             fputs("\\-", stdout);
         else
             putchar(toupper((unsigned char)*c));
+}
+
+static void print_head(const char *name, const char *help)
+{
+    printf(".\\\" Made from the option tables of the command by src/cli/reference_man.c.\n.TH ");
+    print_capitals(name);
     printf(" 1 \"\" \"cm " CM_VERSION "\" \"Consistency models\"\n.SH NAME\n");
     print_escaped(name, strlen(name));
     fputs(" \\- ", stdout);

@@ -265,8 +265,7 @@ cm_status cm_dataset_sheet(const cm_dataset *d, int most, int scale, const char 
         cm_sheet_put(&sheet, i, d->pixels + at * d->h * d->w * d->c,
                      d->class_names ? d->class_names[label] : number);
     }
-    s = cm_png_write(path, sheet.canvas.w, sheet.canvas.h, d->c, sheet.canvas.pixels, 0, NULL, NULL,
-                     err);
+    s = cm_png_write(path, sheet.canvas.w, sheet.canvas.h, d->c, sheet.canvas.pixels, NULL, err);
     cm_sheet_clear(&sheet);
     return s;
 }

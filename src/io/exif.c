@@ -52,10 +52,9 @@ cm_status cm_image_orient(cm_image *im, int orientation, const char *name, cm_er
     if (orientation <= 1)
         return CM_OK;
     const int swap = orientation >= 5;
-    const int mirror_x =
-        orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-    const int mirror_y =
-        orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    static const uint8_t mirrors_x[9] = {[2] = 1, [3] = 1, [7] = 1, [8] = 1};
+    static const uint8_t mirrors_y[9] = {[3] = 1, [4] = 1, [6] = 1, [7] = 1};
+    const int mirror_x = mirrors_x[orientation], mirror_y = mirrors_y[orientation];
     const int w = swap ? im->h : im->w, h = swap ? im->w : im->h;
     const size_t c = (size_t)im->c;
     uint8_t *out = cm_alloc_array((size_t)h, (size_t)w * c);

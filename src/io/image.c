@@ -159,26 +159,20 @@ cm_status cm_image_read(const char *path, const uint8_t background[3], cm_image 
 
 /* ---- writing ------------------------------------------------------------ */
 
-cm_status cm_image_encode(const char *format, int w, int h, int c, const uint8_t *pixels,
-                          int quality, const char *title, uint8_t **bytes, size_t *size,
-                          cm_error *err)
+cm_status cm_image_encode(const cm_encoding *e, int w, int h, int c, const uint8_t *pixels,
+                          uint8_t **bytes, size_t *size, cm_error *err)
 {
     static const char *const key[] = {"Title"};
     char shown[64];
-    if (quality < 1 || quality > 100)
-        return cm_fail(err, CM_ERR_ARGUMENT, "quality: expected 1 to 100, found %d", quality);
-    if (!strcmp(format, "png")) {
-        void *file;
-        const cm_status s =
-            cm_png_encode(w, h, c, pixels, title && *title, key, &title, &file, size, err);
-        if (!s)
-            *bytes = file;
-        return s;
-    }
-    if (!strcmp(format, "jpeg"))
-        return cm_jpeg_encode(w, h, c, pixels, quality, "image", bytes, size, err);
-    if (!strcmp(format, "webp"))
-        return cm_webp_encode(w, h, c, pixels, quality, "image", bytes, size, err);
+    const cm_png_text text = {e->title && *e->title, key, &e->title};
+    if (e->quality < 1 || e->quality > 100)
+        return cm_fail(err, CM_ERR_ARGUMENT, "quality: expected 1 to 100, found %d", e->quality);
+    if (!strcmp(e->format, "png"))
+        return cm_png_encode(w, h, c, pixels, &text, bytes, size, err);
+    if (!strcmp(e->format, "jpeg"))
+        return cm_jpeg_encode(w, h, c, pixels, e->quality, "image", bytes, size, err);
+    if (!strcmp(e->format, "webp"))
+        return cm_webp_encode(w, h, c, pixels, e->quality, "image", bytes, size, err);
     return cm_fail(err, CM_ERR_ARGUMENT, "image: expected png, jpeg or webp, found %s",
-                   cm_escape(shown, sizeof shown, format));
+                   cm_escape(shown, sizeof shown, e->format));
 }

@@ -27,12 +27,16 @@ cm_status cm_image_file_kind(const char *path, const char **kind, int *known, cm
 /* The image of a file.  Errors: also CM_ERR_IO. */
 cm_status cm_image_read(const char *path, const uint8_t background[3], cm_image *im, cm_error *err);
 
-/* The file of [h][w][c] pixels, c 1 or 3, in memory: format "png", "jpeg" or "webp", quality 1
- * to 100 (png has none).  title, UTF-8, is the Title of a png; NULL or empty: none.  *bytes is
- * freed with cm_free.
+/* How to write an image. */
+typedef struct cm_encoding {
+    const char *format; /* "png", "jpeg" or "webp" */
+    int quality;        /* 1 to 100; png has none */
+    const char *title;  /* UTF-8: the Title of a png; NULL or empty: none */
+} cm_encoding;
+
+/* The file of [h][w][c] pixels, c 1 or 3, in memory.  *bytes is freed with cm_free.
  * Errors: CM_ERR_ARGUMENT (unknown format, a size it cannot hold), CM_ERR_MEMORY. */
-cm_status cm_image_encode(const char *format, int w, int h, int c, const uint8_t *pixels,
-                          int quality, const char *title, uint8_t **bytes, size_t *size,
-                          cm_error *err);
+cm_status cm_image_encode(const cm_encoding *encoding, int w, int h, int c, const uint8_t *pixels,
+                          uint8_t **bytes, size_t *size, cm_error *err);
 
 #endif

@@ -16,8 +16,7 @@ enum { MAX_GAIN = 1032 * 8 };
 typedef struct png_source {
     const uint8_t *pixels;
     int w, h, c;
-    int n_text;
-    const char *const *keys, *const *values;
+    cm_png_text text;
 } png_source;
 
 /* libpng reports errors by longjmp; everything that must survive it is here. */
@@ -230,8 +229,8 @@ static void write_image(png_state *p)
     png_set_IHDR(p->png, p->info, (png_uint_32)src->w, (png_uint_32)src->h, 8,
                  src->c == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    for (int i = 0; i < src->n_text; i++)
-        set_text(p, src->keys[i], src->values[i]);
+    for (int i = 0; i < src->text.n; i++)
+        set_text(p, src->text.keys[i], src->text.values[i]);
     png_write_info(p->png, p->info);
     for (int y = 0; y < src->h; y++)
         png_write_row(p->png, src->pixels + (size_t)y * (size_t)src->w * (size_t)src->c);
@@ -246,11 +245,11 @@ static cm_status check(const png_source *src, const char *name, cm_error *err)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "%s: expected grey or RGB pixels, found %d x %d with %d channels", name,
                        src->w, src->h, src->c);
-    for (int i = 0; i < src->n_text; i++)
-        if (!is_key(src->keys[i]))
+    for (int i = 0; i < src->text.n; i++)
+        if (!is_key(src->text.keys[i]))
             return cm_fail(err, CM_ERR_ARGUMENT,
                            "%s: text key \"%s\": expected 1 to 79 printable ASCII characters", name,
-                           cm_escape(text, sizeof text, src->keys[i]));
+                           cm_escape(text, sizeof text, src->text.keys[i]));
     return CM_OK;
 }
 
@@ -272,22 +271,22 @@ static cm_status encode(const png_source *src, const char *name, uint8_t **bytes
     return CM_OK;
 }
 
-cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, int n_text,
-                        const char *const *keys, const char *const *values, void **data,
-                        size_t *size, cm_error *err)
+static png_source source_of(int w, int h, int c, const uint8_t *pixels, const cm_png_text *text)
 {
-    const png_source src = {pixels, w, h, c, n_text, keys, values};
-    uint8_t *bytes;
-    const cm_status s = encode(&src, "PNG", &bytes, size, err);
-    if (!s)
-        *data = bytes;
-    return s;
+    return (png_source){pixels, w, h, c, text ? *text : (cm_png_text){0}};
 }
 
-cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels, int n_text,
-                       const char *const *keys, const char *const *values, cm_error *err)
+cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, const cm_png_text *text,
+                        uint8_t **bytes, size_t *size, cm_error *err)
 {
-    const png_source src = {pixels, w, h, c, n_text, keys, values};
+    const png_source src = source_of(w, h, c, pixels, text);
+    return encode(&src, "PNG", bytes, size, err);
+}
+
+cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels,
+                       const cm_png_text *text, cm_error *err)
+{
+    const png_source src = source_of(w, h, c, pixels, text);
     uint8_t *bytes;
     size_t size;
     cm_status s = encode(&src, path, &bytes, &size, err);

@@ -11,15 +11,19 @@
 cm_status cm_png_decode(const uint8_t *data, size_t size, const char *name, cm_image *im,
                         cm_error *err);
 
-/* Write [h][w][c] pixels, c 1 or 3, with n_text pairs of text (keys: 1 to 79
- * printable ASCII characters; values: UTF-8).  The file appears whole or not at
- * all.  Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_MEMORY. */
-cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels, int n_text,
-                       const char *const *keys, const char *const *values, cm_error *err);
+/* Pairs of text: keys of 1 to 79 printable ASCII characters, values in UTF-8. */
+typedef struct cm_png_text {
+    int n;
+    const char *const *keys, *const *values;
+} cm_png_text;
 
-/* The same in memory: *data is freed with cm_free. */
-cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, int n_text,
-                        const char *const *keys, const char *const *values, void **data,
-                        size_t *size, cm_error *err);
+/* Write [h][w][c] pixels, c 1 or 3; text may be NULL.  The file appears whole or not at all.
+ * Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_MEMORY. */
+cm_status cm_png_write(const char *path, int w, int h, int c, const uint8_t *pixels,
+                       const cm_png_text *text, cm_error *err);
+
+/* The same in memory: *bytes is freed with cm_free. */
+cm_status cm_png_encode(int w, int h, int c, const uint8_t *pixels, const cm_png_text *text,
+                        uint8_t **bytes, size_t *size, cm_error *err);
 
 #endif

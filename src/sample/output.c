@@ -53,8 +53,8 @@ static cm_status encode_grid(const cm_images *m, const char *format, const char 
         cm_sheet_put(&sheet, i, m->pixels + i * m->h * m->w * m->c,
                      caption_of(names, m->labels[i], number));
     if (!s)
-        s = cm_image_encode(format, sheet.canvas.w, sheet.canvas.h, m->c, sheet.canvas.pixels,
-                            QUALITY, l->heading, bytes, size, err);
+        s = cm_image_encode(&(cm_encoding){format, QUALITY, l->heading}, sheet.canvas.w,
+                            sheet.canvas.h, m->c, sheet.canvas.pixels, bytes, size, err);
     cm_sheet_clear(&sheet);
     json_decref(names);
     return s;
@@ -96,8 +96,8 @@ static cm_status write_folder(const cm_images *m, const char *path, const cm_mod
         const int n = snprintf(file, sizeof file, "%s/%s", path, name);
         s = n < 0 || (size_t)n >= sizeof file
                 ? cm_fail(err, CM_ERR_ARGUMENT, "%s: the path is too long", path)
-                : cm_png_write(file, m->w, m->h, m->c, m->pixels + i * m->h * m->w * m->c, 0, NULL,
-                               NULL, err);
+                : cm_png_write(file, m->w, m->h, m->c, m->pixels + i * m->h * m->w * m->c, NULL,
+                               err);
     }
     json_decref(names);
     return s;

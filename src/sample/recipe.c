@@ -39,25 +39,14 @@ static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, 
 }
 
 /* Settings that the sampler would not look at are mistakes. */
-static cm_status check_fit(const cm_model *m, const cm_sample_params *c,
-                           const cm_sampling_method *s, cm_error *err)
+static cm_status check_levels(const cm_sample_params *c, const cm_sampling_method *s, cm_error *err)
 {
-    const int teacher = cm_model_is_teacher(m);
-    const cm_sample_params initial = cm_sample_default_params();
-    const struct {
-        const char *name;
-        double value, initial;
-    } of_churn[] = {{"s-tmin", c->s_tmin, initial.s_tmin},
-                    {"s-tmax", c->s_tmax, initial.s_tmax},
-                    {"s-noise", c->s_noise, initial.s_noise}};
-    if (s->of_teacher != teacher)
-        return cm_fail(err, CM_ERR_ARGUMENT, "sampler %s: needs a %s, this one is a %s", s->name,
-                       s->of_teacher ? "diffusion teacher" : "consistency model",
-                       teacher ? "diffusion teacher (heun or euler sample it)"
-                               : "consistency model (onestep or multistep sample it)");
     if (s->most_steps && c->steps > s->most_steps)
         return cm_fail(err, CM_ERR_ARGUMENT, "steps: expected %d with the %s sampler, found %d",
                        s->most_steps, s->name, (int)c->steps);
+    if (!s->takes_list && (c->ts[0] || c->sigmas[0]))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "ts and sigmas are for the multistep sampler of a consistency model");
     if (s->takes_list && c->steps && c->sigmas[0])
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "steps: has no effect here, --sigmas gives the noise levels");
@@ -65,17 +54,41 @@ static cm_status check_fit(const cm_model *m, const cm_sample_params *c,
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "steps: with the %s sampler it is the grid of --ts, which is not given",
                        s->name);
-    if (!s->takes_churn && c->s_churn > 0.0)
+    return CM_OK;
+}
+
+static cm_status check_churn(const cm_sample_params *c, const cm_sampling_method *s, cm_error *err)
+{
+    const cm_sample_params initial = cm_sample_default_params();
+    const struct {
+        const char *name;
+        double value, initial;
+    } of_churn[] = {{"s-tmin", c->s_tmin, initial.s_tmin},
+                    {"s-tmax", c->s_tmax, initial.s_tmax},
+                    {"s-noise", c->s_noise, initial.s_noise}};
+    if (s->takes_churn && c->s_churn > 0.0)
+        return CM_OK;
+    if (c->s_churn > 0.0)
         return cm_fail(err, CM_ERR_ARGUMENT, "s-churn: is for the heun sampler");
-    for (int i = 0; i < 3 && !(s->takes_churn && c->s_churn > 0.0); i++)
+    for (int i = 0; i < 3; i++)
         if (of_churn[i].value < of_churn[i].initial || of_churn[i].value > of_churn[i].initial)
             return cm_fail(err, CM_ERR_ARGUMENT,
                            "%s: has no effect here, it is for the heun sampler with --s-churn",
                            of_churn[i].name);
-    if (!s->takes_list && (c->ts[0] || c->sigmas[0]))
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "ts and sigmas are for the multistep sampler of a consistency model");
     return CM_OK;
+}
+
+static cm_status check_fit(const cm_model *m, const cm_sample_params *c,
+                           const cm_sampling_method *s, cm_error *err)
+{
+    const int teacher = cm_model_is_teacher(m);
+    if (s->of_teacher != teacher)
+        return cm_fail(err, CM_ERR_ARGUMENT, "sampler %s: needs a %s, this one is a %s", s->name,
+                       s->of_teacher ? "diffusion teacher" : "consistency model",
+                       teacher ? "diffusion teacher (heun or euler sample it)"
+                               : "consistency model (onestep or multistep sample it)");
+    const cm_status status = check_levels(c, s, err);
+    return status ? status : check_churn(c, s, err);
 }
 
 static cm_status resolve_method(const cm_model *m, const cm_sample_params *c, cm_recipe *r,

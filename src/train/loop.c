@@ -255,27 +255,37 @@ static int is_last(const struct loop *l)
            (c->max_minutes > 0.0 && cm_seconds() - l->start > 60.0 * c->max_minutes);
 }
 
-static cm_status loop(struct loop *l, cm_error *err)
+/* What follows a step now and then: a line of the log, a checkpoint, pictures. */
+static cm_status after_step(struct loop *l, int wished, int stop, int last, cm_error *err)
 {
     cm_trainer *t = l->t;
     const cm_train_params *c = &t->config;
     cm_status s = CM_OK;
-    int stop = 0, last = t->k >= c->steps; /* then only the export is left */
-    while (!last && !stop && !s) {
-        if ((s = one_step(t, err)))
+    report(l, NULL);
+    if (due(t, c->log_every) || (last && t->loss_count))
+        s = write_log(l, err);
+    if (!s && (last || wished != CM_TRAIN_GO_ON || due(t, c->save_every)))
+        s = save(l, err);
+    if (!s && !stop && (last || picture_due(l)))
+        draw_samples(l);
+    return s;
+}
+
+static cm_status loop(struct loop *l, cm_error *err)
+{
+    cm_trainer *t = l->t;
+    int stop = 0, last = t->k >= t->config.steps; /* then only the export is left */
+    while (!last && !stop) {
+        cm_status s = one_step(t, err);
+        if (s)
             return s;
         const int wished = wish(l);
         stop = wished != CM_TRAIN_GO_ON && wished != CM_TRAIN_SAVE;
         last = is_last(l);
-        report(l, NULL);
-        if (due(t, c->log_every) || (last && t->loss_count))
-            s = write_log(l, err);
-        if (!s && (last || wished != CM_TRAIN_GO_ON || due(t, c->save_every)))
-            s = save(l, err);
-        if (!s && !stop && (last || picture_due(l)))
-            draw_samples(l);
+        if ((s = after_step(l, wished, stop, last, err)))
+            return s;
     }
-    return s ? s : stop && !last ? CM_INTERRUPTED : CM_OK;
+    return stop && !last ? CM_INTERRUPTED : CM_OK;
 }
 
 /* RUN/model.safetensors: the first average in bf16, the file to ship. */

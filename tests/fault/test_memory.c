@@ -169,8 +169,8 @@ static cm_status do_encode(cm_error *err)
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = (uint8_t)(i / 3 % 20 * 9 + i % 3 * 40 + i / 60 * 5);
     of_libraries = picture_is_whole;
-    const cm_status s =
-        cm_image_encode(picture_name, 20, 20, 3, pixels, 70, "a title", &bytes, &n, err);
+    const cm_status s = cm_image_encode(&(cm_encoding){picture_name, 70, "a title"}, 20, 20, 3,
+                                        pixels, &bytes, &n, err);
     of_libraries = 0;
     if (!s)
         same_picture(bytes, n);

@@ -288,7 +288,7 @@ static void damaged_png(void)
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = (uint8_t)(i * i);
     for (int c = 1; c <= 3; c += 2) {
-        CHECK_OK(cm_png_write(in_dir("v"), 5, 4, c, pixels, 2, k, v, &err), err);
+        CHECK_OK(cm_png_write(in_dir("v"), 5, 4, c, pixels, &(cm_png_text){2, k, v}, &err), err);
         t.n = load(in_dir("v"), t.bytes);
         damage(&t);
         repaired = t;
@@ -310,9 +310,9 @@ static void damaged_photos(void)
     for (int f = 0; f < 2; f++)
         for (int c = 1; c <= 3; c += 2) {
             t.name = formats[f];
-            if (!CHECK_OK(
-                    cm_image_encode(formats[f], 16, 12, c, pixels, 70, NULL, &bytes, &t.n, &err),
-                    err))
+            if (!CHECK_OK(cm_image_encode(&(cm_encoding){formats[f], 70, NULL}, 16, 12, c, pixels,
+                                          &bytes, &t.n, &err),
+                          err))
                 return;
             memcpy(t.bytes, bytes, t.n);
             cm_free(bytes);

@@ -91,7 +91,7 @@ static void write_png(const char *name, int w, int h, int c, uint8_t v)
     uint8_t *pixels = calloc((size_t)w * (size_t)h, (size_t)c);
     for (int i = 0; i < w * h * c; i++)
         pixels[i] = (uint8_t)(v + i % c);
-    CHECK_OK(cm_png_write(at(name), w, h, c, pixels, 0, NULL, NULL, &err), err);
+    CHECK_OK(cm_png_write(at(name), w, h, c, pixels, NULL, &err), err);
     free(pixels);
 }
 

@@ -75,9 +75,9 @@ static void round_trips(void)
     for (int f = 0; f < 3; f++)
         for (int c = 1; c <= 3; c += 2) {
             cm_image im = {0};
-            if (!CHECK_OK(
-                    cm_image_encode(formats[f], 20, 10, c, pixels, 95, NULL, &bytes, &n, &err),
-                    err) ||
+            if (!CHECK_OK(cm_image_encode(&(cm_encoding){formats[f], 95, NULL}, 20, 10, c, pixels,
+                                          &bytes, &n, &err),
+                          err) ||
                 !CHECK_OK(cm_image_decode(bytes, n, formats[f], white, &im, &err), err))
                 continue;
             const int stored = f == 2 ? 3 : c; /* WebP has no grey */
@@ -90,11 +90,14 @@ static void round_trips(void)
             cm_image_clear(&im);
             cm_free(bytes);
         }
-    CHECK(cm_image_encode("gif", 20, 10, 3, pixels, 90, NULL, &bytes, &n, &err) == CM_ERR_ARGUMENT,
+    CHECK(cm_image_encode(&(cm_encoding){"gif", 90, NULL}, 20, 10, 3, pixels, &bytes, &n, &err) ==
+              CM_ERR_ARGUMENT,
           "gif");
-    CHECK(cm_image_encode("jpeg", 20, 10, 3, pixels, 0, NULL, &bytes, &n, &err) == CM_ERR_ARGUMENT,
+    CHECK(cm_image_encode(&(cm_encoding){"jpeg", 0, NULL}, 20, 10, 3, pixels, &bytes, &n, &err) ==
+              CM_ERR_ARGUMENT,
           "0");
-    CHECK(cm_image_encode("webp", 20, 10, 2, pixels, 9, NULL, &bytes, &n, &err) == CM_ERR_ARGUMENT,
+    CHECK(cm_image_encode(&(cm_encoding){"webp", 9, NULL}, 20, 10, 2, pixels, &bytes, &n, &err) ==
+              CM_ERR_ARGUMENT,
           "2");
 }
 

@@ -63,7 +63,7 @@ static void round_trip(void)
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = (uint8_t)(i * 37);
     for (int c = 1; c <= 3; c += 2) {
-        CHECK_OK(cm_png_write(in_dir("a.png"), 7, 5, c, pixels, 0, NULL, NULL, &err), err);
+        CHECK_OK(cm_png_write(in_dir("a.png"), 7, 5, c, pixels, NULL, &err), err);
         expect(in_dir("a.png"), 7, 5, c, pixels);
     }
     CHECK(scratch_count(1) == 1, "extra files");
@@ -115,7 +115,7 @@ static void text_chunks(void)
     static const char *const keys[] = {"seed", "title"}, *const values[] = {"42",
                                                                             "d\xc3\xa9j\xc3\xa0"};
     cm_error err = {0};
-    CHECK_OK(cm_png_write(in_dir("t"), 1, 1, 3, pixel, 2, keys, values, &err), err);
+    CHECK_OK(cm_png_write(in_dir("t"), 1, 1, 3, pixel, &(cm_png_text){2, keys, values}, &err), err);
     FILE *f = fopen(in_dir("t"), "rb");
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png_create_info_struct(png);
@@ -143,11 +143,12 @@ static void refusals(void)
     uint8_t *file = NULL;
     size_t n = 0;
     scratch_count(1);
-    CHECK(cm_png_write(in_dir("x"), 0, 1, 1, pixels, 0, NULL, NULL, &err) == CM_ERR_ARGUMENT, "0");
-    CHECK(cm_png_write(in_dir("x"), 1, 1, 2, pixels, 0, NULL, NULL, &err) == CM_ERR_ARGUMENT, "2");
-    CHECK(cm_png_write(in_dir("x"), 1, 1, 1, pixels, 1, key, value, &err) == CM_ERR_ARGUMENT,
+    CHECK(cm_png_write(in_dir("x"), 0, 1, 1, pixels, NULL, &err) == CM_ERR_ARGUMENT, "0");
+    CHECK(cm_png_write(in_dir("x"), 1, 1, 2, pixels, NULL, &err) == CM_ERR_ARGUMENT, "2");
+    CHECK(cm_png_write(in_dir("x"), 1, 1, 1, pixels, &(cm_png_text){1, key, value}, &err) ==
+              CM_ERR_ARGUMENT,
           "key");
-    CHECK(cm_png_write(in_dir("no/x"), 1, 1, 1, pixels, 0, NULL, NULL, &err) == CM_ERR_IO, "no");
+    CHECK(cm_png_write(in_dir("no/x"), 1, 1, 1, pixels, NULL, &err) == CM_ERR_IO, "no");
     has(&err, "no/x");
     CHECK(scratch_count(0) == 0, "%d files left", scratch_count(0));
     CHECK(cm_image_read(in_dir("x"), black, &im, &err) == CM_ERR_IO, "missing");
@@ -155,7 +156,7 @@ static void refusals(void)
     CHECK(cm_image_read(in_dir("x"), black, &im, &err) == CM_ERR_FORMAT, "a GIF");
     has(&err, in_dir("x"));
     /* A header that claims 8000 x 8000 pixels in 60 bytes allocates nothing. */
-    CHECK_OK(cm_png_write(in_dir("x"), 1, 1, 1, pixels, 0, NULL, NULL, &err), err);
+    CHECK_OK(cm_png_write(in_dir("x"), 1, 1, 1, pixels, NULL, &err), err);
     CHECK_OK(cm_file_read(in_dir("x"), 4096, (void **)&file, &n, &err), err);
     memcpy(file + 16, "\0\0\x1f\x40\0\0\x1f\x40", 8);
     uint32_t crc = 0xffffffffu; /* of "IHDR" and its 13 bytes: PNG, annex D */
