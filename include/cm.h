@@ -100,8 +100,7 @@ typedef struct cm_train_params {
     cm_text init;             /* first weights, and their network (default: the teacher's with
                                  cd, else random) */
     int64_t steps;            /* training steps (0: as many as --minutes hold) */
-    double minutes;           /* without --steps: time the first steps, and choose how many end
-                                 in this time */
+    double minutes;           /* without --steps: choose as many as end in this time */
     int64_t batch;            /* images a step */
     int64_t accumulate;       /* parts of a batch, computed one after another: memory of a
                                  part, gradients of the whole */
@@ -199,9 +198,8 @@ typedef struct cm_sample_params {
 CM_API const cm_option *cm_train_options(void);
 CM_API const cm_option *cm_sample_options(void);
 CM_API cm_train_params cm_train_default_params(void);
-/* Network and optimization as a set that goes together, over what params has: "tiny" (a first
- * look within minutes), "small" (an hour on two cores for some hundred pictures of 32x32),
- * "base" (larger sets and pictures, a night).  Errors: CM_ERR_ARGUMENT (an unknown name). */
+/* Set network and optimization to what goes together: "tiny" (a first look), "small" (hundreds
+ * of pictures, an hour), "base" (more, a night).  Errors: CM_ERR_ARGUMENT (an unknown name). */
 CM_API cm_status cm_train_preset(cm_train_params *params, const char *name, cm_error *err);
 CM_API cm_sample_params cm_sample_default_params(void);
 
