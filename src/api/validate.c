@@ -1,5 +1,5 @@
 /* validate.c - cm_validate: whether a file or run is what it says */
-#include "cm.h"
+#include "api/door.h"
 #include "run/resolve.h"
 
 #include <sys/stat.h>
@@ -9,7 +9,9 @@ cm_status cm_validate(const char *path, cm_error *err)
     struct stat st;
     cm_st_file *file = NULL;
     cm_model *model = NULL;
-    cm_status s = CM_OK;
+    cm_status s = cm_door_text("path", path, err);
+    if (s)
+        return s;
     int is_model = !stat(path, &st) && S_ISDIR(st.st_mode);
     if (!is_model) {
         s = cm_st_open(path, &file, err);

@@ -71,8 +71,10 @@ int main(int argc, char **argv)
         puts("cm " CM_VERSION);
     else
         status = run_command(argc - 1, argv + 1, &err);
-    if (fflush(stdout) && !status)
-        status = cli_fail(&err, CM_ERR_IO, "standard output: %s", strerror(errno));
+    const int lost = ferror(stdout); /* earlier, and errno is another's by now */
+    if ((fflush(stdout) || lost) && !status)
+        status = cli_fail(&err, CM_ERR_IO, "standard output: %s",
+                          lost ? "cannot be written" : strerror(errno));
     if (status)
         fprintf(stderr, "cm: %s\n", err.message[0] ? err.message : cm_status_name(status));
     return exit_code(status);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "data/dataset_sources.h"
+#include "io/image.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,6 +18,8 @@ static cm_status read_source(const char *what, const cm_dataset_options *o, cm_d
                              cm_error *err)
 {
     char shown[512];
+    const char *kind;
+    int known = 0;
     struct stat st;
     if (!strcmp(what, "fashion-mnist") || !strcmp(what, "fashion-mnist-test"))
         return cm_dataset_read_fashion(FASHION_FOLDER, strstr(what, "-test") != NULL, o, d, err);
@@ -29,6 +32,9 @@ static cm_status read_source(const char *what, const cm_dataset_options *o, cm_d
         return cm_dataset_read_folder(what, o, d, err);
     if (cm_dataset_is_packed(what))
         return cm_dataset_read_packed(what, o, d, err);
+    if (!cm_image_file_kind(what, &kind, &known, NULL) && known)
+        return cm_fail(err, CM_ERR_FORMAT, "%s: is one picture (%s): --data takes its folder", what,
+                       kind);
     return cm_dataset_read_idx(what, o, d, err);
 }
 

@@ -90,6 +90,8 @@ const cm_option *cm_option_find(const cm_option *table, const char *name)
 const char *cm_options_nearest(const cm_option *table, const char *name)
 {
     const char *nearest = NULL;
+    if (!table || !name)
+        return NULL;
     const int length = (int)strnlen(name, INT_MAX);
     int least = INT_MAX;
     for (const cm_option *o = table; o->name; o++) {

@@ -12,9 +12,11 @@
 #include "train/duration.h"
 #include "train/net_options.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 
 enum { STREAM_INIT = 1 };
@@ -37,6 +39,30 @@ static cm_status check_options(const cm_train_params *c, const cm_objective *o, 
                        "accumulate: expected a divisor of the batch of %d, found %d", (int)c->batch,
                        (int)c->accumulate);
     return CM_OK;
+}
+
+/* Samples of a run among the pictures it learns from would be pictures to learn from. */
+static cm_status check_apart(const cm_train_params *c, cm_error *err)
+{
+    char data[PATH_MAX], out[PATH_MAX];
+    struct stat st;
+    cm_text parent;
+    if (stat(c->data, &st) || !S_ISDIR(st.st_mode) || !realpath(c->data, data))
+        return CM_OK;
+    memcpy(parent, c->out, sizeof parent);
+    while (!realpath(parent, out)) { /* the nearest folder that is there */
+        char *slash = strrchr(parent, '/');
+        if (!slash)
+            strcpy(parent, ".");
+        else
+            slash[slash == parent] = '\0';
+    }
+    const size_t n = strlen(data);
+    if (strncmp(out, data, n) != 0 || (out[n] && out[n] != '/'))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "out: %s is in the folder of the data, %s, whose pictures its samples would be",
+                   c->out, c->data);
 }
 
 /* ---- data and models ---- */
@@ -229,8 +255,9 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)
         (s = check_options(c, t->settings.objective, err)) ||
         (c->ema_rates[0] && (s = cm_ema_rates_parse(c->ema_rates, t->ema_rate, &t->n_ema, err))) ||
         (s = cm_device_open(&t->device, err)) || (s = cm_dtype_resolve(c->dtype, &t->dtype, err)) ||
-        (s = open_teacher(t, err)) || (!resume && (s = open_init(t, err))) ||
-        (s = open_data(t, err)) || (s = choose_net(t, resume, err)))
+        (!resume && (s = check_apart(c, err))) || (s = open_teacher(t, err)) ||
+        (!resume && (s = open_init(t, err))) || (s = open_data(t, err)) ||
+        (s = choose_net(t, resume, err)))
         return s;
     t->threads = cm_threads_resolve(c->threads);
     if ((s = cm_net_params_new(&t->net, &t->params, err)) ||

@@ -198,6 +198,16 @@ static void test_train_params(void)
     REFUSED(try_train(&l, &err), "accumulate", "found 3");
     cm_train_hooks hooks = {0};
     REFUSED(cm_train(&p, 0, &hooks, &err), "hooks: size", "found 0");
+    REFUSED(cm_train(NULL, 0, NULL, &err), "params", "NULL");
+    REFUSED(cm_data(NULL, NULL, NULL, NULL, &err), "params", "NULL");
+    REFUSED(cm_train_preset(NULL, "tiny", &err), "params", "NULL");
+    REFUSED(cm_train_preset(&p, NULL, &err), "name", "NULL");
+    REFUSED(cm_train_preset(&p, "hu\nge", &err), "preset", "hu\\x0age");
+    REFUSED(cm_train_check_used(NULL, 0, "lr", &err), "params", "NULL");
+    REFUSED(cm_train_check_used(&p, 0, NULL, &err), "name", "NULL");
+    REFUSED(cm_train_check_used(&p, 0, "bogus", &err), "name", "bogus");
+    CHECK(!cm_options_nearest(NULL, "lr") && !cm_options_nearest(cm_train_options(), NULL),
+          "near nothing");
     REFUSED(cm_train(&p, 2, NULL, &err), "resume", "found 2");
     REFUSED(cm_train(&p, -1, NULL, &err), "resume", "found -1");
     CHECK(scratch_count(0) == 0, "%d files or folders were made", scratch_count(0));
@@ -401,6 +411,13 @@ static void test_models(void)
     REFUSED(cm_model_random("bench/networks/wide.json", 1, NULL, &err), "model", "NULL");
     REFUSED(cm_describe(NULL, &text, &err), "path", "NULL");
     REFUSED(cm_describe(longest, &text, &err), "path", "aaaa");
+    REFUSED(cm_describe_json(NULL, &text, &err), "path", "NULL");
+    REFUSED(cm_describe_json(shipped, NULL, &err), "text", "NULL");
+    REFUSED(cm_validate(NULL, &err), "path", "NULL");
+    REFUSED(cm_validate(longest, &err), "path", "aaaa");
+    int64_t next = 0;
+    REFUSED(cm_images_check_path(NULL, &next, &err), "path", "NULL");
+    REFUSED(cm_images_check_path("x.png", NULL, &err), "next", "NULL");
     REFUSED(cm_describe(shipped, NULL, &err), "text", "NULL");
     cm_model_facts facts = {0};
     REFUSED(cm_model_get_facts(model, &facts, &err), "size", "found 0");

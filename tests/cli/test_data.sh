@@ -108,4 +108,17 @@ mv photos/cat photos/fox
 ok 'other classes than the teacher' ends 4 "class 0 is 'cat' in folder and 'dog' in photos" \
     "$cm" train --method cd --teacher folder --data photos --out student --batch 2 --steps 2
 
+ok 'a picture is not a set' ends 4 'is one picture (PNG): --data takes its folder' \
+    "$cm" data photos/dog/a.png
+# shellcheck disable=SC2086
+ok 'a run among its own pictures is refused' ends 2 'out: photos/run is in the folder of the data' \
+    "$cm" train --method edm --data photos --image-size 16 --out photos/run $net
+ok 'and nothing is made' missing photos/run
+# shellcheck disable=SC2086
+ok 'also by another way there' ends 2 'in the folder of the data' \
+    "$cm" train --method edm --data photos --image-size 16 --out ./photos/../photos/cat/new/run $net
+# shellcheck disable=SC2086
+ok 'a folder whose name begins so is another' ends 0 '2 classes' \
+    "$cm" train --method edm --data photos --image-size 16 --out photos2 $net
+
 finish

@@ -224,4 +224,8 @@ fails 4 'steps' train --config range.json --data x --out y
 ok 'nothing was made' test -z "$(find . -path './y/config.json')"
 ok 'no image was made' missing y.png
 
+"$cm" explain --model "$shipped" --batch 2 >/dev/full 2>"$scratch/err"
+ok 'a plan on a full disk is an error' test $? -eq 1
+ok 'that is said' grep -q '^cm: standard output: ' "$scratch/err"
+
 finish
