@@ -323,24 +323,23 @@ CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, 
 CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params,
                            cm_images **images, cm_error *err);
 
-/* Ask this before the work: whether cm_images_write can write to path.  *next: of a folder the
- * number after its last sample, 0 where it has none; of a file -1.
- * Errors: CM_ERR_ARGUMENT (no kind that is known), CM_ERR_IO. */
-CM_API cm_status cm_images_check_path(const char *path, int64_t *next, cm_error *err);
-
 /* How images are put into files. */
 typedef struct cm_layout {
     size_t size;           /* of this struct; set by cm_layout_default */
-    int columns;           /* of a grid; 0: square; -1 (cm_images_encode): one image as it is,
-                              without gaps */
+    int columns;           /* of a grid; 0: square; -1 (cm_images_encode): one image, no gaps */
     int scale;             /* of a grid: each pixel becomes scale x scale, 1 to 32 */
     int captions;          /* of a grid: 1: the class below each image, cut where it is too long */
-    const char *heading;   /* of a grid: a line above it, and the Title of a PNG file; UTF-8,
-                              NULL: none */
-    const cm_model *model; /* whose class names stand below images and in names of files; NULL:
-                              classes are numbers */
+    const char *heading;   /* of a grid: a line above, and the Title of a PNG; UTF-8; NULL: none */
+    const cm_model *model; /* has the names of the classes; NULL: they are numbers */
 } cm_layout;
 CM_API cm_layout cm_layout_default(void);
+
+/* Ask this before the work: whether cm_images_write can write to path, and whether what is
+ * expected (its n, h, w, c; NULL: not known) fits.  *next: of a folder the number after its
+ * last sample, 0 where it has none; of a file -1.
+ * Errors: CM_ERR_ARGUMENT (no kind that is known, too large), CM_ERR_IO. */
+CM_API cm_status cm_images_check_path(const char *path, const cm_images *expected,
+                                      const cm_layout *layout, int64_t *next, cm_error *err);
 
 /* Write a grid (.png, .jpg, .webp), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
  * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not

@@ -101,7 +101,7 @@ cm_status cm_door_request(const cm_request *r, cm_error *err)
     return check_fields("request", fields, sizeof fields / sizeof *fields, err);
 }
 
-cm_status cm_door_images(const cm_images *m, cm_error *err)
+cm_status cm_door_shape(const cm_images *m, cm_error *err)
 {
     cm_status s = cm_door_need(err, {"images", m});
     if (!s)
@@ -113,7 +113,12 @@ cm_status cm_door_images(const cm_images *m, cm_error *err)
                                    {"w", m->w, 1, MOST_SIDE},
                                    {"c", m->c, 1, MOST_CHANNELS},
                                    {"first", m->first, 0, CM_MOST_FIRST}};
-    s = check_fields("images", fields, sizeof fields / sizeof *fields, err);
+    return check_fields("images", fields, sizeof fields / sizeof *fields, err);
+}
+
+cm_status cm_door_images(const cm_images *m, cm_error *err)
+{
+    const cm_status s = cm_door_shape(m, err);
     return s ? s : cm_door_need(err, {"images: pixels", m->pixels}, {"images: labels", m->labels});
 }
 

@@ -16,17 +16,23 @@ void cm_bytes_free(void *bytes)
     cm_free(bytes);
 }
 
-cm_status cm_images_check_path(const char *path, int64_t *next, cm_error *err)
-{
-    cm_status s = cm_door_text("path", path, err);
-    if (!s)
-        s = cm_door_need(err, {"next", next});
-    return s ? s : cm_images_check(path, next, err);
-}
-
 cm_layout cm_layout_default(void)
 {
     return (cm_layout){.size = sizeof(cm_layout), .scale = 1};
+}
+
+cm_status cm_images_check_path(const char *path, const cm_images *expected, const cm_layout *layout,
+                               int64_t *next, cm_error *err)
+{
+    const cm_layout initial = cm_layout_default(), *l = layout ? layout : &initial;
+    cm_status s = cm_door_text("path", path, err);
+    if (!s && expected)
+        s = cm_door_shape(expected, err);
+    if (!s)
+        s = cm_door_layout(l, 0, err);
+    if (!s)
+        s = cm_door_need(err, {"next", next});
+    return s ? s : cm_images_check(path, expected, l, next, err);
 }
 
 cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,

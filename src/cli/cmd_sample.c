@@ -66,7 +66,7 @@ static cm_status check_out(const cli_usage *usage, const sample_files *files,
     const char *out = files->out, *dot = strrchr(out, '.');
     int64_t next = -1;
     const cm_status status =
-        is_standard_output(out) ? CM_OK : cm_images_check_path(out, &next, err);
+        is_standard_output(out) ? CM_OK : cm_images_check_path(out, NULL, NULL, &next, err);
     if (status)
         return status;
     if (is_standard_output(out) && isatty(STDOUT_FILENO))
@@ -124,29 +124,46 @@ static cm_status check_classes(const cm_model *model, const char *option, cm_err
                     "option '%s': has no effect here, this model has no classes", option);
 }
 
+/* Whether the images that are to come fit their file. */
+static cm_status check_size(const cm_model *model, int64_t num, const char *out,
+                            const cm_layout *layout, cm_error *err)
+{
+    cm_model_facts facts = {.size = sizeof facts};
+    int64_t next;
+    const cm_status status = cm_model_get_facts(model, &facts, err);
+    const cm_images expected = {.size = sizeof expected,
+                                .n = num,
+                                .h = facts.height,
+                                .w = facts.width,
+                                .c = facts.channels};
+    return status ? status : cm_images_check_path(out, &expected, layout, &next, err);
+}
+
 static cm_status generate(const sample_files *files, int class_given,
                           const cm_sample_params *config, cm_error *err)
 {
     cm_model *model = NULL;
     cm_images *images = NULL;
     double seconds = 0;
+    const int to_pipe = is_standard_output(files->out);
     cm_status status = cm_model_open(files->model, &model, err);
     if (!status && class_given)
         status = check_classes(model, "class", err);
     if (!status && files->captions)
         status = check_classes(model, "captions", err);
-    if (!status) {
-        const double start = cli_seconds();
-        status = cm_sample(model, config, &images, err);
-        seconds = cli_seconds() - start;
-    }
-    const int to_pipe = is_standard_output(files->out);
     const cm_layout layout = {.size = sizeof layout,
                               .columns = (int)files->columns,
                               .scale = (int)files->scale,
                               .captions = files->captions,
                               .heading = files->heading,
                               .model = model};
+    if (!status && !to_pipe)
+        status = check_size(model, config->num, files->out, &layout, err);
+    if (!status) {
+        const double start = cli_seconds();
+        status = cm_sample(model, config, &images, err);
+        seconds = cli_seconds() - start;
+    }
     if (!status)
         status = to_pipe ? write_standard_output(images, &layout, err)
                          : cm_images_write(images, files->out, &layout, err);

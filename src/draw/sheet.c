@@ -12,6 +12,7 @@ enum {
     SPACE = 2,
     BACKGROUND = 255,
     MOST_SIDE = 65535,
+    MOST_BYTES = 1 << 30,
     WIDE = 96 /* pixels for each size of text */
 };
 
@@ -61,14 +62,27 @@ void cm_sheet_size(const cm_sheet_layout *l, int64_t *w, int64_t *h)
     *h = rows * step_y(l) + gap(l) + heading_height(l);
 }
 
+cm_status cm_sheet_check(const cm_sheet_layout *l, int most_side, const char *name, cm_error *err)
+{
+    int64_t w, h;
+    const int most = most_side ? most_side : MOST_SIDE;
+    cm_sheet_size(l, &w, &h);
+    if (w <= most && h <= most && w * h * l->c <= MOST_BYTES)
+        return CM_OK;
+    return cm_fail(
+        err, CM_ERR_ARGUMENT,
+        "%s: %lld images at scale %d make a grid of %lld x %lld pixels; expected at most "
+        "%d a side and %d MiB in all (other columns, a smaller scale, a folder or an .npz)",
+        name, (long long)l->n, l->scale, (long long)w, (long long)h, most, MOST_BYTES >> 20);
+}
+
 cm_status cm_sheet_new(const cm_sheet_layout *l, const char *name, cm_sheet *sheet, cm_error *err)
 {
     int64_t w, h;
+    const cm_status s = cm_sheet_check(l, 0, name, err);
+    if (s)
+        return s;
     cm_sheet_size(l, &w, &h);
-    if (w > MOST_SIDE || h > MOST_SIDE)
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "%s: %lld images do not fit a grid (write a folder or an .npz)", name,
-                       (long long)l->n);
     const cm_canvas canvas = {(int)w, (int)h, l->c, cm_alloc((size_t)(w * h * l->c))};
     if (!canvas.pixels)
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", name);

@@ -27,8 +27,12 @@ typedef struct cm_sheet {
 /* Pixels that it takes, which may be more than a picture can have. */
 void cm_sheet_size(const cm_sheet_layout *layout, int64_t *w, int64_t *h);
 
-/* An empty sheet with its heading.  name is for messages.
- * Errors: CM_ERR_ARGUMENT (more than 65535 pixels wide or high), CM_ERR_MEMORY. */
+/* Whether it is a picture at all: most_side pixels wide and high, 0: 65535, and a GiB in all.
+ * name is for messages.  Errors: CM_ERR_ARGUMENT. */
+cm_status cm_sheet_check(const cm_sheet_layout *layout, int most_side, const char *name,
+                         cm_error *err);
+
+/* An empty sheet with its heading.  Errors: CM_ERR_ARGUMENT as cm_sheet_check, CM_ERR_MEMORY. */
 cm_status cm_sheet_new(const cm_sheet_layout *layout, const char *name, cm_sheet *sheet,
                        cm_error *err);
 void cm_sheet_clear(cm_sheet *sheet);

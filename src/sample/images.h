@@ -10,7 +10,8 @@ cm_images *cm_images_new(int64_t n, int h, int w, int c, int with_values);
 int cm_images_fit(const cm_images *images, int64_t n, int h, int w, int c, int with_values);
 void cm_images_release(cm_images *images); /* NULL is allowed */
 /* As cm_images_check_path (cm.h). */
-cm_status cm_images_check(const char *path, int64_t *next, cm_error *err);
+cm_status cm_images_check(const char *path, const cm_images *expected, const cm_layout *layout,
+                          int64_t *next, cm_error *err);
 /* As cm_images_write, cm_images_encode and cm_images_decode (cm.h), whose arguments are in
  * range and not NULL; name is for messages. */
 cm_status cm_images_save(const cm_images *images, const char *path, const cm_layout *layout,

@@ -31,18 +31,23 @@ static const char *caption_of(const json_t *names, int64_t label, char number[24
     return name ? name : label >= 0 ? number : NULL;
 }
 
+static cm_sheet_layout sheet_of(const cm_images *m, const cm_layout *l)
+{
+    return (cm_sheet_layout){.n = m->n,
+                             .h = m->h,
+                             .w = m->w,
+                             .c = m->c,
+                             .columns = l->columns,
+                             .scale = l->scale,
+                             .captions = l->captions,
+                             .heading = l->heading};
+}
+
 /* The file of a grid, in memory. */
 static cm_status encode_grid(const cm_images *m, const char *format, const char *name,
                              const cm_layout *l, uint8_t **bytes, size_t *size, cm_error *err)
 {
-    const cm_sheet_layout as = {.n = m->n,
-                                .h = m->h,
-                                .w = m->w,
-                                .c = m->c,
-                                .columns = l->columns,
-                                .scale = l->scale,
-                                .captions = l->captions,
-                                .heading = l->heading};
+    const cm_sheet_layout as = sheet_of(m, l);
     char number[24];
     json_t *names = NULL;
     cm_sheet sheet = {0};
@@ -109,8 +114,12 @@ static cm_status write_folder(const cm_images *m, const char *path, const cm_mod
 static const struct kind {
     const char *suffix;
     const char *format; /* of the grid; NULL: arrays, of any number of channels */
-} kinds[] = {
-    {".png", "png"}, {".jpg", "jpeg"}, {".jpeg", "jpeg"}, {".webp", "webp"}, {".npz", NULL}};
+    int most_side;      /* that the format holds; 0: as a sheet */
+} kinds[] = {{".png", "png", 0},
+             {".jpg", "jpeg", 65500},
+             {".jpeg", "jpeg", 65500},
+             {".webp", "webp", 16383},
+             {".npz", NULL, 0}};
 #define KINDS ".png, .jpg, .webp or .npz"
 
 static const struct kind *find_kind(const char *path)
@@ -189,7 +198,18 @@ static cm_status check_suffix(const char *path, cm_error *err)
                    dot);
 }
 
-cm_status cm_images_check(const char *path, int64_t *next, cm_error *err)
+/* What is expected fits the picture that it is to be. */
+static cm_status check_size(const char *path, const struct kind *kind, const cm_images *expected,
+                            const cm_layout *layout, cm_error *err)
+{
+    if (!expected || !kind || !kind->format)
+        return CM_OK;
+    const cm_sheet_layout l = sheet_of(expected, layout);
+    return cm_sheet_check(&l, kind->most_side, path, err);
+}
+
+cm_status cm_images_check(const char *path, const cm_images *expected, const cm_layout *layout,
+                          int64_t *next, cm_error *err)
 {
     struct stat st;
     const struct kind *kind = find_kind(path);
@@ -206,6 +226,8 @@ cm_status cm_images_check(const char *path, int64_t *next, cm_error *err)
         s = check_parent(path, !kind, err);
     if (!s && kind)
         s = cm_file_check(path, err);
+    if (!s)
+        s = check_size(path, kind, expected, layout, err);
     if (!s)
         *next = kind ? -1 : cm_sample_next(path);
     return s;

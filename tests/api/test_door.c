@@ -416,8 +416,15 @@ static void test_models(void)
     REFUSED(cm_validate(NULL, &err), "path", "NULL");
     REFUSED(cm_validate(longest, &err), "path", "aaaa");
     int64_t next = 0;
-    REFUSED(cm_images_check_path(NULL, &next, &err), "path", "NULL");
-    REFUSED(cm_images_check_path("x.png", NULL, &err), "next", "NULL");
+    REFUSED(cm_images_check_path(NULL, NULL, NULL, &next, &err), "path", "NULL");
+    REFUSED(cm_images_check_path("x.png", NULL, NULL, NULL, &err), "next", "NULL");
+    cm_images expected = {.size = sizeof expected, .n = 700, .h = 32, .w = 32, .c = 1};
+    cm_layout layout = cm_layout_default();
+    layout.scale = 18; /* 27 columns and 26 rows of (32 + 2) 18 pixels, and a gap */
+    REFUSED(cm_images_check_path("x.webp", &expected, &layout, &next, &err), "scale 18",
+            "16560 x 15948");
+    expected.n = 0;
+    REFUSED(cm_images_check_path("x.png", &expected, &layout, &next, &err), "n", "found 0");
     REFUSED(cm_describe(shipped, NULL, &err), "text", "NULL");
     cm_model_facts facts = {0};
     REFUSED(cm_model_get_facts(model, &facts, &err), "size", "found 0");
