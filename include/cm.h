@@ -352,7 +352,7 @@ CM_API cm_status cm_images_encode(const cm_images *images, const char *kind,
                                   const cm_layout *layout, void **bytes, size_t *size,
                                   cm_error *err);
 CM_API void cm_bytes_free(void *bytes);
-/* One image from the bytes of a file, or from a file: gray or RGB, label -1; its kind (PNG) is
+/* One image from the bytes of a file, or from a file: gray or RGB, label -1; its kind is
  * known by the first bytes.  *images as of cm_sampler_run.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images,

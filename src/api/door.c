@@ -122,6 +122,15 @@ cm_status cm_door_images(const cm_images *m, cm_error *err)
     return s ? s : cm_door_need(err, {"images: pixels", m->pixels}, {"images: labels", m->labels});
 }
 
+static int can_be_shown(const char *text)
+{
+    uint32_t code;
+    for (int n; *text; text += n)
+        if (!(n = cm_utf8_next(text, &code)) || !cm_is_shown(code))
+            return 0;
+    return 1;
+}
+
 cm_status cm_door_layout(const cm_layout *l, int least_columns, cm_error *err)
 {
     char found[128];
@@ -136,8 +145,9 @@ cm_status cm_door_layout(const cm_layout *l, int least_columns, cm_error *err)
     s = check_fields("layout", fields, sizeof fields / sizeof *fields, err);
     if (!s && l->heading && *l->heading)
         s = cm_door_text("layout: heading", l->heading, err);
-    if (!s && l->heading && !cm_utf8_ok(l->heading))
-        s = cm_fail(err, CM_ERR_ARGUMENT, "layout: heading: expected UTF-8, found %s",
+    if (!s && l->heading && !can_be_shown(l->heading))
+        s = cm_fail(err, CM_ERR_ARGUMENT,
+                    "layout: heading: expected UTF-8 without control characters, found %s",
                     cm_escape(found, sizeof found, l->heading));
     return s;
 }

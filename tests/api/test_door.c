@@ -387,6 +387,8 @@ static void test_layout(void)
         TRY(captions, -1, "captions", "found -1");
         TRY(heading, longest, "heading", "aaaa");
         TRY(heading, "\xff", "heading", "UTF-8");
+        TRY(heading, "a\033[31m", "heading", "a\\x1b[31m");
+        TRY(heading, "two\nlines", "heading", "two\\x0alines");
     }
 #undef TRY
     CHECK(scratch_count(0) == 0, "something was made");
