@@ -69,11 +69,11 @@ static cm_status read_images(const cm_st_file *f, const char *path, const cm_st_
 static cm_status read_names(const cm_st_file *f, const char *path, cm_dataset *d, cm_error *err)
 {
     const char *text = cm_st_metadata(f, "classes");
-    json_t *list = text ? json_loads(text, 0, NULL) : NULL;
-    if (!text)
-        return CM_OK;
-    cm_status s =
-        json_is_array(list) && json_array_size(list) >= (size_t)d->classes &&
+    json_t *list = NULL;
+    cm_status s = text ? cm_json_parse_any(text, strlen(text), path, &list, err) : CM_OK;
+    if (!text || s == CM_ERR_MEMORY)
+        return s;
+    s = json_is_array(list) && json_array_size(list) >= (size_t)d->classes &&
                 json_array_size(list) <= MAX_CLASSES
             ? CM_OK
             : cm_fail(err, CM_ERR_FORMAT, "%s: \"classes\": expected a list of at least %d names",

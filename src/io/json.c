@@ -1,4 +1,4 @@
-/* json.c - strict JSON for configuration: RFC 8259 and no duplicate keys */
+/* json.c - configuration in JSON: files, typed fields, and values as text */
 #include "io/json.h"
 
 #include "base/error.h"
@@ -7,84 +7,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#define XXH_STATIC_LINKING_ONLY /* the size of XXH3_state_t */
-#include <xxhash.h>
 
 /* ---- parsing ------------------------------------------------------------ */
-
-/* Whether jansson can have a block. */
-static int has_memory(size_t size)
-{
-    json_malloc_t get;
-    json_free_t release;
-    json_get_alloc_funcs(&get, &release);
-    void *p = get(size);
-    release(p);
-    return p != NULL;
-}
-
-static int add_bytes(const char *bytes, size_t n, void *state)
-{
-    XXH3_64bits_update(state, bytes, n);
-    return 0;
-}
-
-/* Of everything in a tree.  Non-zero: out of memory. */
-static int digest(const json_t *root, uint64_t *hash)
-{
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    if (json_dump_callback(root, add_bytes, &state, JSON_COMPACT))
-        return -1;
-    *hash = XXH3_64bits_digest(&state);
-    return 0;
-}
-
-/* Without memory jansson not only calls a good text bad: it drops characters of strings and
- * numbers without a word.  Its hook would tell, but is one for the whole process and so not
- * this library's to set (docs/decisions/017-no-memory.md).  So the answer, good or bad,
- * counts where two attempts agree, with memory to be had before them. */
-static json_t *load(const void *text, size_t size, json_error_t *e, int *no_memory)
-{
-    enum { ROOM = 65536 };
-    json_error_t first;
-    uint64_t hash[2] = {0, 1};
-    *no_memory = 1;
-    if (size > SIZE_MAX / 4 || !has_memory(2 * size + ROOM))
-        return NULL;
-    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &first);
-    const int bad = !root;
-    if (root && digest(root, &hash[0]))
-        hash[0] = 0;
-    json_decref(root);
-    root = json_loadb(text, size, JSON_REJECT_DUPLICATES, e);
-    if (bad && !root)
-        *no_memory = json_error_code(e) == json_error_out_of_memory ||
-                     first.position != e->position || strcmp(first.text, e->text) != 0 ||
-                     !has_memory(2 * size + ROOM);
-    else if (!bad && root && !digest(root, &hash[1]))
-        *no_memory = hash[0] != hash[1];
-    if (!*no_memory)
-        return root;
-    json_decref(root);
-    return NULL;
-}
-
-cm_status cm_json_parse_any(const void *text, size_t size, const char *name, json_t **json,
-                            cm_error *err)
-{
-    json_error_t e;
-    char why[4 * JSON_ERROR_TEXT_LENGTH];
-    int no_memory;
-    json_t *root = load(text, size, &e, &no_memory);
-    if (no_memory)
-        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", name);
-    if (!root) /* the parser quotes the text it stumbled on: escape it */
-        return cm_fail(err, CM_ERR_FORMAT, "%s:%d:%d: not valid JSON: %s", name, e.line, e.column,
-                       cm_escape(why, sizeof why, e.text));
-    *json = root;
-    return CM_OK;
-}
 
 cm_status cm_json_parse(const void *text, size_t size, const char *name, json_t **json,
                         cm_error *err)

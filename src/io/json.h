@@ -1,5 +1,5 @@
-/* json.h - configuration in JSON: strict parsing (jansson, duplicate keys
- * refused) and typed fields with ranges, so that every mistake names the file,
+/* json.h - configuration in JSON: strict parsing (RFC 8259, UTF-8, no key twice, at most 256
+ * levels; json_parse.c) and typed fields with ranges, so that every mistake names the file,
  * the key, what was expected and what was found. */
 #ifndef CM_IO_JSON_H
 #define CM_IO_JSON_H

@@ -8,32 +8,28 @@
 #include <stdio.h>
 #include <string.h>
 
-int64_t cm_model_find_class(const cm_model *m, const char *text)
+int64_t cm_model_find_class(const cm_model *m, const json_t *names, const char *text)
 {
     int64_t found = -1;
-    json_t *names = m->classes ? json_loads(m->classes, 0, NULL) : NULL;
     for (size_t i = 0; i < json_array_size(names) && found < 0; i++) {
         const char *name = json_string_value(json_array_get(names, i));
         if (name && !strcmp(name, text))
             found = (int64_t)i;
     }
-    json_decref(names);
     if (found < 0 && !cm_text_to_int(text, &found))
         return -1;
     return found >= 0 && found < m->net.num_classes ? found : -1;
 }
 
-const char *cm_model_show_classes(const cm_model *m, char *buf, size_t size)
+const char *cm_model_show_classes(const cm_model *m, const json_t *names, char *buf, size_t size)
 {
     char shown[64];
     size_t at = (size_t)snprintf(buf, size, "0 to %d", m->net.num_classes - 1);
-    json_t *names = m->classes ? json_loads(m->classes, 0, NULL) : NULL;
     for (size_t i = 0; i < json_array_size(names) && at < size; i++) {
         const char *name = json_string_value(json_array_get(names, i));
         at += (size_t)snprintf(buf + at, size - at, ", %s",
                                cm_escape(shown, sizeof shown, name ? name : "?"));
     }
-    json_decref(names);
     return buf;
 }
 

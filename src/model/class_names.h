@@ -6,10 +6,12 @@
 
 #include <jansson.h>
 
-/* The label of a class that is named so, else of the number that the text is; -1: none. */
-int64_t cm_model_find_class(const cm_model *model, const char *text);
+/* names is the list of cm_model_class_names.
+ * The label of a class that is named so, else of the number that the text is; -1: none. */
+int64_t cm_model_find_class(const cm_model *model, const json_t *names, const char *text);
 /* "0 to 9", or the names, for a message; cut to size.  Returns buf. */
-const char *cm_model_show_classes(const cm_model *model, char *buf, size_t size);
+const char *cm_model_show_classes(const cm_model *model, const json_t *names, char *buf,
+                                  size_t size);
 
 /* *names becomes the list of names, freed with json_decref; NULL where the model, which may
  * be NULL, has none.  Errors: CM_ERR_MEMORY. */

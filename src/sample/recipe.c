@@ -114,16 +114,17 @@ static cm_status resolve_method(const cm_model *m, const cm_sample_params *c, cm
 }
 
 /* "3", "cat" or "cat,3,dog" as labels. */
-static cm_status parse_labels(const cm_model *m, const char *text, cm_recipe *r, cm_error *err)
+static cm_status parse_labels(const cm_model *m, const json_t *names, const char *text,
+                              cm_recipe *r, cm_error *err)
 {
     char name[sizeof(cm_text)], shown[128], known[300];
     for (r->n_labels = 0; r->n_labels < CM_MAX_LABELS; text++) {
         const size_t length = strcspn(text, ",");
         snprintf(name, sizeof name, "%.*s", (int)length, text);
-        const int64_t label = cm_model_find_class(m, name);
+        const int64_t label = cm_model_find_class(m, names, name);
         if (label < 0)
             return cm_fail(err, CM_ERR_ARGUMENT, "class: expected %s, all or random, found %s",
-                           cm_model_show_classes(m, known, sizeof known),
+                           cm_model_show_classes(m, names, known, sizeof known),
                            cm_escape(shown, sizeof shown, name));
         r->label[r->n_labels++] = label;
         text += length;
@@ -144,7 +145,15 @@ static cm_status resolve_label(const cm_model *m, const cm_sample_params *c, cm_
     if (!r->classes && r->label_rule != CM_LABEL_ALL) /* which is the default */
         return cm_fail(err, CM_ERR_ARGUMENT, "class %s: this model has no classes",
                        cm_escape(found, sizeof found, c->label));
-    return r->label_rule == CM_LABEL_LIST ? parse_labels(m, c->label, r, err) : CM_OK;
+    if (r->label_rule != CM_LABEL_LIST)
+        return CM_OK;
+    json_t *names;
+    cm_status s = cm_model_class_names(m, &names, err);
+    if (s)
+        return s;
+    s = parse_labels(m, names, c->label, r, err);
+    json_decref(names);
+    return s;
 }
 
 cm_status cm_recipe_make(const cm_model *m, const cm_sample_params *c, cm_recipe *r, cm_error *err)

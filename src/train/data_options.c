@@ -72,10 +72,12 @@ cm_status cm_class_names_equal(const char *a, const char *names_a, const char *b
                                const char *names_b, cm_error *err)
 {
     char x[128], y[128];
-    cm_status s = CM_OK;
+    json_t *p = NULL, *q = NULL;
     if (!names_a || !names_b || !strcmp(names_a, names_b))
         return CM_OK;
-    json_t *p = json_loads(names_a, 0, NULL), *q = json_loads(names_b, 0, NULL);
+    cm_status s = cm_json_parse_any(names_a, strlen(names_a), a, &p, err);
+    if (!s)
+        s = cm_json_parse_any(names_b, strlen(names_b), b, &q, err);
     const size_t n =
         json_array_size(p) > json_array_size(q) ? json_array_size(p) : json_array_size(q);
     for (size_t i = 0; i < n && !s; i++) {

@@ -289,6 +289,109 @@ static void json_parsing(void)
     clean();
 }
 
+/* Where jansson has memory it says what is JSON, and what it holds. */
+static void json_as_jansson(void)
+{
+    static const char *const texts[] = {
+        "[]",
+        " {\t\r\n} ",
+        "[1,-0,-1,0.5,-2.5e-3,1E+2,1e5,9223372036854775807,-9223372036854775808]",
+        "[9223372036854775808]",
+        "[1e308,1e-400]",
+        "[1e309]",
+        "[01]",
+        "[-]",
+        "[1.]",
+        "[.5]",
+        "[1e]",
+        "[+1]",
+        "[0x10]",
+        "[1.5.5]",
+        "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20AC\\ud83d\\ude00\x7f\"]",
+        "[\"\\u0000\"]",
+        "[\"\\ud83d\"]",
+        "[\"\\ude00\\ud83d\"]",
+        "[\"\\ud83d\\u0041\"]",
+        "[\"\\ud83d\\ud83d\"]",
+        "[\"\\ude00\\ude00\"]",
+        "[\"\\u007f\\u0080\\u07ff\\u0800\\uffff\\ud800\\udc00\\udbff\\udfff\"]",
+        "[\"\\u12g4\"]",
+        "[\"\\x41\"]",
+        "[\"\n\"]",
+        "[\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"]",
+        "[\"\xc3\"]",
+        "[\"\xed\xa0\x80\"]",
+        "[\"\xc0\x80\"]",
+        "[\"\xf4\x90\x80\x80\"]",
+        "[true,false,null]",
+        "[truex]",
+        "[True]",
+        "[nul]",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "[1,,2]",
+        "{\"a\":1,}",
+        "{\"a\" 1}",
+        "{\"a\"}",
+        "{a:1}",
+        "{1:1}",
+        "{\"\":0,\"a\":{\"a\":[{\"b\":[]}]}}",
+        "{\"a\":1,\"\\u0061\":2}",
+        "[1] 2",
+        "[1]]",
+        "{]",
+        "[}",
+        "\"text\"",
+        "1",
+        "",
+        " ",
+        "[",
+        "{\"a",
+        "{\"a\\",
+        "[\"\\u",
+        "[\"\\ud83d\\",
+        "\xef\xbb\xbf[]",
+        "[\f1]",
+        "[NaN]",
+        "[Infinity]",
+        "[-Infinity]",
+        "['a']",
+        "[1]//",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        cm_error err = {0};
+        json_t *j = NULL, *same = json_loads(texts[i], JSON_REJECT_DUPLICATES, NULL);
+        const cm_status s = cm_json_parse_any(texts[i], strlen(texts[i]), "f", &j, &err);
+        CHECK(s ? s == CM_ERR_FORMAT && !same && !j : json_equal(j, same), "%s: %s", texts[i],
+              s ? err.message : "read");
+        json_decref(j);
+        json_decref(same);
+    }
+    cm_error err = {0};
+    json_t *j = NULL;
+    CHECK(cm_json_parse_any("[1]\0", 4, "f", &j, &err) == CM_ERR_FORMAT, "a zero byte read");
+    has(&err, "f:1:4: not valid JSON: expected the end");
+    CHECK(cm_json_parse_any("[\n  tru]", 8, "f", &j, &err) == CM_ERR_FORMAT, "tru read");
+    has(&err, "f:2:3: not valid JSON: expected a value, found 'tru]'");
+    CHECK(cm_json_parse_any("[1", 2, "f", &j, &err) == CM_ERR_FORMAT, "[1 read");
+    has(&err, "f:1:3: not valid JSON: expected ',' or ']', found the end");
+}
+
+static void json_depth(void)
+{
+    char text[2 * 257];
+    for (int levels = 256; levels <= 257; levels++) {
+        cm_error err = {0};
+        json_t *j = NULL;
+        memset(text, '[', (size_t)levels);
+        memset(text + levels, ']', (size_t)levels);
+        const cm_status s = cm_json_parse_any(text, 2 * (size_t)levels, "f", &j, &err);
+        CHECK(s == (levels == 256 ? CM_OK : CM_ERR_FORMAT), "%d levels: %s", levels, err.message);
+        json_decref(j);
+    }
+}
+
 static void json_fields(void)
 {
     cm_error err = {0};
@@ -423,6 +526,8 @@ static const check_test tests[] = {
     {"gzip: a bomb meets its cap", gzip_bomb},
     {"idx: plain and gzip, and what is wrong", idx_files},
     {"json: place of an error", json_parsing},
+    {"json: as jansson reads it", json_as_jansson},
+    {"json: depth", json_depth},
     {"json: typed fields", json_fields},
     {"npz: members as numpy wants them", npz_files},
     {"npz: refusals leave nothing", npz_refuses},
