@@ -65,13 +65,14 @@ static void accepted(cm_train_params *p)
     as_run(p);
 }
 
-/* The settings as jansson's own reader sees them too; NULL: no object. */
+/* The settings as jansson's own reader sees them too, but that it reads over a zero byte behind a
+ * number, and goes deeper; NULL: no object. */
 static json_t *parse(const char *text, size_t n)
 {
     json_t *j = NULL, *same = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
     cm_error err = {0};
     if (cm_json_parse(text, n, "fed", &j, &err))
-        require(!json_is_object(same) || strstr(err.message, "levels"));
+        require(!json_is_object(same) || memchr(text, 0, n) || strstr(err.message, "levels"));
     else
         require(json_equal(j, same));
     json_decref(same);

@@ -149,13 +149,14 @@ static cm_status feed_idx(const uint8_t *bytes, size_t n, uint64_t *digest)
     return CM_OK;
 }
 
-/* jansson's own reader says the same, but for depth. */
+/* jansson's own reader says the same, but that it reads over a zero byte behind a number. */
 static void check_jansson(const uint8_t *bytes, size_t n, cm_status s, const json_t *j,
                           const cm_error *err)
 {
     json_t *same = json_loadb((const char *)bytes, n, JSON_REJECT_DUPLICATES, NULL);
-    CHECK(s ? !json_is_object(same) : json_equal(j, same), "%.*s: %s, jansson says otherwise",
-          (int)n, (const char *)bytes, s ? err->message : "read");
+    CHECK(s ? !json_is_object(same) || memchr(bytes, 0, n) : json_equal(j, same),
+          "%.*s: %s, jansson says otherwise", (int)n, (const char *)bytes,
+          s ? err->message : "read");
     json_decref(same);
 }
 
