@@ -21,7 +21,7 @@ awk -F '"' '
         if (category == "flags") return "flags"
         if (category != "people") return ""
         if (name ~ /face/ && name !~ /tone/) return "faces"
-        if (name ~ /man |person|woman|information|bag|hands$/) return ""
+        if (name ~ /man |person|woman|information|bag|hands$|finger extended/) return ""
         return name ~ /hand|thumb|index|fist|finger|clap|palm/ ? "hands" : ""
     }
     $2 == "unicode" { file = $4 }
