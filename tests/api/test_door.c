@@ -496,6 +496,11 @@ static void test_work(void)
         TRY(threads, 1025, "threads", "found 1025");
         TRY(threads, 1000000, "threads", "found 1000000");
         REFUSED(f(NULL, &err), "work", "NULL");
+        /* What would have no effect. */
+        TRY(recompute, 1, "recompute", "found 1");
+        w.kind = "edm";
+        TRY(micro_batch, 1, "micro_batch", "found 1");
+        w.kind = "onestep";
     }
 #undef TRY
     char *text = NULL;
