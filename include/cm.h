@@ -382,7 +382,8 @@ enum {
 typedef struct cm_train_hooks {
     size_t size;                                              /* of this struct */
     void (*progress)(void *user, const cm_train_progress *p); /* NULL allowed */
-    int (*stop)(void *user); /* asked after each step; CM_TRAIN_...; NULL allowed */
+    int (*stop)(void *user); /* asked after each step, and between runs of the network in
+                                pictures and before the first step; NULL allowed */
     void *user;              /* handed to both */
 } cm_train_hooks;
 
@@ -394,7 +395,7 @@ typedef struct cm_train_hooks {
  * *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
  * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step
  * and the first node that was not finite; nothing of it is saved.  CM_INTERRUPTED:
- * hooks->stop said so, and a checkpoint was saved.  hooks may be NULL. */
+ * hooks->stop said so, and the steps that were done are saved.  hooks may be NULL. */
 CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_train_hooks *hooks,
                           cm_error *err);
 
@@ -410,9 +411,9 @@ typedef struct cm_work {
     size_t size;              /* of this struct */
     const char *kind, *dtype; /* dtype: "auto", "f32" or "bf16" */
     int batch;                /* images, 1 to 65536 */
-    int micro_batch;          /* sampling: images in the network at a time; 0: by the caches */
-    int recompute;            /* as the option of training */
-    int threads;              /* 0: the cores this process may use */
+    int micro_batch; /* of sampling only: images in the network at a time; 0: by the caches */
+    int recompute;   /* of training only: as its option */
+    int threads;     /* 0: the cores this process may use */
 } cm_work;
 
 /* The compiled plan of this work: step, op, shape, dtype, offset, implementation; with

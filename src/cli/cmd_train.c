@@ -56,7 +56,7 @@ static int should_stop(void *user)
 {
     const int wish = cli_stop_wish();
     if (wish == CM_TRAIN_STOP)
-        cli_progress_say(user, "stopping: saving a checkpoint; Ctrl-C again quits at once");
+        cli_progress_say(user, "stopping: what is done is saved; Ctrl-C again quits at once");
     return wish;
 }
 

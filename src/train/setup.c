@@ -208,9 +208,14 @@ static cm_status build_step(cm_trainer *t, cm_error *err)
     return s;
 }
 
+static cm_status stopped(cm_error *err)
+{
+    return cm_fail(err, CM_INTERRUPTED, "training: stopped before a step was done");
+}
+
 /* As many as --minutes hold.  The step that is timed is thrown away, so that the run is that
  * of another who asks for this number. */
-static cm_status choose_steps(cm_trainer *t, cm_error *err)
+static cm_status choose_steps(cm_trainer *t, int (*stop)(void *user), void *user, cm_error *err)
 {
     cm_train_params *c = &t->config;
     const double limit = c->max_minutes,
@@ -221,12 +226,12 @@ static cm_status choose_steps(cm_trainer *t, cm_error *err)
     const cm_status s = build_step(t, err);
     if (s)
         return s;
-    c->steps = cm_steps_within(t->step, &t->settings, 60.0 * minutes);
+    c->steps = cm_steps_within(t->step, &t->settings, 60.0 * minutes, stop, user);
     t->settings.curriculum.total_steps = c->steps;
     memcpy(c->ema_rates, ema_rates, sizeof ema_rates);
     cm_train_step_free(t->step);
     t->step = NULL;
-    return CM_OK;
+    return c->steps ? CM_OK : stopped(err);
 }
 
 /* As text, in *text; j, NULL allowed, is released.  Non-zero: out of memory. */
@@ -247,7 +252,8 @@ static cm_status make_metadata(cm_trainer *t, cm_error *err)
     return bad ? cm_fail(err, CM_ERR_MEMORY, "options: out of memory") : CM_OK;
 }
 
-cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)
+cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), void *user,
+                           cm_error *err)
 {
     cm_train_params *c = &t->config;
     cm_status s;
@@ -261,14 +267,14 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)
         return s;
     t->threads = cm_threads_resolve(c->threads);
     if ((s = cm_net_params_new(&t->net, &t->params, err)) ||
-        (!c->steps && (s = choose_steps(t, err))) || (s = build_step(t, err))) {
+        (!c->steps && (s = choose_steps(t, stop, user, err))) || (s = build_step(t, err))) {
         if (s == CM_ERR_SHAPE) /* options that no network can have */
             s = CM_ERR_ARGUMENT;
         if (err)
             err->status = s;
         return s;
     }
-    return make_metadata(t, err);
+    return stop(user) ? stopped(err) : make_metadata(t, err);
 }
 
 void cm_trainer_clear(cm_trainer *t)
