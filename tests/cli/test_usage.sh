@@ -2,7 +2,7 @@
 # test_usage.sh - what the command says about itself, and to wrong calls: one line,
 # the right exit code, nothing left behind.
 #
-# usage: test_usage.sh CM MAKE_DATA
+# usage: test_usage.sh CM MAKE_DATA [STARVED_ARGP]
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/cli/check.sh
@@ -227,5 +227,14 @@ ok 'no image was made' missing y.png
 "$cm" explain --model "$shipped" --batch 2 >/dev/full 2>"$scratch/err"
 ok 'a plan on a full disk is an error' test $? -eq 1
 ok 'that is said' grep -q '^cm: standard output: ' "$scratch/err"
+
+# The test is started in the root.
+if [ -n "${3:-}" ]; then
+    code=0
+    (cd "$root" && LD_PRELOAD=$(absolute "$3") "$cm" info x 2>"$scratch/err") || code=$?
+    ok 'no memory for the options' one_error 1 'options: out of memory'
+else
+    skip 'no memory for the options' 'sanitized'
+fi
 
 finish
