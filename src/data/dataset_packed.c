@@ -27,10 +27,14 @@ int cm_dataset_is_packed(const char *path)
 
 static cm_status check_images(const char *path, const cm_st_tensor *t, cm_error *err)
 {
-    if (!t || t->dtype != CM_ST_U8 || t->rank != 4)
+    if (!t)
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: expected a data set (\"images\" U8 [N,H,W,C]), found no \"images\"",
+                       path);
+    if (t->dtype != CM_ST_U8 || t->rank != 4)
         return cm_fail(err, CM_ERR_FORMAT,
                        "%s: expected a data set (\"images\" U8 [N,H,W,C]), found %s of rank %d",
-                       path, t ? cm_st_dtype_name(t->dtype) : "no such tensor", t ? t->rank : 0);
+                       path, cm_st_dtype_name(t->dtype), t->rank);
     if (t->dim[0] < 1 || t->dim[1] < 1 || t->dim[2] < 1 || t->dim[1] > CM_DATASET_MAX_SIDE ||
         t->dim[2] > CM_DATASET_MAX_SIDE || (t->dim[3] != 1 && t->dim[3] != 3))
         return cm_fail(

@@ -84,6 +84,8 @@ ok 'a contact sheet' test -s folder/samples/data.png
 # shellcheck disable=SC2086
 ok 'a packed set trains' ends 0 '5 images' \
     "$cm" train --method edm --data set.safetensors --out packed $net
+ok 'a model is no packed set' ends 4 'found no "images"' \
+    "$cm" data "$root/models/fashion-mnist-cd.safetensors"
 loss()
 {
     sed 's/.*"loss": *\([^,]*\),.*/\1/' "$1/log.jsonl"
