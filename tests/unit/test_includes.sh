@@ -21,6 +21,7 @@ consistency
 model
 run
 sample
+eval
 train
 api'
 
