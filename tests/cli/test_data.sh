@@ -47,6 +47,28 @@ cp "$pictures/exif3.jpg" split/test
 ok 'halves of a set are no classes' ends 0 "warning: 'train' is taken as a class" "$cm" data split
 mkdir "bad/$(printf '\377')" && cp "$pictures/exif3.jpg" bad/*/
 ok 'a class name that is not UTF-8' ends 4 'expected UTF-8, found \xff' "$cm" data bad
+cp "$pictures/exif3.jpg" "named/$(printf 'cat\377_2.png')"
+ok 'a file name that is not UTF-8 is left out' ends 0 \
+    '2 classes: black_cat 1, cat 1; 1 file left out (1 with a name that is not UTF-8)' \
+    "$cm" data named --labels names
+ok 'by name' says said.txt 'left out: named/cat\xff_2.png: class name: expected UTF-8, found cat\xff'
+ok 'and refused when asked' ends 4 'named/cat\xff_2.png: class name' "$cm" data named --labels names --strict
+ok 'where names are no classes it counts' ends 0 '3 images' "$cm" data named
+mkdir -p linked/ant linked/bee elsewhere
+cp "$pictures/exif3.jpg" linked/ant
+cp "$pictures/exif3.jpg" elsewhere
+ln -s .. linked/ant/up
+ln -s "$PWD" linked/bee/all
+ln -s / linked/root
+ln -s ../elsewhere linked/cow
+ln -s ../linked/ant elsewhere/there
+ln -s ../../elsewhere linked/ant/here
+ok 'links back are left out, others followed' ends 0 \
+    '4 images (4 JPEG), 2 classes: ant 2, cow 2; 6 files left out (6 a link to a folder above)' \
+    "$cm" data linked
+ok 'by name, where one leads to' says said.txt 'left out: linked/ant/up: a link to a folder above'
+ok 'out of the set too' says said.txt 'left out: linked/root: a link to a folder above'
+ok 'by way of another' says said.txt 'left out: linked/ant/here/there: a link to a folder above'
 mkdir clear
 cp "$pictures/alpha.webp" "$pictures/lossy.webp" clear
 ok 'what is transparent, on the default' ends 0 '1 image is partly transparent, on white (--background)' \

@@ -353,7 +353,7 @@ static void folder_errors(void)
     make_dir("a");
     expect_error(scratch, 0, CM_ERR_FORMAT, scratch, "WebP images", "none");
     CHECK(!symlink("..", at("a/up")), "cannot link");
-    expect_error(scratch, 0, CM_ERR_FORMAT, "a/up", "levels", "link");
+    expect_error(scratch, 0, CM_ERR_FORMAT, "none in 1 files", "a/up", "a link to a folder above");
     remove(at("a/up"));
     write_file("a/bad.png", "not a png", 9);
     expect_error(scratch, 0, CM_ERR_FORMAT, "a/bad.png", "PNG", "text");
