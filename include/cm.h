@@ -147,8 +147,8 @@ typedef struct cm_train_params {
     int64_t channels;         /* network: base width */
     cm_text channel_mult;     /* network: width of each resolution, in units of the base width */
     int64_t res_blocks;       /* network: residual blocks a resolution */
-    cm_text attention;        /* network: image heights at which it attends, e.g. 16,8 (empty:
-                                 the middle only) */
+    cm_text attention;        /* network: image heights at which it attends, e.g. 16,8; 8?: where
+                                 a level has it (empty: the middle only) */
     int64_t num_heads;        /* network: attention heads where head-channels is 0 */
     int64_t head_channels;    /* network: channels of an attention head */
     int scale_shift;          /* network: the embedding scales and shifts the second norm of a

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "draw/sheet.h"
 #include "io/png.h"
 
@@ -30,11 +31,6 @@ __attribute__((format(printf, 2, 3))) static void add(line_text *l, const char *
     va_end(args);
     l->n += n > 0 ? (size_t)n : 0;
     l->n = l->n < sizeof l->text ? l->n : sizeof l->text - 1;
-}
-
-static const char *plural(int64_t n)
-{
-    return n == 1 ? "" : "s";
 }
 
 static void add_kinds(line_text *l, const cm_kind_count *list)
@@ -71,11 +67,11 @@ static void add_classes(line_text *l, const cm_dataset *d)
 static void first_line(const cm_dataset *d, line_text *l)
 {
     const cm_found *f = &d->found;
-    add(l, "%lld image%s", (long long)d->n, plural(d->n));
+    add(l, "%lld image%s", (long long)d->n, cm_plural(d->n));
     add_kinds(l, f->kinds);
     add_classes(l, d);
     if (f->n_notes)
-        add(l, "; %lld file%s left out", (long long)f->n_notes, plural(f->n_notes));
+        add(l, "; %lld file%s left out", (long long)f->n_notes, cm_plural(f->n_notes));
     add_kinds(l, f->left_out);
 }
 

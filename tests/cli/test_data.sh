@@ -96,6 +96,13 @@ ok 'the network of the shipped models, counted' ends 0 \
     "$cm" data fashion-mnist
 ok 'a size that no preset has' ends 0 '--preset base: not for these: channel-mult: 3 levels need image sides divisible by 4' \
     "$cm" data photos --image-size 15
+ok 'few large images' ends 0 '--preset tiny: ' "$cm" data photos --image-size 64
+ok 'are for a small network' grep -q '^--preset tiny: .*(nearest: 5 images are few for base)$' said.txt
+ok 'which no other is too' test "$(grep -c nearest said.txt)" -eq 1
+mkdir some
+for i in $(seq 100); do ln -s ../photos/dog/a.png "some/$i.png"; done
+ok 'hundreds of large ones' ends 0 '(nearest: 100 images are few for base)' "$cm" data some --image-size 40
+ok 'are for the next' grep -q '^--preset small: .*(nearest: ' said.txt
 
 net='--batch 2 --steps 2 --channels 32 --channel-mult 1,1 --ema-rates 0.9 --log-every 1'
 ok 'pack' ends 0 'wrote set.safetensors' "$cm" data photos --image-size 24x16 --pack set.safetensors
