@@ -269,7 +269,7 @@ typedef struct cm_images {
     int h, w, c;     /* height, width, channels: 1 gray, 3 RGB */
     uint8_t *pixels; /* [n,h,w,c], 0..255 */
     float *values;   /* the same within [-1,1], not rounded; NULL: not asked for */
-    int64_t *labels; /* [n], the class of each, -1: none */
+    int64_t *labels; /* [n], the class of each, -1: none; NULL: none of all (a caller's own) */
     int64_t first;   /* index of the first: files of a folder are numbered from it */
 } cm_images;
 CM_API void cm_images_free(cm_images *images);
@@ -324,10 +324,11 @@ CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params
                            cm_images **images, cm_error *err);
 
 /* How images are put into files. */
+enum { CM_MOST_COLUMNS = 1000000, CM_MOST_SCALE = 32 };
 typedef struct cm_layout {
     size_t size;           /* of this struct; set by cm_layout_default */
     int columns;           /* of a grid; 0: square; -1 (cm_images_encode): one image, no gaps */
-    int scale;             /* of a grid: each pixel becomes scale x scale, 1 to 32 */
+    int scale;             /* of a grid: each pixel becomes scale x scale, at least 1 */
     int captions;          /* of a grid: 1: the class below each image, cut where it is too long */
     const char *heading;   /* of a grid: a line above, and the Title of a PNG; UTF-8; NULL: none */
     const cm_model *model; /* has the names of the classes; NULL: they are numbers */
@@ -343,11 +344,11 @@ CM_API cm_status cm_images_check_path(const char *path, const cm_images *expecte
 
 /* Write a grid (.png, .jpg, .webp), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
  * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not
- * at all.  layout NULL: as cm_layout_default, a square grid and nothing else. */
+ * at all.  layout NULL: as cm_layout_default, a square grid and nothing else.  Errors: also
+ * CM_ERR_ARGUMENT (a label below -1 or that layout->model has no class for). */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,
                                  cm_error *err);
-/* The grid that cm_images_write would write, in memory.  kind is "png", "jpeg" or "webp".
- * *bytes is freed with cm_bytes_free. */
+/* That grid in memory.  kind: "png", "jpeg" or "webp".  *bytes is freed with cm_bytes_free. */
 CM_API cm_status cm_images_encode(const cm_images *images, const char *kind,
                                   const cm_layout *layout, void **bytes, size_t *size,
                                   cm_error *err);
