@@ -183,7 +183,8 @@ typedef struct cm_sample_params {
     double s_tmax;            /* heun: churn only below this sigma */
     double s_noise;           /* heun: standard deviation of the fresh noise */
     int64_t num;              /* images */
-    cm_text label;            /* a class index, all (an equal share each, in order) or random */
+    cm_text label;            /* classes: names (which go before) or numbers, with commas; all (an
+                                 equal share each, in order) or random; :3, :all: no name */
     int64_t seed;             /* image i depends on the seed, its class and i only */
     int64_t first;            /* i of the first image */
     int64_t batch;            /* images sampled together */
@@ -222,7 +223,6 @@ CM_API cm_status cm_model_random(const char *config_json, int64_t seed, cm_model
                                  cm_error *err);
 CM_API void cm_model_free(cm_model *model);
 
-/* Facts about a model. */
 typedef struct cm_model_facts {
     size_t size;                 /* of this struct; set by the caller */
     int height, width, channels; /* of the images */

@@ -135,6 +135,49 @@ ok 'has no captions' ends 2 "option 'captions': has no effect here, this model h
     "$cm" sample --model plain --captions --out q.png
 ok 'an unknown class' ends 2 '0 to 1, cat, dog, all or random, found fox' \
     "$cm" sample --model folder --class fox --num 4 --steps 2 --out p.npz
+
+# Classes whose names mean something else too: 0 to 9 are in this order.
+for class in 1 10 2 3 a a,b all b c,d random; do
+    mkdir -p "odd/$class" && ln -s ../../photos/dog/a.png "odd/$class"
+done
+# shellcheck disable=SC2086
+ok 'train on odd names' ends 0 '10 classes' \
+    "$cm" train --method edm --data odd --image-size 16 --out oddrun $net --steps 1
+# draws CLASS NAMES: these are the classes of two images
+draws()
+{
+    rm -rf pair
+    "$cm" sample --model oddrun --class "$1" --num 2 --steps 2 --out pair >out.txt 2>&1 || { cat out.txt; return 1; }
+    found=$(cd pair && echo *)
+    [ "$found" = "$2" ] || { echo "    found $found"; return 1; }
+}
+# odd CLASS TEXT: it is refused so, on one line
+odd()
+{
+    ok "--class $1 is refused" ends 2 "$2" "$cm" sample --model oddrun --class "$1" --num 2 --out no.png
+    ok 'in one line' test "$(wc -l <err.txt)" -eq 1
+}
+ok 'a name that is its own number' draws 2 '000000_2.png 000001_2.png'
+ok 'a name that is no number here' draws 10 '000000_10.png 000001_10.png'
+ok 'a number that is no name' draws 7 '000000_b.png 000001_b.png'
+odd 1 "'1' is the name of class 0 and the number of another: expected :0 or :1"
+odd a,1 "'1' is the name of class 0 and"
+ok 'the number' draws :1 '000000_10.png 000001_10.png'
+ok 'the name by its number' draws b,:0 '000000_b.png 000001_1.png'
+odd all "'all' is the name of class 6 too: expected :6 for that class, else :all"
+odd random "'random' is the name of class 9 too: expected :9 for that class, else :random"
+ok 'all of them' draws :all '000000_1.png 000001_a,b.png'
+ok 'that class' draws :6,:9 '000000_all.png 000001_random.png'
+ok 'which a list can only mean' draws all,random '000000_all.png 000001_random.png'
+ok 'at random' ends 0 '2 images' "$cm" sample --model oddrun --class :random --num 2 --steps 2 --out no.npz
+ok 'the default is all' ends 0 '2 images' "$cm" sample --model oddrun --num 2 --steps 2 --out no.npz
+odd a,b "'a,b' is the name of class 5 and a list: expected :5 for the name, or the list by numbers"
+odd 3,a,b "'a,b' is the name of class 5 and a list"
+odd c,d,3 "'c,d' is the name of class 8 and a list"
+ok 'a name with a comma' draws c,d '000000_c,d.png 000001_c,d.png'
+ok 'the list' draws :4,:7 '000000_a.png 000001_b.png'
+odd :a 'expected 0 to 9, 1, 10, 2, 3, a, a,b, all, b, c,d, random, all or random, found :a'
+odd :10 'found :10'
 mv photos/cat photos/fox
 ok 'other classes than the teacher' ends 4 "class 0 is 'cat' in folder and 'dog' in photos" \
     "$cm" train --method cd --teacher folder --data photos --out student --batch 2 --steps 2
