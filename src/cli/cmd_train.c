@@ -3,8 +3,10 @@
 #include "cli/progress.h"
 #include "cli/signals.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct run_options {
     cm_text config, preset;
@@ -67,12 +69,39 @@ static void show(void *user, const cm_train_progress *now)
 
 /* ---- settings ----------------------------------------------------------- */
 
+/* What there is instead of the config.json of a run that is to go on, and what to do. */
+static cm_status fail_without_settings(const char *run, cm_error *err)
+{
+    char path[sizeof(cm_text) + 40];
+    if (access(run, F_OK))
+        return cli_fail(err, CM_ERR_IO,
+                        "%s: %s: no run to continue; without --resume one begins there", run,
+                        strerror(errno));
+    snprintf(path, sizeof path, "%s/ckpt/latest/model.safetensors", run);
+    if (!cm_validate(path, NULL))
+        return cli_fail(err, CM_ERR_IO,
+                        "%s/config.json: is missing beside a checkpoint, which has its settings: "
+                        "put there what 'cm info --json %s' prints as \"training\"",
+                        run, path);
+    snprintf(path, sizeof path, "%s/model.safetensors", run);
+    if (!cm_validate(path, NULL))
+        return cli_fail(err, CM_ERR_IO,
+                        "%s: holds a model, but neither config.json nor a checkpoint to continue; "
+                        "--init %s starts a new run from its weights",
+                        run, path);
+    return cli_fail(err, CM_ERR_IO,
+                    "%s: holds neither config.json nor a whole checkpoint: no run to continue; "
+                    "without --resume one begins there",
+                    run);
+}
+
 /* Options go before --preset, that before --config, that before the settings of the run that
  * is continued, those before the defaults: read in the opposite order. */
 static cm_status read_settings(const cli_usage *usage, int argc, char **argv, run_options *run,
                                cm_train_params *config, cm_error *err)
 {
     char path[sizeof(cm_text) + 16];
+    cm_text out;
     cm_options_defaults(options, run);
     *config = cm_train_default_params();
     cm_status status = cli_parse(usage, argc, argv, NULL, err);
@@ -84,8 +113,11 @@ static cm_status read_settings(const cli_usage *usage, int argc, char **argv, ru
             "option 'preset': has no effect here, the run goes on with its own settings");
     if (run->resume)
         status = cli_require(usage, "out", config->out, err);
-    snprintf(path, sizeof path, "%s/config.json", config->out);
+    memcpy(out, config->out, sizeof out);
+    snprintf(path, sizeof path, "%s/config.json", out);
     *config = cm_train_default_params();
+    if (!status && run->resume && access(path, F_OK) && (errno == ENOENT || errno == ENOTDIR))
+        status = fail_without_settings(out, err);
     if (!status && run->resume)
         status = cm_options_read(cm_train_options(), config, path, err);
     if (!status && *run->config)

@@ -136,6 +136,27 @@ ok 'has no captions' ends 2 "option 'captions': has no effect here, this model h
 ok 'an unknown class' ends 2 '0 to 1, cat, dog, all or random, found fox' \
     "$cm" sample --model folder --class fox --num 4 --steps 2 --out p.npz
 
+# Many classes: the first of them, on lines that fit, and how many more.
+for i in $(seq 2000); do
+    mkdir -p "many/class $i"
+    ln -s ../../photos/dog/a.png "many/class $i"
+done
+ok '2,000 classes' ends 0 '2000 images (2000 PNG), 2000 classes' "$cm" data many
+ok 'are not one line' test "$(head -n 1 out.txt)" = '2000 images (2000 PNG), 2000 classes'
+sed -n '/^classes:/,/more$/p' out.txt >some.txt
+ok 'the first are named' grep -q '^classes: class 1 1, class 10 1,' some.txt
+ok 'on lines that fit' test -z "$(awk 'length > 79' some.txt)"
+ok 'twenty of them' test "$(tr -cd , <some.txt | wc -c)" -eq 20
+ok 'and how many more' grep -q ' and 1980 more$' some.txt
+# shellcheck disable=SC2086
+ok 'train on them' ends 0 '2000 classes' \
+    "$cm" train --method edm --data many --image-size 8 --out manyrun $net --steps 1
+ok 'described' ends 0 'class-names              class 1, class 10,' "$cm" info manyrun
+ok 'on lines that fit' test -z "$(awk 'length > 79' out.txt)"
+ok 'with how many more' says out.txt 'and 1980 more (--json has all)'
+"$cm" info --json manyrun >all.json
+ok 'which JSON has' test "$(grep -c '^ *"class [0-9]*",*$' all.json)" -eq 2000
+
 # Classes whose names mean something else too: 0 to 9 are in this order.
 for class in 1 10 2 3 a a,b all b c,d random; do
     mkdir -p "odd/$class" && ln -s ../../photos/dog/a.png "odd/$class"

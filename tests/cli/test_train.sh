@@ -470,6 +470,22 @@ train misfit --method edm --steps 1 --beta1 1
 ok 'a first moment that never moves' one_error 2 'beta1'
 train misfit --method cd --steps 1 --teacher ../straight/run --scale-mode progdist
 ok 'progdist is gone' one_error 2 'scale-mode'
+
+# A run without its config.json: what is there, and the next step, which works.
+cp -R straight removed
+rm removed/run/config.json
+train removed --resume
+ok 'a run without its settings' one_error 1 \
+    "run/config.json: is missing beside a checkpoint, which has its settings: put there what 'cm info --json run/ckpt/latest/model.safetensors'"
+"$cm" info --json removed/run/ckpt/latest/model.safetensors | sed -n '/"training": {/,/^  }/p' | sed '1s/.*/{/; $s/,$//' >removed/run/config.json
+train removed --resume --steps 11
+ok 'goes on with those' ended_with 0
+rm -r removed/run/ckpt removed/run/config.json
+train removed --resume
+ok 'a model alone' one_error 1 '--init run/model.safetensors starts a new run from its weights'
+rm removed/run/model.safetensors
+train removed --resume
+ok 'nothing to go on from' one_error 1 'run: holds neither config.json nor a whole checkpoint'
 sed 's/"end-scales"/"distill-steps-per-iter": 50000, &/' straight/run/config.json >old.json
 train old --config ../old.json --steps 1
 ok 'a config.json that still has its option' ended_with 0
