@@ -343,9 +343,9 @@ CM_API cm_status cm_images_check_path(const char *path, const cm_images *expecte
                                       const cm_layout *layout, int64_t *next, cm_error *err);
 
 /* Write a grid (.png, .jpg, .webp), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
- * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not
- * at all.  layout NULL: as cm_layout_default, a square grid and nothing else.  Errors: also
- * CM_ERR_ARGUMENT (a label below -1 or that layout->model has no class for). */
+ * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not at
+ * all, and replaces pictures only (.npz: archives).  layout NULL: as cm_layout_default.  Errors:
+ * also CM_ERR_ARGUMENT (a label below -1 or that layout->model has no class for). */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,
                                  cm_error *err);
 /* That grid in memory.  kind: "png", "jpeg" or "webp".  *bytes is freed with cm_bytes_free. */

@@ -78,6 +78,10 @@ cm_status cm_dataset_open(const char *what, const cm_dataset_options *o, cm_data
                           cm_error *err);
 void cm_dataset_free(cm_dataset *data);
 
+/* Whether path is new, empty, or a packed set, which is replaced: for before the work.
+ * Errors: CM_ERR_ARGUMENT, CM_ERR_IO. */
+cm_status cm_dataset_pack_check(const char *path, cm_error *err);
+
 /* Write it as one safetensors file: `images` uint8 [N,H,W,C], `labels` int64 [N] where there
  * are some, and the names of the classes in the metadata. */
 cm_status cm_dataset_pack(const cm_dataset *data, const char *path, cm_error *err);

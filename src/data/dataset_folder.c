@@ -1,6 +1,7 @@
 /* dataset_folder.c - a folder of images, told from other files by their first bytes */
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "data/dataset_sources.h"
 #include "data/label_names.h"
 #include "data/listing.h"
@@ -193,9 +194,9 @@ static cm_status fail_without_images(const folder_reader *r, cm_error *err)
         return cm_fail(err, CM_ERR_FORMAT,
                        "%s: folder: expected PNG, JPEG or WebP images, found none", shown);
     return cm_fail(err, CM_ERR_FORMAT,
-                   "%s: folder: expected PNG, JPEG or WebP images, found none in %lld files, the "
+                   "%s: folder: expected PNG, JPEG or WebP images, found none in %lld file%s, the "
                    "first of them %s",
-                   shown, (long long)f->n_notes, f->notes[0]);
+                   shown, (long long)f->n_notes, cm_plural(f->n_notes), f->notes[0]);
 }
 
 /* Images beside class folders have no label. */

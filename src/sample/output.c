@@ -148,10 +148,31 @@ static const struct kind *kind_named(const char *name)
     return NULL;
 }
 
+/* A file that is there is replaced by one of its kind: pictures by a picture, an archive by an
+ * archive; any other is somebody's, and the name a mistake. */
+static cm_status check_replaced(const char *path, const struct kind *kind, cm_error *err)
+{
+    const char *found = NULL;
+    struct stat st;
+    int is_picture = 0;
+    if (stat(path, &st) || !st.st_size)
+        return CM_OK;
+    const cm_status s = cm_image_file_kind(path, &found, &is_picture, err);
+    if (s || (kind->format ? is_picture : !strcmp(found, "a ZIP archive")))
+        return s;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: holds %s, which would be replaced; expected a new name, or that of %s",
+                   path, !strcmp(found, "of no known kind") ? "data of no known kind" : found,
+                   kind->format ? "a PNG, JPEG or WebP image" : "an .npz");
+}
+
 cm_status cm_images_save(const cm_images *m, const char *path, const cm_layout *layout,
                          cm_error *err)
 {
     const struct kind *kind = find_kind(path);
+    const cm_status s = kind ? check_replaced(path, kind, err) : CM_OK;
+    if (s)
+        return s;
     if (kind && !kind->format)
         return write_npz(m, path, err);
     if (m->c != 1 && m->c != 3)
@@ -232,6 +253,8 @@ cm_status cm_images_check(const char *path, const cm_images *expected, const cm_
         s = check_parent(path, !kind, err);
     if (!s && kind)
         s = cm_file_check(path, err);
+    if (!s && kind)
+        s = check_replaced(path, kind, err);
     if (!s)
         s = check_size(path, kind, expected, layout, err);
     if (!s)

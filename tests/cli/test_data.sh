@@ -106,6 +106,15 @@ ok 'are for the next' grep -q '^--preset small: .*(nearest: ' said.txt
 
 net='--batch 2 --steps 2 --channels 32 --channel-mult 1,1 --ema-rates 0.9 --log-every 1'
 ok 'pack' ends 0 'wrote set.safetensors' "$cm" data photos --image-size 24x16 --pack set.safetensors
+ok 'and again' ends 0 'wrote set.safetensors' "$cm" data photos --image-size 24x16 --pack set.safetensors
+echo notes >notes.txt
+cp "$root/models/fashion-mnist-cd.safetensors" model.safetensors
+for file in notes.txt model.safetensors; do
+    cp $file kept
+    ok "--pack $file" ends 2 "$file: is no packed data set and would be replaced" \
+        "$cm" data photos --image-size 24x16 --pack $file
+    ok 'before the work, it stays' cmp $file kept
+done
 # shellcheck disable=SC2086 # a list of words
 ok 'training tells what it found' ends 0 '2 classes: cat 3, dog 2' \
     "$cm" train --method edm --data photos --image-size 24x16 --out folder $net
