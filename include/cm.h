@@ -423,7 +423,6 @@ typedef struct cm_work {
 CM_API cm_status cm_explain(const cm_model *model, const cm_work *work, int profile, char **text,
                             cm_error *err);
 
-/* What one kind of work costs. */
 typedef struct cm_bench_result {
     size_t size;             /* of this struct; set by the caller */
     double ms, images_per_s; /* best of at least five runs */
