@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/philox.h"
+#include "base/text.h"
 #include "io/json.h"
 #include "options/options.h"
 #include "run/checkpoint.h"
@@ -182,11 +183,12 @@ static cm_status check_data(const cm_trainer *t, const char *path, const cm_net_
     const cm_dataset *d = t->data;
     if (n->height != d->h || n->width != d->w || n->in_channels != d->c || n->out_channels != d->c)
         return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: made for %dx%d images with %d channels, %s has %dx%d with %d", path,
-                       n->width, n->height, n->in_channels, t->config.data, d->w, d->h, d->c);
+                       "%s: made for %dx%d images with %d channel%s, %s has %dx%d with %d", path,
+                       n->width, n->height, n->in_channels, cm_plural(n->in_channels),
+                       t->config.data, d->w, d->h, d->c);
     if (n->num_classes && n->num_classes != d->classes)
-        return cm_fail(err, CM_ERR_FORMAT, "%s: made for %d classes, %s has %d", path,
-                       n->num_classes, t->config.data, d->classes);
+        return cm_fail(err, CM_ERR_FORMAT, "%s: made for %d class%s, %s has %d", path,
+                       n->num_classes, n->num_classes == 1 ? "" : "es", t->config.data, d->classes);
     return CM_OK;
 }
 

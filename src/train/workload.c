@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "model/model.h"
 #include "sample/session.h"
 #include "train/step.h"
@@ -162,7 +163,8 @@ cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, 
     cm_status status = subject_new(m, w, &s, err);
     if (!status) {
         if (s.session)
-            snprintf(title, sizeof title, "%d images, %d at a time", w->batch, s.session->micro);
+            snprintf(title, sizeof title, "%d image%s, %d at a time", w->batch, cm_plural(w->batch),
+                     s.session->micro);
         if (!(*text = explain(&s, title, profile ? RUNS : 0)))
             status = cm_fail(err, CM_ERR_MEMORY, "explain: out of memory");
     }
