@@ -73,7 +73,7 @@ static cm_status check_apart(const cm_train_params *c, cm_error *err)
     while (!realpath(parent, out)) { /* the nearest folder that is there */
         char *slash = strrchr(parent, '/');
         if (!slash)
-            strcpy(parent, ".");
+            memcpy(parent, ".", sizeof ".");
         else
             slash[slash == parent] = '\0';
     }
