@@ -10,6 +10,7 @@
  * usage: test_memory [MOST]: failures of each kind to try, chosen at random; 0: all */
 #include "tiny_run.h"
 
+#include "io/gif.h"
 #include "io/image.h"
 
 #include <errno.h>
@@ -171,6 +172,27 @@ static cm_status do_encode(cm_error *err)
     of_libraries = picture_is_whole;
     const cm_status s = cm_image_encode(&(cm_encoding){picture_name, 70, "a title"}, 20, 20, 3,
                                         pixels, &bytes, &n, err);
+    of_libraries = 0;
+    if (!s)
+        same_picture(bytes, n);
+    cm_free(bytes);
+    return s;
+}
+
+static cm_status do_gif(cm_error *err)
+{
+    uint8_t pixels[40 * 40 * 3], *bytes = NULL;
+    size_t n = 0;
+    cm_gif *gif = NULL;
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i * i % 251);
+    of_libraries = 1;
+    cm_status s = cm_gif_new(40, 40, 3, "film", &gif, err);
+    for (int i = 0; i < 2 && !s; i++)
+        s = cm_gif_frame(gif, pixels, 10, err);
+    if (!s)
+        s = cm_gif_end(gif, &bytes, &n, err);
+    cm_gif_free(gif);
     of_libraries = 0;
     if (!s)
         same_picture(bytes, n);
@@ -433,6 +455,9 @@ static void write_pictures(void)
         picture_digest = 0;
         sweep_all(&(sweep){formats[i], do_encode, NULL, NULL});
     }
+    picture_name = "gif";
+    picture_digest = 0;
+    sweep_all(&(sweep){"gif", do_gif, NULL, NULL});
 }
 
 static void edm(void)
