@@ -198,3 +198,55 @@ void cm_text_draw(const cm_canvas *to, const cm_text_line *l)
     if (is_cut)
         draw_glyph(to, ELLIPSIS, x, l->y, l->size);
 }
+
+/* ---- letters as lines ---- */
+
+static int is_ink(int glyph, int x, int y)
+{
+    return x >= 0 && x < CELL && y >= 0 && y < CM_FONT_HEIGHT && ink_of(glyph, y)[x] == '#';
+}
+
+/* A line goes from this pixel to the next in that direction.  A corner is not cut short. */
+static int is_joined(int glyph, int x, int y, int dx, int dy)
+{
+    return is_ink(glyph, x, y) && is_ink(glyph, x + dx, y + dy) &&
+           (!dx || !dy || (!is_ink(glyph, x + dx, y) && !is_ink(glyph, x, y + dy)));
+}
+
+static int is_alone(int glyph, int x, int y)
+{
+    for (int dy = -1; dy <= 1; dy++)
+        for (int dx = -1; dx <= 1; dx++)
+            if ((dx || dy) && is_ink(glyph, x + dx, y + dy))
+                return 0;
+    return is_ink(glyph, x, y);
+}
+
+int cm_text_strokes(const char *text,
+                    void (*stroke)(void *user, double x0, double y0, double x1, double y1),
+                    void *user)
+{
+    static const int ways[][2] = {{1, 0}, {0, 1}, {1, 1}, {-1, 1}};
+    int left = 0;
+    while (*text) {
+        const int glyph = next_glyph(&text);
+        for (int i = 0; i < CM_FONT_HEIGHT * CELL && glyph > 0; i++) {
+            const int x = i % CELL, y = i / CELL;
+            if (is_alone(glyph, x, y))
+                stroke(user, left + x + 0.5, y + 0.5, left + x + 0.5, y + 0.5);
+            for (int w = 0; w < 4; w++) {
+                const int dx = ways[w][0], dy = ways[w][1];
+                int n = 0;
+                if (is_joined(glyph, x - dx, y - dy, dx, dy)) /* of a line that began before */
+                    continue;
+                while (is_joined(glyph, x + n * dx, y + n * dy, dx, dy))
+                    n++;
+                if (n)
+                    stroke(user, left + x + 0.5, y + 0.5, left + x + n * dx + 0.5,
+                           y + n * dy + 0.5);
+            }
+        }
+        left += advance(glyph);
+    }
+    return left ? left - 1 : 0;
+}
