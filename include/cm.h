@@ -275,7 +275,11 @@ typedef struct cm_request {
     void (*progress)(void *user, int64_t done, int64_t all);
     /* Asked before each; non-zero: CM_INTERRUPTED.  NULL allowed. */
     int (*stop)(void *user);
-    void *user; /* handed to both */
+    /* Told each step of the way of images first to first + n - 1 of the request: x at a noise
+     * level and what D(x, sigma) makes of it, both [n,h,w,c].  NULL allowed. */
+    void (*step)(void *user, int64_t first, int64_t n, double sigma, const double *x,
+                 const double *denoised);
+    void *user; /* handed to all */
 } cm_request;
 CM_API cm_request cm_request_default(void);
 
@@ -301,10 +305,11 @@ CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params
 /* How images are put into files. */
 enum { CM_MOST_COLUMNS = 1000000, CM_MOST_SCALE = 32 };
 typedef struct cm_layout {
-    size_t size;           /* of this struct; set by cm_layout_default */
-    int columns;           /* of a grid; 0: square; -1 (cm_images_encode): one image, no gaps */
-    int scale;             /* of a grid: each pixel becomes scale x scale, at least 1 */
-    int captions;          /* of a grid: 1: the class below each image, cut where it is too long */
+    size_t size;  /* of this struct; set by cm_layout_default */
+    int columns;  /* of a grid; 0: square; -1 (cm_images_encode): one image, no gaps */
+    int scale;    /* of a grid: each pixel becomes scale x scale, at least 1 */
+    int captions; /* of a grid: 1: the class below each image, cut where it is too long */
+    const char *const *texts; /* [n], UTF-8: captions in place of the classes; NULL: none */
     const char *heading;   /* of a grid: a line above, and the Title of a PNG; UTF-8; NULL: none */
     const cm_model *model; /* has the names of the classes; NULL: they are numbers */
 } cm_layout;
@@ -317,13 +322,13 @@ CM_API cm_layout cm_layout_default(void);
 CM_API cm_status cm_images_check_path(const char *path, const cm_images *expected,
                                       const cm_layout *layout, int64_t *next, cm_error *err);
 
-/* Write a grid (.png, .jpg, .webp), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
- * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not at
- * all, and replaces pictures only (.npz: archives).  layout NULL: as cm_layout_default.  Errors:
- * also CM_ERR_ARGUMENT (a label below -1 or that layout->model has no class for). */
+/* Write a grid (.png, .jpg, .webp), an animation (.gif: a frame a column of the grid, headed by
+ * its first text; columns 0: a frame an image), arr_0 and arr_1 (.npz), or one PNG an image (a
+ * folder: 000012_cat.png, the index and the class).  A file appears whole or not at all, and
+ * replaces pictures only (.npz: archives).  Errors: also CM_ERR_ARGUMENT (a bad label). */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,
                                  cm_error *err);
-/* That grid in memory.  kind: "png", "jpeg" or "webp".  *bytes is freed with cm_bytes_free. */
+/* That grid in memory.  kind: png, jpeg, webp or gif.  *bytes is freed with cm_bytes_free. */
 CM_API cm_status cm_images_encode(const cm_images *images, const char *kind,
                                   const cm_layout *layout, void **bytes, size_t *size,
                                   cm_error *err);

@@ -173,6 +173,18 @@ cm_status cm_door_layout(const cm_layout *l, int least_columns, cm_error *err)
     return s;
 }
 
+cm_status cm_door_texts(const char *const *texts, int64_t n, cm_error *err)
+{
+    for (int64_t i = 0; texts && i < n; i++)
+        if (!texts[i] || !memchr(texts[i], '\0', MOST_TEXT) || !can_be_shown(texts[i]))
+            return cm_fail(err, CM_ERR_ARGUMENT,
+                           "layout: texts: element %" PRId64
+                           ": expected UTF-8 of at most %d bytes without control characters, "
+                           "found %s",
+                           i, MOST_TEXT - 1, texts[i] ? "another" : "NULL");
+    return CM_OK;
+}
+
 cm_status cm_door_work(const cm_work *w, cm_error *err)
 {
     cm_status s = cm_door_need(err, {"work", w});

@@ -33,6 +33,8 @@ cm_status cm_door_images(const cm_images *images, cm_error *err);
 cm_status cm_door_labels(const cm_images *images, const cm_model *model, cm_error *err);
 /* least_columns: 0 or -1. */
 cm_status cm_door_layout(const cm_layout *layout, int least_columns, cm_error *err);
+/* n texts, or none: UTF-8 without control characters. */
+cm_status cm_door_texts(const char *const *texts, int64_t n, cm_error *err);
 cm_status cm_door_work(const cm_work *work, cm_error *err);
 
 #endif
