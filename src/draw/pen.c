@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "draw/font.h"
 
-#include <cairo-svg.h>
+#include <cairo/cairo-svg.h>
 #include <math.h>
 #include <string.h>
 

@@ -6,7 +6,7 @@
 
 #include "cm_status.h"
 
-#include <cairo.h>
+#include <cairo/cairo.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -119,9 +119,8 @@ static cm_status choose_keys(struct plot *p, cm_error *err)
          name = strtok_r(NULL, ",", &rest))
         s = add_named(p, name, err);
     if (!s && !p->keys)
-        s = cm_fail(err, CM_ERR_FORMAT,
-                    "plot: expected runs that have logged something of '%s', found none",
-                    *p->params->what ? p->params->what : "loss, scores, ...");
+        s = cm_fail(err, CM_ERR_FORMAT, "plot: expected %s in the log of a run, found none",
+                    *p->params->what ? p->params->what : "numbers at steps");
     return s;
 }
 
@@ -269,12 +268,14 @@ static cm_status make_panel(struct plot *p, int i, cm_error *err)
 
 static cm_status find_kind(const char *out, const cm_page_kind **kind, cm_error *err)
 {
+    char shown[256];
     const char *dot = strrchr(out, '.');
     for (*kind = cm_page_kinds; (*kind)->name; (*kind)++)
         if (dot && !strcasecmp(dot + 1, (*kind)->name))
             return CM_OK;
     return cm_fail(err, CM_ERR_ARGUMENT,
-                   "out: expected a name that ends in .png or .svg, found '%s'", out);
+                   "out: expected a name that ends in .png or .svg, found '%s'",
+                   cm_escape(shown, sizeof shown, out));
 }
 
 static cm_status draw(struct plot *p, const cm_page_kind *kind, cm_error *err)
@@ -298,20 +299,17 @@ static cm_status draw(struct plot *p, const cm_page_kind *kind, cm_error *err)
     return s;
 }
 
-static cm_status read_runs(struct plot *p, const char *const *runs,
-                           void (*line)(void *user, const char *text), void *user, cm_error *err)
+/* What of the logs is not in the picture. */
+static void tell_skipped(const struct plot *p, const char *const *runs,
+                         void (*line)(void *user, const char *text), void *user)
 {
     char text[CM_RUN_PATH + 64];
-    cm_status s = CM_OK;
-    for (int r = 0; r < p->runs && !s; r++) {
-        s = cm_log_read(runs[r], &p->logs[r], err);
-        if (s || !p->logs[r].skipped || !line)
-            continue;
-        snprintf(text, sizeof text, "%s: %zu of %zu lines are none of a log: skipped", runs[r],
-                 p->logs[r].skipped, p->logs[r].lines);
-        line(user, text);
-    }
-    return s;
+    for (int r = 0; r < p->runs && line; r++)
+        if (p->logs[r].skipped) {
+            snprintf(text, sizeof text, "%s: %zu of %zu lines are none of a log: skipped", runs[r],
+                     p->logs[r].skipped, p->logs[r].lines);
+            line(user, text);
+        }
 }
 
 cm_status cm_plot_runs(const char *const *runs, int n, const cm_plot_params *params,
@@ -330,14 +328,16 @@ cm_status cm_plot_runs(const char *const *runs, int n, const cm_plot_params *par
     }
     if (!s)
         s = cm_file_check(params->out, err);
-    if (!s)
-        s = read_runs(p, runs, line, user, err);
+    for (int r = 0; r < n && !s; r++)
+        s = cm_log_read(runs[r], &p->logs[r], err);
     if (!s)
         s = choose_keys(p, err);
     if (!s)
         s = name_runs(p, runs, err);
     if (!s)
         s = draw(p, kind, err);
+    if (!s)
+        tell_skipped(p, runs, line, user);
     for (int r = 0; logs && r < n; r++)
         cm_log_clear(&logs[r]);
     if (p)

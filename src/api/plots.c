@@ -1,4 +1,4 @@
-/* runs.c - the public functions on the logs of runs */
+/* plots.c - the public functions on the logs of runs */
 #include "api/door.h"
 #include "draw/chart.h"
 #include "run/plot.h"
