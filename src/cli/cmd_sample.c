@@ -66,32 +66,49 @@ static int is_standard_output(const char *out)
     return !strcmp(out, "-");
 }
 
-/* All that can be known before the work: --continue sets --first. */
-static cm_status check_out(const cli_usage *usage, const sample_files *files,
-                           cm_sample_params *config, cm_error *err)
+/* Of these options none is given. */
+static cm_status refuse_given(const cli_usage *usage, const char *const *names, const char *why,
+                              cm_error *err)
+{
+    for (; *names; names++)
+        if (cli_was_given(usage, *names))
+            return cli_fail(err, CM_ERR_ARGUMENT, "option '%s': has no effect here, %s", *names,
+                            why);
+    return CM_OK;
+}
+
+/* What has an effect depends on where it goes and what is drawn. */
+static cm_status check_used(const cli_usage *usage, const sample_files *files, int to_folder,
+                            cm_error *err)
 {
     static const char *const of_grid[] = {"columns", "scale",      "captions",
                                           "heading", "trajectory", NULL};
     static const char *const not_of_way[] = {"columns", "captions", NULL};
-    const char *out = files->out, *dot = strrchr(out, '.');
+    const char *dot = strrchr(files->out, '.');
+    if (to_folder || (dot && !strcasecmp(dot, ".npz")))
+        return refuse_given(usage, of_grid, "it is for a grid (.png)", err);
+    return *files->trajectory
+               ? refuse_given(usage, not_of_way,
+                              "a trajectory has a row an image, its noise levels below", err)
+               : CM_OK;
+}
+
+/* All that can be known before the work: --continue sets --first. */
+static cm_status check_out(const cli_usage *usage, const sample_files *files,
+                           cm_sample_params *config, cm_error *err)
+{
+    const char *out = files->out;
     int64_t next = -1;
-    const cm_status status =
+    cm_status status =
         is_standard_output(out) ? CM_OK : cm_images_check_path(out, NULL, NULL, &next, err);
     if (status)
         return status;
     if (is_standard_output(out) && isatty(STDOUT_FILENO))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'out': standard output is a terminal; expected a file or a pipe");
-    for (int i = 0; of_grid[i]; i++)
-        if (cli_was_given(usage, of_grid[i]) && (next >= 0 || (dot && !strcasecmp(dot, ".npz"))))
-            return cli_fail(err, CM_ERR_ARGUMENT,
-                            "option '%s': has no effect here, it is for a grid (.png)", of_grid[i]);
-    for (int i = 0; *files->trajectory && not_of_way[i]; i++)
-        if (cli_was_given(usage, not_of_way[i]))
-            return cli_fail(err, CM_ERR_ARGUMENT,
-                            "option '%s': has no effect here, a trajectory has a row an image and "
-                            "its noise levels below",
-                            not_of_way[i]);
+    status = check_used(usage, files, next >= 0, err);
+    if (status)
+        return status;
     if (files->go_on && next < 0)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'continue': expected a folder as --out, found '%s'", out);

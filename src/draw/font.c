@@ -222,31 +222,48 @@ static int is_alone(int glyph, int x, int y)
     return is_ink(glyph, x, y);
 }
 
+/* Where the lines of a text go, and how far it is written. */
+struct strokes {
+    void (*stroke)(void *user, double x0, double y0, double x1, double y1);
+    void *user;
+    int left;
+};
+
+/* From the middle of this pixel that many pixels on. */
+static void stroke_line(const struct strokes *s, int x, int y, int dx, int dy)
+{
+    const double x0 = s->left + x + 0.5, y0 = y + 0.5;
+    s->stroke(s->user, x0, y0, x0 + dx, y0 + dy);
+}
+
+/* The lines that begin at a pixel. */
+static void stroke_pixel(const struct strokes *s, int glyph, int x, int y)
+{
+    static const int ways[][2] = {{1, 0}, {0, 1}, {1, 1}, {-1, 1}};
+    if (is_alone(glyph, x, y))
+        stroke_line(s, x, y, 0, 0);
+    for (int w = 0; w < 4; w++) {
+        const int dx = ways[w][0], dy = ways[w][1];
+        int n = 0;
+        if (is_joined(glyph, x - dx, y - dy, dx, dy)) /* it began before */
+            continue;
+        while (is_joined(glyph, x + n * dx, y + n * dy, dx, dy))
+            n++;
+        if (n)
+            stroke_line(s, x, y, n * dx, n * dy);
+    }
+}
+
 int cm_text_strokes(const char *text,
                     void (*stroke)(void *user, double x0, double y0, double x1, double y1),
                     void *user)
 {
-    static const int ways[][2] = {{1, 0}, {0, 1}, {1, 1}, {-1, 1}};
-    int left = 0;
+    struct strokes s = {stroke, user, 0};
     while (*text) {
         const int glyph = next_glyph(&text);
-        for (int i = 0; i < CM_FONT_HEIGHT * CELL && glyph > 0; i++) {
-            const int x = i % CELL, y = i / CELL;
-            if (is_alone(glyph, x, y))
-                stroke(user, left + x + 0.5, y + 0.5, left + x + 0.5, y + 0.5);
-            for (int w = 0; w < 4; w++) {
-                const int dx = ways[w][0], dy = ways[w][1];
-                int n = 0;
-                if (is_joined(glyph, x - dx, y - dy, dx, dy)) /* of a line that began before */
-                    continue;
-                while (is_joined(glyph, x + n * dx, y + n * dy, dx, dy))
-                    n++;
-                if (n)
-                    stroke(user, left + x + 0.5, y + 0.5, left + x + n * dx + 0.5,
-                           y + n * dy + 0.5);
-            }
-        }
-        left += advance(glyph);
+        for (int i = 0; i < CM_FONT_HEIGHT * CELL && glyph > 0; i++)
+            stroke_pixel(&s, glyph, i % CELL, i / CELL);
+        s.left += advance(glyph);
     }
-    return left ? left - 1 : 0;
+    return s.left ? s.left - 1 : 0;
 }
