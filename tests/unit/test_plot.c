@@ -216,6 +216,7 @@ static path find_path(const char *svg, const char *rgb, const char *width, int w
 #define BLUE   "0%,44.7%,69.8%"
 #define ORANGE "83.5%,36.9%,0%"
 #define GRID   "90%,90%,90%"
+#define AXIS   "42%,42%,42%"
 
 static char *plot(const char *const *runs, int n, const char *what, const char *x, double smooth)
 {
@@ -259,6 +260,10 @@ static void points_are_in_place(void)
         CHECK(fabs(p.x[i] - grid_line(svg, 1, vertical[i])) < 0.01, "point %d: x %g", i, p.x[i]);
         CHECK(fabs(p.y[i] - grid_line(svg, 0, horizontal[i])) < 0.01, "point %d: y %g", i, p.y[i]);
     }
+    const path across = find_path(svg, AXIS, "1", 0), up = find_path(svg, AXIS, "1", 1);
+    CHECK(across.n == 2 && fabs(p.x[3] - across.x[1]) < 0.01, "the last step is not at the end");
+    CHECK(up.n == 2 && p.y[0] > up.y[0] + 5 && fabs(p.y[0] - up.y[0] + p.y[1] - up.y[1]) < 0.02,
+          "the extremes are not as far from the ends of the axis");
     cm_free(svg);
 }
 
