@@ -91,7 +91,7 @@ CM_API cm_status cm_options_read(const cm_option *table, void *config, const cha
 typedef struct cm_train_params {
     size_t size;              /* of this struct; set by cm_train_default_params */
     cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: consistency
-                                 training alone */
+                                 training alone; classifier: to judge samples by */
     cm_text data;             /* a folder of PNG, JPEG and WebP images, a packed set, an IDX
                                  file, or fashion-mnist */
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
@@ -135,14 +135,14 @@ typedef struct cm_train_params {
     double rho;               /* curvature of the noise-level grid */
     double p_mean;            /* mean of ln sigma (edm) */
     double p_std;             /* standard deviation of ln sigma (edm) */
+    cm_text score;            /* classifier: what the distance of its features is called */
     cm_text classes;          /* auto: condition on the class where the data has labels */
     cm_text labels;           /* classes of a folder: its subfolders, names such as
                                  cat_0001.png, or none */
     cm_text image_size;       /* side, or WIDTHxHEIGHT, of the images (0: their own or the
                                  model's; 28 is padded to 32) */
     cm_text background;       /* what transparent images show: white, black or RRGGBB */
-    int strict;               /* a damaged image is an error, else it is left out by
-                                 name */
+    int strict;               /* a damaged image is an error, else it is left out by name */
     int flip;                 /* mirror every second image, chosen at random */
     int64_t channels;         /* network: base width */
     cm_text channel_mult;     /* network: width of each resolution, in units of the base width */

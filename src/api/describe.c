@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "io/json.h"
 #include "model/model.h"
+#include "nn/features/features.h"
 #include "run/resolve.h"
 
 #include <inttypes.h>
@@ -41,6 +42,7 @@ static void add_noise(json_t *o, const cm_model *m, int *bad)
 {
     const cm_noise_schedule *s = &m->schedule;
     json_t *noise = json_object();
+    *bad |= json_object_set_new(o, "boundary", json_string(m->precondition->name));
     *bad |= json_object_set_new(noise, "sigma-min", json_real(s->sigma_min));
     *bad |= json_object_set_new(noise, "sigma-max", json_real(s->sigma_max));
     *bad |= json_object_set_new(noise, "sigma-data", json_real(s->sigma_data));
@@ -49,22 +51,28 @@ static void add_noise(json_t *o, const cm_model *m, int *bad)
     *bad |= json_object_set_new(o, "noise", noise);
 }
 
+static void add_verdicts(json_t *o, const cm_model *m, int *bad)
+{
+    *bad |= json_object_set_new(o, "score", json_string(m->score));
+    *bad |= json_object_set_new(o, "features", json_integer(cm_classifier_dims(&m->net).features));
+    if (m->accuracy >= 0.0)
+        *bad |= json_object_set_new(o, "accuracy", json_real(m->accuracy));
+}
+
 static void add_model(json_t *o, const cm_model *m, int *bad)
 {
     const cm_net_config *n = &m->net;
     char images[96];
     snprintf(images, sizeof images, "%dx%d, %d channel%s", n->width, n->height, n->out_channels,
              n->out_channels == 1 ? "" : "s");
-    *bad |= json_object_set_new(
-        o, "kind", json_string(cm_model_is_teacher(m) ? "diffusion teacher" : "consistency model"));
+    *bad |= json_object_set_new(o, "kind", json_string(cm_model_kind(m)));
     *bad |= json_object_set_new(o, "images", json_string(images));
     *bad |= json_object_set_new(o, "classes", json_integer(n->num_classes));
     if (m->classes)
         *bad |= json_object_set_new(o, "class-names", parsed(m->classes));
     *bad |= json_object_set_new(o, "parameters", json_integer(cm_params_count(m->params)));
     *bad |= json_object_set_new(o, "tensors", json_integer(cm_params_size(m->params)));
-    *bad |= json_object_set_new(o, "boundary", json_string(m->precondition->name));
-    add_noise(o, m, bad);
+    cm_model_is_classifier(m) ? add_verdicts(o, m, bad) : add_noise(o, m, bad);
     *bad |= json_object_set_new(o, "network", cm_net_config_to_json(n));
     if (m->training)
         *bad |= json_object_set_new(o, "training", parsed(m->training));

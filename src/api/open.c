@@ -4,28 +4,49 @@
 #include "options/options.h"
 #include "run/resolve.h"
 
+/* Of the models that were read, those that draw images go out. */
+static cm_status hand_out(cm_model *read, const char *name, cm_model **model, cm_error *err)
+{
+    const cm_status s = cm_model_check_draws(read, name, err);
+    if (s)
+        cm_model_release(read);
+    else
+        *model = read;
+    return s;
+}
+
 cm_status cm_model_open(const char *path, cm_model **model, cm_error *err)
 {
+    cm_model *m = NULL;
     cm_status s = cm_door_text("path", path, err);
     if (!s)
         s = cm_door_need(err, {"model", model});
-    return s ? s : cm_run_open_model(path, model, err);
+    if (!s)
+        s = cm_run_open_model(path, &m, err);
+    return s ? s : hand_out(m, path, model, err);
 }
 
 cm_status cm_model_open_memory(const void *bytes, size_t size, cm_model **model, cm_error *err)
 {
-    const cm_status s = cm_door_need(err, {"bytes", bytes}, {"model", model});
-    return s ? s : cm_model_read_memory(bytes, size, "model in memory", model, err);
+    static const char name[] = "model in memory";
+    cm_model *m = NULL;
+    cm_status s = cm_door_need(err, {"bytes", bytes}, {"model", model});
+    if (!s)
+        s = cm_model_read_memory(bytes, size, name, &m, err);
+    return s ? s : hand_out(m, name, model, err);
 }
 
 cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model, cm_error *err)
 {
+    cm_model *m = NULL;
     cm_status s = cm_door_text("config_json", config_json, err);
     if (!s)
         s = cm_door_range("seed", seed, 0, CM_MOST_SEED, err);
     if (!s)
         s = cm_door_need(err, {"model", model});
-    return s ? s : cm_model_make_random(config_json, (uint64_t)seed, model, err);
+    if (!s)
+        s = cm_model_make_random(config_json, (uint64_t)seed, &m, err);
+    return s ? s : hand_out(m, config_json, model, err);
 }
 
 void cm_model_free(cm_model *model)

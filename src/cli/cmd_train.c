@@ -24,8 +24,8 @@ static const cm_option options[] = {
 };
 
 static const char text[] =
-    "Train a diffusion teacher (edm), distil it into a consistency model (cd), or\n"
-    "train a consistency model without a teacher (ct).\n"
+    "Train a diffusion teacher (edm), distil it into a consistency model (cd), train a\n"
+    "consistency model without a teacher (ct), or a classifier that judges samples.\n"
     "\n"
     "  cm train --method edm --data fashion-mnist --out runs/teacher\n"
     "  cm train --method cd --teacher runs/teacher --data DATA --out runs/cd\n"
@@ -43,8 +43,9 @@ static const cli_group groups[] = {
                 "scale-shift-norm resblock-updown dropout"},
     {"Optimization", "lr lr-warmup lr-decay optimizer beta1 beta2 weight-decay ema-rates "
                      "accumulate recompute"},
-    {"Loss", "loss-norm huber-c weighting boundary solver start-ema target-ema-mode scale-mode "
-             "start-scales end-scales"},
+    {"Loss",
+     "score loss-norm huber-c weighting boundary solver start-ema target-ema-mode scale-mode "
+     "start-scales end-scales"},
     {"Noise", "sigma-min sigma-max sigma-data rho p-mean p-std"},
     {"Run", "seed dtype threads log-every sample-every sample-scale save-every keep"},
     {0},

@@ -78,6 +78,10 @@ cm_status cm_dataset_open(const char *what, const cm_dataset_options *o, cm_data
                           cm_error *err);
 void cm_dataset_free(cm_dataset *data);
 
+/* Move every n-th image, of which there must be one, to a set of its own without names, which
+ * is the caller's; the fingerprint of data stays that of all.  Errors: CM_ERR_MEMORY. */
+cm_status cm_dataset_hold_out(cm_dataset *data, int every, cm_dataset **held, cm_error *err);
+
 /* Write it as one safetensors file: `images` uint8 [N,H,W,C], `labels` int64 [N] where there
  * are some, and the names of the classes in the metadata. */
 cm_status cm_dataset_pack(const cm_dataset *data, const char *path, cm_error *err);

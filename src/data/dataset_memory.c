@@ -77,6 +77,36 @@ cm_status cm_dataset_recolour(cm_dataset *d, int c, cm_error *err)
     return CM_OK;
 }
 
+/* Image i is held where it is the last of its n. */
+cm_status cm_dataset_hold_out(cm_dataset *d, int every, cm_dataset **held, cm_error *err)
+{
+    const size_t image = (size_t)d->h * (size_t)d->w * (size_t)d->c;
+    cm_dataset *out = cm_alloc(sizeof *out);
+    cm_status s = out ? cm_dataset_reserve(out, "dataset", d->n / every, d->h, d->w, d->c, err)
+                      : cm_fail(err, CM_ERR_MEMORY, "dataset: out of memory");
+    if (!s && d->labels && !(out->labels = cm_alloc_array((size_t)out->n, sizeof *out->labels)))
+        s = cm_fail(err, CM_ERR_MEMORY, "dataset: out of memory");
+    if (s) {
+        cm_dataset_free(out);
+        return s;
+    }
+    int64_t kept = 0;
+    for (int64_t i = 0; i < d->n; i++) {
+        const int is_held = i % every == every - 1;
+        cm_dataset *to = is_held ? out : d;
+        const int64_t at = is_held ? i / every : kept++;
+        if (to == d && at == i)
+            continue;
+        memcpy(to->pixels + (size_t)at * image, d->pixels + (size_t)i * image, image);
+        if (d->labels)
+            to->labels[at] = d->labels[i];
+    }
+    out->classes = d->classes;
+    d->n = kept;
+    *held = out;
+    return CM_OK;
+}
+
 void cm_found_count(cm_kind_count *list, const char *kind)
 {
     int k = 0;

@@ -120,8 +120,9 @@ cm_node *cm_conv2d(cm_graph *g, cm_node *x, cm_node *w, cm_node *bias, int strid
 cm_node *cm_attention(cm_graph *g, cm_node *qkv, int64_t heads);
 
 /* ---- normalisation ---- */
-/* softmax over the last axis */
+/* softmax over the last axis, and its logarithm, which has no small numbers to lose */
 cm_node *cm_softmax(cm_graph *g, cm_node *x);
+cm_node *cm_log_softmax(cm_graph *g, cm_node *x);
 /* act(a * (x - mean) / sqrt(var + eps) + b), mean and variance over each sample's
  * group of C/groups channels; x [N,H,W,C], a and b f32 [N or 1, C] (same shape);
  * act is SiLU or nothing. */

@@ -45,6 +45,7 @@
     X(CONV2D_GRAD_WEIGHT,     conv2d_grad_weight,     "adjoint of conv2d in w")                   \
     X(SOFTMAX,                softmax,                "softmax over the last axis")               \
     X(SOFTMAX_GRAD,           softmax_grad,           "(diag(y) - y y^T) dy")                     \
+    X(LOG_SOFTMAX,            log_softmax,            "logarithm of softmax")                     \
     X(ATTENTION,              attention,              "softmax(Q K^T / sqrt(d)) V, by heads")     \
     X(ATTENTION_GRAD,         attention_grad,         "cotangent of q, k and v")                  \
     X(ATTENTION_JVP,          attention_jvp,          "tangent of attention")                     \

@@ -5,18 +5,73 @@
 #include "base/memory.h"
 #include "io/json.h"
 
+#include <stdio.h>
 #include <string.h>
+
+static const char classifier[] = "classifier"; /* the kind */
+
+const char *cm_model_kind(const cm_model *m)
+{
+    return cm_model_is_classifier(m) ? classifier
+           : cm_model_is_teacher(m)  ? "diffusion teacher"
+                                     : "consistency model";
+}
+
+cm_status cm_model_check_draws(const cm_model *m, const char *path, cm_error *err)
+{
+    if (!cm_model_is_classifier(m))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: expected a model that draws images, found a classifier (of %s), which "
+                   "judges them",
+                   path, m->score);
+}
+
+cm_status cm_score_name_check(const char *name, const char *what, cm_error *err)
+{
+    static const char begin[] = "FD-", allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789"
+                                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ._-";
+    char shown[128];
+    const size_t n = strlen(name);
+    if (!strncmp(name, begin, strlen(begin)) && n > strlen(begin) && n < CM_SCORE_NAME &&
+        strspn(name, allowed) == n)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: expected FD- and at most %zu letters, digits, dots and dashes (it is not "
+                   "FID), found '%s'",
+                   what, CM_SCORE_NAME - sizeof begin, cm_escape(shown, sizeof shown, name));
+}
 
 /* ---- reading ---- */
 
-static cm_status read_kind(const char *text, const char *path, cm_model *m, cm_error *err)
+static cm_status read_classifier(const json_t *j, const char *path, cm_model *m, cm_error *err)
 {
-    json_t *j = NULL;
+    char what[600];
+    const char *kind = NULL, *score = NULL;
+    cm_status s = cm_json_text(j, path, "kind", CM_JSON_REQUIRED, &kind, err);
+    if (!s && strcmp(kind, classifier) != 0)
+        s = cm_fail(err, CM_ERR_FORMAT,
+                    "%s: \"kind\": expected classifier with this network, found another", path);
+    if (!s)
+        s = cm_json_text(j, path, "score", CM_JSON_REQUIRED, &score, err);
+    if (!s) {
+        snprintf(what, sizeof what, "%.500s: \"score\"", path);
+        s = cm_score_name_check(score, what, err);
+        if (s && err)
+            err->status = s = CM_ERR_FORMAT;
+    }
+    if (!s)
+        s = cm_json_real(j, path, "accuracy", 0.0, 1.0, CM_JSON_OPTIONAL, &m->accuracy, err);
+    if (!s)
+        snprintf(m->score, sizeof m->score, "%s", score);
+    return s;
+}
+
+static cm_status read_denoiser(const json_t *j, const char *path, cm_model *m, cm_error *err)
+{
     const char *kind = NULL;
     int64_t scales = m->scales;
-    cm_status s = cm_json_parse(text, strlen(text), path, &j, err);
-    if (s)
-        return s;
+    cm_status s;
     cm_noise_schedule *n = &m->schedule;
     if (!(s = cm_json_text(j, path, "kind", CM_JSON_REQUIRED, &kind, err)) &&
         !(s = cm_json_real(j, path, "sigma_min", 1e-9, 1e3, CM_JSON_OPTIONAL, &n->sigma_min,
@@ -34,6 +89,15 @@ static cm_status read_kind(const char *text, const char *path, cm_model *m, cm_e
         else if (cm_noise_schedule_check(n, NULL))
             s = cm_fail(err, CM_ERR_FORMAT, "%s: the noise levels do not fit each other", path);
     }
+    return s;
+}
+
+static cm_status read_kind(const char *text, const char *path, cm_model *m, cm_error *err)
+{
+    json_t *j = NULL;
+    cm_status s = cm_json_parse(text, strlen(text), path, &j, err);
+    if (!s)
+        s = (cm_model_is_classifier(m) ? read_classifier : read_denoiser)(j, path, m, err);
     json_decref(j);
     return s;
 }
@@ -104,6 +168,8 @@ static cm_status read_file(const char *path, const cm_st_file *f, const char *co
                            cm_model *m, cm_error *err)
 {
     cm_status s = read_config(path, f, config_json, m, err);
+    if (!s && cm_model_is_classifier(m) && !cm_st_metadata(f, "model"))
+        s = cm_fail(err, CM_ERR_FORMAT, "%s: no \"model\" in the metadata of a classifier", path);
     if (!s && cm_st_metadata(f, "model"))
         s = read_kind(cm_st_metadata(f, "model"), path, m, err);
     if (!s)
@@ -128,7 +194,8 @@ static cm_status model_new(const char *path, cm_model **model, cm_error *err)
     *m = (cm_model){.device = device,
                     .schedule = CM_NOISE_SCHEDULE_DEFAULT,
                     .precondition = &cm_precondition_skip,
-                    .scales = 40};
+                    .scales = 40,
+                    .accuracy = -1.0};
     *model = m;
     return CM_OK;
 }
@@ -209,15 +276,26 @@ static int add_json(cm_model_metadata *meta, const char *key, json_t *j)
     return !!meta->value[meta->n++];
 }
 
+static json_t *kind_to_json(const cm_model *m)
+{
+    const cm_noise_schedule *n = &m->schedule;
+    if (!cm_model_is_classifier(m))
+        return json_pack("{s:s,s:f,s:f,s:f,s:f,s:i}", "kind", m->precondition->name, "sigma_min",
+                         n->sigma_min, "sigma_max", n->sigma_max, "sigma_data", n->sigma_data,
+                         "rho", n->rho, "scales", m->scales);
+    json_t *j = json_pack("{s:s,s:s}", "kind", classifier, "score", m->score);
+    if (m->accuracy >= 0.0 && json_object_set_new(j, "accuracy", json_real(m->accuracy))) {
+        json_decref(j);
+        return NULL;
+    }
+    return j;
+}
+
 cm_status cm_model_metadata_make(const cm_model *m, cm_model_metadata *meta, cm_error *err)
 {
     memset(meta, 0, sizeof *meta);
-    int ok =
-        add_json(meta, "config", cm_net_config_to_json(&m->net)) &&
-        add_json(meta, "model",
-                 json_pack("{s:s,s:f,s:f,s:f,s:f,s:i}", "kind", m->precondition->name, "sigma_min",
-                           m->schedule.sigma_min, "sigma_max", m->schedule.sigma_max, "sigma_data",
-                           m->schedule.sigma_data, "rho", m->schedule.rho, "scales", m->scales));
+    int ok = add_json(meta, "config", cm_net_config_to_json(&m->net)) &&
+             add_json(meta, "model", kind_to_json(m));
     const char *const key[] = {"classes", "training"};
     const char *const value[] = {m->classes, m->training};
     for (int i = 0; ok && i < 2; i++)

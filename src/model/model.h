@@ -1,8 +1,9 @@
 /* model.h - a trained network: configuration, weights, noise schedule, and whether
- * it is a teacher or a consistency function.  On disk it is one safetensors file:
- * the tensors under their state-dict keys, and in __metadata__ the texts
+ * it is a teacher, a consistency function or a classifier.  On disk it is one safetensors
+ * file: the tensors under their state-dict keys, and in __metadata__ the texts
  *   config    the network, JSON with the field names of the original code
- *   model     {"kind", "sigma_min", "sigma_max", "sigma_data", "rho", "scales"}
+ *   model     {"kind", "sigma_min", "sigma_max", "sigma_data", "rho", "scales"}; of a
+ *             classifier {"kind", "score", "accuracy"}
  *   classes   a JSON list of names, where the data had them
  *   training  the resolved options of the run that made it */
 #ifndef CM_MODEL_MODEL_H
@@ -10,6 +11,8 @@
 
 #include "consistency/denoiser.h"
 #include "model/compute.h"
+
+enum { CM_SCORE_NAME = 64 };
 
 typedef struct cm_model cm_model;
 
@@ -21,15 +24,31 @@ struct cm_model {
     int borrowed;
     const cm_precondition *precondition;
     cm_noise_schedule schedule;
-    int scales;               /* levels of the grid it was trained on */
-    char *classes, *training; /* JSON texts or NULL; owned */
+    int scales; /* levels of the grid it was trained on */
+    /* Of a classifier, which has no meaning for the three above: */
+    char score[CM_SCORE_NAME]; /* what the distance of its features is called: FD-... */
+    double accuracy;           /* on pictures kept back from its training; below 0: not known */
+    char *classes, *training;  /* JSON texts or NULL; owned */
 };
 
-/* A diffusion teacher; else a consistency function. */
+static inline int cm_model_is_classifier(const cm_model *m)
+{
+    return m->net.arch->classifies;
+}
+
+/* A diffusion teacher; else a consistency function, or a classifier. */
 static inline int cm_model_is_teacher(const cm_model *m)
 {
-    return !m->precondition->meets_boundary;
+    return !m->precondition->meets_boundary && !cm_model_is_classifier(m);
 }
+
+/* "diffusion teacher" */
+const char *cm_model_kind(const cm_model *m);
+/* CM_ERR_ARGUMENT where it is a classifier; path is for the message. */
+cm_status cm_model_check_draws(const cm_model *m, const char *path, cm_error *err);
+/* "FD-" and letters, digits, dots and dashes; what the distance of a classifier's features is
+ * called, so that nobody takes it for FID.  Errors: CM_ERR_ARGUMENT; what names the text. */
+cm_status cm_score_name_check(const char *name, const char *what, cm_error *err);
 
 /* Read a model file.  config_json: a file with the network's configuration, for
  * weights that carry none (then the kind is a consistency model with the default

@@ -1,4 +1,4 @@
-/* layers.c - time embedding, linear layer, convolution */
+/* layers.c - time embedding, linear layer, convolution, group norm */
 #include "nn/layers.h"
 
 #include "graph/op.h"
@@ -36,4 +36,27 @@ cm_node *cm_net_conv(cm_net *net, cm_node *x, int64_t out, int kernel, int strid
                               "%s.weight", name);
     cm_node *b = cm_net_param(net, init, fan_in, CM_TYPE(CM_F32, out), "%s.bias", name);
     return cm_conv2d(net->g, x, w, b, stride, kernel / 2);
+}
+
+void cm_net_norm_params(cm_net *net, int64_t c, const char *name, cm_node **gamma, cm_node **beta)
+{
+    cm_node *a = cm_net_param(net, CM_INIT_ONE, 0, CM_TYPE(CM_F32, c), "%s.weight", name);
+    cm_node *b = cm_net_param(net, CM_INIT_ZERO, 0, CM_TYPE(CM_F32, c), "%s.bias", name);
+    *gamma = CM_RESHAPE(net->g, a, 1, c);
+    *beta = CM_RESHAPE(net->g, b, 1, c);
+}
+
+int cm_net_groups(int64_t channels, int most)
+{
+    while (channels % most)
+        most--;
+    return most;
+}
+
+cm_node *cm_net_group_norm(cm_net *net, cm_node *x, int most_groups, int silu, const char *name)
+{
+    const int64_t c = cm_node_type(x)->dim[3];
+    cm_node *gamma, *beta;
+    cm_net_norm_params(net, c, name, &gamma, &beta);
+    return cm_group_norm(net->g, x, gamma, beta, cm_net_groups(c, most_groups), CM_NORM_EPS, silu);
 }

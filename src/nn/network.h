@@ -1,5 +1,5 @@
-/* network.h - denoising networks F(x, tau, y): what they have in common, and the list of
- * architectures, one record each (arch/).
+/* network.h - denoising networks F(x, tau, y), and one that classifies: what they have in
+ * common, and the list of architectures, one record each (arch/).
  *
  * A configuration is JSON with the field names of the original code.  Height and width
  * are "image_size" where they are equal, else "image_height" and "image_width". */
@@ -7,6 +7,7 @@
 #define CM_NN_NETWORK_H
 
 #include "nn/arch/adm.h"
+#include "nn/arch/convnet.h"
 #include "nn/arch/mlp.h"
 #include "nn/params.h"
 #include "nn/time_input.h"
@@ -15,7 +16,7 @@
 #include <stdio.h>
 
 /* To add an architecture: a name here, its header above, its record in arch/NAME.c. */
-#define CM_ARCH_LIST(X) X(adm) X(mlp)
+#define CM_ARCH_LIST(X) X(adm) X(mlp) X(convnet)
 
 enum { CM_MAX_SIDE = 4096 }; /* of an image; as --image-size */
 
@@ -39,6 +40,7 @@ struct cm_arch {
     const char *name;        /* "type" of the configuration */
     float time_scale;        /* of time inputs that are not log250: see time_input.h */
     int channels_differ;     /* in_channels and out_channels may differ */
+    int classifies;          /* F(x) is logits [N,num_classes]: it judges images, draws none */
     const char *const *keys; /* of the own part; ends with NULL */
     /* The own part from JSON, and what it needs of the common one, checked.
      * file is for messages.  Errors: CM_ERR_FORMAT. */
@@ -68,7 +70,8 @@ cm_status cm_net_config_compare(const cm_net_config *a, const cm_net_config *b, 
 cm_status cm_net_params_new(const cm_net_config *config, cm_params **params, cm_error *err);
 
 /* F(x, tau, y): x f32 [N,H,W,in], tau f32 [N] (the time input), y i32 [N] or NULL ->
- * f32 [N,H,W,out].  May be called again: the parameters are shared. */
+ * f32 [N,H,W,out].  May be called again: the parameters are shared.  A network that
+ * classifies takes no tau and no y (NULL) and gives f32 [N,num_classes]. */
 cm_node *cm_net_apply(cm_net *net, const cm_net_config *config, cm_node *x, cm_node *tau,
                       cm_node *y);
 

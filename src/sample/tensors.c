@@ -146,6 +146,8 @@ cm_status cm_forward_file(const char *weights, const char *config_json, const ch
     if (!s)
         s = cm_model_read(weights, config_json, &m, err);
     if (!s)
+        s = cm_model_check_draws(m, weights, err);
+    if (!s)
         s = open_input(m, input, &io, err);
     if (!s)
         s = cm_file_check(output, err);

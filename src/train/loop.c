@@ -217,6 +217,19 @@ static void draw_samples(struct loop *l)
     l->drawings++;
 }
 
+/* What a classifier has for samples: how many of the pictures kept back it recognises. */
+static cm_status judge(struct loop *l, cm_error *err)
+{
+    char event[160];
+    const double start = cm_seconds();
+    const cm_status s = cm_trainer_judge(l->t, event, sizeof event, err);
+    if (!s)
+        report(l, event);
+    l->drawing += cm_seconds() - start;
+    l->drawings++;
+    return s;
+}
+
 static cm_status save(struct loop *l, cm_error *err)
 {
     char where[600];
@@ -260,13 +273,16 @@ static cm_status after_step(struct loop *l, int wished, int stop, int last, cm_e
 {
     cm_trainer *t = l->t;
     const cm_train_params *c = &t->config;
+    const int show = !stop && (last || picture_due(l));
     cm_status s = CM_OK;
     report(l, NULL);
     if (due(t, c->log_every) || (last && t->loss_count))
         s = write_log(l, err);
+    if (!s && show && t->held)
+        s = judge(l, err);
     if (!s && (last || wished != CM_TRAIN_GO_ON || due(t, c->save_every)))
         s = save(l, err);
-    if (!s && !stop && (last || picture_due(l)))
+    if (!s && show && !t->held)
         draw_samples(l);
     return s;
 }
@@ -292,8 +308,10 @@ static cm_status loop(struct loop *l, cm_error *err)
 static cm_status export_model(struct loop *l, cm_error *err)
 {
     char path[CM_RUN_PATH];
+    cm_status s = l->t->held && l->t->accuracy < 0.0 ? judge(l, err) : CM_OK;
     cm_model model = cm_trainer_model(l->t, l->t->step->ema[0]);
-    cm_status s = cm_run_path(path, l->t->config.out, "model.safetensors", err);
+    if (!s)
+        s = cm_run_path(path, l->t->config.out, "model.safetensors", err);
     if (!s)
         s = cm_model_write(&model, path, CM_BF16, err);
     if (!s)

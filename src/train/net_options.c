@@ -1,7 +1,8 @@
-/* net_options.c - the options of the network, which describe an ADM U-Net */
+/* net_options.c - the options of the network: an ADM U-Net, or the convnet of a classifier */
 #include "train/net_options.h"
 
 #include "base/text.h"
+#include "train/objective/objective.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,16 @@ static void write_list(cm_text text, const double *v, int n)
                                cm_text_from_real(number, v[i]));
 }
 
+static void options_from_convnet(cm_train_params *c, const cm_convnet_config *a)
+{
+    double mult[CM_CONVNET_LEVELS];
+    for (int i = 0; i < a->n_levels; i++)
+        mult[i] = a->channel_mult[i];
+    write_list(c->channel_mult, mult, a->n_levels);
+    c->channels = a->model_channels;
+    c->res_blocks = a->num_blocks;
+}
+
 void cm_options_from_net(cm_train_params *c, const cm_net_config *n)
 {
     double sides[CM_MAX_LEVELS];
@@ -27,6 +38,8 @@ void cm_options_from_net(cm_train_params *c, const cm_net_config *n)
     else
         snprintf(c->image_size, sizeof c->image_size, "%dx%d", n->width, n->height);
     snprintf(c->classes, sizeof c->classes, "%s", n->num_classes ? "auto" : "none");
+    if (n->arch == &cm_arch_convnet)
+        options_from_convnet(c, &n->of.convnet);
     if (n->arch != &cm_arch_adm)
         return;
     const cm_adm_config *a = &n->of.adm;
@@ -86,8 +99,8 @@ static cm_status attention_sides(const cm_train_params *c, cm_net_config *n, cm_
     return s;
 }
 
-cm_status cm_net_from_options(const cm_train_params *c, const char *data, int height, int width,
-                              int channels, int classes, cm_net_config *net, cm_error *err)
+static cm_status adm_from_options(const cm_train_params *c, const char *data, int height, int width,
+                                  int channels, int classes, cm_net_config *net, cm_error *err)
 {
     cm_net_config n = {.arch = &cm_arch_adm,
                        .height = height,
@@ -116,4 +129,40 @@ cm_status cm_net_from_options(const cm_train_params *c, const char *data, int he
         return s;
     *net = n;
     return CM_OK;
+}
+
+static cm_status convnet_from_options(const cm_train_params *c, const char *data, int height,
+                                      int width, int channels, int classes, cm_net_config *net,
+                                      cm_error *err)
+{
+    cm_net_config n = {
+        .arch = &cm_arch_convnet,
+        .height = height,
+        .width = width,
+        .in_channels = channels,
+        .out_channels = channels,
+        .num_classes = classes,
+        .time_input = &cm_time_log250,
+        .of.convnet = {.model_channels = (int)c->channels, .num_blocks = (int)c->res_blocks}};
+    cm_convnet_config *a = &n.of.convnet;
+    cm_status s = cm_parse_int_list(c->channel_mult, CM_CONVNET_LEVELS, a->channel_mult,
+                                    &a->n_levels, "channel-mult", err);
+    for (int i = 0; i < a->n_levels && !s; i++)
+        if (a->channel_mult[i] < 1 || a->channel_mult[i] > 64)
+            s = cm_fail(err, CM_ERR_ARGUMENT,
+                        "channel-mult: item %d: expected 1 to 64 with method classifier, found %d",
+                        i + 1, a->channel_mult[i]);
+    if (!s)
+        s = check_levels(a->n_levels, data, height, width, err);
+    if (!s)
+        *net = n;
+    return s;
+}
+
+cm_status cm_net_from_options(const cm_train_params *c, const char *data, int height, int width,
+                              int channels, int classes, cm_net_config *net, cm_error *err)
+{
+    const cm_objective *o = cm_objective_find(c->method);
+    return (o && o->classifies ? convnet_from_options : adm_from_options)(
+        c, data, height, width, channels, classes, net, err);
 }

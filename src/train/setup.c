@@ -23,6 +23,23 @@ enum { STREAM_INIT = 1 };
 
 /* ---- options ---- */
 
+/* Where nobody named it: FD- and what the data is called, up to a dot. */
+static void name_score(cm_train_params *c)
+{
+    enum { ROOM = CM_SCORE_NAME - sizeof "FD-" };
+    const char *from = c->data, *end = from + strlen(from);
+    while (end > from && end[-1] == '/')
+        end--;
+    for (const char *at = from; at < end; at++)
+        from = *at == '/' ? at + 1 : from;
+    const size_t n = strcspn(from, "./"), used = n < ROOM ? n : ROOM;
+    snprintf(c->score, sizeof c->score, "FD-%.*s", used ? (int)used : 4, used ? from : "data");
+    for (char *at = c->score; *at; at++)
+        if (!((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
+              (*at >= '0' && *at <= '9') || *at == '_'))
+            *at = '-';
+}
+
 static cm_status check_options(const cm_train_params *c, const cm_objective *o, cm_error *err)
 {
     if (!c->data[0])
@@ -38,6 +55,8 @@ static cm_status check_options(const cm_train_params *c, const cm_objective *o, 
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "accumulate: expected a divisor of the batch of %d, found %d", (int)c->batch,
                        (int)c->accumulate);
+    if (o->classifies)
+        return cm_score_name_check(c->score, "score", err);
     return CM_OK;
 }
 
@@ -72,11 +91,22 @@ static cm_status open_teacher(cm_trainer *t, cm_error *err)
     const char *path = t->config.teacher;
     cm_status s = path[0] ? cm_run_open_model(path, &t->teacher, err) : CM_OK;
     if (!s && t->teacher && !cm_model_is_teacher(t->teacher))
-        s = cm_fail(err, CM_ERR_FORMAT,
-                    "%s: expected a diffusion teacher, found a consistency model", path);
+        s = cm_fail(err, CM_ERR_FORMAT, "%s: expected a diffusion teacher, found a %s", path,
+                    cm_model_kind(t->teacher));
     if (!s && t->teacher)
         t->settings.teacher_schedule = t->teacher->schedule;
     return s;
+}
+
+/* First weights are of the kind of network that the method trains. */
+static cm_status check_init(const cm_trainer *t, cm_error *err)
+{
+    const cm_objective *o = t->settings.objective;
+    if (!t->init || cm_model_is_classifier(t->init) == o->classifies)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT, "init: method %s begins with a %s, found %s, a %s",
+                   o->name, o->classifies ? "classifier" : "network that draws", t->config.init,
+                   cm_model_kind(t->init));
 }
 
 static cm_status open_init(cm_trainer *t, cm_error *err)
@@ -84,6 +114,8 @@ static cm_status open_init(cm_trainer *t, cm_error *err)
     const char *path = t->config.init;
     int equal = 1;
     cm_status s = path[0] ? cm_run_open_model(path, &t->init, err) : CM_OK;
+    if (!s)
+        s = check_init(t, err);
     if (!s && t->init && t->teacher)
         s = cm_net_config_compare(&t->init->net, &t->teacher->net, &equal, err);
     if (!s && !equal)
@@ -109,6 +141,23 @@ static cm_status net_of_run(const cm_trainer *t, cm_net_config *net, cm_error *e
     return s;
 }
 
+/* A classifier learns from all but every tenth picture, and is judged by those. */
+static cm_status hold_out(cm_trainer *t, cm_error *err)
+{
+    enum { EVERY = 10 };
+    const cm_dataset *d = t->data;
+    if (d->classes < 2)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "data: a classifier needs at least two classes, %s has %d (a subfolder a "
+                       "class, or --labels names)",
+                       t->config.data, d->classes);
+    if (d->n < EVERY)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "data: a classifier keeps every %dth picture back, %s has %d", EVERY,
+                       t->config.data, (int)d->n);
+    return cm_dataset_hold_out(t->data, EVERY, &t->held, err);
+}
+
 /* As the network that is given takes it; its classes are those of the data. */
 static cm_status open_data(cm_trainer *t, cm_error *err)
 {
@@ -122,6 +171,8 @@ static cm_status open_data(cm_trainer *t, cm_error *err)
     if (!s && given && given->net.num_classes)
         s = cm_class_names_equal(t->teacher ? c->teacher : c->init, given->classes, c->data,
                                  t->classes, err);
+    if (!s && t->settings.objective->classifies)
+        s = hold_out(t, err);
     return s;
 }
 
@@ -250,9 +301,11 @@ static cm_status make_metadata(cm_trainer *t, cm_error *err)
 cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)
 {
     cm_train_params *c = &t->config;
-    cm_status s;
-    if ((s = cm_objective_resolve(c, &t->settings, err)) ||
-        (s = check_options(c, t->settings.objective, err)) ||
+    cm_status s = cm_objective_resolve(c, &t->settings, err);
+    t->accuracy = -1.0;
+    if (!s && t->settings.objective->classifies && !c->score[0])
+        name_score(c);
+    if (s || (s = check_options(c, t->settings.objective, err)) ||
         (c->ema_rates[0] && (s = cm_ema_rates_parse(c->ema_rates, t->ema_rate, &t->n_ema, err))) ||
         (s = cm_device_open(&t->device, err)) || (s = cm_dtype_resolve(c->dtype, &t->dtype, err)) ||
         (!resume && (s = check_apart(c, err))) || (s = open_teacher(t, err)) ||
@@ -275,6 +328,7 @@ void cm_trainer_clear(cm_trainer *t)
 {
     cm_loader_free(t->loader);
     cm_dataset_free(t->data);
+    cm_dataset_free(t->held);
     cm_model_release(t->teacher);
     cm_model_release(t->init);
     cm_train_step_free(t->step);
@@ -286,14 +340,18 @@ void cm_trainer_clear(cm_trainer *t)
 
 cm_model cm_trainer_model(const cm_trainer *t, float *weights)
 {
-    return (cm_model){.device = t->device,
-                      .net = t->net,
-                      .params = t->params,
-                      .flat = weights,
-                      .borrowed = 1,
-                      .precondition = t->settings.precondition,
-                      .schedule = t->settings.schedule,
-                      .scales = (int)t->settings.objective->levels(&t->settings),
-                      .classes = t->classes,
-                      .training = t->training};
+    const cm_objective *o = t->settings.objective;
+    cm_model m = {.device = t->device,
+                  .net = t->net,
+                  .params = t->params,
+                  .flat = weights,
+                  .borrowed = 1,
+                  .precondition = t->settings.precondition,
+                  .schedule = t->settings.schedule,
+                  .scales = o->levels ? (int)o->levels(&t->settings) : 0,
+                  .classes = t->classes,
+                  .training = t->training,
+                  .accuracy = t->accuracy};
+    snprintf(m.score, sizeof m.score, "%.*s", CM_SCORE_NAME - 1, t->config.score);
+    return m;
 }

@@ -13,6 +13,8 @@ typedef struct cm_trainer {
     cm_train_params config;         /* resolved: what config.json holds */
     cm_objective_settings settings; /* refers to config */
     cm_dataset *data;
+    cm_dataset *held; /* of a classifier: pictures it does not learn from */
+    double accuracy;  /* on them; below 0: not measured yet */
     cm_loader *loader;
     cm_model *teacher, *init; /* NULL: none */
     const cm_device *device;
@@ -52,5 +54,9 @@ cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *e
 cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
                           void (*progress)(void *user, int64_t done, int64_t all), void *user,
                           char path[CM_RUN_PATH], cm_error *err);
+
+/* Of a classifier: measure t->accuracy of the first average on the pictures kept back, and
+ * log it; event becomes a line that says so. */
+cm_status cm_trainer_judge(cm_trainer *t, char *event, size_t size, cm_error *err);
 
 #endif

@@ -25,9 +25,10 @@ static cm_status unknown_kind(const char *found, cm_error *err)
     char names[256] = "onestep", shown[128];
     for (const cm_objective *const *o = cm_objectives; *o; o++) {
         const size_t n = strlen(names);
-        snprintf(names + n, sizeof names - n, "%s%s", o[1] ? ", " : " or ", (*o)->name);
+        if (!(*o)->classifies)
+            snprintf(names + n, sizeof names - n, ", %s", (*o)->name);
     }
-    return cm_fail(err, CM_ERR_ARGUMENT, "work: expected %s, found '%s'", names,
+    return cm_fail(err, CM_ERR_ARGUMENT, "work: expected one of %s, found '%s'", names,
                    cm_escape(shown, sizeof shown, found));
 }
 
@@ -40,7 +41,8 @@ static cm_status default_settings(const cm_model *m, const cm_work *w, cm_train_
     options->batch = w->batch;
     options->steps = 20000;
     options->recompute = w->recompute;
-    if (!cm_objective_find(options->method))
+    const cm_objective *method = cm_objective_find(options->method);
+    if (!method || method->classifies) /* no step of a network that draws */
         return unknown_kind(options->method, err);
     const cm_status s = cm_objective_resolve(options, settings, err);
     settings->schedule = settings->teacher_schedule = m->schedule;

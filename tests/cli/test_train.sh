@@ -521,6 +521,52 @@ works 'which is described' info tall/student
 ok 'with both sides' grep -q ' 16x24, 1 channel' out
 works 'and drawn from' sample --model tall/student --num 2 --out tall2.npz
 
+# ---- a classifier -----------------------------------------------------------------
+
+# judge FOLDER OPTION...: it learns from 22 of the 24 pictures and is judged by the others
+judge()
+{
+    folder=$1
+    shift
+    # shellcheck disable=SC2086 # a list of words
+    in_folder "$folder" run train --method classifier --data "$scratch/tiny-images-idx3-ubyte" \
+        --batch 4 --dtype f32 --threads 1 --channels 8 --channel-mult 1,2 --ema-rates 0.5 --out run "$@"
+}
+
+judge verdict --steps 120 --lr 0.02
+ok 'train a classifier' ended_with 0
+ok 'on all but every tenth picture' grep -q '^22 images, 3 classes' err
+ok 'which recognises what it was not shown' grep -q '^recognised 100.00% of the 2 pictures kept back' err
+ok 'as the log says' grep -q '"step":120,"accuracy":1' verdict/run/log.jsonl
+works 'it is described' info verdict/run/model.safetensors
+ok 'as what it is' grep -q '^kind  *classifier' out
+ok 'with a score that nobody takes for FID' grep -q '^score  *FD-tiny-images-idx3-ubyte' out
+works 'and valid' validate verdict/run/model.safetensors
+fails 2 'found a classifier' sample --model verdict/run --out x.png
+fails 2 'found a classifier' sample --model verdict/run/model.safetensors --out x.png
+fails 2 'found a classifier' bench --model verdict/run
+# not_trained CODE TEXT OPTION...
+not_trained()
+{
+    want=$1
+    text=$2
+    shift 2
+    # shellcheck disable=SC2086 # a list of words
+    fails "$want" "$text" train $tiny_given --steps 1 --out none "$@"
+}
+
+not_trained 4 'found a classifier' --method cd --teacher verdict/run
+not_trained 2 'begins with a network that draws' --method edm --init verdict/run
+not_trained 2 'begins with a classifier' --method classifier --init straight/run
+not_trained 2 'score: expected FD-' --method classifier --score FID
+not_trained 2 'sigma-data' --method classifier --sigma-data 1
+not_trained 2 'it is for --method classifier' --method edm --score FD-x
+not_trained 2 'two classes' --method classifier --data tall-images-idx3-ubyte
+judge parts --steps 3
+judge parts --resume --steps 6
+judge whole --steps 6
+ok 'a resumed one is that of one go' same parts whole
+
 # ---- folders of pictures -----------------------------------------------------
 
 "$cm" sample --model straight/run --sampler euler --steps 2 --num 3 --class 0 --out photos/a >out

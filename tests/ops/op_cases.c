@@ -39,6 +39,7 @@ PLAIN(swap12, cm_swap12(g, x[0]))
 PLAIN(upsample2, cm_upsample2(g, x[0], c->f[0]))
 PLAIN(sumpool2, cm_sumpool2(g, x[0], c->f[0]))
 PLAIN(softmax, cm_softmax(g, x[0]))
+PLAIN(log_softmax, cm_log_softmax(g, x[0]))
 PLAIN(matmul, cm_matmul(g, x[0], x[1], (int)c->i[0], (int)c->i[1])) /* ta, tb */
 PLAIN(attention, cm_attention(g, x[0], c->i[0]))                    /* heads */
 /* groups, silu */
@@ -236,6 +237,9 @@ const op_case op_cases[] = {
     {"softmax one column",      softmax, IN({3, 1}), .reference = reference_softmax},
     {"softmax rank 4",          softmax, IN({2, 2, 3, 17}), RANGE(-3, 3), .reference = reference_softmax},
     {"softmax large",           softmax, IN({4, 64, 72}), RANGE(-3, 3), .reference = reference_softmax},
+    {"log_softmax",             log_softmax, IN({3, 5}), RANGE(-3, 3), .reference = reference_log_softmax, .bf16 = 1},
+    {"log_softmax far apart",   log_softmax, IN({3, 17}), RANGE(-150, 150), .reference = reference_log_softmax},
+    {"log_softmax large",       log_softmax, IN({64, 300}), RANGE(-3, 3), .reference = reference_log_softmax},
     /* attention: 512 KiB of scores a block; heads */
     {"attention",               attention, IN({2, 5, 12}), .i = {1}, .reference = reference_attention, .bf16 = 1},
     {"attention 4 heads",       attention, IN({3, 49, 192}), RANGE(-2, 2), .i = {4}, .reference = reference_attention, .bf16 = 1},

@@ -32,6 +32,7 @@ void reference_conv2d_grad_weight(const cm_node *y, const double *const *x, doub
 void reference_matmul(const cm_node *y, const double *const *x, double *want);
 void reference_group_norm(const cm_node *y, const double *const *x, double *want);
 void reference_softmax(const cm_node *y, const double *const *x, double *want);
+void reference_log_softmax(const cm_node *y, const double *const *x, double *want);
 void reference_attention(const cm_node *y, const double *const *x, double *want);
 void reference_sum_to(const cm_node *y, const double *const *x, double *want);
 void reference_broadcast_to(const cm_node *y, const double *const *x, double *want);

@@ -124,6 +124,18 @@ void reference_softmax(const cm_node *y, const double *const *x, double *want)
     }
 }
 
+void reference_log_softmax(const cm_node *y, const double *const *x, double *want)
+{
+    const int64_t n = y->type.dim[y->type.rank - 1];
+    for (int64_t row = 0; row < cm_type_count(&y->type); row += n) {
+        double sum = 0.0;
+        for (int64_t i = 0; i < n; i++)
+            sum += exp(x[0][row + i]);
+        for (int64_t i = 0; i < n; i++)
+            want[row + i] = x[0][row + i] - log(sum);
+    }
+}
+
 /* Query i of a head: q, k and v are at qkv, qkv + ch and qkv + 2 ch in each row. */
 static void attend(const double *qkv, int64_t i, int64_t rows, int64_t ch, int64_t d, double *y)
 {

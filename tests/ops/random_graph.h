@@ -256,7 +256,7 @@ static inline cm_node *move_attention(random_graph *r)
         t[0] = cm_attention(g, cm_concat(g, cm_concat(g, t[0], t[1]), t[2]), 1 << below(2));
     else
         t[0] = cm_matmul(g, cm_softmax(g, cm_matmul(g, t[0], t[1], 0, 1)), t[2], 0, 0);
-    return as_image(r, t[0]);
+    return as_image(r, below(4) ? t[0] : cm_sin(g, cm_log_softmax(g, t[0])));
 }
 
 static inline cm_node *move_norm(random_graph *r)

@@ -378,6 +378,8 @@ const setting train_settings[] = {
     {"rho", EDM, "7|3", .changes = INFO, .keeps = STUDENT},
     {"p-mean", EDM, "-1.2|0", .changes = STUDENT},
     {"p-std", EDM, "1.2|0.6", .changes = STUDENT},
+    {"score", "--method classifier" LABELLED SMALL " --channels 8 --channel-mult 1", "FD-a|FD-b",
+     .changes = INFO, .keeps = STUDENT | EXPORT, .given = 1},
     {"classes", NEW, "auto|none", .changes = STUDENT | INFO},
     {"image-size", "--method edm --data data/sizes" SMALL FRESH, "8|16",
      .changes = STUDENT | INFO, .given = 1},

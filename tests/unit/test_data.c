@@ -704,6 +704,40 @@ static void loader_stops_cleanly(void)
     CHECK(!l, "out parameter written on failure");
 }
 
+/* Every third of seven: 2 and 5. */
+static void hold_out_takes_every_third(void)
+{
+    uint8_t *bytes = malloc(7 * 4);
+    int32_t *labels = malloc(7 * sizeof *labels);
+    for (int i = 0; i < 7 * 4; i++)
+        bytes[i] = (uint8_t)(i / 4 * 10 + i % 4);
+    for (int i = 0; i < 7; i++)
+        labels[i] = i;
+    cm_dataset d = {.n = 7,
+                    .h = 2,
+                    .w = 2,
+                    .c = 1,
+                    .classes = 7,
+                    .pixels = bytes,
+                    .labels = labels,
+                    .fingerprint = 5};
+    cm_dataset *held = NULL;
+    cm_error err = {0};
+    if (!CHECK_OK(cm_dataset_hold_out(&d, 3, &held, &err), err))
+        return;
+    static const int kept[] = {0, 1, 3, 4, 6}, out[] = {2, 5};
+    CHECK(d.n == 5 && held->n == 2 && held->classes == 7 && d.fingerprint == 5, "%d and %d",
+          (int)d.n, (int)held->n);
+    for (int i = 0; i < 5; i++)
+        CHECK(d.labels[i] == kept[i] && d.pixels[4 * i + 3] == kept[i] * 10 + 3, "image %d", i);
+    for (int i = 0; i < 2; i++)
+        CHECK(held->labels[i] == out[i] && held->pixels[4 * i + 3] == out[i] * 10 + 3,
+              "held image %d", i);
+    cm_dataset_free(held);
+    free(bytes);
+    free(labels);
+}
+
 static const check_test tests[] = {
     {"idx round trip", idx_round_trip},
     {"idx errors", idx_errors},
@@ -724,5 +758,6 @@ static const check_test tests[] = {
     {"loader resumes exactly", loader_resumes_exactly},
     {"loader flips half", loader_flips_half},
     {"loader stops cleanly", loader_stops_cleanly},
+    {"hold out takes every third", hold_out_takes_every_third},
 };
 CHECK_MAIN(tests)

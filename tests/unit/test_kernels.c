@@ -406,13 +406,14 @@ static void test_softmax(void)
             const int64_t n = shapes[s][1];
             tensor *x = tensor_random(CM_TYPE(floats[t], 1, shapes[s][0], n), -60, 20);
             tensor *in[2] = {tensor_random(x->node.type, 0, 1), tensor_new(x->node.type)};
-            double *y = doubles(x->n), *d = doubles(x->n);
+            double *y = doubles(x->n), *d = doubles(x->n), *l = doubles(x->n);
             for (int64_t i = 0; i < x->n; i += n) {
                 double sum = 0.0, dot = 0.0;
                 for (int64_t k = i; k < i + n; k++)
                     sum += exp(x->v[k]);
                 for (int64_t k = i; k < i + n; k++) {
                     y[k] = exp(x->v[k]) / sum;
+                    l[k] = x->v[k] - log(sum);
                     set_value(in[1], k, y[k]);
                     dot += in[1]->v[k] * in[0]->v[k];
                 }
@@ -421,11 +422,13 @@ static void test_softmax(void)
             }
             expect_scaled(CM_OP_SOFTMAX, (cm_attr){0}, x->node.type, 1, &x, y, 4e-6, 1e-6);
             expect(CM_OP_SOFTMAX_GRAD, (cm_attr){0}, x->node.type, 2, in, d, 1e-6);
+            expect(CM_OP_LOG_SOFTMAX, (cm_attr){0}, x->node.type, 1, &x, l, 1e-6);
             tensor_free(x);
             tensor_free(in[0]);
             tensor_free(in[1]);
             free(y);
             free(d);
+            free(l);
         }
 }
 

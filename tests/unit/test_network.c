@@ -14,6 +14,10 @@
     "\"channel_mult\":[1,2],\"attention_resolutions\":[2],\"num_classes\":4,"          \
     "\"num_heads\":2,\"use_scale_shift_norm\":true,\"resblock_updown\":false"
 
+#define CONVNET                                                                     \
+    "{\"type\":\"convnet\",\"image_size\":15,\"in_channels\":1,\"out_channels\":1," \
+    "\"model_channels\":16,\"num_blocks\":2,"
+
 static cm_status parse(const char *text, cm_net_config *config, cm_error *err)
 {
     json_t *json = NULL;
@@ -66,6 +70,10 @@ static void test_round_trip(void)
     check_round_trip("{\"type\":\"mlp\",\"image_size\":1,\"in_channels\":2,\"out_channels\":2,"
                      "\"model_channels\":16,\"num_res_blocks\":2,\"time_input\":\"log\"}",
                      1, 1, "log");
+    check_round_trip("{\"type\":\"convnet\",\"image_size\":8,\"in_channels\":3,"
+                     "\"out_channels\":3,\"num_classes\":4,\"model_channels\":16,"
+                     "\"num_blocks\":2,\"channel_mult\":[1,2,4]}",
+                     8, 8, "log250");
 }
 
 static void test_mistakes(void)
@@ -91,6 +99,10 @@ static void test_mistakes(void)
         {"{\"type\":\"mlp\",\"image_size\":2,\"in_channels\":2,\"out_channels\":2,"
          "\"model_channels\":16,\"num_res_blocks\":2}",
          "1 x 1"},
+        {CONVNET "\"num_classes\":1,\"channel_mult\":[1]}", "\"num_classes\": expected 2 to 4096"},
+        {CONVNET "\"num_classes\":9,\"channel_mult\":[]}", "\"channel_mult\": expected a list"},
+        {CONVNET "\"num_classes\":9,\"channel_mult\":[1,65]}", "\"channel_mult\"[1]"},
+        {CONVNET "\"num_classes\":9,\"channel_mult\":[1,1]}", "15 x 15 cannot be halved 1 times"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         cm_net_config c;

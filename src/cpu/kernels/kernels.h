@@ -52,7 +52,8 @@
     RUN(UPSAMPLE2, upsample2)                                                                      \
     RUN(SUMPOOL2, sumpool2)                                                                        \
     PREPARED(SOFTMAX, softmax, softmax_prepare)                                                    \
-    PREPARED(SOFTMAX_GRAD, softmax_grad, softmax_prepare)                                                          \
+    PREPARED(SOFTMAX_GRAD, softmax_grad, softmax_prepare)                                          \
+    PREPARED(LOG_SOFTMAX, log_softmax, softmax_prepare)                                            \
     PREPARED(GROUP_NORM, group_norm, group_norm_prepare)                                           \
     PREPARED(GROUP_NORM_GRAD, group_norm_grad, group_norm_prepare)                                 \
     PREPARED(GROUP_NORM_JVP, group_norm_jvp, group_norm_prepare)                                   \

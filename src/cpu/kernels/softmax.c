@@ -1,5 +1,5 @@
-/* softmax.c - softmax over the last axis, e^(x - max) / sum, and its derivative
- * y (dy - sum(y dy)); row by row, in f32 */
+/* softmax.c - softmax over the last axis, e^(x - max) / sum, its derivative
+ * y (dy - sum(y dy)), and its logarithm x - max - log sum; row by row, in f32 */
 #include "cpu/kernels/vec.h"
 
 /* Rows are padded to a multiple of CM_LANES. */
@@ -11,7 +11,7 @@ static int64_t row_floats(int64_t n)
 cm_status CM_K(softmax_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
 {
     (void)err;
-    const size_t rows = n->op == CM_OP_SOFTMAX ? 1 : 2;
+    const size_t rows = n->op == CM_OP_SOFTMAX_GRAD ? 2 : 1;
     *p = (cm_prepared){.workspace = (size_t)threads * rows * (size_t)row_floats(cm_last(&n->type)) *
                                     sizeof(float)};
     return CM_OK;
@@ -23,10 +23,10 @@ CM_INLINE float exp_negative(float x)
     return x >= -87.0f ? cm_exp_mid(x) : x < -87.0f ? 0.0f : x;
 }
 
-/* n: padded; the padding is -infinity, so it adds nothing */
-static void softmax_row(float *x, int64_t n)
+/* Of a row; n: padded; the padding is -infinity, so it adds nothing. */
+CM_INLINE float most_of(const float *x, int64_t n)
 {
-    float top[CM_LANES], sum[CM_LANES] = {0};
+    float top[CM_LANES];
     memcpy(top, x, sizeof top);
     for (int64_t i = CM_LANES; i < n; i += CM_LANES) {
         CM_SIMD
@@ -35,7 +35,13 @@ static void softmax_row(float *x, int64_t n)
     }
     for (int k = 1; k < CM_LANES; k++)
         top[0] = top[k] > top[0] ? top[k] : top[0];
-    const float most = top[0];
+    return top[0];
+}
+
+static void softmax_row(float *x, int64_t n)
+{
+    float sum[CM_LANES] = {0};
+    const float most = most_of(x, n);
     for (int64_t i = 0; i < n; i += CM_LANES) {
         CM_SIMD
         for (int k = 0; k < CM_LANES; k++) {
@@ -47,6 +53,21 @@ static void softmax_row(float *x, int64_t n)
     CM_SIMD
     for (int64_t i = 0; i < n; i++)
         x[i] *= scale;
+}
+
+static void log_softmax_row(float *x, int64_t n)
+{
+    float sum[CM_LANES] = {0};
+    const float most = most_of(x, n);
+    for (int64_t i = 0; i < n; i += CM_LANES) {
+        CM_SIMD
+        for (int k = 0; k < CM_LANES; k++)
+            sum[k] += exp_negative(x[i + k] - most);
+    }
+    const float log_sum = logf(cm_sum_lanes(sum));
+    CM_SIMD
+    for (int64_t i = 0; i < n; i++)
+        x[i] = x[i] - most - log_sum;
 }
 
 /* n: padded, with zeros */
@@ -64,7 +85,7 @@ static void softmax_grad_row(float *dy, const float *y, int64_t n)
         dy[i] = y[i] * (dy[i] - dot);
 }
 
-void CM_K(softmax)(const cm_call *c)
+CM_INLINE void each_row(const cm_call *c, void (*row)(float *x, int64_t padded))
 {
     const cm_type *t = &c->node->type;
     const int64_t count = cm_type_count(t), n = cm_last(t);
@@ -75,9 +96,19 @@ void CM_K(softmax)(const cm_call *c)
         cm_load(x, c->in[0], t->dtype, i, n);
         for (int64_t k = n; k < padded; k++)
             x[k] = -INFINITY;
-        softmax_row(x, padded);
+        row(x, padded);
         cm_save(c->out, t->dtype, i, x, n);
     }
+}
+
+void CM_K(softmax)(const cm_call *c)
+{
+    each_row(c, softmax_row);
+}
+
+void CM_K(log_softmax)(const cm_call *c)
+{
+    each_row(c, log_softmax_row);
 }
 
 void CM_K(softmax_grad)(const cm_call *c)

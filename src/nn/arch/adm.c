@@ -9,8 +9,9 @@
 
 #include <stdio.h>
 
+/* The original has 32 groups, and so only widths of multiples of 32; other widths get the
+ * largest number of groups below it that divides them. */
 enum { MAX_WIDTH = 65536, MOST_GROUPS = 32, MAX_SKIPS = 1024 };
-static const float EPS = 1e-5f;
 
 typedef enum resample { SAME, UP, DOWN } resample;
 
@@ -39,31 +40,9 @@ static int64_t channels_of(const cm_node *x)
     return cm_node_type(x)->dim[3];
 }
 
-/* The original has 32 groups, and so only widths of multiples of 32.  Other widths get the
- * largest number of groups below it that divides them. */
-static int groups_of(int64_t channels)
-{
-    int groups = MOST_GROUPS;
-    while (channels % groups)
-        groups--;
-    return groups;
-}
-
-/* gamma and beta as [1,C] */
-static void norm_params(struct walk *w, int64_t c, const char *name, cm_node **gamma,
-                        cm_node **beta)
-{
-    cm_node *a = cm_net_param(w->net, CM_INIT_ONE, 0, CM_TYPE(CM_F32, c), "%s.weight", name);
-    cm_node *b = cm_net_param(w->net, CM_INIT_ZERO, 0, CM_TYPE(CM_F32, c), "%s.bias", name);
-    *gamma = CM_RESHAPE(w->g, a, 1, c);
-    *beta = CM_RESHAPE(w->g, b, 1, c);
-}
-
 static cm_node *norm(struct walk *w, cm_node *x, int silu, const char *name)
 {
-    cm_node *gamma, *beta;
-    norm_params(w, channels_of(x), name, &gamma, &beta);
-    return cm_group_norm(w->g, x, gamma, beta, groups_of(channels_of(x)), EPS, silu);
+    return cm_net_group_norm(w->net, x, MOST_GROUPS, silu, name);
 }
 
 static cm_node *resampled(cm_graph *g, cm_node *x, resample r)
@@ -77,11 +56,12 @@ static cm_node *modulated_norm(struct walk *w, cm_node *h, cm_node *e, const cha
 {
     const int64_t c = channels_of(h);
     cm_node *gamma, *beta;
-    norm_params(w, c, name, &gamma, &beta);
+    cm_net_norm_params(w->net, c, name, &gamma, &beta);
     cm_node *scale = cm_affine(w->g, cm_slice(w->g, e, 0, c), 1.0f, 1.0f);
     cm_node *shift = cm_slice(w->g, e, c, c);
     return cm_group_norm(w->g, h, cm_mul(w->g, scale, gamma),
-                         cm_add(w->g, cm_mul(w->g, scale, beta), shift), groups_of(c), EPS, 1);
+                         cm_add(w->g, cm_mul(w->g, scale, beta), shift),
+                         cm_net_groups(c, MOST_GROUPS), CM_NORM_EPS, 1);
 }
 
 static cm_node *res_block(struct walk *w, cm_node *x, int64_t out, resample r, const char *name)

@@ -70,7 +70,8 @@ static const char *const samplers[] = {"onestep", "multistep", NULL};
 extern const cm_objective cm_objective_cd, cm_objective_ct;
 
 #define CURRICULUM_OPTIONS \
-    "loss-norm huber-c boundary target-ema-mode scale-mode start-ema start-scales end-scales"
+    CM_DENOISER_OPTIONS    \
+        "loss-norm huber-c boundary target-ema-mode scale-mode start-ema start-scales end-scales"
 
 const cm_objective cm_objective_cd = {.name = "cd",
                                       .needs_teacher = 1,

@@ -49,4 +49,4 @@ const cm_objective cm_objective_edm = {.name = "edm",
                                        .loss = loss,
                                        .levels = levels,
                                        .samplers = samplers,
-                                       .options = "p-mean p-std"};
+                                       .options = CM_DENOISER_OPTIONS "p-mean p-std"};

@@ -56,16 +56,23 @@ struct cm_objective {
     const char *name;  /* --method */
     int needs_teacher; /* distils --teacher, which also gives network and first weights */
     int has_target;    /* compares with an average of the student, of rate mu(k) */
+    int classifies;    /* trains a classifier, which has no noise, and keeps pictures back */
     const cm_precondition *precondition; /* of the student; NULL: as --boundary says */
     /* Of the options that the user left empty (text) or 0 (numbers); ends with a NULL name. */
     const cm_option_value *defaults;
     const cm_step_scalar *scalars; /* ends with a NULL name */
     void (*at)(const cm_objective_settings *s, int64_t k, cm_step_scalars *out); /* NULL: none */
-    cm_node *(*loss)(const cm_loss_context *c);        /* one value a sample, f32 [N] */
-    int64_t (*levels)(const cm_objective_settings *s); /* of the grid the model is for */
-    const char *const *samplers; /* that draw grids during training; ends with NULL */
-    const char *options;         /* that not every method looks at, parted by spaces */
+    cm_node *(*loss)(const cm_loss_context *c); /* one value a sample, f32 [N] */
+    int64_t (*levels)(
+        const cm_objective_settings *s); /* of the grid the model is for; NULL: none */
+    const char *const *samplers;         /* that draw grids during training; ends with NULL */
+    const char *options;                 /* that not every method looks at, parted by spaces */
 };
+
+/* Those of the methods that train denoisers. */
+#define CM_DENOISER_OPTIONS                                                                 \
+    "weighting sigma-min sigma-max sigma-data rho classes attention-resolutions num-heads " \
+    "head-channels scale-shift-norm resblock-updown sample-scale "
 
 /* All there are; ends with NULL. */
 extern const cm_objective *const cm_objectives[];

@@ -5,10 +5,11 @@
 
 #include <string.h>
 
-extern const cm_objective cm_objective_edm, cm_objective_cd, cm_objective_ct;
+extern const cm_objective cm_objective_edm, cm_objective_cd, cm_objective_ct,
+    cm_objective_classifier;
 
 const cm_objective *const cm_objectives[] = {&cm_objective_edm, &cm_objective_cd, &cm_objective_ct,
-                                             NULL};
+                                             &cm_objective_classifier, NULL};
 
 const cm_objective *cm_objective_find(const char *name)
 {
