@@ -90,42 +90,31 @@ CM_API cm_status cm_options_read(const cm_option *table, void *config, const cha
 /* clang-format off */
 typedef struct cm_train_params {
     size_t size;              /* of this struct; set by cm_train_default_params */
-    cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: consistency
-                                 training alone; classifier: to judge samples by */
-    cm_text data;             /* a folder of PNG, JPEG and WebP images, a packed set, an IDX
-                                 file, or fashion-mnist */
+    cm_text method;           /* edm (a diffusion teacher), cd, ct, or classifier */
+    cm_text data;             /* a folder of images, a packed set, IDX, or fashion-mnist */
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
-    cm_text teacher;          /* cd: the diffusion teacher; it also gives the network and the
-                                 first weights */
-    cm_text init;             /* first weights, and their network (default: the teacher's with
-                                 cd, else random) */
+    cm_text teacher;          /* cd: the diffusion teacher; also gives the first weights */
+    cm_text init;             /* first weights (default: the teacher's with cd, else random) */
     int64_t steps;            /* training steps (0: as many as --minutes hold) */
     double minutes;           /* without --steps: choose as many as end in this time */
     int64_t batch;            /* images a step */
-    int64_t accumulate;       /* parts of a batch, computed one after another: memory of a
-                                 part, gradients of the whole */
-    int recompute;            /* compute activations again for the gradient: less memory, more
-                                 time, same result */
+    int64_t accumulate;       /* parts of a batch, computed one after another */
+    int recompute;            /* compute activations again: less memory, more time */
     double lr;                /* learning rate */
     int64_t lr_warmup;        /* steps over which the learning rate rises linearly from 0 */
     int lr_decay;             /* let the learning rate fall linearly to 0 at the last step */
     cm_text optimizer;        /* optimizer */
     double beta1;             /* decay of the first moment */
     double beta2;             /* decay of the second moment */
-    double weight_decay;      /* weight decay (decoupled with adamw, added to the gradient with
-                                 radam) */
-    cm_text ema_rates;        /* decay rates of the weight averages; samples and exports use
-                                 the first (default: 1 - 20 / steps and 1 - 2 / steps) */
+    double weight_decay;      /* weight decay (decoupled with adamw, added with radam) */
+    cm_text ema_rates;        /* rates of the weight averages, of which the first is used */
     cm_text loss_norm;        /* distance between student and target (cd, ct) */
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
-    cm_text weighting;        /* loss weight over sigma (default: karras for edm, uniform for
-                                 cd and ct) */
+    cm_text weighting;        /* loss weight over sigma (default: karras for edm, else uniform) */
     cm_text solver;           /* cd: one step of the teacher's ODE */
     cm_text boundary;         /* how f(x, sigma-min) = x is met (cd, ct) */
-    cm_text target_ema_mode;  /* mu(k) of the target network (default: fixed for cd, adaptive
-                                 for ct) */
-    cm_text scale_mode;       /* N(k), the number of noise levels (default: fixed for cd,
-                                 progressive for ct) */
+    cm_text target_ema_mode;  /* mu(k) of the target (default: fixed for cd, adaptive for ct) */
+    cm_text scale_mode;       /* N(k) (default: fixed for cd, progressive for ct) */
     double start_ema;         /* mu at the first step */
     int64_t start_scales;     /* N at the first step (0: 18 for cd, 2 for ct) */
     int64_t end_scales;       /* N at the last step (progressive) */
@@ -137,45 +126,36 @@ typedef struct cm_train_params {
     double p_std;             /* standard deviation of ln sigma (edm) */
     cm_text score;            /* classifier: what the distance of its features is called */
     cm_text classes;          /* auto: condition on the class where the data has labels */
-    cm_text labels;           /* classes of a folder: its subfolders, names such as
-                                 cat_0001.png, or none */
-    cm_text image_size;       /* side, or WIDTHxHEIGHT, of the images (0: their own or the
-                                 model's; 28 is padded to 32) */
+    cm_text labels;           /* classes of a folder: its subfolders, names (cat_1.png), none */
+    cm_text image_size;       /* side, or WIDTHxHEIGHT (0: their own or the model's) */
     cm_text background;       /* what transparent images show: white, black or RRGGBB */
     int strict;               /* a damaged image is an error, else it is left out by name */
     int flip;                 /* mirror every second image, chosen at random */
     int64_t channels;         /* network: base width */
     cm_text channel_mult;     /* network: width of each resolution, in units of the base width */
     int64_t res_blocks;       /* network: residual blocks a resolution */
-    cm_text attention;        /* network: image heights at which it attends, e.g. 16,8 (empty:
-                                 the middle only) */
+    cm_text attention;        /* network: heights at which it attends (empty: the middle) */
     int64_t num_heads;        /* network: attention heads where head-channels is 0 */
     int64_t head_channels;    /* network: channels of an attention head */
-    int scale_shift;          /* network: the embedding scales and shifts the second norm of a
-                                 block */
-    int resblock_updown;      /* network: residual blocks change the resolution, else plain
-                                 convolutions */
-    double dropout;           /* network: dropout probability (student and target share the
-                                 mask) */
+    int scale_shift;          /* network: the embedding scales and shifts a block's norm */
+    int resblock_updown;      /* network: residual blocks change the resolution */
+    double dropout;           /* network: dropout probability (the target has the same mask) */
     int64_t seed;             /* seed of everything random */
-    cm_text dtype;            /* activations and matrix operands; auto is bf16 where the CPU
-                                 is faster in it */
+    cm_text dtype;            /* activations and matrix operands; auto: the faster one */
     int64_t threads;          /* threads (0: the cores this process may use) */
     int64_t log_every;        /* steps between lines of log.jsonl */
     int64_t sample_every;     /* steps between sample grids (0: ten in a run) */
     int64_t sample_scale;     /* each pixel of the sample grids is drawn as N x N */
     int64_t save_every;       /* steps between checkpoints (0: ten in a run) */
     int64_t keep;             /* checkpoints to keep */
-    double max_minutes;       /* stop after this long as if it had been the last step (0: no
-                                 limit) */
+    double max_minutes;       /* stop after this long as after the last step (0: no limit) */
 } cm_train_params;
 
 /* Settings of sampling; likewise cm_sample_options. */
 typedef struct cm_sample_params {
     size_t size;              /* of this struct; set by cm_sample_default_params */
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
-    int64_t steps;            /* noise levels of the grid (0: 18 for euler and heun, the
-                                 model's own for --ts) */
+    int64_t steps;            /* noise levels of the grid (0: 18, or the model's for --ts) */
     cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,22,39 */
     cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
     double s_churn;           /* heun: fresh noise a run */
@@ -187,8 +167,7 @@ typedef struct cm_sample_params {
     int64_t seed;             /* image i depends on the seed, its class and i only */
     int64_t first;            /* i of the first image */
     int64_t batch;            /* images sampled together */
-    int64_t micro_batch;      /* of them in the network at a time (0: as many as the caches
-                                 hold) */
+    int64_t micro_batch;      /* of them in the network at a time (0: by the caches) */
     cm_text dtype;            /* activations and matrix operands */
     int64_t threads;          /* threads (0: the cores this process may use) */
 } cm_sample_params;
@@ -402,6 +381,41 @@ CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_tr
  * for a program whose user has given it.  Errors: CM_ERR_ARGUMENT says what it is for. */
 CM_API cm_status cm_train_check_used(const cm_train_params *config, int resume, const char *name,
                                      cm_error *err);
+
+/* ---- evaluation --------------------------------------------------------- */
+
+/* Settings; likewise cm_eval_options.  docs/evaluation.md has the scores and their sources. */
+/* clang-format off */
+typedef struct cm_eval_params {
+    size_t size;        /* of this struct; set by cm_eval_default_params */
+    cm_text ref;        /* real images, or statistics of some: a path */
+    cm_text samples;    /* images to judge; empty: */
+    cm_text model;      /* the model that draws them, as sampling says */
+    cm_text features;   /* the network whose features are compared */
+    cm_text weights;    /* its file */
+    cm_text train;      /* or empty: images that samples may be copies of */
+    cm_text test;       /* or empty: images that are none */
+    cm_text nearest;    /* or empty: a PNG of samples beside the nearest of train */
+    cm_text save_stats; /* or empty: where the statistics of ref are written */
+    int64_t kept;       /* images of each set that are compared in pairs */
+    int json;           /* the text is a JSON object */
+} cm_eval_params;
+/* clang-format on */
+CM_API const cm_option *cm_eval_options(void);
+CM_API cm_eval_params cm_eval_default_params(void);
+
+typedef struct cm_eval_hooks { /* functions may be NULL */
+    size_t size;               /* of this struct */
+    void (*progress)(void *user, const char *what, double done, double eta_s); /* done: 0 to 1 */
+    int (*stop)(void *user); /* non-zero: CM_INTERRUPTED */
+    void *user;              /* handed to both */
+} cm_eval_hooks;
+
+/* Score samples against real images; *text is freed with cm_string_free.  sampling also has the
+ * batch, threads and seed; hooks may be NULL.  Memory grows with kept, and data sets are held as
+ * bytes.  Errors: CM_ERR_UNSUPPORTED (no OpenBLAS); CM_ERR_... of files, numbers and memory. */
+CM_API cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
+                         const cm_eval_hooks *hooks, char **text, cm_error *err);
 
 /* ---- looking inside ----------------------------------------------------- */
 
