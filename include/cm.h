@@ -36,8 +36,7 @@
  * nothing, never exits, keeps no global mutable state and leaves signals, locale and
  * environment alone; it works in the child of a fork and within OpenMP regions.
  *
- * Source: Song, Dhariwal, Chen, Sutskever 2023, "Consistency Models"
- * (arXiv 2303.01469); Karras et al. 2022, "EDM" (arXiv 2206.00364). */
+ * Sources: Song et al. 2023, "Consistency Models" (arXiv 2303.01469); Karras et al. 2022, "EDM". */
 #ifndef CM_H
 #define CM_H
 
@@ -54,8 +53,7 @@ extern "C" {
 
 /* ---- options ------------------------------------------------------------ */
 
-/* Settings are plain structs described by a table, so that the command line,
- * --help, config.json and its check are one list. */
+/* Plain structs, each described by a table: command line, --help and config.json are one list. */
 typedef char cm_text[512];
 
 typedef enum cm_option_type { CM_OPT_TEXT, CM_OPT_INT, CM_OPT_REAL, CM_OPT_FLAG } cm_option_type;
@@ -73,14 +71,12 @@ typedef struct cm_option {
 
 /* Set every field to its default. */
 CM_API void cm_options_defaults(const cm_option *table, void *config);
-/* Set one field from text; checks type, range and choices.
- * Errors: CM_ERR_ARGUMENT (unknown name: proposes the nearest one). */
+/* Set one field from text.  Errors: CM_ERR_ARGUMENT (type, range, choices, unknown name). */
 CM_API cm_status cm_options_set(const cm_option *table, void *config, const char *name,
                                 const char *value, cm_error *err);
 /* The name of the table that a mistyped one is near to; NULL: there is none. */
 CM_API const char *cm_options_nearest(const cm_option *table, const char *name);
-/* Read a JSON object of name: value pairs over *config.  Unknown keys are
- * errors.  Errors: CM_ERR_IO, CM_ERR_FORMAT. */
+/* Read a JSON object of name: value pairs over *config.  Errors: CM_ERR_IO, CM_ERR_FORMAT. */
 CM_API cm_status cm_options_read(const cm_option *table, void *config, const char *path,
                                  cm_error *err);
 
@@ -90,31 +86,31 @@ CM_API cm_status cm_options_read(const cm_option *table, void *config, const cha
 /* clang-format off */
 typedef struct cm_train_params {
     size_t size;              /* of this struct; set by cm_train_default_params */
-    cm_text method;           /* edm (a diffusion teacher), cd, ct, or classifier */
-    cm_text data;             /* a folder of images, a packed set, IDX, or fashion-mnist */
+    cm_text method;           /* edm: diffusion teacher; cd, ct: consistency model; classifier */
+    cm_text data;             /* a folder of images, a packed set, an IDX file, fashion-mnist */
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
-    cm_text teacher;          /* cd: the diffusion teacher; also gives the first weights */
-    cm_text init;             /* first weights (default: the teacher's with cd, else random) */
+    cm_text teacher;          /* cd: the diffusion teacher; gives network and first weights too */
+    cm_text init;             /* first weights and their network (default: teacher's, random) */
     int64_t steps;            /* training steps (0: as many as --minutes hold) */
     double minutes;           /* without --steps: choose as many as end in this time */
     int64_t batch;            /* images a step */
-    int64_t accumulate;       /* parts of a batch, computed one after another */
-    int recompute;            /* compute activations again: less memory, more time */
+    int64_t accumulate;       /* parts of a batch, one after another: memory of a part */
+    int recompute;            /* activations computed again for the gradient: less memory */
     double lr;                /* learning rate */
     int64_t lr_warmup;        /* steps over which the learning rate rises linearly from 0 */
     int lr_decay;             /* let the learning rate fall linearly to 0 at the last step */
     cm_text optimizer;        /* optimizer */
     double beta1;             /* decay of the first moment */
     double beta2;             /* decay of the second moment */
-    double weight_decay;      /* weight decay (decoupled with adamw, added with radam) */
-    cm_text ema_rates;        /* rates of the weight averages, of which the first is used */
+    double weight_decay;      /* decoupled with adamw, added to the gradient with radam */
+    cm_text ema_rates;        /* decay rates of the weight averages; samples use the first */
     cm_text loss_norm;        /* distance between student and target (cd, ct) */
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
-    cm_text weighting;        /* loss weight over sigma (default: karras for edm, else uniform) */
+    cm_text weighting;        /* loss weight over sigma (default: edm karras, cd, ct uniform) */
     cm_text solver;           /* cd: one step of the teacher's ODE */
     cm_text boundary;         /* how f(x, sigma-min) = x is met (cd, ct) */
-    cm_text target_ema_mode;  /* mu(k) of the target (default: fixed for cd, adaptive for ct) */
-    cm_text scale_mode;       /* N(k) (default: fixed for cd, progressive for ct) */
+    cm_text target_ema_mode;  /* mu(k) of the target network (default: cd fixed, ct adaptive) */
+    cm_text scale_mode;       /* N(k) noise levels (default: cd fixed, ct progressive) */
     double start_ema;         /* mu at the first step */
     int64_t start_scales;     /* N at the first step (0: 18 for cd, 2 for ct) */
     int64_t end_scales;       /* N at the last step (progressive) */
@@ -126,36 +122,36 @@ typedef struct cm_train_params {
     double p_std;             /* standard deviation of ln sigma (edm) */
     cm_text score;            /* classifier: what the distance of its features is called */
     cm_text classes;          /* auto: condition on the class where the data has labels */
-    cm_text labels;           /* classes of a folder: its subfolders, names (cat_1.png), none */
-    cm_text image_size;       /* side, or WIDTHxHEIGHT (0: their own or the model's) */
+    cm_text labels;           /* classes of a folder: subfolders, names (cat_0001.png), none */
+    cm_text image_size;       /* side, or WIDTHxHEIGHT, of the images (0: their own) */
     cm_text background;       /* what transparent images show: white, black or RRGGBB */
     int strict;               /* a damaged image is an error, else it is left out by name */
     int flip;                 /* mirror every second image, chosen at random */
     int64_t channels;         /* network: base width */
     cm_text channel_mult;     /* network: width of each resolution, in units of the base width */
     int64_t res_blocks;       /* network: residual blocks a resolution */
-    cm_text attention;        /* network: heights at which it attends (empty: the middle) */
+    cm_text attention;        /* network: heights at which it attends: 16,8; 8? if there is one */
     int64_t num_heads;        /* network: attention heads where head-channels is 0 */
     int64_t head_channels;    /* network: channels of an attention head */
-    int scale_shift;          /* network: the embedding scales and shifts a block's norm */
-    int resblock_updown;      /* network: residual blocks change the resolution */
-    double dropout;           /* network: dropout probability (the target has the same mask) */
+    int scale_shift;          /* network: the embedding scales and shifts a block's second norm */
+    int resblock_updown;      /* network: residual blocks, not convolutions, change resolution */
+    double dropout;           /* network: dropout probability (student, target share the mask) */
     int64_t seed;             /* seed of everything random */
-    cm_text dtype;            /* activations and matrix operands; auto: the faster one */
+    cm_text dtype;            /* activations, matrix operands; auto: bf16 where that is faster */
     int64_t threads;          /* threads (0: the cores this process may use) */
     int64_t log_every;        /* steps between lines of log.jsonl */
     int64_t sample_every;     /* steps between sample grids (0: ten in a run) */
     int64_t sample_scale;     /* each pixel of the sample grids is drawn as N x N */
     int64_t save_every;       /* steps between checkpoints (0: ten in a run) */
     int64_t keep;             /* checkpoints to keep */
-    double max_minutes;       /* stop after this long as after the last step (0: no limit) */
+    double max_minutes;       /* stop after this long, as after the last step (0: no limit) */
 } cm_train_params;
 
 /* Settings of sampling; likewise cm_sample_options. */
 typedef struct cm_sample_params {
     size_t size;              /* of this struct; set by cm_sample_default_params */
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
-    int64_t steps;            /* noise levels of the grid (0: 18, or the model's for --ts) */
+    int64_t steps;            /* noise levels of the grid (0: 18; the model's own for ts) */
     cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,22,39 */
     cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
     double s_churn;           /* heun: fresh noise a run */
@@ -163,11 +159,12 @@ typedef struct cm_sample_params {
     double s_tmax;            /* heun: churn only below this sigma */
     double s_noise;           /* heun: standard deviation of the fresh noise */
     int64_t num;              /* images */
-    cm_text label;            /* a class index, all (an equal share each, in order) or random */
+    cm_text label;            /* classes: names (which go before) or numbers, with commas; all (an
+                                 equal share each, in order) or random; :3, :all: no name */
     int64_t seed;             /* image i depends on the seed, its class and i only */
     int64_t first;            /* i of the first image */
     int64_t batch;            /* images sampled together */
-    int64_t micro_batch;      /* of them in the network at a time (0: by the caches) */
+    int64_t micro_batch;      /* of them in the network at a time (0: what the caches hold) */
     cm_text dtype;            /* activations and matrix operands */
     int64_t threads;          /* threads (0: the cores this process may use) */
 } cm_sample_params;
@@ -194,14 +191,11 @@ CM_API cm_status cm_model_open(const char *path, cm_model **model, cm_error *err
 /* The bytes of a .safetensors file; they are not needed afterwards. */
 CM_API cm_status cm_model_open_memory(const void *bytes, size_t size, cm_model **model,
                                       cm_error *err);
-/* The network of a configuration file (JSON, the field names of the original code)
- * with random first weights, as a consistency model: for timing.
- * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+/* A consistency model with the network of this file, and random weights; errors as above. */
 CM_API cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model,
                                  cm_error *err);
 CM_API void cm_model_free(cm_model *model);
 
-/* Facts about a model. */
 typedef struct cm_model_facts {
     size_t size;                 /* of this struct; set by the caller */
     int height, width, channels; /* of the images */
@@ -217,9 +211,8 @@ CM_API cm_status cm_describe(const char *path, char **text, cm_error *err);
 CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
 
-/* Check a model, a run folder or any .safetensors file before it is used: the header against
- * the rules of the format, every size, and of a model that its weights are those of its
- * configuration; of a run, that a checkpoint is whole and holds a model.  CM_OK: all is well.
+/* Check a model, a run folder or any .safetensors file before it is used: header and sizes, of a
+ * model that its weights are those of its configuration, of a run that a checkpoint is whole.
  * Errors: CM_ERR_FORMAT and CM_ERR_UNSUPPORTED say what is wrong, CM_ERR_IO, CM_ERR_MEMORY. */
 CM_API cm_status cm_validate(const char *path, cm_error *err);
 
@@ -248,7 +241,7 @@ typedef struct cm_images {
     int h, w, c;     /* height, width, channels: 1 gray, 3 RGB */
     uint8_t *pixels; /* [n,h,w,c], 0..255 */
     float *values;   /* the same within [-1,1], not rounded; NULL: not asked for */
-    int64_t *labels; /* [n], the class of each, -1: none */
+    int64_t *labels; /* [n], the class of each, -1: none; NULL: none of all (a caller's own) */
     int64_t first;   /* index of the first: files of a folder are numbered from it */
 } cm_images;
 CM_API void cm_images_free(cm_images *images);
@@ -303,10 +296,11 @@ CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params
                            cm_images **images, cm_error *err);
 
 /* How images are put into files. */
+enum { CM_MOST_COLUMNS = 1000000, CM_MOST_SCALE = 32 };
 typedef struct cm_layout {
     size_t size;           /* of this struct; set by cm_layout_default */
     int columns;           /* of a grid; 0: square; -1 (cm_images_encode): one image, no gaps */
-    int scale;             /* of a grid: each pixel becomes scale x scale, 1 to 32 */
+    int scale;             /* of a grid: each pixel becomes scale x scale, at least 1 */
     int captions;          /* of a grid: 1: the class below each image, cut where it is too long */
     const char *heading;   /* of a grid: a line above, and the Title of a PNG; UTF-8; NULL: none */
     const cm_model *model; /* has the names of the classes; NULL: they are numbers */
@@ -321,12 +315,12 @@ CM_API cm_status cm_images_check_path(const char *path, const cm_images *expecte
                                       const cm_layout *layout, int64_t *next, cm_error *err);
 
 /* Write a grid (.png, .jpg, .webp), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
- * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not
- * at all.  layout NULL: as cm_layout_default, a square grid and nothing else. */
+ * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not at
+ * all, and replaces pictures only (.npz: archives).  layout NULL: as cm_layout_default.  Errors:
+ * also CM_ERR_ARGUMENT (a label below -1 or that layout->model has no class for). */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,
                                  cm_error *err);
-/* The grid that cm_images_write would write, in memory.  kind is "png", "jpeg" or "webp".
- * *bytes is freed with cm_bytes_free. */
+/* That grid in memory.  kind: "png", "jpeg" or "webp".  *bytes is freed with cm_bytes_free. */
 CM_API cm_status cm_images_encode(const cm_images *images, const char *kind,
                                   const cm_layout *layout, void **bytes, size_t *size,
                                   cm_error *err);
@@ -346,8 +340,7 @@ typedef struct cm_train_progress {
     double loss;                /* mean since the last report */
     double images_per_s, eta_s; /* speed; seconds left */
     int scales;                 /* N(k), 0 for edm */
-    int64_t drawn, to_draw;     /* while samples are drawn: runs of the network on one image,
-                                   done and in all; else 0 */
+    int64_t drawn, to_draw;     /* runs of the network on a sample, done and in all; else 0 */
     const char *event;          /* NULL, or what just happened: "saved runs/x/ckpt/00002000" */
 } cm_train_progress;
 
@@ -361,7 +354,8 @@ enum {
 typedef struct cm_train_hooks {
     size_t size;                                              /* of this struct */
     void (*progress)(void *user, const cm_train_progress *p); /* NULL allowed */
-    int (*stop)(void *user); /* asked after each step; CM_TRAIN_...; NULL allowed */
+    int (*stop)(void *user); /* asked after each step, and between runs of the network in
+                                pictures and before the first step; NULL allowed */
     void *user;              /* handed to both */
 } cm_train_hooks;
 
@@ -373,37 +367,31 @@ typedef struct cm_train_hooks {
  * *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
  * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step
  * and the first node that was not finite; nothing of it is saved.  CM_INTERRUPTED:
- * hooks->stop said so, and a checkpoint was saved.  hooks may be NULL. */
+ * hooks->stop said so, and the steps that were done are saved.  hooks may be NULL. */
 CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_train_hooks *hooks,
                           cm_error *err);
 
-/* Whether the setting of this name (of cm_train_options) changes anything beside the others:
- * for a program whose user has given it.  Errors: CM_ERR_ARGUMENT says what it is for. */
+/* Whether this setting of cm_train_options changes anything beside the others.
+ * Errors: CM_ERR_ARGUMENT says what it is for. */
 CM_API cm_status cm_train_check_used(const cm_train_params *config, int resume, const char *name,
                                      cm_error *err);
 
 /* ---- evaluation --------------------------------------------------------- */
 
 /* Settings; likewise cm_eval_options.  docs/evaluation.md has the scores and their sources. */
-/* clang-format off */
 typedef struct cm_eval_params {
-    size_t size;        /* of this struct; set by cm_eval_default_params */
-    cm_text ref;        /* real images, or statistics of some: a path */
-    cm_text samples;    /* images to judge; empty: */
-    cm_text model;      /* the model that draws them, as sampling says */
-    cm_text features;   /* the network whose features are compared */
-    cm_text weights;    /* its file */
-    cm_text train;      /* or empty: images that samples may be copies of */
-    cm_text test;       /* or empty: images that are none */
-    cm_text nearest;    /* or empty: a PNG of samples beside the nearest of train */
-    cm_text save_stats; /* or empty: where the statistics of ref are written */
-    int64_t kept;       /* images of each set that are compared in pairs */
-    int json;           /* the text is a JSON object */
+    size_t size;               /* of this struct; set by cm_eval_default_params */
+    cm_text ref;               /* real images, or statistics of some: a path */
+    cm_text samples, model;    /* images to judge, or the model that draws them */
+    cm_text features, weights; /* the network whose features are compared; its file */
+    cm_text train, test;       /* images that samples may be copies of; images that are none */
+    cm_text nearest;           /* a PNG of samples beside the nearest of train */
+    cm_text save_stats;        /* where the statistics of ref are written */
+    int64_t kept;              /* images of each set that are compared in pairs */
+    int json;                  /* the text is a JSON object */
 } cm_eval_params;
-/* clang-format on */
 CM_API const cm_option *cm_eval_options(void);
 CM_API cm_eval_params cm_eval_default_params(void);
-
 typedef struct cm_eval_hooks { /* functions may be NULL */
     size_t size;               /* of this struct */
     void (*progress)(void *user, const char *what, double done, double eta_s); /* done: 0 to 1 */
@@ -424,9 +412,9 @@ typedef struct cm_work {
     size_t size;              /* of this struct */
     const char *kind, *dtype; /* dtype: "auto", "f32" or "bf16" */
     int batch;                /* images, 1 to 65536 */
-    int micro_batch;          /* sampling: images in the network at a time; 0: by the caches */
-    int recompute;            /* as the option of training */
-    int threads;              /* 0: the cores this process may use */
+    int micro_batch; /* of sampling only: images in the network at a time; 0: by the caches */
+    int recompute;   /* of training only: as its option */
+    int threads;     /* 0: the cores this process may use */
 } cm_work;
 
 /* The compiled plan of this work: step, op, shape, dtype, offset, implementation; with
@@ -435,7 +423,6 @@ typedef struct cm_work {
 CM_API cm_status cm_explain(const cm_model *model, const cm_work *work, int profile, char **text,
                             cm_error *err);
 
-/* What one kind of work costs. */
 typedef struct cm_bench_result {
     size_t size;             /* of this struct; set by the caller */
     double ms, images_per_s; /* best of at least five runs */
