@@ -1,4 +1,4 @@
-/* test_scores.c - the scores of src/eval/ against SciPy's numbers, closed forms, and the
+/* test_eval_scores.c - the scores of src/eval/ against SciPy's numbers, closed forms, and the
  * definitions written down plainly in double precision */
 #include "base/philox.h"
 #include "eval/class_score.h"
