@@ -7,6 +7,10 @@
 #include "eval/neighbours.h"
 #include "golden.h"
 
+#include <dlfcn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static cm_linear linear;
 
 /* rows [n,d] of N(offset, scale^2) */
@@ -173,6 +177,50 @@ static void test_workers(void)
     cm_statistics_clear(&s[1]);
     cm_linear_close(&other);
     cm_free(x);
+}
+
+/* Whether the outer product of rows is as a loop computes it. */
+static int is_outer(const cm_linear *l)
+{
+    enum { ROWS = 40, SIDE = 200 };
+    static double x[ROWS * SIDE], c[SIDE * SIDE];
+    int wrong = 0;
+    memset(c, 0, sizeof c);
+    for (int i = 0; i < ROWS * SIDE; i++)
+        x[i] = (i * 7919 % 101) / 64.0; /* exact in products and sums */
+    cm_linear_add_outer(l, SIDE, ROWS, x, c);
+    for (int a = 0; a < SIDE; a++)
+        for (int b = a; b < SIDE; b++) {
+            double sum = 0;
+            for (int i = 0; i < ROWS; i++)
+                sum += x[i * SIDE + a] * x[i * SIDE + b];
+            wrong |= c[a * SIDE + b] != sum;
+        }
+    return !wrong;
+}
+
+/* Nobody sees its names, its threads or that it was there; a child of a fork computes too. */
+static void test_in_private(void)
+{
+    cm_error err = {0};
+    cm_linear other;
+    void *seen = dlopen(NULL, RTLD_NOW);
+    CHECK(seen && !dlsym(seen, "cblas_dgemm") && !dlsym(seen, "dgesdd_"), "its names are seen");
+    dlclose(seen);
+    for (int i = 0; i < 20; i++) {
+        CHECK_OK(cm_linear_open(2, &other, &err), err);
+        if (!i) {
+            CHECK(is_outer(&other), "before the fork");
+            const pid_t child = fork();
+            if (!child)
+                _exit(is_outer(&other) ? 0 : 1);
+            int status = -1;
+            waitpid(child, &status, 0);
+            CHECK(status == 0, "in the child: status %d", status);
+            CHECK(is_outer(&other), "after the fork");
+        }
+        cm_linear_close(&other);
+    }
 }
 
 static void test_few(void)
@@ -483,6 +531,7 @@ int main(void)
         {"frechet: matrices that commute", test_closed_form},
         {"frechet: what is no covariance is refused", test_not_a_covariance},
         {"statistics: the same bits by any number of workers", test_workers},
+        {"linear: in private, again and again, after a fork", test_in_private},
         {"statistics: too few images, not a number", test_few},
         {"inception score: its formula", test_inception_score},
         {"inception score: its extremes", test_inception_extremes},
