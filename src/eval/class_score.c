@@ -51,6 +51,7 @@ static void add_image(cm_class_score *s, const float *logits)
         s->q[k] += p;
         dot += p * ((double)logits[k] - largest);
     }
+    /* cppcheck-suppress invalidFunctionArg ; the largest adds 1 */
     s->entropy += dot - log(sum); /* sum p ln p, as ln p = logit - largest - ln sum */
     if (++s->in_split == CM_CLASS_SCORE_SPLIT)
         end_split(s);

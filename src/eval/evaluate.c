@@ -323,11 +323,15 @@ static cm_status run(eval *e, cm_error *err)
     s = distances(e, err);
     if (!s)
         s = score_pairs(e, err);
-    if (!s && *e->params->train)
-        s = cm_memorising(e->params, e->extractor, e->batch, e->threads, e->hooks,
-                          &e->samples.source, &e->samples.kept, e->ref.statistics.features.mean,
-                          e->scores, err);
-    return s;
+    const cm_memorising_task task = {.params = e->params,
+                                     .hooks = e->hooks,
+                                     .extractor = e->extractor,
+                                     .batch = e->batch,
+                                     .threads = e->threads,
+                                     .samples = &e->samples.source,
+                                     .kept = &e->samples.kept,
+                                     .centre = e->ref.statistics.features.mean};
+    return s || !*e->params->train ? s : cm_memorising(&task, e->scores, err);
 }
 
 static void side_clear(side *x)

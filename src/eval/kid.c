@@ -100,7 +100,8 @@ static void visit_share(void *context, int worker, int workers)
 
 static void run(const cm_tile *tile, cm_kid *kid, const int64_t *x, const int64_t *y, double *sums)
 {
-    visit v = {tile, x, y, kid->size, sums};
+    visit v = {.tile = tile, .x = x, .y = y, .size = kid->size};
+    v.sums = sums;
     cm_pool_run(tile->pool, visit_share, &v);
 }
 

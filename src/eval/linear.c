@@ -59,7 +59,8 @@ static void add_outer(void *context, int worker, int workers)
 
 void cm_linear_add_outer(const cm_linear *l, int d, int n, const double *x, double *c)
 {
-    task t = {.linear = l, .n = d, .d = n, .a = x, .c = c};
+    task t = {.linear = l, .n = d, .d = n, .a = x};
+    t.c = c;
     cm_pool_run(l->pool, add_outer, &t);
 }
 
@@ -77,7 +78,8 @@ static void inner(void *context, int worker, int workers)
 void cm_linear_inner(const cm_linear *l, int m, int n, int d, const double *a, const double *b,
                      double *c)
 {
-    task t = {.linear = l, .m = m, .n = n, .d = d, .a = a, .b = b, .c = c};
+    task t = {.linear = l, .m = m, .n = n, .d = d, .a = a, .b = b};
+    t.c = c;
     if (m && n)
         cm_pool_run(l->pool, inner, &t);
 }

@@ -19,12 +19,7 @@ typedef struct gathered {
 } gathered;
 
 typedef struct memory {
-    const cm_eval_params *params;
-    cm_extractor *extractor;
-    int batch, threads;
-    const cm_eval_hooks *hooks;
-    cm_image_source *samples;
-    const double *centre;
+    const cm_memorising_task *of;
     cm_products *products;
     gathered train, test;
     cm_neighbours near, near_test; /* training images of samples, of test images */
@@ -33,16 +28,16 @@ typedef struct memory {
 static cm_status gather(memory *m, const char *path, int64_t most, const char *what, gathered *g,
                         cm_error *err)
 {
-    const cm_image_source *as = m->samples;
+    const cm_image_source *as = m->of->samples;
     cm_status s = cm_image_source_open(path, as->h, as->w, as->c, &g->source, err);
     if (s)
         return s;
     if (g->source.n > most)
         g->source.n = most;
     cm_collection to = {.kept = &g->kept, .most_kept = most};
-    cm_eval_phase phase = cm_eval_phase_begin(m->hooks, what, (double)g->source.n);
-    s = cm_collect(m->extractor, m->batch, &g->source, &to, &phase, err);
-    return s ? s : cm_feature_set_centre(&g->kept, m->centre, err);
+    cm_eval_phase phase = cm_eval_phase_begin(m->of->hooks, what, (double)g->source.n);
+    s = cm_collect(m->of->extractor, m->of->batch, &g->source, &to, &phase, err);
+    return s ? s : cm_feature_set_centre(&g->kept, m->of->centre, err);
 }
 
 static cm_status after_tile(void *user, double products, cm_error *err)
@@ -55,8 +50,8 @@ static cm_status find_nearest(memory *m, const cm_feature_set *x, cm_neighbours 
 {
     const cm_feature_set *train = &m->train.kept;
     const cm_tile_visitor visitors[] = {{cm_neighbours_visit, near}, {0}};
-    cm_eval_phase phase =
-        cm_eval_phase_begin(m->hooks, "nearest training images", (double)x->n * (double)train->n);
+    cm_eval_phase phase = cm_eval_phase_begin(m->of->hooks, "nearest training images",
+                                              (double)x->n * (double)train->n);
     cm_status s = cm_neighbours_start(near, x->n, err);
     if (!s)
         s = cm_products_each(m->products, x, train, visitors, after_tile, &phase, err);
@@ -140,7 +135,7 @@ static cm_status draw_row(memory *m, const cm_sheet *sheet, int row, int64_t sam
 {
     char caption[32];
     snprintf(caption, sizeof caption, "%lld", (long long)sample);
-    cm_status s = cm_image_source_pick(m->samples, sample, pixels, err);
+    cm_status s = cm_image_source_pick(m->of->samples, sample, pixels, err);
     if (!s)
         cm_sheet_put(sheet, row * (K + 1), pixels, caption);
     for (int k = 0; k < K && !s && m->near.index[sample * K + k] >= 0; k++) {
@@ -155,8 +150,8 @@ static cm_status draw_row(memory *m, const cm_sheet *sheet, int row, int64_t sam
 static cm_status draw(memory *m, const char *distance, cm_error *err)
 {
     char heading[128];
-    const cm_image_source *as = m->samples;
-    const char *path = m->params->nearest;
+    const cm_image_source *as = m->of->samples;
+    const char *path = m->of->params->nearest;
     const int rows = m->near.n < ROWS ? (int)m->near.n : ROWS;
     int64_t sample[ROWS];
     snprintf(heading, sizeof heading, "samples, nearest training images (%s)", distance);
@@ -188,35 +183,27 @@ static cm_status draw(memory *m, const char *distance, cm_error *err)
 
 /* ---- in order ------------------------------------------------------------------------ */
 
-static cm_status run(memory *m, const cm_feature_set *kept, cm_scores *r, cm_error *err)
+static cm_status run(memory *m, cm_scores *r, cm_error *err)
 {
-    cm_status s = gather(m, m->params->train, INT64_MAX, "training images", &m->train, err);
-    if (!s && *m->params->test)
-        s = gather(m, m->params->test, m->params->kept, "test images", &m->test, err);
+    const cm_feature_set *kept = m->of->kept;
+    cm_status s = gather(m, m->of->params->train, INT64_MAX, "training images", &m->train, err);
+    if (!s && *m->of->params->test)
+        s = gather(m, m->of->params->test, m->of->params->kept, "test images", &m->test, err);
     if (!s)
-        s = cm_products_new(kept->d, m->threads, &m->products, err);
+        s = cm_products_new(kept->d, m->of->threads, &m->products, err);
     if (!s)
         s = find_nearest(m, kept, &m->near, err);
     if (!s && m->test.kept.n)
         s = find_nearest(m, &m->test.kept, &m->near_test, err);
     if (!s)
         s = count(m, r, err);
-    return s || !*m->params->nearest ? s : draw(m, r->distance, err);
+    return s || !*m->of->params->nearest ? s : draw(m, r->distance, err);
 }
 
-cm_status cm_memorising(const cm_eval_params *params, cm_extractor *extractor, int batch,
-                        int threads, const cm_eval_hooks *hooks, cm_image_source *samples,
-                        const cm_feature_set *kept, const double *centre, cm_scores *scores,
-                        cm_error *err)
+cm_status cm_memorising(const cm_memorising_task *task, cm_scores *scores, cm_error *err)
 {
-    memory m = {.params = params,
-                .extractor = extractor,
-                .batch = batch,
-                .threads = threads,
-                .hooks = hooks,
-                .samples = samples,
-                .centre = centre};
-    const cm_status s = run(&m, kept, scores, err);
+    memory m = {.of = task};
+    const cm_status s = run(&m, scores, err);
     cm_image_source_close(&m.train.source);
     cm_image_source_close(&m.test.source);
     cm_feature_set_clear(&m.train.kept);

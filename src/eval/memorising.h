@@ -15,14 +15,21 @@
 #include "eval/collect.h"
 #include "eval/evaluate.h"
 
-/* Fill in nearest, nearest_test and nearer of *scores, of params->train and params->test, and
- * write the picture params->nearest: the samples that are nearest to the training set, each
- * before the training images nearest to it.  kept: the features of the first images of
- * `samples`, centred about `centre`.  Of the training set all are kept, of the test set
- * params->kept. */
-cm_status cm_memorising(const cm_eval_params *params, cm_extractor *extractor, int batch,
-                        int threads, const cm_eval_hooks *hooks, cm_image_source *samples,
-                        const cm_feature_set *kept, const double *centre, cm_scores *scores,
-                        cm_error *err);
+/* The samples, and what they are compared by. */
+typedef struct cm_memorising_task {
+    const cm_eval_params *params; /* train, test, nearest, kept */
+    const cm_eval_hooks *hooks;
+    cm_extractor *extractor;
+    int batch, threads;
+    cm_image_source *samples;
+    const cm_feature_set *kept; /* features of the first samples, centred */
+    const double *centre;       /* about this */
+} cm_memorising_task;
+
+/* Fill in nearest, nearest_test and nearer of *scores, and write the picture params->nearest: the
+ * samples that are nearest to the training set, each before the training images nearest to it.
+ * Of the training set all features are kept, of the test set params->kept.
+ * Errors: as of cm_image_source_open and cm_collect. */
+cm_status cm_memorising(const cm_memorising_task *task, cm_scores *scores, cm_error *err);
 
 #endif
