@@ -114,6 +114,9 @@ cm_node *cm_sumpool2(cm_graph *g, cm_node *x, float scale);
 cm_node *cm_matmul(cm_graph *g, cm_node *a, cm_node *b, int ta, int tb);
 /* x [N,H,W,I], w f32 [O,I,kh,kw], bias f32 [O] or NULL -> [N,H',W',O] in x's dtype */
 cm_node *cm_conv2d(cm_graph *g, cm_node *x, cm_node *w, cm_node *bias, int stride, int pad);
+/* The same with zeros of another number above and below than left and right. */
+cm_node *cm_conv2d_padded(cm_graph *g, cm_node *x, cm_node *w, cm_node *bias, int stride, int pad_h,
+                          int pad_w);
 
 /* qkv [N,T,3C], channels in the order (query key value, head, d) -> [N,T,C]:
  * softmax(Q K^T / sqrt(d)) V for each of the heads, d = C/heads */

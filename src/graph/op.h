@@ -96,9 +96,9 @@ typedef union cm_attr {
         int ta, tb;
     } matmul;
     struct {
-        int stride, pad;
-        cm_type type; /* grad_input: of x; grad_weight: of w */
-        int residual; /* the last input is added; by fusion only (graph/fuse.c) */
+        int stride, pad_h, pad_w; /* pads: above and below; left and right */
+        cm_type type;             /* grad_input: of x; grad_weight: of w */
+        int residual;             /* the last input is added; by fusion only (graph/fuse.c) */
     } conv;
     struct {
         int64_t heads;

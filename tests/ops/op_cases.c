@@ -67,6 +67,9 @@ static cm_node *conv2d(ARGS)
 {
     return cm_conv2d(g, x[0], x[1], c->dim[2][0] ? x[2] : NULL, (int)c->i[0], (int)c->i[1]);
 }
+/* stride, pad_h, pad_w */
+PLAIN(conv2d_padded, cm_conv2d_padded(g, x[0], x[1], c->dim[2][0] ? x[2] : NULL, (int)c->i[0],
+                                      (int)c->i[1], (int)c->i[2]))
 PLAIN(conv2d_grad_input,
       cm_conv2d_grad_input(g, x[0], x[1], target(c, x[0]->type.dtype), (int)c->i[0], (int)c->i[1]))
 PLAIN(conv2d_grad_weight,
@@ -211,6 +214,11 @@ const op_case op_cases[] = {
     {"conv 1x1 stride 2 odd",   conv2d, IN({2, 5, 3, 3}, {5, 3, 1, 1}, {5}), .i = {2, 0}, .reference = reference_conv2d},
     {"conv 5x5",                conv2d, IN({1, 6, 5, 2}, {3, 2, 5, 5}), .i = {1, 2}, .reference = reference_conv2d},
     {"conv 1x3",                conv2d, IN({2, 3, 6, 2}, {3, 2, 1, 3}), .i = {1, 0}, .reference = reference_conv2d},
+    {"conv 1x7 padded",         conv2d_padded, IN({2, 5, 6, 4}, {3, 4, 1, 7}, {3}), .i = {1, 0, 3}, .reference = reference_conv2d, .bf16 = 1},
+    {"conv 7x1 padded",         conv2d_padded, IN({2, 9, 4, 4}, {3, 4, 7, 1}), .i = {1, 3, 0}, .reference = reference_conv2d, .bf16 = 1},
+    {"conv 3x1 stride 2",       conv2d_padded, IN({1, 9, 5, 4}, {3, 4, 3, 1}), .i = {2, 1, 0}, .reference = reference_conv2d},
+    {"conv 7x1, rows cut",      conv2d_padded, IN({1, 17, 17, 16}, {16, 16, 7, 1}, {16}), .i = {1, 3, 0}, .reference = reference_conv2d},
+    {"conv 3x3 stride 2 valid", conv2d, IN({2, 9, 8, 4}, {3, 4, 3, 3}, {3}), .i = {2, 0}, .reference = reference_conv2d},
     {"conv 1 channel",          conv2d, IN({2, 6, 6, 1}, {16, 1, 3, 3}, {16}), .i = {1, 1}, .reference = reference_conv2d, .bf16 = 1},
     {"conv to 1 channel",       conv2d, IN({2, 6, 6, 16}, {1, 16, 3, 3}, {1}), .i = {1, 1}, .reference = reference_conv2d, .bf16 = 1},
     {"conv 32 channels",        conv2d, IN({2, 8, 8, 32}, {32, 32, 3, 3}, {32}), .i = {1, 1}, .reference = reference_conv2d, .bf16 = 1},

@@ -18,17 +18,18 @@ typedef struct term {
 
 /* Call f for each triple of elements that the convolution of x with w brings
  * together. */
-static void each_term(const cm_type *x, const cm_type *w, const cm_type *y, int stride, int pad,
+static void each_term(const cm_type *x, const cm_type *w, const cm_type *y, const cm_attr *a,
                       void (*f)(term t, const double *const *in, double *want),
                       const double *const *in, double *want)
 {
+    const int stride = a->conv.stride;
     const int64_t *X = x->dim, *W = w->dim, *Y = y->dim;
     for (int64_t at = 0; at < cm_type_count(y); at++) {
         const int64_t o = at % Y[3], col = at / Y[3] % Y[2], row = at / Y[3] / Y[2] % Y[1];
         const int64_t n = at / Y[3] / Y[2] / Y[1];
         for (int64_t k = 0; k < W[1] * W[2] * W[3]; k++) {
-            const int64_t i = k / W[3] / W[2], r = row * stride - pad + k / W[3] % W[2],
-                          c = col * stride - pad + k % W[3];
+            const int64_t i = k / W[3] / W[2], r = row * stride - a->conv.pad_h + k / W[3] % W[2],
+                          c = col * stride - a->conv.pad_w + k % W[3];
             if (r >= 0 && r < X[1] && c >= 0 && c < X[2])
                 f((term){((n * X[1] + r) * X[2] + c) * X[3] + i, o * W[1] * W[2] * W[3] + k, at},
                   in, want);
@@ -54,8 +55,7 @@ static void add_to_w(term t, const double *const *in, double *want)
 void reference_conv2d(const cm_node *y, const double *const *x, double *want)
 {
     clear(y, want);
-    each_term(&y->in[0]->type, &y->in[1]->type, &y->type, y->attr.conv.stride, y->attr.conv.pad,
-              add_to_y, x, want);
+    each_term(&y->in[0]->type, &y->in[1]->type, &y->type, &y->attr, add_to_y, x, want);
     for (int64_t i = 0; y->n_in == 3 && i < cm_type_count(&y->type); i++)
         want[i] += x[2][i % y->type.dim[3]];
 }
@@ -63,15 +63,13 @@ void reference_conv2d(const cm_node *y, const double *const *x, double *want)
 void reference_conv2d_grad_input(const cm_node *y, const double *const *x, double *want)
 {
     clear(y, want);
-    each_term(&y->type, &y->in[1]->type, &y->in[0]->type, y->attr.conv.stride, y->attr.conv.pad,
-              add_to_x, x, want);
+    each_term(&y->type, &y->in[1]->type, &y->in[0]->type, &y->attr, add_to_x, x, want);
 }
 
 void reference_conv2d_grad_weight(const cm_node *y, const double *const *x, double *want)
 {
     clear(y, want);
-    each_term(&y->in[1]->type, &y->type, &y->in[0]->type, y->attr.conv.stride, y->attr.conv.pad,
-              add_to_w, x, want);
+    each_term(&y->in[1]->type, &y->type, &y->in[0]->type, &y->attr, add_to_w, x, want);
 }
 
 /* ---- the others ---- */
