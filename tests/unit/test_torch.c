@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "io/file.h"
 #include "io/torch.h"
-#include "io/weights.h"
+#include "io/weights_file.h"
 
 #include <sys/resource.h>
 #include <time.h>

@@ -1,7 +1,7 @@
-/* weights.h - a file of tensors of either kind, safetensors or PyTorch's, told by its first
+/* weights_file.h - a file of tensors of either kind, safetensors or PyTorch's, told by its first
  * bytes and never by its name. */
-#ifndef CM_IO_WEIGHTS_H
-#define CM_IO_WEIGHTS_H
+#ifndef CM_IO_WEIGHTS_FILE_H
+#define CM_IO_WEIGHTS_FILE_H
 
 #include "io/safetensors.h"
 

@@ -1,5 +1,5 @@
-/* weights.c - which reader a file of tensors is for */
-#include "io/weights.h"
+/* weights_file.c - which reader a file of tensors is for */
+#include "io/weights_file.h"
 
 #include "io/torch.h"
 
