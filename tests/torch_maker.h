@@ -130,4 +130,43 @@ static inline void pickle_tensor(FILE *f, const char *name, const char *key, int
           f);
 }
 
+/* ---- a checkpoint ----------------------------------------------------------------- */
+
+enum { MAKER_RANK = 4 };
+
+typedef struct maker_tensor {
+    const char *name;
+    int rank;
+    int64_t dim[MAKER_RANK];
+    const float *data; /* NULL: zeros */
+} maker_tensor;
+
+/* A state dict of n tensors, as torch.save writes it. */
+static inline void torch_maker_write(const char *path, int n, const maker_tensor *list)
+{
+    static zip_maker z;
+    char *pickle = NULL, key[16], name[32];
+    size_t size = 0;
+    FILE *f = open_memstream(&pickle, &size);
+    fputs("\x80\2ccollections\nOrderedDict\n)R(", f);
+    for (int i = 0; i < n; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        pickle_tensor(f, list[i].name, key, list[i].rank, list[i].dim);
+    }
+    fputs("u.", f);
+    fclose(f);
+    z = (zip_maker){.f = fopen(path, "wb")};
+    zip_maker_add(&z, "made/data.pkl", pickle, (uint32_t)size);
+    for (int i = 0; i < n; i++) {
+        uint32_t bytes = sizeof(float);
+        for (int k = 0; k < list[i].rank; k++)
+            bytes *= (uint32_t)list[i].dim[k];
+        snprintf(name, sizeof name, "made/data/%d", i);
+        zip_maker_add(&z, name, list[i].data, bytes);
+    }
+    zip_maker_end(&z);
+    fclose(z.f);
+    free(pickle);
+}
+
 #endif
