@@ -7,28 +7,11 @@
 #include "io/safetensors.h"
 
 #include "base/error.h"
-#include "base/memory.h"
-#include "io/file.h"
-#include "io/json.h"
+#include "io/tensor_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-struct cm_st_file {
-    char *path;                 /* or the name given to bytes in memory */
-    int fd;                     /* -1: in memory */
-    const unsigned char *bytes; /* the caller's, where in memory */
-    uint64_t data, data_bytes;  /* where the data part starts in the file, and its size */
-    int count;
-    cm_st_tensor *tensor;         /* in order of their data */
-    const cm_st_tensor **by_name; /* sorted by strcmp */
-    json_t *metadata;             /* NULL: none */
-    int n_meta;
-    const char **meta_key; /* owned by metadata */
-    cm_arena names;
-};
 
 /* ---- one entry of the header -------------------------------------------- */
 
@@ -146,16 +129,6 @@ static cm_status parse_entry(const place *at, json_t *v, cm_st_tensor *t)
 
 /* ---- the header --------------------------------------------------------- */
 
-/* n bytes at an offset that is known to be inside. */
-static cm_status read_at(const cm_st_file *f, void *dst, size_t n, uint64_t offset, cm_error *err)
-{
-    if (f->fd >= 0)
-        return cm_file_pread(f->fd, f->path, dst, n, offset, err);
-    if (n)
-        memcpy(dst, f->bytes + offset, n);
-    return CM_OK;
-}
-
 /* Before a tree of it is built: count what would cost memory, outside strings.  A
  * valid header nests three deep: header, entry, list; and an entry is longer than LEAST. */
 static cm_status scan_header(const char *path, const char *p, size_t n, cm_error *err)
@@ -189,16 +162,17 @@ static cm_status scan_header(const char *path, const char *p, size_t n, cm_error
     return CM_OK;
 }
 
-static cm_status read_header(cm_st_file *f, uint64_t file_bytes, json_t **header, cm_error *err)
+static cm_status read_header(cm_st_file *f, json_t **header, cm_error *err)
 {
+    const uint64_t file_bytes = f->source.size;
     unsigned char raw[8];
     char where[1024];
     uint64_t n = 0;
-    snprintf(where, sizeof where, "%s: header", f->path);
+    snprintf(where, sizeof where, "%s: header", f->source.path);
     if (file_bytes < sizeof raw)
         return cm_fail(err, CM_ERR_FORMAT, "%s: expected a header length of 8 bytes, found %llu",
-                       f->path, (unsigned long long)file_bytes);
-    cm_status s = read_at(f, raw, sizeof raw, 0, err);
+                       f->source.path, (unsigned long long)file_bytes);
+    cm_status s = cm_source_read(&f->source, raw, sizeof raw, 0, err);
     if (s)
         return s;
     for (int i = 7; i >= 0; i--)
@@ -208,14 +182,14 @@ static cm_status read_header(cm_st_file *f, uint64_t file_bytes, json_t **header
         return cm_fail(err, CM_ERR_FORMAT,
                        "%s: header length: expected 2 to %d in a file of %llu bytes, found %llu "
                        "(not a safetensors file, or cut short)",
-                       f->path, (int)CM_ST_MAX_HEADER, (unsigned long long)file_bytes,
+                       f->source.path, (int)CM_ST_MAX_HEADER, (unsigned long long)file_bytes,
                        (unsigned long long)n);
     char *text = cm_alloc((size_t)n);
     if (!text)
-        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", f->path);
-    s = read_at(f, text, (size_t)n, sizeof raw, err);
+        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", f->source.path);
+    s = cm_source_read(&f->source, text, (size_t)n, sizeof raw, err);
     if (!s)
-        s = scan_header(f->path, text, (size_t)n, err);
+        s = scan_header(f->source.path, text, (size_t)n, err);
     if (!s)
         s = cm_json_parse(text, (size_t)n, where, header, err);
     cm_free(text);
@@ -234,36 +208,20 @@ static cm_status take_metadata(cm_st_file *f, json_t *meta, cm_error *err)
         return CM_OK;
     if (!json_is_object(meta))
         return cm_fail(err, CM_ERR_FORMAT, "%s: __metadata__: expected an object, found %s",
-                       f->path, cm_json_show(text, sizeof text, meta));
+                       f->source.path, cm_json_show(text, sizeof text, meta));
     f->meta_key = cm_alloc_array(json_object_size(meta), sizeof *f->meta_key);
     if (!f->meta_key)
-        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", f->path);
+        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", f->source.path);
     f->metadata = json_incref(meta);
     json_object_foreach(meta, key, value)
     {
         if (!json_is_string(value))
             return cm_fail(err, CM_ERR_FORMAT, "%s: __metadata__: \"%s\": expected text, found %s",
-                           f->path, cm_escape(text, sizeof text, key),
+                           f->source.path, cm_escape(text, sizeof text, key),
                            cm_json_show(found, sizeof found, value));
         f->meta_key[f->n_meta++] = key;
     }
     return CM_OK;
-}
-
-static int by_data(const void *a, const void *b)
-{
-    const cm_st_tensor *s = a, *t = b;
-    if (s->begin != t->begin)
-        return s->begin < t->begin ? -1 : 1;
-    if (s->bytes != t->bytes)
-        return s->bytes < t->bytes ? -1 : 1;
-    return strcmp(s->name, t->name);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const cm_st_tensor *const *s = a, *const *t = b;
-    return strcmp((*s)->name, (*t)->name);
 }
 
 /* No hole, no overlap, nothing left over. */
@@ -272,7 +230,7 @@ static cm_status check_tiling(const cm_st_file *f, cm_error *err)
     uint64_t at = 0;
     for (int i = 0; i < f->count; i++) {
         const cm_st_tensor *t = &f->tensor[i];
-        const place here = {f->path, t->name, err};
+        const place here = {f->source.path, t->name, err};
         if (t->begin != at)
             return bad(&here, CM_ERR_FORMAT,
                        "data_offsets: expected begin %llu, found %llu (%s other tensors)",
@@ -286,8 +244,8 @@ static cm_status check_tiling(const cm_st_file *f, cm_error *err)
                        (unsigned long long)f->data_bytes, (unsigned long long)at);
     }
     if (at != f->data_bytes)
-        return cm_fail(err, CM_ERR_FORMAT, "%s: data: expected %llu bytes, found %llu", f->path,
-                       (unsigned long long)at, (unsigned long long)f->data_bytes);
+        return cm_fail(err, CM_ERR_FORMAT, "%s: data: expected %llu bytes, found %llu",
+                       f->source.path, (unsigned long long)at, (unsigned long long)f->data_bytes);
     return CM_OK;
 }
 
@@ -298,14 +256,13 @@ static cm_status take_tensors(cm_st_file *f, json_t *header, cm_error *err)
     const size_t n = json_object_size(header);
     if (n > CM_ST_MAX_TENSORS)
         return cm_fail(err, CM_ERR_FORMAT, "%s: header: expected at most %d tensors, found %zu",
-                       f->path, (int)CM_ST_MAX_TENSORS, n);
+                       f->source.path, (int)CM_ST_MAX_TENSORS, n);
     f->tensor = cm_alloc_array(n, sizeof *f->tensor);
-    f->by_name = cm_alloc_array(n, sizeof *f->by_name);
-    if (!f->tensor || !f->by_name)
-        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", f->path);
+    if (!f->tensor)
+        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", f->source.path);
     json_object_foreach(header, key, value)
     {
-        const place at = {f->path, key, err};
+        const place at = {f->source.path, key, err};
         cm_status s;
         if (!strcmp(key, "__metadata__")) {
             if ((s = take_metadata(f, value, err)))
@@ -314,37 +271,24 @@ static cm_status take_tensors(cm_st_file *f, json_t *header, cm_error *err)
         }
         cm_st_tensor *t = &f->tensor[f->count++];
         if (!(t->name = cm_arena_strdup(&f->names, key)))
-            return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", f->path);
+            return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", f->source.path);
         if ((s = parse_entry(&at, value, t)))
             return s;
     }
-    qsort(f->tensor, (size_t)f->count, sizeof *f->tensor, by_data);
-    for (int i = 0; i < f->count; i++)
-        f->by_name[i] = &f->tensor[i];
-    qsort(f->by_name, (size_t)f->count, sizeof *f->by_name, by_name);
-    return check_tiling(f, err);
+    const cm_status s = cm_st_file_sort(f, err);
+    return s ? s : check_tiling(f, err);
 }
 
 /* ---- the open file ------------------------------------------------------ */
 
-/* One that is not open yet; path is copied. */
-static cm_status file_new(const char *path, cm_st_file **file, cm_error *err)
-{
-    cm_st_file *f = cm_alloc(sizeof *f);
-    if (!f || !(f->path = cm_strdup(path))) {
-        cm_free(f);
-        return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
-    }
-    f->fd = -1;
-    *file = f;
-    return CM_OK;
-}
-
-/* Take f, of so many bytes, over: it is closed where the header is refused. */
-static cm_status finish_open(cm_st_file *f, uint64_t size, cm_st_file **file, cm_error *err)
+cm_status cm_st_open_source(cm_source *source, cm_st_file **file, cm_error *err)
 {
     json_t *header = NULL;
-    cm_status s = read_header(f, size, &header, err);
+    cm_st_file *f = NULL;
+    cm_status s = cm_st_file_new(source, &f, err);
+    if (s)
+        return s;
+    s = read_header(f, &header, err);
     if (!s)
         s = take_tensors(f, header, err);
     json_decref(header);
@@ -358,94 +302,15 @@ static cm_status finish_open(cm_st_file *f, uint64_t size, cm_st_file **file, cm
 
 cm_status cm_st_open(const char *path, cm_st_file **file, cm_error *err)
 {
-    uint64_t size = 0;
-    cm_st_file *f = NULL;
-    cm_status s = file_new(path, &f, err);
-    if (s)
-        return s;
-    if ((s = cm_file_open(path, &f->fd, &size, err))) {
-        cm_st_close(f);
-        return s;
-    }
-    return finish_open(f, size, file, err);
+    cm_source source;
+    const cm_status s = cm_source_open(path, &source, err);
+    return s ? s : cm_st_open_source(&source, file, err);
 }
 
 cm_status cm_st_open_memory(const void *bytes, size_t n, const char *name, cm_st_file **file,
                             cm_error *err)
 {
-    cm_st_file *f = NULL;
-    const cm_status s = file_new(name, &f, err);
-    if (s)
-        return s;
-    f->bytes = bytes;
-    return finish_open(f, n, file, err);
-}
-
-void cm_st_close(cm_st_file *f)
-{
-    if (!f)
-        return;
-    if (f->fd >= 0)
-        close(f->fd);
-    json_decref(f->metadata);
-    cm_arena_free(&f->names);
-    cm_free(f->meta_key);
-    cm_free(f->by_name);
-    cm_free(f->tensor);
-    cm_free(f->path);
-    cm_free(f);
-}
-
-const char *cm_st_path(const cm_st_file *f)
-{
-    return f->path;
-}
-
-int cm_st_count(const cm_st_file *f)
-{
-    return f->count;
-}
-
-const cm_st_tensor *cm_st_at(const cm_st_file *f, int i)
-{
-    return i >= 0 && i < f->count ? &f->tensor[i] : NULL;
-}
-
-const cm_st_tensor *cm_st_find(const cm_st_file *f, const char *name)
-{
-    const cm_st_tensor wanted = {.name = name}, *key = &wanted;
-    const cm_st_tensor *const *found =
-        bsearch(&key, f->by_name, (size_t)f->count, sizeof *f->by_name, by_name);
-    return found ? *found : NULL;
-}
-
-const char *cm_st_metadata(const cm_st_file *f, const char *key)
-{
-    return json_string_value(json_object_get(f->metadata, key));
-}
-
-int cm_st_metadata_count(const cm_st_file *f)
-{
-    return f->n_meta;
-}
-
-int cm_st_metadata_at(const cm_st_file *f, int i, const char **key, const char **value)
-{
-    if (i < 0 || i >= f->n_meta)
-        return -1;
-    *key = f->meta_key[i];
-    *value = cm_st_metadata(f, f->meta_key[i]);
-    return 0;
-}
-
-cm_status cm_st_read_part(const cm_st_file *f, const cm_st_tensor *t, uint64_t offset, size_t n,
-                          void *dst, cm_error *err)
-{
-    cm_assert(offset <= t->bytes && n <= t->bytes - offset);
-    return read_at(f, dst, n, f->data + t->begin + offset, err);
-}
-
-cm_status cm_st_read(const cm_st_file *f, const cm_st_tensor *t, void *dst, cm_error *err)
-{
-    return cm_st_read_part(f, t, 0, (size_t)t->bytes, dst, err);
+    cm_source source;
+    const cm_status s = cm_source_memory(bytes, n, name, &source, err);
+    return s ? s : cm_st_open_source(&source, file, err);
 }
