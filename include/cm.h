@@ -147,8 +147,8 @@ typedef struct cm_train_params {
     int64_t channels;         /* network: base width */
     cm_text channel_mult;     /* network: width of each resolution, in units of the base width */
     int64_t res_blocks;       /* network: residual blocks a resolution */
-    cm_text attention;        /* network: image heights at which it attends, e.g. 16,8 (empty:
-                                 the middle only) */
+    cm_text attention;        /* network: image heights at which it attends, e.g. 16,8; 8?: where
+                                 a level has it (empty: the middle only) */
     int64_t num_heads;        /* network: attention heads where head-channels is 0 */
     int64_t head_channels;    /* network: channels of an attention head */
     int scale_shift;          /* network: the embedding scales and shifts the second norm of a
@@ -183,7 +183,8 @@ typedef struct cm_sample_params {
     double s_tmax;            /* heun: churn only below this sigma */
     double s_noise;           /* heun: standard deviation of the fresh noise */
     int64_t num;              /* images */
-    cm_text label;            /* a class index, all (an equal share each, in order) or random */
+    cm_text label;            /* classes: names (which go before) or numbers, with commas; all (an
+                                 equal share each, in order) or random; :3, :all: no name */
     int64_t seed;             /* image i depends on the seed, its class and i only */
     int64_t first;            /* i of the first image */
     int64_t batch;            /* images sampled together */
@@ -223,7 +224,6 @@ CM_API cm_status cm_model_random(const char *config_json, int64_t seed, cm_model
                                  cm_error *err);
 CM_API void cm_model_free(cm_model *model);
 
-/* Facts about a model. */
 typedef struct cm_model_facts {
     size_t size;                 /* of this struct; set by the caller */
     int height, width, channels; /* of the images */
@@ -270,7 +270,7 @@ typedef struct cm_images {
     int h, w, c;     /* height, width, channels: 1 gray, 3 RGB */
     uint8_t *pixels; /* [n,h,w,c], 0..255 */
     float *values;   /* the same within [-1,1], not rounded; NULL: not asked for */
-    int64_t *labels; /* [n], the class of each, -1: none */
+    int64_t *labels; /* [n], the class of each, -1: none; NULL: none of all (a caller's own) */
     int64_t first;   /* index of the first: files of a folder are numbered from it */
 } cm_images;
 CM_API void cm_images_free(cm_images *images);
@@ -325,10 +325,11 @@ CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params
                            cm_images **images, cm_error *err);
 
 /* How images are put into files. */
+enum { CM_MOST_COLUMNS = 1000000, CM_MOST_SCALE = 32 };
 typedef struct cm_layout {
     size_t size;           /* of this struct; set by cm_layout_default */
     int columns;           /* of a grid; 0: square; -1 (cm_images_encode): one image, no gaps */
-    int scale;             /* of a grid: each pixel becomes scale x scale, 1 to 32 */
+    int scale;             /* of a grid: each pixel becomes scale x scale, at least 1 */
     int captions;          /* of a grid: 1: the class below each image, cut where it is too long */
     const char *heading;   /* of a grid: a line above, and the Title of a PNG; UTF-8; NULL: none */
     const cm_model *model; /* has the names of the classes; NULL: they are numbers */
@@ -343,12 +344,12 @@ CM_API cm_status cm_images_check_path(const char *path, const cm_images *expecte
                                       const cm_layout *layout, int64_t *next, cm_error *err);
 
 /* Write a grid (.png, .jpg, .webp), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
- * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not
- * at all.  layout NULL: as cm_layout_default, a square grid and nothing else. */
+ * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not at
+ * all, and replaces pictures only (.npz: archives).  layout NULL: as cm_layout_default.  Errors:
+ * also CM_ERR_ARGUMENT (a label below -1 or that layout->model has no class for). */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,
                                  cm_error *err);
-/* The grid that cm_images_write would write, in memory.  kind is "png", "jpeg" or "webp".
- * *bytes is freed with cm_bytes_free. */
+/* That grid in memory.  kind: "png", "jpeg" or "webp".  *bytes is freed with cm_bytes_free. */
 CM_API cm_status cm_images_encode(const cm_images *images, const char *kind,
                                   const cm_layout *layout, void **bytes, size_t *size,
                                   cm_error *err);
@@ -383,7 +384,8 @@ enum {
 typedef struct cm_train_hooks {
     size_t size;                                              /* of this struct */
     void (*progress)(void *user, const cm_train_progress *p); /* NULL allowed */
-    int (*stop)(void *user); /* asked after each step; CM_TRAIN_...; NULL allowed */
+    int (*stop)(void *user); /* asked after each step, and between runs of the network in
+                                pictures and before the first step; NULL allowed */
     void *user;              /* handed to both */
 } cm_train_hooks;
 
@@ -395,7 +397,7 @@ typedef struct cm_train_hooks {
  * *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
  * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step
  * and the first node that was not finite; nothing of it is saved.  CM_INTERRUPTED:
- * hooks->stop said so, and a checkpoint was saved.  hooks may be NULL. */
+ * hooks->stop said so, and the steps that were done are saved.  hooks may be NULL. */
 CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_train_hooks *hooks,
                           cm_error *err);
 
@@ -411,9 +413,9 @@ typedef struct cm_work {
     size_t size;              /* of this struct */
     const char *kind, *dtype; /* dtype: "auto", "f32" or "bf16" */
     int batch;                /* images, 1 to 65536 */
-    int micro_batch;          /* sampling: images in the network at a time; 0: by the caches */
-    int recompute;            /* as the option of training */
-    int threads;              /* 0: the cores this process may use */
+    int micro_batch; /* of sampling only: images in the network at a time; 0: by the caches */
+    int recompute;   /* of training only: as its option */
+    int threads;     /* 0: the cores this process may use */
 } cm_work;
 
 /* The compiled plan of this work: step, op, shape, dtype, offset, implementation; with
@@ -422,7 +424,6 @@ typedef struct cm_work {
 CM_API cm_status cm_explain(const cm_model *model, const cm_work *work, int profile, char **text,
                             cm_error *err);
 
-/* What one kind of work costs. */
 typedef struct cm_bench_result {
     size_t size;             /* of this struct; set by the caller */
     double ms, images_per_s; /* best of at least five runs */

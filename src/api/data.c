@@ -1,7 +1,6 @@
 /* data.c - looking at a data set before training on it */
 #include "api/door.h"
 #include "data/summary.h"
-#include "io/file.h"
 #include "train/data_options.h"
 #include "train/suggest.h"
 
@@ -11,7 +10,7 @@ cm_status cm_data(const cm_train_params *config, const char *pack,
     cm_dataset *data = NULL;
     cm_status s = cm_door_train_params(config, err);
     if (!s && pack && *pack) /* before the work */
-        s = cm_file_check(pack, err);
+        s = cm_dataset_pack_check(pack, err);
     if (!s)
         s = cm_data_from_options(config, NULL, &data, err);
     if (s)

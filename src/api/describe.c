@@ -163,6 +163,37 @@ static void print_value(FILE *f, const json_t *value)
     }
 }
 
+/* Columns that text takes, about: characters. */
+static int width_of(const char *text)
+{
+    int n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+/* The first names of a list, from column `left` on, and how many more there are. */
+static void print_names(FILE *f, const json_t *list, int left)
+{
+    enum { most = 20, width = 79 };
+    const size_t n = json_array_size(list);
+    char name[256], more[64];
+    int at = left;
+    for (size_t i = 0; i < n && i <= most; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        snprintf(more, sizeof more, "and %zu more (--json has all)", n - most);
+        const char *item = i == most ? more : cm_escape_utf8(name, sizeof name, text ? text : "?");
+        const int needs = width_of(item) + 2; /* ", " */
+        if (i && at + needs > width) {
+            fprintf(f, ",\n%*s", left, "");
+            at = left;
+        } else if (i)
+            fputs(", ", f);
+        fputs(item, f);
+        at += needs;
+    }
+}
+
 static void print_tensor(FILE *f, const json_t *tensor)
 {
     fprintf(f, "  %-6s [", json_string_value(json_object_get(tensor, "dtype")));
@@ -188,7 +219,10 @@ static void print_lines(FILE *f, json_t *object, int indent)
             fprintf(f, "%*s%s", indent, "", name);
         } else {
             fprintf(f, "%*s%-*s ", indent, "", column - indent, name);
-            print_value(f, value);
+            if (json_is_string(json_array_get(value, 0)))
+                print_names(f, value, column + 1);
+            else
+                print_value(f, value);
         }
         fputc('\n', f);
         if (json_is_object(value))

@@ -4,13 +4,13 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "base/utf8.h"
-#include "draw/sheet.h"
+#include "model/model.h"
 #include "options/options.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { MOST_TEXT = 4096, MOST_SIDE = 65535, MOST_CHANNELS = 4096, MOST_COLUMNS = 1000000 };
+enum { MOST_TEXT = 4096, MOST_SIDE = 65535, MOST_CHANNELS = 4096 };
 
 cm_status cm_door_pointers(const cm_door_pointer *list, cm_error *err)
 {
@@ -119,7 +119,20 @@ cm_status cm_door_shape(const cm_images *m, cm_error *err)
 cm_status cm_door_images(const cm_images *m, cm_error *err)
 {
     const cm_status s = cm_door_shape(m, err);
-    return s ? s : cm_door_need(err, {"images: pixels", m->pixels}, {"images: labels", m->labels});
+    return s ? s : cm_door_need(err, {"images: pixels", m->pixels});
+}
+
+cm_status cm_door_labels(const cm_images *m, const cm_model *model, cm_error *err)
+{
+    const int64_t most = model ? model->net.num_classes - 1 : INT64_MAX;
+    char name[64];
+    cm_status s = CM_OK;
+    for (int64_t i = 0; m->labels && i < m->n && !s; i++)
+        if (m->labels[i] < -1 || m->labels[i] > most) {
+            snprintf(name, sizeof name, "images: labels: element %" PRId64, i);
+            s = cm_door_range(name, m->labels[i], -1, most, err);
+        }
+    return s;
 }
 
 static int can_be_shown(const char *text)
@@ -139,8 +152,8 @@ cm_status cm_door_layout(const cm_layout *l, int least_columns, cm_error *err)
         s = cm_door_size("layout", l->size, sizeof *l, err);
     if (s)
         return s;
-    const struct field fields[] = {{"columns", l->columns, least_columns, MOST_COLUMNS},
-                                   {"scale", l->scale, 1, CM_SHEET_MOST_SCALE},
+    const struct field fields[] = {{"columns", l->columns, least_columns, CM_MOST_COLUMNS},
+                                   {"scale", l->scale, 1, CM_MOST_SCALE},
                                    {"captions", l->captions, 0, 1}};
     s = check_fields("layout", fields, sizeof fields / sizeof *fields, err);
     if (!s && l->heading && *l->heading)

@@ -44,6 +44,8 @@ cm_status cm_images_write(const cm_images *images, const char *path, const cm_la
         s = cm_door_text("path", path, err);
     if (!s)
         s = cm_door_layout(l, 0, err);
+    if (!s)
+        s = cm_door_labels(images, l->model, err);
     return s ? s : cm_images_save(images, path, l, err);
 }
 
@@ -56,6 +58,8 @@ cm_status cm_images_encode(const cm_images *images, const char *kind, const cm_l
         s = cm_door_text("kind", kind, err);
     if (!s)
         s = cm_door_layout(l, -1, err);
+    if (!s)
+        s = cm_door_labels(images, l->model, err);
     if (!s)
         s = cm_door_need(err, {"bytes", bytes}, {"size", size});
     return s ? s : cm_images_to_memory(images, kind, l, bytes, size, err);

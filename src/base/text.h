@@ -21,6 +21,12 @@ const char *cm_text_from_real(char buf[CM_REAL_TEXT], double value);
 /* Write it with so many digits, 1 to 17; returns buf. */
 const char *cm_text_rounded(char buf[CM_REAL_TEXT], double value, int digits);
 
+/* "image" and this: "1 image", "2 images". */
+static inline const char *cm_plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 /* Read "80,0.8": numbers with single commas between them.  Empty text is the
  * empty list.  Writes at most max values, and *n only on success.  what names the
  * list in messages, e.g. "sigmas".  Errors: CM_ERR_ARGUMENT. */

@@ -80,8 +80,8 @@ void cli_warn_threads(int64_t threads)
 {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     if (cores > 0 && threads > cores)
-        fprintf(stderr, "cm: warning: %lld threads on %ld cores: slower than %ld would be\n",
-                (long long)threads, cores, cores);
+        fprintf(stderr, "cm: warning: %lld threads on %ld core%s: slower than %ld would be\n",
+                (long long)threads, cores, cores == 1 ? "" : "s", cores);
 }
 
 double cli_seconds(void)

@@ -92,8 +92,8 @@ static cm_status run_work(bench *b, const char *work, const char *dtype, cm_erro
                            .kind = work,
                            .dtype = dtype,
                            .batch = batch[i],
-                           .micro_batch = (int)b->params->micro_batch,
-                           .recompute = b->options->recompute,
+                           .micro_batch = sampling ? (int)b->params->micro_batch : 0,
+                           .recompute = !sampling && b->options->recompute,
                            .threads = (int)b->params->threads};
         const cm_status status = cm_bench(b->model, &w, &r, err);
         if (status)

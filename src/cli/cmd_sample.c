@@ -21,9 +21,9 @@ static const cm_option file_options[] = {
      "X.png, X.jpg or X.webp is a grid, X.npz holds arr_0 (pixels) and arr_1 (labels), - is a grid "
      "as PNG to "
      "standard output, else a folder of PNG images"},
-    {"columns", CM_OPT_INT, offsetof(sample_files, columns), "0", NULL, 0, 1e6, "N",
+    {"columns", CM_OPT_INT, offsetof(sample_files, columns), "0", NULL, 0, CM_MOST_COLUMNS, "N",
      "columns of the grid (0: square)"},
-    {"scale", CM_OPT_INT, offsetof(sample_files, scale), "1", NULL, 1, 32, "N",
+    {"scale", CM_OPT_INT, offsetof(sample_files, scale), "1", NULL, 1, CM_MOST_SCALE, "N",
      "each pixel of the grid is drawn as N x N"},
     {"captions", CM_OPT_FLAG, offsetof(sample_files, captions), "false", NULL, 0, 1, NULL,
      "write the class below each image of the grid"},

@@ -3,8 +3,10 @@
 #include "cli/progress.h"
 #include "cli/signals.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct run_options {
     cm_text config, preset;
@@ -57,7 +59,7 @@ static int should_stop(void *user)
 {
     const int wish = cli_stop_wish();
     if (wish == CM_TRAIN_STOP)
-        cli_progress_say(user, "stopping: saving a checkpoint; Ctrl-C again quits at once");
+        cli_progress_say(user, "stopping: what is done is saved; Ctrl-C again quits at once");
     return wish;
 }
 
@@ -68,12 +70,39 @@ static void show(void *user, const cm_train_progress *now)
 
 /* ---- settings ----------------------------------------------------------- */
 
+/* What there is instead of the config.json of a run that is to go on, and what to do. */
+static cm_status fail_without_settings(const char *run, cm_error *err)
+{
+    char path[sizeof(cm_text) + 40];
+    if (access(run, F_OK))
+        return cli_fail(err, CM_ERR_IO,
+                        "%s: %s: no run to continue; without --resume one begins there", run,
+                        strerror(errno));
+    snprintf(path, sizeof path, "%s/ckpt/latest/model.safetensors", run);
+    if (!cm_validate(path, NULL))
+        return cli_fail(err, CM_ERR_IO,
+                        "%s/config.json: is missing beside a checkpoint, which has its settings: "
+                        "put there what 'cm info --json %s' prints as \"training\"",
+                        run, path);
+    snprintf(path, sizeof path, "%s/model.safetensors", run);
+    if (!cm_validate(path, NULL))
+        return cli_fail(err, CM_ERR_IO,
+                        "%s: holds a model, but neither config.json nor a checkpoint to continue; "
+                        "--init %s starts a new run from its weights",
+                        run, path);
+    return cli_fail(err, CM_ERR_IO,
+                    "%s: holds neither config.json nor a whole checkpoint: no run to continue; "
+                    "without --resume one begins there",
+                    run);
+}
+
 /* Options go before --preset, that before --config, that before the settings of the run that
  * is continued, those before the defaults: read in the opposite order. */
 static cm_status read_settings(const cli_usage *usage, int argc, char **argv, run_options *run,
                                cm_train_params *config, cm_error *err)
 {
     char path[sizeof(cm_text) + 16];
+    cm_text out;
     cm_options_defaults(options, run);
     *config = cm_train_default_params();
     cm_status status = cli_parse(usage, argc, argv, NULL, err);
@@ -85,8 +114,11 @@ static cm_status read_settings(const cli_usage *usage, int argc, char **argv, ru
             "option 'preset': has no effect here, the run goes on with its own settings");
     if (run->resume)
         status = cli_require(usage, "out", config->out, err);
-    snprintf(path, sizeof path, "%s/config.json", config->out);
+    memcpy(out, config->out, sizeof out);
+    snprintf(path, sizeof path, "%s/config.json", out);
     *config = cm_train_default_params();
+    if (!status && run->resume && access(path, F_OK) && (errno == ENOENT || errno == ENOTDIR))
+        status = fail_without_settings(out, err);
     if (!status && run->resume)
         status = cm_options_read(cm_train_options(), config, path, err);
     if (!status && *run->config)
@@ -117,6 +149,70 @@ static cm_status check_used(const cm_train_params *config, int resume, const uns
     return status;
 }
 
+/* ---- what a preset set ---------------------------------------------------- */
+
+/* Options that a network's shape comes of, parted by spaces. */
+static const char *network_options(void)
+{
+    const cli_group *g = groups;
+    while (strcmp(g->title, "Network") != 0)
+        g++;
+    return g->options;
+}
+
+static int is_listed(const char *list, const char *name, size_t length)
+{
+    for (; *list; list += strspn(list, " ")) {
+        const size_t n = strcspn(list, " ");
+        if (n == length && !memcmp(list, name, n))
+            return 1;
+        list += n;
+    }
+    return 0;
+}
+
+/* The value of an option as text; "" where it is 0 or empty. */
+static const char *value_text(const cm_option *o, const cm_train_params *params, char buf[64])
+{
+    const void *field = (const char *)params + o->offset;
+    const int64_t whole = o->type == CM_OPT_INT ? *(const int64_t *)field : 0;
+    buf[0] = '\0';
+    if (o->type == CM_OPT_TEXT)
+        snprintf(buf, 64, "%s", (const char *)field);
+    else if (whole)
+        snprintf(buf, 64, "%lld", (long long)whole);
+    return buf;
+}
+
+/* A message on the shape of a network ("channel-mult: ...") speaks of settings that a preset
+ * made and nobody typed: name them. */
+static void name_preset(const char *preset, const unsigned char *given, cm_error *err)
+{
+    const cm_option *o = cm_train_options();
+    cm_train_params made; /* the preset alone: else 0 and empty */
+    char value[64];
+    size_t at = strlen(err->message);
+    memset(&made, 0, sizeof made);
+    if (cm_train_preset(&made, preset, NULL))
+        return;
+    const char *separator = "";
+    for (int i = 0; o[i].name && at < sizeof err->message; i++)
+        if (!given[i] && is_listed(network_options(), o[i].name, strlen(o[i].name)) &&
+            *value_text(&o[i], &made, value)) {
+            const int n = snprintf(err->message + at, sizeof err->message - at, "%s--%s %s",
+                                   *separator ? separator : "; the preset set ", o[i].name, value);
+            at += (size_t)n;
+            separator = ", ";
+        }
+}
+
+static void explain_preset(const char *preset, const unsigned char *given, cm_error *err)
+{
+    if (*preset && err->status == CM_ERR_ARGUMENT &&
+        is_listed(network_options(), err->message, strcspn(err->message, ":")))
+        name_preset(preset, given, err);
+}
+
 cm_status cli_train(int argc, char **argv, cm_error *err)
 {
     run_options run;
@@ -139,5 +235,7 @@ cm_status cli_train(int argc, char **argv, cm_error *err)
     cli_progress_start(&progress, run.quiet);
     status = cm_train(&config, run.resume, &hooks, err);
     cli_progress_end(&progress);
+    if (status)
+        explain_preset(run.preset, given, err);
     return status;
 }

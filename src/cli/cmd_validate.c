@@ -37,7 +37,8 @@ static cm_status validate_all(int n, char **paths, cm_error *err)
         if (worst == CM_OK || worst == CM_ERR_FORMAT)
             worst = status ? status : worst;
     }
-    return worst ? cli_fail(err, worst, "%d of %d files refused", refused, n) : CM_OK;
+    return worst ? cli_fail(err, worst, "%d of %d file%s refused", refused, n, n == 1 ? "" : "s")
+                 : CM_OK;
 }
 
 static cm_status validate_one(const char *path, cm_error *err)

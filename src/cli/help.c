@@ -59,13 +59,43 @@ static void fill(const char *text, size_t length, int at, int left, int width)
     putchar('\n');
 }
 
-/* Paragraphs are filled; a line that begins with a space is an example and stays as it is. */
+/* An example: where the line is too wide it goes on below, behind a \ as a shell takes it.  A
+ * word that is nearly as wide as the terminal is indented less. */
+static void print_example(const char *text, size_t length, int width)
+{
+    enum { indent = 4, room = 2 /* of " \\" */ };
+    const char *end = text + length;
+    int at = 0;
+    if ((int)length <= width) {
+        printf("%.*s\n", (int)length, text);
+        return;
+    }
+    while (text < end) {
+        const char *word = text + strspn(text, " ");
+        const int n = (int)strcspn(word, " \n"), blanks = (int)(word - text);
+        const int is_last = word + n >= end;
+        if (at && at + blanks + n + (is_last ? 0 : room) > width) {
+            const int left = width - room - n;
+            at = printf(" \\\n%*s%.*s",
+                        left > indent ? indent
+                        : left > 0    ? left
+                                      : 0,
+                        "", n, word) -
+                 3;
+        } else
+            at += printf("%*s%.*s", blanks, "", n, word);
+        text = word + n;
+    }
+    putchar('\n');
+}
+
+/* Paragraphs are filled; a line that begins with a space is an example. */
 static void print_text(const char *text, int width)
 {
     while (*text) {
         const char *end = text + strcspn(text, "\n");
         if (*text == '\n' || *text == ' ') {
-            printf("%.*s\n", (int)(end - text), text);
+            print_example(text, (size_t)(end - text), width);
             text = end + (*end == '\n');
             continue;
         }

@@ -171,6 +171,8 @@ cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **
     const struct argp argp = {.options = p.argp_options, .parser = parse_key};
     const error_t failed =
         argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_NO_ERRS | ARGP_NO_EXIT, NULL, &p);
+    if (failed == ENOMEM && !p.status)
+        p.status = cli_fail(err, CM_ERR_MEMORY, "options: out of memory");
     if (failed && !p.status)
         p.status = find_mistake(&p, argc, argv);
     return p.status;

@@ -50,13 +50,14 @@ static void print_text(const char *text)
         puts(".EE\n.RE");
 }
 
+/* (toupper): the macro is a page of code. */
 static void print_capitals(const char *name)
 {
     for (const char *c = name; *c; c++)
         if (*c == '-')
             fputs("\\-", stdout);
         else
-            putchar(toupper((unsigned char)*c));
+            putchar((toupper)((unsigned char)*c));
 }
 
 static void print_head(const char *name, const char *help)

@@ -82,6 +82,10 @@ void cm_dataset_free(cm_dataset *data);
  * is the caller's; the fingerprint of data stays that of all.  Errors: CM_ERR_MEMORY. */
 cm_status cm_dataset_hold_out(cm_dataset *data, int every, cm_dataset **held, cm_error *err);
 
+/* Whether path is new, empty, or a packed set, which is replaced: for before the work.
+ * Errors: CM_ERR_ARGUMENT, CM_ERR_IO. */
+cm_status cm_dataset_pack_check(const char *path, cm_error *err);
+
 /* Write it as one safetensors file: `images` uint8 [N,H,W,C], `labels` int64 [N] where there
  * are some, and the names of the classes in the metadata. */
 cm_status cm_dataset_pack(const cm_dataset *data, const char *path, cm_error *err);

@@ -1,6 +1,7 @@
 /* dataset_folder.c - a folder of images, told from other files by their first bytes */
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "data/dataset_sources.h"
 #include "data/label_names.h"
 #include "data/listing.h"
@@ -16,6 +17,7 @@ typedef struct folder_reader {
     cm_listing list; /* images are moved to its front, what else there is behind them */
     size_t images;
     const char **class_of; /* [images], the name of its class; NULL: none */
+    cm_arena names;        /* of those from file names */
     cm_dataset *d;
 } folder_reader;
 
@@ -121,6 +123,16 @@ static cm_status leave_out(folder_reader *r, const char *kind, const cm_error *w
     return cm_found_leave_out(&r->d->found, kind, why->message, err);
 }
 
+/* As the labels ask; NULL: it has none. */
+static cm_status find_class(folder_reader *r, const cm_listing_file *file, const char **class,
+                            cm_error *why)
+{
+    if (r->o->labels == CM_LABELS_NAMES)
+        return cm_label_of_name(&r->names, file->path, class, why);
+    *class = file->label < 0 ? NULL : r->list.classes[file->label];
+    return CM_OK;
+}
+
 static cm_status add_image(folder_reader *r, const cm_listing_file *file, cm_error *err)
 {
     char shown[512];
@@ -133,12 +145,17 @@ static cm_status add_image(folder_reader *r, const cm_listing_file *file, cm_err
         return leave_out(r, "unreadable", &why, err);
     if (cm_image_read(file->path, r->o->background, &im, &why))
         return leave_out(r, why.status == CM_ERR_IO ? "unreadable" : "damaged", &why, err);
-    const cm_status s = store(r, shown, &im, err);
-    if (s == CM_OK) {
+    const char *class = NULL;
+    cm_status s = find_class(r, file, &class, &why);
+    if (s && class) /* which no text of ours could hold */
+        s = leave_out(r, "with a name that is not UTF-8", &why, err);
+    else if (s && err)
+        *err = why;
+    else if (!s && !(s = store(r, shown, &im, err))) {
         cm_found_count(r->d->found.kinds, kind);
         r->d->found.transparent += im.transparent;
-        r->class_of[r->d->n++] = file->label < 0 ? NULL : r->list.classes[file->label];
-        r->list.files[r->d->n - 1] = *file; /* its name, for labels by names */
+        r->class_of[r->d->n] = class;
+        r->list.files[r->d->n++] = *file; /* its name, for messages */
     }
     cm_image_clear(&im);
     return s;
@@ -153,10 +170,10 @@ static cm_status sort_out(folder_reader *r, cm_error *err)
     for (size_t i = 0; i < r->list.n && !s; i++) {
         const cm_listing_file *file = &r->list.files[i];
         char shown[512], line[600];
-        const char *kind = "hidden";
+        const char *kind = file->no_source;
         int known = 0;
         /* What cannot be read is for add_image to tell. */
-        if (!file->hidden && cm_image_file_kind(file->path, &kind, &known, NULL))
+        if (!kind && cm_image_file_kind(file->path, &kind, &known, NULL))
             known = 1;
         if (known) {
             r->list.files[r->images++] = *file;
@@ -177,9 +194,9 @@ static cm_status fail_without_images(const folder_reader *r, cm_error *err)
         return cm_fail(err, CM_ERR_FORMAT,
                        "%s: folder: expected PNG, JPEG or WebP images, found none", shown);
     return cm_fail(err, CM_ERR_FORMAT,
-                   "%s: folder: expected PNG, JPEG or WebP images, found none in %lld files, the "
+                   "%s: folder: expected PNG, JPEG or WebP images, found none in %lld file%s, the "
                    "first of them %s",
-                   shown, (long long)f->n_notes, f->notes[0]);
+                   shown, (long long)f->n_notes, cm_plural(f->n_notes), f->notes[0]);
 }
 
 /* Images beside class folders have no label. */
@@ -203,16 +220,12 @@ static cm_status check_loose(const folder_reader *r, cm_error *err)
 static cm_status store_labels(folder_reader *r, cm_error *err)
 {
     cm_status s = CM_OK;
-    cm_arena arena = {0};
     if (r->o->labels == CM_LABELS_NONE)
         return CM_OK;
     if (r->o->labels == CM_LABELS_FOLDER)
         s = check_loose(r, err);
-    for (int64_t i = 0; i < r->d->n && !s && r->o->labels == CM_LABELS_NAMES; i++)
-        s = cm_label_of_name(&arena, r->list.files[i].path, &r->class_of[i], err);
     if (!s && r->class_of[0])
         s = cm_dataset_set_labels(r->d, r->folder, r->class_of, err);
-    cm_arena_free(&arena);
     return s;
 }
 
@@ -236,6 +249,7 @@ cm_status cm_dataset_read_folder(const char *path, const cm_dataset_options *o, 
     if (s == CM_OK)
         s = store_labels(&r, err);
     cm_free(r.class_of);
+    cm_arena_free(&r.names);
     cm_listing_free(&r.list);
     return s;
 }

@@ -8,6 +8,7 @@
 #include "io/safetensors.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_CLASSES = 1 << 20 };
@@ -27,10 +28,14 @@ int cm_dataset_is_packed(const char *path)
 
 static cm_status check_images(const char *path, const cm_st_tensor *t, cm_error *err)
 {
-    if (!t || t->dtype != CM_ST_U8 || t->rank != 4)
+    if (!t)
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: expected a data set (\"images\" U8 [N,H,W,C]), found no \"images\"",
+                       path);
+    if (t->dtype != CM_ST_U8 || t->rank != 4)
         return cm_fail(err, CM_ERR_FORMAT,
                        "%s: expected a data set (\"images\" U8 [N,H,W,C]), found %s of rank %d",
-                       path, t ? cm_st_dtype_name(t->dtype) : "no such tensor", t ? t->rank : 0);
+                       path, cm_st_dtype_name(t->dtype), t->rank);
     if (t->dim[0] < 1 || t->dim[1] < 1 || t->dim[2] < 1 || t->dim[1] > CM_DATASET_MAX_SIDE ||
         t->dim[2] > CM_DATASET_MAX_SIDE || (t->dim[3] != 1 && t->dim[3] != 3))
         return cm_fail(
@@ -134,6 +139,23 @@ cm_status cm_dataset_read_packed(const char *path, const cm_dataset_options *o, 
         s = read_labels(f, shown, d, err);
     cm_st_close(f);
     return s;
+}
+
+cm_status cm_dataset_pack_check(const char *path, cm_error *err)
+{
+    char shown[512];
+    struct stat st;
+    cm_st_file *f = NULL;
+    cm_status s = cm_file_check(path, err);
+    if (s || stat(path, &st) || !st.st_size)
+        return s;
+    const int is_set =
+        !cm_st_open(path, &f, NULL) && !check_images(path, cm_st_find(f, "images"), NULL);
+    cm_st_close(f);
+    return is_set ? CM_OK
+                  : cm_fail(err, CM_ERR_ARGUMENT,
+                            "%s: is no packed data set and would be replaced; expected a new name",
+                            cm_escape(shown, sizeof shown, path));
 }
 
 cm_status cm_dataset_pack(const cm_dataset *d, const char *path, cm_error *err)

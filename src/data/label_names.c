@@ -2,10 +2,19 @@
 #include "data/label_names.h"
 
 #include "base/error.h"
-#include "io/json.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+static cm_status check_utf8(const char *source, const char *name, cm_error *err)
+{
+    char a[400], b[400];
+    return cm_utf8_ok(name)
+               ? CM_OK
+               : cm_fail(err, CM_ERR_FORMAT, "%s: class name: expected UTF-8, found %s",
+                         cm_escape(a, sizeof a, source), cm_escape(b, sizeof b, name));
+}
 
 cm_status cm_label_of_name(cm_arena *arena, const char *path, const char **label, cm_error *err)
 {
@@ -27,19 +36,12 @@ cm_status cm_label_of_name(cm_arena *arena, const char *path, const char **label
         return cm_fail(err, CM_ERR_MEMORY, "labels: out of memory");
     memcpy(copy, name, n);
     *label = copy;
-    return CM_OK;
+    return check_utf8(path, copy, err);
 }
 
 static int by_bytes(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static int is_utf8(const char *text)
-{
-    json_t *j = json_string(text);
-    json_decref(j);
-    return j != NULL;
 }
 
 /* Move the different ones of sorted names to the front; returns how many. */
@@ -55,11 +57,11 @@ static size_t unique(const char **names, size_t n)
 static cm_status store_names(cm_dataset *d, const char *source, const char **names, size_t n,
                              cm_error *err)
 {
-    char a[400], b[400];
-    for (size_t k = 0; k < n; k++)
-        if (!is_utf8(names[k]))
-            return cm_fail(err, CM_ERR_FORMAT, "%s: class name: expected UTF-8, found %s",
-                           cm_escape(a, sizeof a, source), cm_escape(b, sizeof b, names[k]));
+    cm_status s = CM_OK;
+    for (size_t k = 0; k < n && !s; k++)
+        s = check_utf8(source, names[k], err);
+    if (s)
+        return s;
     d->class_names = cm_alloc_array(n, sizeof *d->class_names);
     d->classes = (int)n;
     int ok = d->class_names != NULL;

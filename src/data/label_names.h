@@ -6,7 +6,8 @@
 #include "data/dataset.h"
 
 /* The class in the name of a file: cat_0001.png and cat.png are of "cat".  *label is of the
- * arena.  Errors: CM_ERR_FORMAT (nothing before the number), CM_ERR_MEMORY. */
+ * arena.  Errors: CM_ERR_FORMAT (nothing before the number; with *label set, not UTF-8),
+ * CM_ERR_MEMORY. */
 cm_status cm_label_of_name(cm_arena *arena, const char *path, const char **label, cm_error *err);
 
 /* Number the classes of the images in sorted order: names [n], one an image.  source is for

@@ -10,8 +10,9 @@
 
 typedef struct cm_listing_file {
     const char *path;
-    int32_t label; /* -1: directly in the folder */
-    int hidden;    /* its name begins with a dot; a hidden folder is not walked */
+    int32_t label;         /* -1: directly in the folder */
+    const char *no_source; /* why it is not looked at: "hidden", its name begins with a dot, or
+                              "a link to a folder above"; NULL: a file */
 } cm_listing_file;
 
 /* Zero it before; everything in it lives until cm_listing_free. */
@@ -23,10 +24,11 @@ typedef struct cm_listing {
     size_t n_classes, class_capacity;
 } cm_listing;
 
-/* Walk folder.  Links are followed; every entry but a folder counts as a file, also one that
- * cannot be looked at; subfolders without files are no classes.
- * Errors: CM_ERR_IO, CM_ERR_FORMAT (more than 16 folders deep, as a link to a parent is),
- * CM_ERR_MEMORY.  Free the listing after an error too. */
+/* Walk folder.  Links are followed, but none to a folder that holds the link; every entry but a
+ * folder counts as a file, also one that cannot be looked at; subfolders without files are no
+ * classes.
+ * Errors: CM_ERR_IO, CM_ERR_FORMAT (more than 16 folders deep), CM_ERR_MEMORY.  Free the
+ * listing after an error too. */
 cm_status cm_listing_read(const char *folder, cm_listing *list, cm_error *err);
 void cm_listing_free(cm_listing *list);
 

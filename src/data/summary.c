@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "draw/sheet.h"
 #include "io/png.h"
 
@@ -14,7 +15,7 @@
 #include <strings.h>
 #include <xxhash.h>
 
-enum { LINE = 900, MAX_NAMED = 20 /* classes */ };
+enum { LINE = 900, WIDTH = 79, IN_LINE = 10, MAX_NAMED = 20 /* classes */ };
 
 /* A line that grows; what does not fit is cut. */
 typedef struct line_text {
@@ -32,11 +33,6 @@ __attribute__((format(printf, 2, 3))) static void add(line_text *l, const char *
     l->n = l->n < sizeof l->text ? l->n : sizeof l->text - 1;
 }
 
-static const char *plural(int64_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
 static void add_kinds(line_text *l, const cm_kind_count *list)
 {
     for (int k = 0; k < CM_FOUND_KINDS && list[k].kind; k++)
@@ -45,37 +41,73 @@ static void add_kinds(line_text *l, const cm_kind_count *list)
         add(l, ")");
 }
 
-static void add_classes(line_text *l, const cm_dataset *d)
+/* Images of each class, to be freed; NULL: no classes, or no memory to tell. */
+static int64_t *count_classes(const cm_dataset *d)
 {
-    char shown[64];
     int64_t *n = d->classes ? cm_alloc_array((size_t)d->classes, sizeof *n) : NULL;
-    if (!n) {
-        add(l, "%s", d->classes ? "" : ", no classes");
-        return;
-    }
-    for (int64_t i = 0; i < d->n; i++)
+    for (int64_t i = 0; n && i < d->n; i++)
         n[d->labels[i]]++;
-    add(l, ", %d class%s", d->classes, d->classes == 1 ? "" : "es");
-    for (int k = 0; k < d->classes && k < MAX_NAMED; k++) {
-        if (d->class_names)
-            cm_escape(shown, sizeof shown, d->class_names[k]);
-        else
-            snprintf(shown, sizeof shown, "%d:", k);
-        add(l, "%s%s %lld", k ? ", " : ": ", shown, (long long)n[k]);
-    }
-    if (d->classes > MAX_NAMED)
-        add(l, ", and %d more", d->classes - MAX_NAMED);
-    cm_free(n);
+    return n;
 }
 
-static void first_line(const cm_dataset *d, line_text *l)
+/* "cat 3", or "0: 3" where they have no names. */
+static const char *class_text(const cm_dataset *d, int k, int64_t n, char buf[96])
+{
+    char shown[64];
+    if (d->class_names)
+        cm_escape(shown, sizeof shown, d->class_names[k]);
+    else
+        snprintf(shown, sizeof shown, "%d:", k);
+    snprintf(buf, 96, "%s %lld", shown, (long long)n);
+    return buf;
+}
+
+/* A few are named in the first line. */
+static void add_classes(line_text *l, const cm_dataset *d, const int64_t *n)
+{
+    char class[96];
+    if (!d->classes) {
+        add(l, ", no classes");
+        return;
+    }
+    add(l, ", %d class%s", d->classes, d->classes == 1 ? "" : "es");
+    for (int k = 0; n && d->classes <= IN_LINE && k < d->classes; k++)
+        add(l, "%s%s", k ? ", " : ": ", class_text(d, k, n[k], class));
+}
+
+/* Of many the first have lines of their own. */
+static void class_lines(const cm_dataset *d, const int64_t *n, void (*line)(void *, const char *),
+                        void *user)
+{
+    char class[96];
+    line_text l = {0};
+    if (!n || d->classes <= IN_LINE)
+        return;
+    add(&l, "classes:");
+    for (int k = 0; k < d->classes && k <= MAX_NAMED; k++) {
+        if (k < MAX_NAMED)
+            class_text(d, k, n[k], class);
+        else
+            snprintf(class, sizeof class, "and %d more", d->classes - MAX_NAMED);
+        const size_t needs = strlen(class) + 2; /* " " and "," */
+        if (l.n + needs > WIDTH) {
+            line(user, l.text);
+            l = (line_text){0};
+            add(&l, "       ");
+        }
+        add(&l, " %s%s", class, k < MAX_NAMED && k < d->classes - 1 ? "," : "");
+    }
+    line(user, l.text);
+}
+
+static void first_line(const cm_dataset *d, const int64_t *in_class, line_text *l)
 {
     const cm_found *f = &d->found;
-    add(l, "%lld image%s", (long long)d->n, plural(d->n));
+    add(l, "%lld image%s", (long long)d->n, cm_plural(d->n));
     add_kinds(l, f->kinds);
-    add_classes(l, d);
+    add_classes(l, d, in_class);
     if (f->n_notes)
-        add(l, "; %lld file%s left out", (long long)f->n_notes, plural(f->n_notes));
+        add(l, "; %lld file%s left out", (long long)f->n_notes, cm_plural(f->n_notes));
     add_kinds(l, f->left_out);
 }
 
@@ -140,9 +172,12 @@ void cm_dataset_summary(const cm_dataset *d, int64_t names, void (*line)(void *,
 {
     const cm_found *f = &d->found;
     line_text first = {0}, size = {0}, transparent = {0};
-    first_line(d, &first);
+    int64_t *in_class = count_classes(d);
+    first_line(d, in_class, &first);
     size_line(d, &size);
     line(user, first.text);
+    class_lines(d, in_class, line, user);
+    cm_free(in_class);
     line(user, size.text);
     transparent_line(f, &transparent);
     if (f->transparent)

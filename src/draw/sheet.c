@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -71,9 +72,10 @@ cm_status cm_sheet_check(const cm_sheet_layout *l, int most_side, const char *na
         return CM_OK;
     return cm_fail(
         err, CM_ERR_ARGUMENT,
-        "%s: %lld images at scale %d make a grid of %lld x %lld pixels; expected at most "
+        "%s: %lld image%s at scale %d make a grid of %lld x %lld pixels; expected at most "
         "%d a side and %d MiB in all (other columns, a smaller scale, a folder or an .npz)",
-        name, (long long)l->n, l->scale, (long long)w, (long long)h, most, MOST_BYTES >> 20);
+        name, (long long)l->n, cm_plural(l->n), l->scale, (long long)w, (long long)h, most,
+        MOST_BYTES >> 20);
 }
 
 cm_status cm_sheet_new(const cm_sheet_layout *l, const char *name, cm_sheet *sheet, cm_error *err)

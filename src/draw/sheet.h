@@ -7,13 +7,11 @@
 #include "cm_status.h"
 #include "draw/font.h"
 
-enum { CM_SHEET_MOST_SCALE = 32 };
-
 typedef struct cm_sheet_layout {
     int64_t n;           /* images, at least 1 */
     int h, w, c;         /* of each */
     int64_t columns;     /* 0: square; -1: one image without a gap around it */
-    int scale;           /* 1 to CM_SHEET_MOST_SCALE */
+    int scale;           /* at least 1 */
     int captions;        /* a line below each image */
     const char *heading; /* a line above all; NULL or empty: none */
 } cm_sheet_layout;

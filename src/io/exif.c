@@ -49,7 +49,7 @@ int cm_exif_orientation(const uint8_t *segment, size_t size)
 /* Orientations 5 to 8 exchange rows and columns; then each is a choice of two mirrors. */
 cm_status cm_image_orient(cm_image *im, int orientation, const char *name, cm_error *err)
 {
-    if (orientation <= 1)
+    if (orientation < 2 || orientation > 8)
         return CM_OK;
     const int swap = orientation >= 5;
     static const uint8_t mirrors_x[9] = {[2] = 1, [3] = 1, [7] = 1, [8] = 1};

@@ -8,7 +8,7 @@
  * or makes no sense. */
 int cm_exif_orientation(const uint8_t *segment, size_t size);
 
-/* Turn the image upright.  Errors: CM_ERR_MEMORY. */
+/* Turn the image upright; a number outside 1 to 8 counts as upright.  Errors: CM_ERR_MEMORY. */
 cm_status cm_image_orient(cm_image *im, int orientation, const char *name, cm_error *err);
 
 #endif

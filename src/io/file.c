@@ -117,8 +117,7 @@ cm_status cm_dir_sync(const char *path, cm_error *err)
                   : CM_OK;
 }
 
-/* One level; the parent exists. */
-static cm_status make_dir(const char *path, cm_error *err)
+cm_status cm_make_dir(const char *path, cm_error *err)
 {
     struct stat st;
     if (mkdir(path, 0777)) {
@@ -163,11 +162,11 @@ cm_status cm_make_dirs(const char *path, cm_error *err)
         if (p[i] != '/' || p[i - 1] == '/')
             continue;
         p[i] = '\0';
-        s = make_dir(p, err);
+        s = cm_make_dir(p, err);
         p[i] = '/';
     }
     if (!s)
-        s = make_dir(p, err);
+        s = cm_make_dir(p, err);
     cm_free(p);
     return s;
 }

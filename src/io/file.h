@@ -67,6 +67,9 @@ void cm_file_abandon(cm_file_writer *w);
 /* All of these: a file of n bytes at path, whole or not at all. */
 cm_status cm_file_save(const char *path, const void *data, size_t n, cm_error *err);
 
+/* One level, below a folder that is there, or nothing where it exists already. */
+cm_status cm_make_dir(const char *path, cm_error *err);
+
 /* mkdir -p.  A folder that exists already is fine. */
 cm_status cm_make_dirs(const char *path, cm_error *err);
 

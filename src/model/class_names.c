@@ -8,17 +8,37 @@
 #include <stdio.h>
 #include <string.h>
 
-int64_t cm_model_find_class(const cm_model *m, const json_t *names, const char *text)
+int64_t cm_class_named(const json_t *names, const char *text)
 {
-    int64_t found = -1;
-    for (size_t i = 0; i < json_array_size(names) && found < 0; i++) {
+    for (size_t i = 0; i < json_array_size(names); i++) {
         const char *name = json_string_value(json_array_get(names, i));
         if (name && !strcmp(name, text))
-            found = (int64_t)i;
+            return (int64_t)i;
     }
-    if (found < 0 && !cm_text_to_int(text, &found))
-        return -1;
-    return found >= 0 && found < m->net.num_classes ? found : -1;
+    return -1;
+}
+
+cm_status cm_model_find_class(const cm_model *m, const json_t *names, const char *text,
+                              int64_t *label, cm_error *err)
+{
+    char shown[128], known[300];
+    const int marked = *text == CM_NO_NAME;
+    int64_t number = -1;
+    const int64_t named = marked ? -1 : cm_class_named(names, text);
+    const int is_number =
+        cm_text_to_int(text + marked, &number) && number >= 0 && number < m->net.num_classes;
+    if (named >= m->net.num_classes || (named < 0 && !is_number))
+        return cm_fail(err, CM_ERR_ARGUMENT, "class: expected %s, all or random, found %s",
+                       cm_model_show_classes(m, names, known, sizeof known),
+                       cm_escape(shown, sizeof shown, text));
+    if (named >= 0 && is_number && named != number)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "class: '%s' is the name of class %lld and the number of another: expected "
+                       "%c%lld or %c%lld",
+                       cm_escape(shown, sizeof shown, text), (long long)named, CM_NO_NAME,
+                       (long long)named, CM_NO_NAME, (long long)number);
+    *label = named >= 0 ? named : number;
+    return CM_OK;
 }
 
 const char *cm_model_show_classes(const cm_model *m, const json_t *names, char *buf, size_t size)

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "io/json.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,21 +201,26 @@ static int is_terminated(const char *text)
     return memchr(text, '\0', sizeof(cm_text)) != NULL;
 }
 
-static cm_status check_range(const cm_option *o, double value, cm_error *err)
+/* found is value as text, exactly. */
+static cm_status check_range(const cm_option *o, double value, const char *found, cm_error *err)
 {
-    char found[CM_REAL_TEXT];
     if (value >= o->min && value <= o->max)
         return CM_OK;
-    const int whole = o->type == CM_OPT_INT;
     return cm_fail(err, CM_ERR_ARGUMENT,
                    "option '%s': expected a %snumber within [%.16g, %.16g], found %s", o->name,
-                   whole ? "whole " : "", o->min, o->max,
-                   whole ? cm_text_rounded(found, value, 17) : cm_text_from_real(found, value));
+                   o->type == CM_OPT_INT ? "whole " : "", o->min, o->max, found);
+}
+
+static cm_status check_whole(const cm_option *o, int64_t value, cm_error *err)
+{
+    char found[24];
+    snprintf(found, sizeof found, "%" PRId64, value);
+    return check_range(o, (double)value, found, err);
 }
 
 static cm_status check_field(const cm_option *o, const void *field, cm_error *err)
 {
-    char where[80];
+    char where[80], found[CM_REAL_TEXT];
     switch (o->type) {
     case CM_OPT_TEXT:
         snprintf(where, sizeof where, "option '%s'", o->name);
@@ -223,11 +229,12 @@ static cm_status check_field(const cm_option *o, const void *field, cm_error *er
                    : cm_fail(err, CM_ERR_ARGUMENT, "%s: expected text that ends within %zu bytes",
                              where, sizeof(cm_text));
     case CM_OPT_INT:
-        return check_range(o, (double)*(const int64_t *)field, err);
+        return check_whole(o, *(const int64_t *)field, err);
     case CM_OPT_REAL:
-        return check_range(o, *(const double *)field, err);
+        cm_text_from_real(found, *(const double *)field);
+        return check_range(o, *(const double *)field, found, err);
     case CM_OPT_FLAG:
-        return check_range(o, (double)*(const int *)field, err);
+        return check_whole(o, *(const int *)field, err);
     }
     return CM_OK;
 }

@@ -10,23 +10,23 @@
 
 /* clang-format off */
 static const cm_option_value tiny[] = {
-    {"channels", "16"},  {"channel-mult", "1,2,2"},      {"res-blocks", "1"}, {"attention-resolutions", "8"},
+    {"channels", "16"},  {"channel-mult", "1,2,2"},      {"res-blocks", "1"}, {"attention-resolutions", "8?"},
     {"resblock-updown", "false"}, {"batch", "32"}, {"lr", "2e-3"}, {"lr-warmup", "50"},  {"lr-decay", "true"},
     {0}};
 static const cm_option_value small[] = {
-    {"channels", "32"},  {"channel-mult", "1,2,2"},      {"res-blocks", "1"}, {"attention-resolutions", "8"},
+    {"channels", "32"},  {"channel-mult", "1,2,2"},      {"res-blocks", "1"}, {"attention-resolutions", "8?"},
     {"resblock-updown", "false"}, {"batch", "64"}, {"lr", "1e-3"}, {"lr-warmup", "100"}, {"lr-decay", "true"},
     {0}};
 static const cm_option_value base[] = {
-    {"channels", "64"},  {"channel-mult", "1,2,3"},      {"res-blocks", "2"}, {"attention-resolutions", "16,8"},
+    {"channels", "64"},  {"channel-mult", "1,2,3"},      {"res-blocks", "2"}, {"attention-resolutions", "16?,8?"},
     {"resblock-updown", "false"}, {"batch", "64"}, {"lr", "5e-4"}, {"lr-warmup", "500"}, {"lr-decay", "true"},
     {0}};
 /* clang-format on */
 
 const cm_preset cm_presets[] = {
-    {"tiny", "a first look within minutes", 16 * 16, tiny},
-    {"small", "hundreds of pictures and an hour", 32 * 32, small},
-    {"base", "thousands of pictures and a night", 0, base},
+    {"tiny", "a first look within minutes", 16 * 16, 99, tiny},
+    {"small", "hundreds of pictures and an hour", 32 * 32, 1999, small},
+    {"base", "thousands of pictures and a night", 0, 0, base},
     {0},
 };
 

@@ -7,7 +7,8 @@
 typedef struct cm_preset {
     const char *name;
     const char *meant;             /* what it is meant for */
-    int most_pixels;               /* of the images it is meant for; 0: any */
+    int most_pixels;               /* of each image that it is meant for; 0: any */
+    int64_t most_images;           /* that it is meant for: more can teach a larger one; 0: any */
     const cm_option_value *values; /* ends with a NULL name */
 } cm_preset;
 

@@ -36,7 +36,7 @@ typedef struct cm_ckpt_file {
  * object, stays the caller's and is written with "step" set to step.
  * On an error earlier checkpoints are as they were; only when the message says
  * "is saved, but" the new one is there too, and linking or removing failed.
- * RUN/ckpt is made when missing; a link in its place is not followed.
+ * RUN/ckpt is made when missing, RUN is not; a link in its place is not followed.
  * Errors: CM_ERR_IO (a full disk: names the file and the bytes it needs),
  * CM_ERR_ARGUMENT, CM_ERR_MEMORY. */
 cm_status cm_checkpoint_write(const char *run, int64_t step, int n_files, const cm_ckpt_file *files,

@@ -149,6 +149,21 @@ void cm_run_unlock(int fd)
     close(fd);
 }
 
+cm_status cm_run_held(const char *run, int fd, cm_error *err)
+{
+    char path[CM_RUN_PATH];
+    struct stat ours, there;
+    const cm_status s = cm_run_path(path, run, "lock", err);
+    if (s || (!fstat(fd, &ours) && !lstat(path, &there) && ours.st_dev == there.st_dev &&
+              ours.st_ino == there.st_ino))
+        return s;
+    return cm_fail(err, CM_ERR_IO,
+                   "%s: this folder was moved, removed or replaced while its run went on, which "
+                   "ends here (its lock is gone); continue from its last checkpoint with --resume, "
+                   "--out where it is now",
+                   run);
+}
+
 /* ---- folders ------------------------------------------------------------ */
 
 static cm_status folder_failed(const char *path, const char *what, cm_error *err)
@@ -163,7 +178,7 @@ cm_status cm_run_subfolder(const char *run, const char *name, char *path, cm_err
     struct stat st;
     cm_status s = cm_run_path(path, run, name, err);
     if (!s)
-        s = cm_make_dirs(path, err);
+        s = cm_make_dir(path, err);
     if (s)
         return s;
     if (lstat(path, &st))

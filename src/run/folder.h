@@ -34,13 +34,18 @@ cm_status cm_run_json_write(const char *path, const json_t *json, cm_error *err)
 typedef enum cm_lock_use { CM_LOCK_MAKE, CM_LOCK_THERE } cm_lock_use;
 cm_status cm_run_lock(const char *run, cm_lock_use use, int *fd, cm_error *err);
 void cm_run_unlock(int fd);
+/* Whether RUN/lock is still the one that is held, before anything is written: who moves or
+ * removes the folder of a run that goes on, or puts another in its place, ends it.
+ * Errors: CM_ERR_IO. */
+cm_status cm_run_held(const char *run, int fd, cm_error *err);
 
 /* The lock's text is the mark of a folder that a trainer made or filled: only there
  * something may be replaced or removed.  A folder without a lock has none. */
 cm_status cm_run_marked(const char *run, int *marked, cm_error *err);
 cm_status cm_run_mark(const char *run, int fd, cm_error *err);
 
-/* Make RUN/NAME, or accept it: a folder, never a link to one.  Writes its path, of
+/* Make RUN/NAME, or accept it: a folder, never a link to one.  RUN is there, and is not made
+ * again where someone took it away.  Writes its path, of
  * CM_RUN_PATH bytes. */
 cm_status cm_run_subfolder(const char *run, const char *name, char *path, cm_error *err);
 

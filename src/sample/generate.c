@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/philox.h"
+#include "base/text.h"
 #include "sample/recipe.h"
 #include "sample/session.h"
 
@@ -99,7 +100,8 @@ cm_status cm_sampler_make(const cm_model *m, const cm_sample_params *p, cm_sampl
         s->memory = cm_alloc_array((size_t)(batch * s->session->image),
                                    (1 + CM_SAMPLING_WORK) * sizeof *s->memory);
         if (!s->memory)
-            status = cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %d images", batch);
+            status = cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %d image%s", batch,
+                             cm_plural(batch));
     }
     if (status) {
         cm_sampler_release(s);

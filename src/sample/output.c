@@ -31,6 +31,11 @@ static const char *caption_of(const json_t *names, int64_t label, char number[24
     return name ? name : label >= 0 ? number : NULL;
 }
 
+static int64_t label_of(const cm_images *m, int64_t i)
+{
+    return m->labels ? m->labels[i] : -1;
+}
+
 static cm_sheet_layout sheet_of(const cm_images *m, const cm_layout *l)
 {
     return (cm_sheet_layout){.n = m->n,
@@ -56,7 +61,7 @@ static cm_status encode_grid(const cm_images *m, const char *format, const char 
         s = cm_sheet_new(&as, name, &sheet, err);
     for (int64_t i = 0; i < m->n && !s; i++)
         cm_sheet_put(&sheet, i, m->pixels + i * m->h * m->w * m->c,
-                     caption_of(names, m->labels[i], number));
+                     caption_of(names, label_of(m, i), number));
     if (!s)
         s = cm_image_encode(&(cm_encoding){format, QUALITY, l->heading}, sheet.canvas.w,
                             sheet.canvas.h, m->c, sheet.canvas.pixels, bytes, size, err);
@@ -85,7 +90,7 @@ static cm_status write_npz(const cm_images *m, const char *path, cm_error *err)
         {"arr_0", CM_NPZ_U8, 4, {m->n, m->h, m->w, m->c}, m->pixels},
         {"arr_1", CM_NPZ_I64, 1, {m->n}, m->labels},
     };
-    return cm_npz_write(path, 2, arrays, err);
+    return cm_npz_write(path, m->labels ? 2 : 1, arrays, err);
 }
 
 static cm_status write_folder(const cm_images *m, const char *path, const cm_model *model,
@@ -97,7 +102,8 @@ static cm_status write_folder(const cm_images *m, const char *path, const cm_mod
     if (!s)
         s = cm_make_dirs(path, err);
     for (int64_t i = 0; i < m->n && !s; i++) {
-        cm_sample_name(name, m->first + i, m->labels[i], cm_class_name(names, m->labels[i]));
+        const int64_t label = label_of(m, i);
+        cm_sample_name(name, m->first + i, label, cm_class_name(names, label));
         const int n = snprintf(file, sizeof file, "%s/%s", path, name);
         s = n < 0 || (size_t)n >= sizeof file
                 ? cm_fail(err, CM_ERR_ARGUMENT, "%s: the path is too long", path)
@@ -142,10 +148,31 @@ static const struct kind *kind_named(const char *name)
     return NULL;
 }
 
+/* A file that is there is replaced by one of its kind: pictures by a picture, an archive by an
+ * archive; any other is somebody's, and the name a mistake. */
+static cm_status check_replaced(const char *path, const struct kind *kind, cm_error *err)
+{
+    const char *found = NULL;
+    struct stat st;
+    int is_picture = 0;
+    if (stat(path, &st) || !st.st_size)
+        return CM_OK;
+    const cm_status s = cm_image_file_kind(path, &found, &is_picture, err);
+    if (s || (kind->format ? is_picture : !strcmp(found, "a ZIP archive")))
+        return s;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: holds %s, which would be replaced; expected a new name, or that of %s",
+                   path, !strcmp(found, "of no known kind") ? "data of no known kind" : found,
+                   kind->format ? "a PNG, JPEG or WebP image" : "an .npz");
+}
+
 cm_status cm_images_save(const cm_images *m, const char *path, const cm_layout *layout,
                          cm_error *err)
 {
     const struct kind *kind = find_kind(path);
+    const cm_status s = kind ? check_replaced(path, kind, err) : CM_OK;
+    if (s)
+        return s;
     if (kind && !kind->format)
         return write_npz(m, path, err);
     if (m->c != 1 && m->c != 3)
@@ -226,6 +253,8 @@ cm_status cm_images_check(const char *path, const cm_images *expected, const cm_
         s = check_parent(path, !kind, err);
     if (!s && kind)
         s = cm_file_check(path, err);
+    if (!s && kind)
+        s = check_replaced(path, kind, err);
     if (!s)
         s = check_size(path, kind, expected, layout, err);
     if (!s)

@@ -117,41 +117,96 @@ static cm_status resolve_method(const cm_model *m, const cm_sample_params *c, cm
 static cm_status parse_labels(const cm_model *m, const json_t *names, const char *text,
                               cm_recipe *r, cm_error *err)
 {
-    char name[sizeof(cm_text)], shown[128], known[300];
+    cm_text name;
     for (r->n_labels = 0; r->n_labels < CM_MAX_LABELS; text++) {
         const size_t length = strcspn(text, ",");
         snprintf(name, sizeof name, "%.*s", (int)length, text);
-        const int64_t label = cm_model_find_class(m, names, name);
-        if (label < 0)
-            return cm_fail(err, CM_ERR_ARGUMENT, "class: expected %s, all or random, found %s",
-                           cm_model_show_classes(m, names, known, sizeof known),
-                           cm_escape(shown, sizeof shown, name));
-        r->label[r->n_labels++] = label;
+        const cm_status s = cm_model_find_class(m, names, name, &r->label[r->n_labels++], err);
         text += length;
-        if (!*text)
-            return CM_OK;
+        if (s || !*text)
+            return s;
     }
     return cm_fail(err, CM_ERR_ARGUMENT, "class: expected at most %d classes", CM_MAX_LABELS);
+}
+
+/* The first class whose name has a comma and is the whole list or some items of it; -1: none. */
+static int64_t find_with_comma(const json_t *names, const char *list)
+{
+    for (size_t k = 0; k < json_array_size(names); k++) {
+        const char *name = cm_class_name(names, (int64_t)k);
+        const size_t n = name && strchr(name, ',') ? strlen(name) : 0;
+        for (const char *at = n ? strstr(list, name) : NULL; at; at = strstr(at + 1, name))
+            if ((at == list || at[-1] == ',') && (!at[n] || at[n] == ','))
+                return (int64_t)k;
+    }
+    return -1;
+}
+
+/* A list, or a name with a comma where it cannot be one. */
+static cm_status parse_list(const cm_model *m, const json_t *names, const char *text, cm_recipe *r,
+                            cm_error *err)
+{
+    char shown[128];
+    const int64_t with_comma = find_with_comma(names, text);
+    cm_status s = parse_labels(m, names, text, r, with_comma < 0 ? err : NULL);
+    if (with_comma < 0)
+        return s;
+    if (s && !strcmp(cm_class_name(names, with_comma), text)) {
+        r->label[0] = with_comma;
+        r->n_labels = 1;
+        return with_comma < r->classes ? CM_OK : s;
+    }
+    return cm_fail(
+        err, CM_ERR_ARGUMENT,
+        "class: '%s' is the name of class %lld and a list: expected %c%lld for the name, "
+        "or the list by numbers such as %c0,%c1",
+        cm_escape(shown, sizeof shown, cm_class_name(names, with_comma)), (long long)with_comma,
+        CM_NO_NAME, (long long)with_comma, CM_NO_NAME, CM_NO_NAME);
+}
+
+/* all and random, which a class may be called too. */
+static const struct rule {
+    const char *word;
+    int rule;
+} rules[] = {{"all", CM_LABEL_ALL}, {"random", CM_LABEL_RANDOM}};
+
+static const struct rule *find_rule(const char *text)
+{
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (!strcmp(text, rules[i].word))
+            return &rules[i];
+    return NULL;
+}
+
+static cm_status read_classes(const cm_model *m, const json_t *names, const char *text,
+                              cm_recipe *r, cm_error *err)
+{
+    const int marked = *text == CM_NO_NAME;
+    const struct rule *rule = find_rule(text + marked);
+    const int64_t named = rule && !marked ? cm_class_named(names, text) : -1;
+    r->classes = m->net.num_classes;
+    r->label_rule = rule ? rule->rule : CM_LABEL_LIST;
+    if (named >= 0)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "class: '%s' is the name of class %lld too: expected %c%lld for that class, "
+                       "else %c%s",
+                       text, (long long)named, CM_NO_NAME, (long long)named, CM_NO_NAME, text);
+    return rule ? CM_OK : parse_list(m, names, text, r, err);
 }
 
 static cm_status resolve_label(const cm_model *m, const cm_sample_params *c, cm_recipe *r,
                                cm_error *err)
 {
     char found[128];
-    r->classes = m->net.num_classes;
-    r->label_rule = !strcmp(c->label, "all")      ? CM_LABEL_ALL
-                    : !strcmp(c->label, "random") ? CM_LABEL_RANDOM
-                                                  : CM_LABEL_LIST;
-    if (!r->classes && r->label_rule != CM_LABEL_ALL) /* which is the default */
+    json_t *names;
+    const struct rule *rule = find_rule(c->label + (*c->label == CM_NO_NAME));
+    if (!m->net.num_classes && (!rule || rule->rule != CM_LABEL_ALL)) /* which is the default */
         return cm_fail(err, CM_ERR_ARGUMENT, "class %s: this model has no classes",
                        cm_escape(found, sizeof found, c->label));
-    if (r->label_rule != CM_LABEL_LIST)
-        return CM_OK;
-    json_t *names;
     cm_status s = cm_model_class_names(m, &names, err);
     if (s)
         return s;
-    s = parse_labels(m, names, c->label, r, err);
+    s = read_classes(m, names, c->label, r, err);
     json_decref(names);
     return s;
 }

@@ -3,6 +3,7 @@
 
 #include "base/cache.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 static cm_status build(cm_session *s, const cm_model *m, int images, cm_dtype dtype, int threads,
                        cm_error *err)
@@ -29,7 +30,8 @@ static cm_status build(cm_session *s, const cm_model *m, int images, cm_dtype dt
     s->labels = cm_alloc_array((size_t)images, sizeof *s->labels);
     return s->images && s->levels && s->labels
                ? CM_OK
-               : cm_fail(err, CM_ERR_MEMORY, "denoiser: out of memory for %d images", images);
+               : cm_fail(err, CM_ERR_MEMORY, "denoiser: out of memory for %d image%s", images,
+                         cm_plural(images));
 }
 
 static void unbuild(cm_session *s)

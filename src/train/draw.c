@@ -21,13 +21,16 @@ static cm_status save_grid(const cm_trainer *t, const cm_model *model, const cha
                               .model = model};
     snprintf(heading, sizeof heading, "step %" PRId64 " \u00b7 %s", t->k, sampler);
     snprintf(name, sizeof name, "samples/%08" PRId64 "_%s.png", t->k, sampler);
-    const cm_status s = cm_run_path(path, t->config.out, name, err);
+    cm_status s = cm_run_held(t->config.out, t->lock, err);
+    if (!s)
+        s = cm_run_path(path, t->config.out, name, err);
     return s ? s : cm_images_save(images, path, &layout, err);
 }
 
 cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
-                          void (*progress)(void *user, int64_t done, int64_t all), void *user,
-                          char path[CM_RUN_PATH], cm_error *err)
+                          void (*progress)(void *user, int64_t done, int64_t all),
+                          int (*stop)(void *user), void *user, char path[CM_RUN_PATH],
+                          cm_error *err)
 {
     const cm_model model = cm_trainer_model(t, t->step->ema[0]);
     const int num = t->net.num_classes ? COLUMNS * t->net.num_classes : COLUMNS * COLUMNS;
@@ -38,10 +41,12 @@ cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
     snprintf(c.dtype, sizeof c.dtype, "%s", t->config.dtype);
     c.num = num < MOST ? num : MOST;
     c.threads = t->threads;
+    c.batch = COLUMNS * t->threads; /* small, so that a large network soon asks stop again */
     const cm_request request = {.size = sizeof request,
                                 .num = c.num,
                                 .seed = SAMPLE_SEED,
                                 .progress = progress,
+                                .stop = stop,
                                 .user = user};
     cm_status s = cm_sampler_make(&model, &c, &session, err);
     if (!s)

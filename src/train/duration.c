@@ -10,7 +10,8 @@
 static const double FOR_STEPS = 0.93, FOR_TIMING = 0.02, LONGEST_TIMING = 10.0;
 static const double MOST_STEPS = 1e9; /* as the option's range */
 
-int64_t cm_steps_within(cm_train_step *step, const cm_objective_settings *settings, double seconds)
+int64_t cm_steps_within(cm_train_step *step, const cm_objective_settings *settings, double seconds,
+                        int (*stop)(void *user), void *user)
 {
     const double start = cm_seconds(), watch = fmin(FOR_TIMING * seconds, LONGEST_TIMING);
     double now, first;
@@ -18,9 +19,13 @@ int64_t cm_steps_within(cm_train_step *step, const cm_objective_settings *settin
     step->hyper[1] = 1.0f; /* and a learning rate of 0 */
     if (settings->objective->at)
         settings->objective->at(settings, 0, &step->scalars);
+    if (stop(user))
+        return 0;
     cm_train_step_run(step); /* packs the teacher's weights and touches the memory */
     first = now = cm_seconds();
     while (!n || now - first < watch) {
+        if (stop(user))
+            return 0;
         cm_train_step_run(step);
         n++;
         now = cm_seconds();

@@ -22,7 +22,7 @@
 
 enum { STREAM_DATA = 2, STREAM_STEP = 3 };
 
-/* Speed over the last stretch, the time that pictures took, and the hooks. */
+/* Speed over the last stretch, the time that pictures took, the hooks, and what they ask. */
 struct loop {
     cm_trainer *t;
     const cm_train_hooks *hooks;
@@ -32,6 +32,7 @@ struct loop {
     double drawing; /* seconds */
     int drawings;
     int64_t drawn, to_draw; /* of the grid that is being drawn */
+    int stopping, saving;   /* asked for; saving: and not done yet */
 };
 
 static void report(const struct loop *l, const char *event)
@@ -173,6 +174,9 @@ static double count_seconds(struct loop *l)
 static cm_status write_log(struct loop *l, cm_error *err)
 {
     cm_trainer *t = l->t;
+    const cm_status held = cm_run_held(t->config.out, t->lock, err);
+    if (held)
+        return held;
     const double now = count_seconds(l);
     const double speed = (double)(t->k - l->since_k) * (double)t->config.batch / (now - l->since);
     json_t *j = json_pack("{s:I,s:f,s:f,s:f,s:f,s:f}", "step", (json_int_t)t->k, "loss",
@@ -197,6 +201,19 @@ static void report_drawing(void *user, int64_t done, int64_t all)
     report(l, NULL);
 }
 
+/* Ask the hooks: between steps, and between runs of the network on the way to a picture or to
+ * the number of steps. */
+static int wants_stop(void *user)
+{
+    struct loop *l = user;
+    if (l->stopping || !l->hooks || !l->hooks->stop)
+        return l->stopping;
+    const int wish = l->hooks->stop(l->hooks->user);
+    l->saving |= wish != CM_TRAIN_GO_ON;
+    l->stopping = wish != CM_TRAIN_GO_ON && wish != CM_TRAIN_SAVE;
+    return l->stopping;
+}
+
 /* A grid a sampler.  Training does not end for want of a picture: a failure is told. */
 static void draw_samples(struct loop *l)
 {
@@ -204,12 +221,14 @@ static void draw_samples(struct loop *l)
     const double start = cm_seconds();
     for (const char *const *name = l->t->settings.objective->samplers; *name; name++) {
         cm_error why = {0};
-        const cm_status s = cm_trainer_draw(l->t, *name, report_drawing, l, path, &why);
+        const cm_status s = cm_trainer_draw(l->t, *name, report_drawing, wants_stop, l, path, &why);
         l->drawn = l->to_draw = 0;
         if (!s) {
             report_file(l, "drew", path);
             continue;
         }
+        if (s == CM_INTERRUPTED)
+            break;
         snprintf(event, sizeof event, "warning: no %s samples: %s", *name, why.message);
         report(l, event);
     }
@@ -235,6 +254,7 @@ static cm_status save(struct loop *l, cm_error *err)
     char where[600];
     count_seconds(l);
     const cm_status s = cm_trainer_save(l->t, where, sizeof where, err);
+    l->saving = 0;
     if (!s)
         report_file(l, "saved", where);
     return s;
@@ -256,11 +276,6 @@ static int picture_due(const struct loop *l)
            (c->sample_every || l->drawing + one <= 0.05 * (cm_seconds() - l->start));
 }
 
-static int wish(const struct loop *l)
-{
-    return l->hooks && l->hooks->stop ? l->hooks->stop(l->hooks->user) : CM_TRAIN_GO_ON;
-}
-
 static int is_last(const struct loop *l)
 {
     const cm_train_params *c = &l->t->config;
@@ -269,39 +284,38 @@ static int is_last(const struct loop *l)
 }
 
 /* What follows a step now and then: a line of the log, a checkpoint, pictures. */
-static cm_status after_step(struct loop *l, int wished, int stop, int last, cm_error *err)
+static cm_status after_step(struct loop *l, int last, cm_error *err)
 {
     cm_trainer *t = l->t;
     const cm_train_params *c = &t->config;
-    const int show = !stop && (last || picture_due(l));
+    const int show = !l->stopping && (last || picture_due(l));
     cm_status s = CM_OK;
     report(l, NULL);
     if (due(t, c->log_every) || (last && t->loss_count))
         s = write_log(l, err);
     if (!s && show && t->held)
         s = judge(l, err);
-    if (!s && (last || wished != CM_TRAIN_GO_ON || due(t, c->save_every)))
+    if (!s && (last || l->saving || due(t, c->save_every)))
         s = save(l, err);
     if (!s && show && !t->held)
         draw_samples(l);
-    return s;
+    return !s && l->saving ? save(l, err) : s; /* asked for while drawing */
 }
 
 static cm_status loop(struct loop *l, cm_error *err)
 {
     cm_trainer *t = l->t;
-    int stop = 0, last = t->k >= t->config.steps; /* then only the export is left */
-    while (!last && !stop) {
+    int last = t->k >= t->config.steps; /* then only the export is left */
+    while (!last && !l->stopping) {
         cm_status s = one_step(t, err);
         if (s)
             return s;
-        const int wished = wish(l);
-        stop = wished != CM_TRAIN_GO_ON && wished != CM_TRAIN_SAVE;
+        wants_stop(l);
         last = is_last(l);
-        if ((s = after_step(l, wished, stop, last, err)))
+        if ((s = after_step(l, last, err)))
             return s;
     }
-    return stop && !last ? CM_INTERRUPTED : CM_OK;
+    return l->stopping && !last ? CM_INTERRUPTED : CM_OK;
 }
 
 /* RUN/model.safetensors: the first average in bf16, the file to ship. */
@@ -310,6 +324,8 @@ static cm_status export_model(struct loop *l, cm_error *err)
     char path[CM_RUN_PATH];
     cm_status s = l->t->held && l->t->accuracy < 0.0 ? judge(l, err) : CM_OK;
     cm_model model = cm_trainer_model(l->t, l->t->step->ema[0]);
+    if (!s)
+        s = cm_run_held(l->t->config.out, l->t->lock, err);
     if (!s)
         s = cm_run_path(path, l->t->config.out, "model.safetensors", err);
     if (!s)
@@ -337,23 +353,25 @@ static cm_status take_folder(const cm_trainer *t, cm_error *err)
     return s;
 }
 
-static cm_status begin_new(cm_trainer *t, cm_error *err)
+static cm_status begin_new(cm_trainer *t, struct loop *l, cm_error *err)
 {
     const char *out = t->config.out;
     cm_status s;
     if ((s = cm_run_refuse_existing(out, err)) || /* before the work; under the lock it counts */
-        (s = cm_trainer_setup(t, 0, err)) ||      /* what can fail before anything is made */
+        (s = cm_trainer_setup(t, 0, wants_stop, l,
+                              err)) || /* what can fail before anything is made */
         (s = cm_run_lock(out, CM_LOCK_MAKE, &t->lock, err)) ||
         (s = cm_run_refuse_existing(out, err)) || (s = take_folder(t, err)))
         return s;
     return cm_runlog_open(out, 0, &t->log, err);
 }
 
-static cm_status begin_again(cm_trainer *t, char *note, size_t size, cm_error *err)
+static cm_status begin_again(cm_trainer *t, struct loop *l, char *note, size_t size, cm_error *err)
 {
     cm_status s;
     if ((s = cm_run_lock(t->config.out, CM_LOCK_THERE, &t->lock, err)) ||
-        (s = cm_run_config_check(&t->config, err)) || (s = cm_trainer_setup(t, 1, err)) ||
+        (s = cm_run_config_check(&t->config, err)) ||
+        (s = cm_trainer_setup(t, 1, wants_stop, l, err)) ||
         (s = cm_trainer_restore(t, note, size, err)))
         return s;
     return take_folder(t, err);
@@ -363,7 +381,7 @@ static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
 {
     char note[512] = "";
     const int64_t asked = t->config.steps;
-    cm_status s = resume ? begin_again(t, note, sizeof note, err) : begin_new(t, err);
+    cm_status s = resume ? begin_again(t, l, note, sizeof note, err) : begin_new(t, l, err);
     if (!s)
         s = cm_run_config_write(&t->config, err);
     if (!s)

@@ -30,9 +30,19 @@ static void options_from_convnet(cm_train_params *c, const cm_convnet_config *a)
     c->res_blocks = a->num_blocks;
 }
 
+/* Whether one of the levels has this height; each halves that of the one before. */
+static int is_level(const cm_net_config *n, int height)
+{
+    for (int i = 0; i < n->of.adm.n_levels; i++)
+        if (n->height >> i == height)
+            return 1;
+    return 0;
+}
+
 void cm_options_from_net(cm_train_params *c, const cm_net_config *n)
 {
     double sides[CM_MAX_LEVELS];
+    int n_sides = 0;
     if (n->height == n->width)
         snprintf(c->image_size, sizeof c->image_size, "%d", n->height);
     else
@@ -43,9 +53,10 @@ void cm_options_from_net(cm_train_params *c, const cm_net_config *n)
     if (n->arch != &cm_arch_adm)
         return;
     const cm_adm_config *a = &n->of.adm;
-    for (int i = 0; i < a->n_attention; i++)
-        sides[i] = (double)(n->height / a->attention_resolutions[i]);
-    write_list(c->attention, sides, a->n_attention);
+    for (int i = 0; i < a->n_attention; i++) /* configurations of others name more than there are */
+        if (is_level(n, n->height / a->attention_resolutions[i]))
+            sides[n_sides++] = (double)(n->height / a->attention_resolutions[i]);
+    write_list(c->attention, sides, n_sides);
     write_list(c->channel_mult, a->channel_mult, a->n_levels);
     c->channels = a->model_channels;
     c->res_blocks = a->num_res_blocks;
@@ -81,20 +92,39 @@ static const char *show_sides(char text[128], int height, int n_levels)
     return text;
 }
 
+/* Take the ? after a height out of the list: optional[i] says where one was. */
+static void take_marks(const char *list, cm_text heights, int optional[CM_MAX_LEVELS])
+{
+    size_t n = 0;
+    int item = 0;
+    for (const char *c = list; *c; c++) {
+        const int is_mark = *c == '?' && (!c[1] || c[1] == ',') && item < CM_MAX_LEVELS;
+        if (is_mark)
+            optional[item] = 1;
+        else
+            heights[n++] = *c;
+        item += *c == ',';
+    }
+    heights[n] = '\0';
+}
+
 static cm_status attention_sides(const cm_train_params *c, cm_net_config *n, cm_error *err)
 {
-    int sides[CM_MAX_LEVELS];
+    int sides[CM_MAX_LEVELS], optional[CM_MAX_LEVELS] = {0}, count = 0;
     char allowed[128];
+    cm_text heights;
     cm_adm_config *a = &n->of.adm;
-    const cm_status s = cm_parse_int_list(c->attention, CM_MAX_LEVELS, sides, &a->n_attention,
-                                          "attention-resolutions", err);
-    for (int i = 0; i < a->n_attention && !s; i++) {
-        if (sides[i] < 1 || n->height % sides[i])
+    take_marks(c->attention, heights, optional);
+    const cm_status s =
+        cm_parse_int_list(heights, CM_MAX_LEVELS, sides, &count, "attention-resolutions", err);
+    for (int i = 0; i < count && !s; i++) {
+        if (is_level(n, sides[i]))
+            a->attention_resolutions[a->n_attention++] = n->height / sides[i];
+        else if (!optional[i])
             return cm_fail(err, CM_ERR_ARGUMENT,
                            "attention-resolutions: expected heights of the levels, %s (or '': the "
                            "middle only), found %d",
                            show_sides(allowed, n->height, a->n_levels), sides[i]);
-        a->attention_resolutions[i] = n->height / sides[i];
     }
     return s;
 }

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/philox.h"
+#include "base/text.h"
 #include "io/json.h"
 #include "options/options.h"
 #include "run/checkpoint.h"
@@ -72,7 +73,7 @@ static cm_status check_apart(const cm_train_params *c, cm_error *err)
     while (!realpath(parent, out)) { /* the nearest folder that is there */
         char *slash = strrchr(parent, '/');
         if (!slash)
-            strcpy(parent, ".");
+            memcpy(parent, ".", sizeof ".");
         else
             slash[slash == parent] = '\0';
     }
@@ -182,11 +183,12 @@ static cm_status check_data(const cm_trainer *t, const char *path, const cm_net_
     const cm_dataset *d = t->data;
     if (n->height != d->h || n->width != d->w || n->in_channels != d->c || n->out_channels != d->c)
         return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: made for %dx%d images with %d channels, %s has %dx%d with %d", path,
-                       n->width, n->height, n->in_channels, t->config.data, d->w, d->h, d->c);
+                       "%s: made for %dx%d images with %d channel%s, %s has %dx%d with %d", path,
+                       n->width, n->height, n->in_channels, cm_plural(n->in_channels),
+                       t->config.data, d->w, d->h, d->c);
     if (n->num_classes && n->num_classes != d->classes)
-        return cm_fail(err, CM_ERR_FORMAT, "%s: made for %d classes, %s has %d", path,
-                       n->num_classes, t->config.data, d->classes);
+        return cm_fail(err, CM_ERR_FORMAT, "%s: made for %d class%s, %s has %d", path,
+                       n->num_classes, n->num_classes == 1 ? "" : "es", t->config.data, d->classes);
     return CM_OK;
 }
 
@@ -259,9 +261,14 @@ static cm_status build_step(cm_trainer *t, cm_error *err)
     return s;
 }
 
+static cm_status stopped(cm_error *err)
+{
+    return cm_fail(err, CM_INTERRUPTED, "training: stopped before a step was done");
+}
+
 /* As many as --minutes hold.  The step that is timed is thrown away, so that the run is that
  * of another who asks for this number. */
-static cm_status choose_steps(cm_trainer *t, cm_error *err)
+static cm_status choose_steps(cm_trainer *t, int (*stop)(void *user), void *user, cm_error *err)
 {
     cm_train_params *c = &t->config;
     const double limit = c->max_minutes,
@@ -272,12 +279,12 @@ static cm_status choose_steps(cm_trainer *t, cm_error *err)
     const cm_status s = build_step(t, err);
     if (s)
         return s;
-    c->steps = cm_steps_within(t->step, &t->settings, 60.0 * minutes);
+    c->steps = cm_steps_within(t->step, &t->settings, 60.0 * minutes, stop, user);
     t->settings.curriculum.total_steps = c->steps;
     memcpy(c->ema_rates, ema_rates, sizeof ema_rates);
     cm_train_step_free(t->step);
     t->step = NULL;
-    return CM_OK;
+    return c->steps ? CM_OK : stopped(err);
 }
 
 /* As text, in *text; j, NULL allowed, is released.  Non-zero: out of memory. */
@@ -298,7 +305,8 @@ static cm_status make_metadata(cm_trainer *t, cm_error *err)
     return bad ? cm_fail(err, CM_ERR_MEMORY, "options: out of memory") : CM_OK;
 }
 
-cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)
+cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), void *user,
+                           cm_error *err)
 {
     cm_train_params *c = &t->config;
     cm_status s = cm_objective_resolve(c, &t->settings, err);
@@ -314,14 +322,14 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err)
         return s;
     t->threads = cm_threads_resolve(c->threads);
     if ((s = cm_net_params_new(&t->net, &t->params, err)) ||
-        (!c->steps && (s = choose_steps(t, err))) || (s = build_step(t, err))) {
+        (!c->steps && (s = choose_steps(t, stop, user, err))) || (s = build_step(t, err))) {
         if (s == CM_ERR_SHAPE) /* options that no network can have */
             s = CM_ERR_ARGUMENT;
         if (err)
             err->status = s;
         return s;
     }
-    return make_metadata(t, err);
+    return stop(user) ? stopped(err) : make_metadata(t, err);
 }
 
 void cm_trainer_clear(cm_trainer *t)

@@ -105,7 +105,11 @@ cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err
             s = cm_fail(err, CM_ERR_MEMORY, "checkpoint: out of memory");
     }
     if (!s)
+        s = cm_run_held(t->config.out, t->lock, err);
+    if (!s)
         s = cm_checkpoint_write(t->config.out, t->k, n, out, state, (int)t->config.keep, err);
+    if (s == CM_ERR_IO) /* moved meanwhile: then that is why */
+        (void)cm_run_held(t->config.out, t->lock, err);
     if (!s)
         snprintf(where, size, "%.400s/ckpt/%08" PRId64, t->config.out, t->k);
     json_decref(state);

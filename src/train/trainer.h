@@ -37,8 +37,10 @@ typedef struct cm_trainer {
 
 /* Open the data and the teacher, complete the options, build the network and compile the
  * step.  Weights are set to their first values.  resume: the network is that of the run's
- * newest checkpoint, and no first weights are looked for. */
-cm_status cm_trainer_setup(cm_trainer *t, int resume, cm_error *err);
+ * newest checkpoint, and no first weights are looked for.  stop is asked while steps are timed
+ * and at the end; where it is non-zero: CM_INTERRUPTED. */
+cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), void *user,
+                           cm_error *err);
 void cm_trainer_clear(cm_trainer *t);
 
 /* A model that borrows one of the trainer's weight arrays. */
@@ -49,11 +51,12 @@ cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err
 cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *err);
 
 /* Draw a grid of 8 images a class (or 64), always from the same noise, with this sampler from
- * the first average, into `path`, which it writes: RUN/samples/STEP_SAMPLER.png.  progress as
- * that of a cm_request. */
+ * the first average, into `path`, which it writes: RUN/samples/STEP_SAMPLER.png.  progress and stop
+ * as those of a cm_request. */
 cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
-                          void (*progress)(void *user, int64_t done, int64_t all), void *user,
-                          char path[CM_RUN_PATH], cm_error *err);
+                          void (*progress)(void *user, int64_t done, int64_t all),
+                          int (*stop)(void *user), void *user, char path[CM_RUN_PATH],
+                          cm_error *err);
 
 /* Of a classifier: measure t->accuracy of the first average on the pictures kept back, and
  * log it; event becomes a line that says so. */

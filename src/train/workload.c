@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "model/model.h"
 #include "sample/session.h"
 #include "train/step.h"
@@ -104,15 +105,32 @@ static cm_status make_session(const cm_model *m, const cm_work *w, cm_dtype dtyp
     return CM_OK;
 }
 
+/* What is given has an effect. */
+static cm_status check_used(const cm_work *w, int sampling, cm_error *err)
+{
+    if (!sampling && w->micro_batch)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "work: micro_batch: has no effect on a training step, expected 0, found %d",
+                       w->micro_batch);
+    if (sampling && w->recompute)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "work: recompute: has no effect on sampling, expected 0, found %d",
+                       w->recompute);
+    return CM_OK;
+}
+
 static cm_status subject_new(const cm_model *m, const cm_work *w, struct subject *s, cm_error *err)
 {
+    const int sampling = !strcmp(w->kind, "onestep");
     cm_dtype dtype;
     *s = (struct subject){.threads = cm_threads_resolve(w->threads)};
-    const cm_status status = cm_dtype_resolve(w->dtype, &dtype, err);
+    cm_status status = check_used(w, sampling, err);
+    if (!status)
+        status = cm_dtype_resolve(w->dtype, &dtype, err);
     if (status)
         return status;
-    return strcmp(w->kind, "onestep") ? make_step(m, w, dtype, s->threads, &s->step, err)
-                                      : make_session(m, w, dtype, s->threads, &s->session, err);
+    return sampling ? make_session(m, w, dtype, s->threads, &s->session, err)
+                    : make_step(m, w, dtype, s->threads, &s->step, err);
 }
 
 /* What runs first, below its title, then the update of a training step; NULL: out of
@@ -145,7 +163,8 @@ cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, 
     cm_status status = subject_new(m, w, &s, err);
     if (!status) {
         if (s.session)
-            snprintf(title, sizeof title, "%d images, %d at a time", w->batch, s.session->micro);
+            snprintf(title, sizeof title, "%d image%s, %d at a time", w->batch, cm_plural(w->batch),
+                     s.session->micro);
         if (!(*text = explain(&s, title, profile ? RUNS : 0)))
             status = cm_fail(err, CM_ERR_MEMORY, "explain: out of memory");
     }

@@ -65,10 +65,9 @@ static void try_int(const cm_option *o, void *params, try_fn *f)
         char value[32];
         if (bad[i] >= (int64_t)o->min && bad[i] <= (int64_t)o->max)
             continue;
-        snprintf(value, sizeof value, "%.12lld", (long long)bad[i]);
-        value[6] = '\0'; /* large ones are rounded */
+        snprintf(value, sizeof value, "found %lld", (long long)bad[i]);
         *field = bad[i];
-        REFUSED(f(params, &err), o->name, bad[i] < -999999 || bad[i] > 999999 ? "found" : "");
+        REFUSED(f(params, &err), o->name, value);
     }
     *field = saved;
 }
@@ -318,7 +317,11 @@ static void test_images(void)
         TRY(first, -1, "first", "found -1");
         TRY(first, INT64_MAX, "first", "found 9223372036854775807");
         TRY(pixels, NULL, "pixels", "NULL");
-        TRY(labels, NULL, "labels", "NULL");
+        label = -2;
+        TRY(n, 1, "images: labels: element 0", "found -2");
+        label = INT64_MIN;
+        TRY(n, 1, "images: labels: element 0", "found -9223372036854775808");
+        label = -1;
         REFUSED(f(NULL, &err), "images", "NULL");
     }
 #undef TRY
@@ -342,6 +345,45 @@ static void test_images(void)
     REFUSED(cm_images_read(longest, &out, &err), "path", "aaaa");
     REFUSED(cm_images_read("x.png", NULL, &err), "images", "NULL");
     CHECK(!bytes && !out && scratch_count(0) == 0, "something was made");
+}
+
+/* Classes that the model of a layout has, and images without any. */
+static void test_labels(void)
+{
+    uint8_t pixels[2] = {1, 2};
+    int64_t labels[2] = {-1, 9};
+    cm_layout l = cm_layout_default();
+    void *with = NULL, *without = NULL;
+    size_t n = 0, m = 0;
+    cm_images two = {
+        .size = sizeof two, .n = 2, .h = 1, .w = 1, .c = 1, .pixels = pixels, .labels = labels};
+    cm_error made = {0};
+    l.captions = 1;
+    labels[1] = INT64_MAX;
+    CHECK_OK(cm_images_encode(&two, "png", &l, &with, &n, &made), made);
+    cm_bytes_free(with);
+    with = NULL;
+    l.model = model; /* of ten classes */
+    REFUSED(cm_images_encode(&two, "png", &l, &with, &n, &err), "images: labels: element 1",
+            "expected -1 to 9, found 9223372036854775807");
+    REFUSED(cm_images_write(&two, in_dir("x.npz"), &l, &err), "images: labels: element 1",
+            "found 9223372036854775807");
+    labels[1] = 10;
+    REFUSED(cm_images_write(&two, in_dir("folder"), &l, &err), "images: labels: element 1",
+            "found 10");
+    CHECK(scratch_count(0) == 0, "something was made");
+    labels[1] = -1;
+    CHECK_OK(cm_images_encode(&two, "png", &l, &with, &n, &made), made);
+    two.labels = NULL;
+    CHECK_OK(cm_images_encode(&two, "png", &l, &without, &m, &made), made);
+    CHECK(with && without && n == m && !memcmp(with, without, n), "NULL is not -1 for all");
+    cm_bytes_free(with);
+    cm_bytes_free(without);
+    CHECK_OK(cm_images_write(&two, in_dir("x.npz"), &l, &made), made);
+    CHECK_OK(cm_images_write(&two, in_dir("folder"), &l, &made), made);
+    CHECK(!remove(in_dir("folder/000000.png")) && !remove(in_dir("folder/000001.png")) &&
+              !remove(in_dir("folder")) && !remove(in_dir("x.npz")),
+          "names of files without labels");
 }
 
 static cm_images tiny = {.size = sizeof tiny, .n = 1, .h = 1, .w = 1, .c = 1};
@@ -496,6 +538,11 @@ static void test_work(void)
         TRY(threads, 1025, "threads", "found 1025");
         TRY(threads, 1000000, "threads", "found 1000000");
         REFUSED(f(NULL, &err), "work", "NULL");
+        /* What would have no effect. */
+        TRY(recompute, 1, "recompute", "found 1");
+        w.kind = "edm";
+        TRY(micro_batch, 1, "micro_batch", "found 1");
+        w.kind = "onestep";
     }
 #undef TRY
     char *text = NULL;
@@ -549,6 +596,7 @@ static const check_test tests[] = {
     {"fields of the params of training", test_train_params},
     {"fields of a request", test_request},
     {"fields of images", test_images},
+    {"labels of images", test_labels},
     {"fields of a layout", test_layout},
     {"models", test_models},
     {"cm_forward", test_forward},

@@ -47,6 +47,28 @@ cp "$pictures/exif3.jpg" split/test
 ok 'halves of a set are no classes' ends 0 "warning: 'train' is taken as a class" "$cm" data split
 mkdir "bad/$(printf '\377')" && cp "$pictures/exif3.jpg" bad/*/
 ok 'a class name that is not UTF-8' ends 4 'expected UTF-8, found \xff' "$cm" data bad
+cp "$pictures/exif3.jpg" "named/$(printf 'cat\377_2.png')"
+ok 'a file name that is not UTF-8 is left out' ends 0 \
+    '2 classes: black_cat 1, cat 1; 1 file left out (1 with a name that is not UTF-8)' \
+    "$cm" data named --labels names
+ok 'by name' says said.txt 'left out: named/cat\xff_2.png: class name: expected UTF-8, found cat\xff'
+ok 'and refused when asked' ends 4 'named/cat\xff_2.png: class name' "$cm" data named --labels names --strict
+ok 'where names are no classes it counts' ends 0 '3 images' "$cm" data named
+mkdir -p linked/ant linked/bee elsewhere
+cp "$pictures/exif3.jpg" linked/ant
+cp "$pictures/exif3.jpg" elsewhere
+ln -s .. linked/ant/up
+ln -s "$PWD" linked/bee/all
+ln -s / linked/root
+ln -s ../elsewhere linked/cow
+ln -s ../linked/ant elsewhere/there
+ln -s ../../elsewhere linked/ant/here
+ok 'links back are left out, others followed' ends 0 \
+    '4 images (4 JPEG), 2 classes: ant 2, cow 2; 6 files left out (6 a link to a folder above)' \
+    "$cm" data linked
+ok 'by name, where one leads to' says said.txt 'left out: linked/ant/up: a link to a folder above'
+ok 'out of the set too' says said.txt 'left out: linked/root: a link to a folder above'
+ok 'by way of another' says said.txt 'left out: linked/ant/here/there: a link to a folder above'
 mkdir clear
 cp "$pictures/alpha.webp" "$pictures/lossy.webp" clear
 ok 'what is transparent, on the default' ends 0 '1 image is partly transparent, on white (--background)' \
@@ -74,9 +96,25 @@ ok 'the network of the shipped models, counted' ends 0 \
     "$cm" data fashion-mnist
 ok 'a size that no preset has' ends 0 '--preset base: not for these: channel-mult: 3 levels need image sides divisible by 4' \
     "$cm" data photos --image-size 15
+ok 'few large images' ends 0 '--preset tiny: ' "$cm" data photos --image-size 64
+ok 'are for a small network' grep -q '^--preset tiny: .*(nearest: 5 images are few for base)$' said.txt
+ok 'which no other is too' test "$(grep -c nearest said.txt)" -eq 1
+mkdir some
+for i in $(seq 100); do ln -s ../photos/dog/a.png "some/$i.png"; done
+ok 'hundreds of large ones' ends 0 '(nearest: 100 images are few for base)' "$cm" data some --image-size 40
+ok 'are for the next' grep -q '^--preset small: .*(nearest: ' said.txt
 
 net='--batch 2 --steps 2 --channels 32 --channel-mult 1,1 --ema-rates 0.9 --log-every 1'
 ok 'pack' ends 0 'wrote set.safetensors' "$cm" data photos --image-size 24x16 --pack set.safetensors
+ok 'and again' ends 0 'wrote set.safetensors' "$cm" data photos --image-size 24x16 --pack set.safetensors
+echo notes >notes.txt
+cp "$root/models/fashion-mnist-cd.safetensors" model.safetensors
+for file in notes.txt model.safetensors; do
+    cp $file kept
+    ok "--pack $file" ends 2 "$file: is no packed data set and would be replaced" \
+        "$cm" data photos --image-size 24x16 --pack $file
+    ok 'before the work, it stays' cmp $file kept
+done
 # shellcheck disable=SC2086 # a list of words
 ok 'training tells what it found' ends 0 '2 classes: cat 3, dog 2' \
     "$cm" train --method edm --data photos --image-size 24x16 --out folder $net
@@ -84,6 +122,8 @@ ok 'a contact sheet' test -s folder/samples/data.png
 # shellcheck disable=SC2086
 ok 'a packed set trains' ends 0 '5 images' \
     "$cm" train --method edm --data set.safetensors --out packed $net
+ok 'a model is no packed set' ends 4 'found no "images"' \
+    "$cm" data "$root/models/fashion-mnist-cd.safetensors"
 loss()
 {
     sed 's/.*"loss": *\([^,]*\),.*/\1/' "$1/log.jsonl"
@@ -104,6 +144,70 @@ ok 'has no captions' ends 2 "option 'captions': has no effect here, this model h
     "$cm" sample --model plain --captions --out q.png
 ok 'an unknown class' ends 2 '0 to 1, cat, dog, all or random, found fox' \
     "$cm" sample --model folder --class fox --num 4 --steps 2 --out p.npz
+
+# Many classes: the first of them, on lines that fit, and how many more.
+for i in $(seq 2000); do
+    mkdir -p "many/class $i"
+    ln -s ../../photos/dog/a.png "many/class $i"
+done
+ok '2,000 classes' ends 0 '2000 images (2000 PNG), 2000 classes' "$cm" data many
+ok 'are not one line' test "$(head -n 1 out.txt)" = '2000 images (2000 PNG), 2000 classes'
+sed -n '/^classes:/,/more$/p' out.txt >some.txt
+ok 'the first are named' grep -q '^classes: class 1 1, class 10 1,' some.txt
+ok 'on lines that fit' test -z "$(awk 'length > 79' some.txt)"
+ok 'twenty of them' test "$(tr -cd , <some.txt | wc -c)" -eq 20
+ok 'and how many more' grep -q ' and 1980 more$' some.txt
+# shellcheck disable=SC2086
+ok 'train on them' ends 0 '2000 classes' \
+    "$cm" train --method edm --data many --image-size 8 --out manyrun $net --steps 1
+ok 'described' ends 0 'class-names              class 1, class 10,' "$cm" info manyrun
+ok 'on lines that fit' test -z "$(awk 'length > 79' out.txt)"
+ok 'with how many more' says out.txt 'and 1980 more (--json has all)'
+"$cm" info --json manyrun >all.json
+ok 'which JSON has' test "$(grep -c '^ *"class [0-9]*",*$' all.json)" -eq 2000
+
+# Classes whose names mean something else too: 0 to 9 are in this order.
+for class in 1 10 2 3 a a,b all b c,d random; do
+    mkdir -p "odd/$class" && ln -s ../../photos/dog/a.png "odd/$class"
+done
+# shellcheck disable=SC2086
+ok 'train on odd names' ends 0 '10 classes' \
+    "$cm" train --method edm --data odd --image-size 16 --out oddrun $net --steps 1
+# draws CLASS NAMES: these are the classes of two images
+draws()
+{
+    rm -rf pair
+    "$cm" sample --model oddrun --class "$1" --num 2 --steps 2 --out pair >out.txt 2>&1 || { cat out.txt; return 1; }
+    found=$(cd pair && echo *)
+    [ "$found" = "$2" ] || { echo "    found $found"; return 1; }
+}
+# odd CLASS TEXT: it is refused so, on one line
+odd()
+{
+    ok "--class $1 is refused" ends 2 "$2" "$cm" sample --model oddrun --class "$1" --num 2 --out no.png
+    ok 'in one line' test "$(wc -l <err.txt)" -eq 1
+}
+ok 'a name that is its own number' draws 2 '000000_2.png 000001_2.png'
+ok 'a name that is no number here' draws 10 '000000_10.png 000001_10.png'
+ok 'a number that is no name' draws 7 '000000_b.png 000001_b.png'
+odd 1 "'1' is the name of class 0 and the number of another: expected :0 or :1"
+odd a,1 "'1' is the name of class 0 and"
+ok 'the number' draws :1 '000000_10.png 000001_10.png'
+ok 'the name by its number' draws b,:0 '000000_b.png 000001_1.png'
+odd all "'all' is the name of class 6 too: expected :6 for that class, else :all"
+odd random "'random' is the name of class 9 too: expected :9 for that class, else :random"
+ok 'all of them' draws :all '000000_1.png 000001_a,b.png'
+ok 'that class' draws :6,:9 '000000_all.png 000001_random.png'
+ok 'which a list can only mean' draws all,random '000000_all.png 000001_random.png'
+ok 'at random' ends 0 '2 images' "$cm" sample --model oddrun --class :random --num 2 --steps 2 --out no.npz
+ok 'the default is all' ends 0 '2 images' "$cm" sample --model oddrun --num 2 --steps 2 --out no.npz
+odd a,b "'a,b' is the name of class 5 and a list: expected :5 for the name, or the list by numbers"
+odd 3,a,b "'a,b' is the name of class 5 and a list"
+odd c,d,3 "'c,d' is the name of class 8 and a list"
+ok 'a name with a comma' draws c,d '000000_c,d.png 000001_c,d.png'
+ok 'the list' draws :4,:7 '000000_a.png 000001_b.png'
+odd :a 'expected 0 to 9, 1, 10, 2, 3, a, a,b, all, b, c,d, random, all or random, found :a'
+odd :10 'found :10'
 mv photos/cat photos/fox
 ok 'other classes than the teacher' ends 4 "class 0 is 'cat' in folder and 'dog' in photos" \
     "$cm" train --method cd --teacher folder --data photos --out student --batch 2 --steps 2

@@ -188,6 +188,19 @@ fails 2 'ts' sample --model $model --sampler multistep --ts 0,x --out bad.png
 fails 2 'multistep' sample --model "$teacher" --sampler euler --sigmas 80,0.8 --out bad.png
 ok 'nothing was made' missing bad.png
 : >file
+: >s.png
+works 'an empty file is replaced' sample --model $model --num 1 --out s.png
+works 'a picture too' sample --model $model --num 1 --out s.png
+works 'an archive' sample --model $model --num 1 --out s.npz
+works 'by another' sample --model $model --num 1 --out s.npz
+echo 'my notes' >notes.png
+cp notes.png notes.npz
+for file in notes.png notes.npz; do
+    fails 2 "$file: holds text, which would be replaced" sample --model missing --num 1 --out $file
+    ok 'it stays' test "$(cat $file)" = 'my notes'
+done
+cp s.png picture.npz
+fails 2 'picture.npz: holds PNG' sample --model missing --out picture.npz
 fails 1 'file/x.png' sample --model $model --out file/x.png
 fails 1 'file/x.npz' sample --model $model --out file/x.npz
 fails 1 'file' sample --model $model --out file/x

@@ -438,15 +438,54 @@ shape 'channel-mult: item 1: expected a width of at least one channel and at mos
 shape 'channel-mult: expected 1 to ' --channel-mult ''
 shape "attention-resolutions: expected heights of the levels, 16, 8, 4 (or '': the middle only), found 5" \
     --attention-resolutions 5
+shape "(or '': the middle only), found 2" --attention-resolutions 4,2?,2 # divides the height
+shape "attention-resolutions: item 2: expected a whole number, found '2?2'" --attention-resolutions 4,2?2
+# shellcheck disable=SC2086
+works 'a height where a level has it' train $tiny --channel-mult 1,1,1 --method edm --steps 1 \
+    --attention-resolutions 16?,5?,4 --out marks
+attends()
+{
+    "$cm" info --json "$1" | tr -d ' \n' | grep -qF "\"attention_resolutions\":[$2]"
+}
+ok 'is attended at, the others are not' attends marks 1,4
+# shellcheck disable=SC2086
+works 'the default, without such a level' train $tiny_given --channels 32 --channel-mult 1 --method edm \
+    --steps 1 --out marks2
+ok 'attends in the middle only' attends marks2 ''
 cp "$root/tests/fuzz/corpus/image/progressive.jpg" "$scratch"
 mkdir thirty && mv progressive.jpg thirty
 fails 2 'channel-mult: 3 levels need image sides divisible by 4, thirty has 30x30 (--image-size 32x32, or fewer' \
     train --data thirty --image-size 30 --out narrow
+fails 2 "fewer levels); the preset set --channels 64, --channel-mult 1,2,3, --res-blocks 2, --attention-resolutions 16?,8?" \
+    train --data thirty --image-size 30 --preset base --out narrow
+fails 2 'the preset set --channels 64, --res-blocks 2, --attention-resolutions 16?,8?' \
+    train --data thirty --image-size 30 --preset base --channel-mult 1,1,1 --out narrow
+ok 'what was typed is not said to be set' test "$(grep -c 'set.*channel-mult' err)" -eq 0
+fails 2 'num-heads: 64 channels of input_blocks.3.1 do not part into 3 heads (allowed: a divisor of 64); the preset set --channels 32' \
+    train --data thirty --image-size 32 --preset small --num-heads 3 --attention-resolutions 16 --out narrow
+fails 2 'accumulate: ' train --data thirty --image-size 30 --preset base --accumulate 3 --out narrow
+ok 'which is no matter of the network' test "$(grep -c 'the preset set' err)" -eq 0
 ok 'no run was made' missing narrow
 train misfit --method edm --steps 1 --beta1 1
 ok 'a first moment that never moves' one_error 2 'beta1'
 train misfit --method cd --steps 1 --teacher ../straight/run --scale-mode progdist
 ok 'progdist is gone' one_error 2 'scale-mode'
+
+# A run without its config.json: what is there, and the next step, which works.
+cp -R straight removed
+rm removed/run/config.json
+train removed --resume
+ok 'a run without its settings' one_error 1 \
+    "run/config.json: is missing beside a checkpoint, which has its settings: put there what 'cm info --json run/ckpt/latest/model.safetensors'"
+"$cm" info --json removed/run/ckpt/latest/model.safetensors | sed -n '/"training": {/,/^  }/p' | sed '1s/.*/{/; $s/,$//' >removed/run/config.json
+train removed --resume --steps 11
+ok 'goes on with those' ended_with 0
+rm -r removed/run/ckpt removed/run/config.json
+train removed --resume
+ok 'a model alone' one_error 1 '--init run/model.safetensors starts a new run from its weights'
+rm removed/run/model.safetensors
+train removed --resume
+ok 'nothing to go on from' one_error 1 'run: holds neither config.json nor a whole checkpoint'
 sed 's/"end-scales"/"distill-steps-per-iter": 50000, &/' straight/run/config.json >old.json
 train old --config ../old.json --steps 1
 ok 'a config.json that still has its option' ended_with 0

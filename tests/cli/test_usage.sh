@@ -2,7 +2,7 @@
 # test_usage.sh - what the command says about itself, and to wrong calls: one line,
 # the right exit code, nothing left behind.
 #
-# usage: test_usage.sh CM MAKE_DATA
+# usage: test_usage.sh CM MAKE_DATA [STARVED_ARGP]
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/cli/check.sh
@@ -31,16 +31,21 @@ works 'cm train -h' train -h
 ok 'cm help X is cm X --help' cmp out help
 works 'cm help' help
 ok 'lists the commands' grep -q '^  train ' out
-for columns in 40 57 80 133 200; do
-    for command in train sample bench ''; do
+for command in train data sample info validate forward explain bench ''; do
+    for columns in $(seq 40 200); do
         # shellcheck disable=SC2086 # no command, no word
-        COLUMNS=$columns "$cm" help $command | grep -v '^  cm ' >out
-        widest=$(awk 'length > widest { widest = length } END { print widest }' out)
-        ok "cm help $command in $columns columns" test "$widest" -lt "$columns"
-    done
+        COLUMNS=$columns "$cm" help $command | sed "s/^/$columns /"
+    done >out
+    ok "cm help $command in 40 to 200 columns" test -z "$(awk 'length - length($1) - 1 >= $1' out)"
 done
+# An example that is broken is still the command that it was.
+COLUMNS=40 "$cm" help bench | sed -n '/^  cm/,/^$/p' >narrow
+ok 'examples are broken' grep -q '\\$' narrow
+sed -e ':a' -e '/\\$/{N' -e 's/ *\\\n */ /;ba' -e '}' narrow >joined
+COLUMNS=200 "$cm" help bench | sed -n '/^  cm/,/^$/p' >wide
+ok 'as a shell joins them' cmp joined wide
 for columns in 40 200; do
-    COLUMNS=$columns "$cm" train --help | tr -d ' \n' >"words$columns"
+    COLUMNS=$columns "$cm" train --help | tr -d ' \\\n' >"words$columns"
 done
 ok 'no width loses a word' cmp words40 words200
 "$cm" train --help | sed -n '/^Common options/,/^$/p' >out
@@ -207,7 +212,8 @@ fails 1 'nowhere' bench --model nowhere
 fails 1 'nowhere' train --data nowhere --out y
 ok 'no run was made' missing y
 fails 1 'nowhere' train --data nowhere --out y --config nowhere
-fails 1 'nowhere' train --resume --out nowhere
+fails 1 'nowhere: No such file or directory: no run to continue; without --resume one begins there' \
+    train --resume --out nowhere
 : >empty
 echo 'this is no model, though it is long enough for a header' >words
 fails 4 'empty' info empty
@@ -227,5 +233,14 @@ ok 'no image was made' missing y.png
 "$cm" explain --model "$shipped" --batch 2 >/dev/full 2>"$scratch/err"
 ok 'a plan on a full disk is an error' test $? -eq 1
 ok 'that is said' grep -q '^cm: standard output: ' "$scratch/err"
+
+# The test is started in the root.
+if [ -n "${3:-}" ]; then
+    code=0
+    (cd "$root" && LD_PRELOAD=$(absolute "$3") "$cm" info x 2>"$scratch/err") || code=$?
+    ok 'no memory for the options' one_error 1 'options: out of memory'
+else
+    skip 'no memory for the options' 'sanitized'
+fi
 
 finish

@@ -111,4 +111,11 @@ static inline void remove_tree(const char *path, int depth)
     remove(path);
 }
 
+/* The folder of a new run, as its trainer makes it. */
+static inline void empty_run(const char *path)
+{
+    remove_tree(path, 0);
+    CHECK(!mkdir(path, 0777), "mkdir %s", path);
+}
+
 #endif

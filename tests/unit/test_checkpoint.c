@@ -18,7 +18,7 @@ static const char *run(void)
 static void fresh_with(int64_t first, int64_t last, int keep)
 {
     cm_error err = {0};
-    remove_tree(run(), 0);
+    empty_run(run());
     for (int64_t step = first; step <= last; step++)
         CHECK_OK(content_save(run(), step, N, 10, keep, &err), err);
 }
@@ -66,7 +66,7 @@ static void manifest_content(void)
     cm_error err = {0};
     char *text = NULL;
     size_t n = 0;
-    remove_tree(run(), 0);
+    empty_run(run());
     json_t *state = json_pack("{s:f, s:i}", "lr", 0.125, "step", 3);
     CHECK_OK(cm_checkpoint_write(run(), 123456789, 0, NULL, state, 1, &err), err);
     CHECK(json_integer_value(json_object_get(state, "step")) == 3, "the caller's state changed");

@@ -165,7 +165,7 @@ enum { N = 3000 };
 static void two_checkpoints(int damaged)
 {
     cm_error err = {0};
-    remove_tree(run(), 0);
+    empty_run(run());
     for (int64_t step = 1; step <= 2 + damaged; step++)
         CHECK_OK(content_save(run(), step, N, 10, 3, &err), err);
     if (damaged)
@@ -331,7 +331,7 @@ static void killed_at_random(void)
     unsigned short seed[3] = {1, 2, 3};
     cm_error err = {0};
     int mid_write = 0;
-    remove_tree(run(), 0);
+    empty_run(run());
     const double start = cm_seconds();
     for (int64_t step = 1; step <= 3; step++)
         CHECK_OK(content_save(run(), step, BIG, 1000, 2, &err), err);
@@ -410,8 +410,7 @@ static void log_disk_full(void)
     size_t n = 0;
     char *text = NULL;
     cm_error err = {0};
-    remove_tree(run(), 0);
-    CHECK_OK(cm_make_dirs(run(), &err), err);
+    empty_run(run());
     fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {

@@ -231,7 +231,7 @@ static void test_defaults(void)
               t.scale_shift == 1 && t.p_mean == -1.2 && !t.ema_rates[0] &&
               t.weighting[0] == '\0' && t.sigma_max == 80,
           "a training default");
-    CHECK(!strcmp(s.sampler, "auto") && s.num == 16 && !strcmp(s.label, "all") && s.s_noise == 1 &&
+    CHECK(!strcmp(s.sampler, "auto") && s.num == 16 && !strcmp(s.label, ":all") && s.s_noise == 1 &&
               s.s_tmax == 1e6 && s.seed == 0,
           "a sampling default");
 }
