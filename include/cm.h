@@ -182,8 +182,9 @@ CM_API cm_sample_params cm_sample_default_params(void);
 /* ---- models ------------------------------------------------------------- */
 
 /* A network with its weights, noise schedule and kind (teacher or consistency
- * model), read from a .safetensors file whose metadata holds the configuration,
- * or from a run folder (its newest checkpoint, first weight average). */
+ * model), read from a .safetensors file whose metadata holds the configuration, a
+ * released PyTorch checkpoint, which its name tells (cd_imagenet64_l2.pt; docs/models.md),
+ * or a run folder (its newest checkpoint, first weight average). */
 typedef struct cm_model cm_model;
 
 /* Errors: CM_ERR_IO, CM_ERR_FORMAT (what was expected and found), CM_ERR_MEMORY. */
@@ -205,14 +206,14 @@ typedef struct cm_model_facts {
 } cm_model_facts;
 CM_API cm_status cm_model_get_facts(const cm_model *model, cm_model_facts *facts, cm_error *err);
 
-/* Describe a model, a run folder or any .safetensors file, as lines for people or as a JSON
+/* Describe a model, a run folder, any .safetensors or PyTorch file, as lines for people or as a JSON
  * object.  *text is freed with cm_string_free. */
 CM_API cm_status cm_describe(const char *path, char **text, cm_error *err);
 CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
 
-/* Check a model, a run folder or any .safetensors file before it is used: header and sizes, of a
- * model that its weights are those of its configuration, of a run that a checkpoint is whole.
+/* Check a model, a run folder or any .safetensors or PyTorch file before it is used: header, sizes,
+ * of a model that its weights are those of its configuration, of a run that a checkpoint is whole.
  * Errors: CM_ERR_FORMAT and CM_ERR_UNSUPPORTED say what is wrong, CM_ERR_IO, CM_ERR_MEMORY. */
 CM_API cm_status cm_validate(const char *path, cm_error *err);
 

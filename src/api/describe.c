@@ -1,11 +1,12 @@
-/* describe.c - cm_describe: what is in a model, a run folder or any safetensors file.  It is
+/* describe.c - cm_describe: what is in a model, a run folder or any file of tensors.  It is
  * one JSON object, which is printed as it is for machines and as lines for people. */
 #include "api/door.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "io/json.h"
-#include "model/model.h"
+#include "io/weights_file.h"
+#include "model/released.h"
 #include "nn/features/features.h"
 #include "run/resolve.h"
 
@@ -102,10 +103,11 @@ static cm_status describe_file(json_t *o, const char *path, int *bad, cm_error *
 {
     cm_st_file *file = NULL;
     cm_model *m = NULL;
-    cm_status s = cm_st_open(path, &file, err);
+    int torch = 0;
+    cm_status s = cm_weights_open(path, &file, &torch, err);
     if (s)
         return s;
-    if (cm_st_metadata(file, "model")) {
+    if (torch ? cm_released_is(path) : !!cm_st_metadata(file, "model")) {
         s = cm_model_read(path, NULL, &m, err);
         if (!s)
             add_model(o, m, bad);

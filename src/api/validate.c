@@ -1,5 +1,7 @@
 /* validate.c - cm_validate: whether a file or run is what it says */
 #include "api/door.h"
+#include "io/weights_file.h"
+#include "model/released.h"
 #include "run/resolve.h"
 
 #include <sys/stat.h>
@@ -14,8 +16,9 @@ cm_status cm_validate(const char *path, cm_error *err)
         return s;
     int is_model = !stat(path, &st) && S_ISDIR(st.st_mode);
     if (!is_model) {
-        s = cm_st_open(path, &file, err);
-        is_model = !s && cm_st_metadata(file, "config");
+        int torch = 0;
+        s = cm_weights_open(path, &file, &torch, err);
+        is_model = !s && (torch ? cm_released_is(path) : !!cm_st_metadata(file, "config"));
         cm_st_close(file);
     }
     if (!s && is_model)

@@ -8,7 +8,7 @@ typedef struct forward_options {
 
 static const cm_option options[] = {
     {"model", CM_OPT_TEXT, offsetof(forward_options, model), "", NULL, 0, 0, "MODEL",
-     "weights, .safetensors"},
+     "weights, .safetensors or PyTorch's .pt"},
     {"config", CM_OPT_TEXT, offsetof(forward_options, config), "", NULL, 0, 0, "FILE",
      "the network's configuration, .json, where the weights carry none"},
     {"input", CM_OPT_TEXT, offsetof(forward_options, input), "", NULL, 0, 0, "IN",

@@ -1,4 +1,4 @@
-/* cmd_info.c - cm info: what a model, run folder or .safetensors file holds */
+/* cmd_info.c - cm info: what a model, run folder or file of tensors holds */
 #include "cli/cli.h"
 
 typedef struct info_options {
@@ -12,7 +12,7 @@ static const cm_option options[] = {
 };
 
 static const char text[] =
-    "Describe a model, a run folder or any .safetensors file: what it draws, its\n"
+    "Describe a model, a run folder, any .safetensors or PyTorch file: what it draws, its\n"
     "classes, its noise levels, its network and what it was trained with.\n"
     "\n"
     "  cm info models/fashion-mnist-cd.safetensors\n"

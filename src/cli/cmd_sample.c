@@ -16,7 +16,7 @@ typedef struct sample_files {
 
 static const cm_option file_options[] = {
     {"model", CM_OPT_TEXT, offsetof(sample_files, model), "", NULL, 0, 0, "MODEL",
-     "a .safetensors model or a run folder"},
+     "a .safetensors model, a released .pt checkpoint or a run folder"},
     {"out", CM_OPT_TEXT, offsetof(sample_files, out), "", NULL, 0, 0, "X",
      "X.png, X.jpg or X.webp is a grid, X.npz holds arr_0 (pixels) and arr_1 (labels), - is a grid "
      "as PNG to "

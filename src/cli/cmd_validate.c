@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char text[] =
-    "Check models, run folders and any .safetensors files: the header against the\n"
+    "Check models, run folders, .safetensors and PyTorch files: the header against the\n"
     "rules of the format, every size, and of a model that its weights are those of\n"
     "its configuration; of a run that a checkpoint is whole.\n"
     "\n"

@@ -52,18 +52,28 @@ void cm_scores_note(cm_scores *scores, const char *fmt, ...)
 
 /* ---- the network ---------------------------------------------------------------- */
 
+/* What the distances of the Inception networks are called. */
+static const struct inception {
+    const char *network, *distance, *kernel;
+} inceptions[] = {
+    {"inception", "FID", "KID"},
+    {"inception-pytorch", "FID-pytorch", "KID-pytorch"},
+};
+
 /* Its name, and of one of ours also which weights: statistics are of both. */
 static void name_network(eval *e)
 {
     cm_scores *r = e->scores;
     const cm_model *m = cm_extractor_model(e->extractor);
     e->is_inception = !m;
-    if (!m) {
-        snprintf(r->network, sizeof r->network, "%.100s", e->params->features);
-        snprintf(r->distance, sizeof r->distance, "FID");
-        snprintf(r->kernel, sizeof r->kernel, "KID");
+    for (size_t i = 0; i < sizeof inceptions / sizeof *inceptions; i++)
+        if (!m && !strcmp(inceptions[i].network, e->params->features)) {
+            snprintf(r->network, sizeof r->network, "%s", inceptions[i].network);
+            snprintf(r->distance, sizeof r->distance, "%s", inceptions[i].distance);
+            snprintf(r->kernel, sizeof r->kernel, "%s", inceptions[i].kernel);
+        }
+    if (!m)
         return;
-    }
     const XXH64_hash_t hash = XXH3_64bits(m->flat, cm_params_floats(m->params) * sizeof *m->flat);
     snprintf(r->distance, sizeof r->distance, "%s", m->score);
     snprintf(r->kernel, sizeof r->kernel, "KD-%s", m->score + strlen("FD-"));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { MOST_NETWORK = 128 };
+static const char inception[] = "inception"; /* how the names of its variants begin */
 
 /* Of a covariance that others wrote, between its two halves: some are of single precision. */
 static const double ASYMMETRY = 1e-4;
@@ -104,8 +105,8 @@ static cm_status read_origin(const cm_npz *npz, const char *path, const char *ne
                          "%s: expected statistics of the network %s, found those of %s", path,
                          network, cm_escape(shown, sizeof shown, found));
     cm_npz_member_close(&m);
-    /* OpenAI's and EDM's do not say; they are of Inception. */
-    if (!status && !s->says_network && strcmp(network, "inception") != 0)
+    /* OpenAI's, EDM's and pytorch-fid's do not say; they are of Inception. */
+    if (!status && !s->says_network && strncmp(network, inception, strlen(inception)) != 0)
         status = cm_fail(err, CM_ERR_FORMAT,
                          "%s: expected statistics of the network %s, found some that name none, as "
                          "those of Inception do not",

@@ -7,25 +7,11 @@
 #include "io/safetensors.h"
 
 #include "base/error.h"
-#include "base/memory.h"
-#include "io/json.h"
-#include "io/source.h"
+#include "io/tensor_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct cm_st_file {
-    cm_source source;
-    uint64_t data, data_bytes; /* where the data part starts in the file, and its size */
-    int count;
-    cm_st_tensor *tensor;         /* in order of their data */
-    const cm_st_tensor **by_name; /* sorted by strcmp */
-    json_t *metadata;             /* NULL: none */
-    int n_meta;
-    const char **meta_key; /* owned by metadata */
-    cm_arena names;
-};
 
 /* ---- one entry of the header -------------------------------------------- */
 
@@ -238,22 +224,6 @@ static cm_status take_metadata(cm_st_file *f, json_t *meta, cm_error *err)
     return CM_OK;
 }
 
-static int by_data(const void *a, const void *b)
-{
-    const cm_st_tensor *s = a, *t = b;
-    if (s->begin != t->begin)
-        return s->begin < t->begin ? -1 : 1;
-    if (s->bytes != t->bytes)
-        return s->bytes < t->bytes ? -1 : 1;
-    return strcmp(s->name, t->name);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const cm_st_tensor *const *s = a, *const *t = b;
-    return strcmp((*s)->name, (*t)->name);
-}
-
 /* No hole, no overlap, nothing left over. */
 static cm_status check_tiling(const cm_st_file *f, cm_error *err)
 {
@@ -288,8 +258,7 @@ static cm_status take_tensors(cm_st_file *f, json_t *header, cm_error *err)
         return cm_fail(err, CM_ERR_FORMAT, "%s: header: expected at most %d tensors, found %zu",
                        f->source.path, (int)CM_ST_MAX_TENSORS, n);
     f->tensor = cm_alloc_array(n, sizeof *f->tensor);
-    f->by_name = cm_alloc_array(n, sizeof *f->by_name);
-    if (!f->tensor || !f->by_name)
+    if (!f->tensor)
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", f->source.path);
     json_object_foreach(header, key, value)
     {
@@ -306,27 +275,20 @@ static cm_status take_tensors(cm_st_file *f, json_t *header, cm_error *err)
         if ((s = parse_entry(&at, value, t)))
             return s;
     }
-    qsort(f->tensor, (size_t)f->count, sizeof *f->tensor, by_data);
-    for (int i = 0; i < f->count; i++)
-        f->by_name[i] = &f->tensor[i];
-    qsort(f->by_name, (size_t)f->count, sizeof *f->by_name, by_name);
-    return check_tiling(f, err);
+    const cm_status s = cm_st_file_sort(f, err);
+    return s ? s : check_tiling(f, err);
 }
 
 /* ---- the open file ------------------------------------------------------ */
 
-/* Take the source over, and close it where the header is refused. */
-static cm_status finish_open(cm_source *source, cm_st_file **file, cm_error *err)
+cm_status cm_st_open_source(cm_source *source, cm_st_file **file, cm_error *err)
 {
     json_t *header = NULL;
-    cm_st_file *f = cm_alloc(sizeof *f);
-    if (!f) {
-        const cm_status s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", source->path);
-        cm_source_close(source);
+    cm_st_file *f = NULL;
+    cm_status s = cm_st_file_new(source, &f, err);
+    if (s)
         return s;
-    }
-    f->source = *source;
-    cm_status s = read_header(f, &header, err);
+    s = read_header(f, &header, err);
     if (!s)
         s = take_tensors(f, header, err);
     json_decref(header);
@@ -342,7 +304,7 @@ cm_status cm_st_open(const char *path, cm_st_file **file, cm_error *err)
 {
     cm_source source;
     const cm_status s = cm_source_open(path, &source, err);
-    return s ? s : finish_open(&source, file, err);
+    return s ? s : cm_st_open_source(&source, file, err);
 }
 
 cm_status cm_st_open_memory(const void *bytes, size_t n, const char *name, cm_st_file **file,
@@ -350,72 +312,5 @@ cm_status cm_st_open_memory(const void *bytes, size_t n, const char *name, cm_st
 {
     cm_source source;
     const cm_status s = cm_source_memory(bytes, n, name, &source, err);
-    return s ? s : finish_open(&source, file, err);
-}
-
-void cm_st_close(cm_st_file *f)
-{
-    if (!f)
-        return;
-    json_decref(f->metadata);
-    cm_arena_free(&f->names);
-    cm_free(f->meta_key);
-    cm_free(f->by_name);
-    cm_free(f->tensor);
-    cm_source_close(&f->source);
-    cm_free(f);
-}
-
-const char *cm_st_path(const cm_st_file *f)
-{
-    return f->source.path;
-}
-
-int cm_st_count(const cm_st_file *f)
-{
-    return f->count;
-}
-
-const cm_st_tensor *cm_st_at(const cm_st_file *f, int i)
-{
-    return i >= 0 && i < f->count ? &f->tensor[i] : NULL;
-}
-
-const cm_st_tensor *cm_st_find(const cm_st_file *f, const char *name)
-{
-    const cm_st_tensor wanted = {.name = name}, *key = &wanted;
-    const cm_st_tensor *const *found =
-        bsearch(&key, f->by_name, (size_t)f->count, sizeof *f->by_name, by_name);
-    return found ? *found : NULL;
-}
-
-const char *cm_st_metadata(const cm_st_file *f, const char *key)
-{
-    return json_string_value(json_object_get(f->metadata, key));
-}
-
-int cm_st_metadata_count(const cm_st_file *f)
-{
-    return f->n_meta;
-}
-
-int cm_st_metadata_at(const cm_st_file *f, int i, const char **key, const char **value)
-{
-    if (i < 0 || i >= f->n_meta)
-        return -1;
-    *key = f->meta_key[i];
-    *value = cm_st_metadata(f, f->meta_key[i]);
-    return 0;
-}
-
-cm_status cm_st_read_part(const cm_st_file *f, const cm_st_tensor *t, uint64_t offset, size_t n,
-                          void *dst, cm_error *err)
-{
-    cm_assert(offset <= t->bytes && n <= t->bytes - offset);
-    return cm_source_read(&f->source, dst, n, f->data + t->begin + offset, err);
-}
-
-cm_status cm_st_read(const cm_st_file *f, const cm_st_tensor *t, void *dst, cm_error *err)
-{
-    return cm_st_read_part(f, t, 0, (size_t)t->bytes, dst, err);
+    return s ? s : cm_st_open_source(&source, file, err);
 }

@@ -12,7 +12,7 @@
 #ifndef CM_IO_SAFETENSORS_H
 #define CM_IO_SAFETENSORS_H
 
-#include "cm_status.h"
+#include "io/source.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -58,6 +58,9 @@ typedef struct cm_st_tensor {
     int rank;
     int64_t dim[CM_ST_MAX_RANK];
     uint64_t begin, bytes; /* in the data part; begin need not be aligned */
+    /* [rank] in elements, owned by the file: those of a PyTorch view or transpose, of which
+     * `bytes` counts the elements alone.  NULL: row-major. */
+    const int64_t *stride;
 } cm_st_tensor;
 
 /* Open and check the whole header; the file stays open for reading.
@@ -68,6 +71,8 @@ cm_status cm_st_open(const char *path, cm_st_file **file, cm_error *err);
  * stands for the path in messages. */
 cm_status cm_st_open_memory(const void *bytes, size_t n, const char *name, cm_st_file **file,
                             cm_error *err);
+/* The same for a source, which is taken over, also where it fails. */
+cm_status cm_st_open_source(cm_source *source, cm_st_file **file, cm_error *err);
 void cm_st_close(cm_st_file *file); /* NULL is allowed */
 
 const char *cm_st_path(const cm_st_file *file);
@@ -91,7 +96,7 @@ int64_t cm_st_elements(const cm_st_tensor *t);
  * reading calls may run in several threads on one file.  Errors: CM_ERR_IO. */
 cm_status cm_st_read(const cm_st_file *file, const cm_st_tensor *t, void *dst, cm_error *err);
 
-/* The same for n bytes of t from byte offset on. */
+/* The same for n bytes of t, row-major, from byte offset on. */
 cm_status cm_st_read_part(const cm_st_file *file, const cm_st_tensor *t, uint64_t offset, size_t n,
                           void *dst, cm_error *err);
 

@@ -1,6 +1,7 @@
 /* safetensors_values.c - reading with conversion */
 #include "base/bf16.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "io/safetensors.h"
 
 #include <math.h>
@@ -85,7 +86,13 @@ static cm_status no_conversion(const cm_st_file *f, const cm_st_tensor *t, const
                    cm_st_dtype_name(t->dtype));
 }
 
-/* Through a buffer that stays in the first-level cache. */
+static cm_status no_memory(const cm_st_file *f, cm_error *err)
+{
+    return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", cm_st_path(f));
+}
+
+/* Through a buffer that stays in the first-level cache; where elements are not in order, as a
+ * whole. */
 #define DEFINE_READ(name, D, convert, expected)                                       \
     cm_status name(const cm_st_file *f, const cm_st_tensor *t, D *dst, cm_error *err) \
     {                                                                                 \
@@ -93,6 +100,14 @@ static cm_status no_conversion(const cm_st_file *f, const cm_st_tensor *t, const
         const size_t bits = (size_t)cm_st_dtype_bits(t->dtype);                       \
         if (convert(t->dtype, NULL, 0, dst))                                          \
             return no_conversion(f, t, expected, err);                                \
+        if (t->stride) {                                                              \
+            void *whole = cm_alloc((size_t)t->bytes + 1);                             \
+            cm_status s = whole ? cm_st_read(f, t, whole, err) : no_memory(f, err);   \
+            if (!s)                                                                   \
+                convert(t->dtype, whole, (size_t)t->bytes * 8 / bits, dst);           \
+            cm_free(whole);                                                           \
+            return s;                                                                 \
+        }                                                                             \
         for (uint64_t at = 0; at < t->bytes;) {                                       \
             const uint64_t left = t->bytes - at;                                      \
             const size_t n = left < sizeof chunk ? (size_t)left : sizeof chunk;       \

@@ -4,6 +4,8 @@
 #include "base/bf16.h"
 #include "base/memory.h"
 #include "io/json.h"
+#include "io/weights_file.h"
+#include "model/released.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -164,10 +166,11 @@ static cm_status make_params(const char *path, const cm_st_file *file, cm_model 
                              cm_params_floats(m->params));
 }
 
-static cm_status read_file(const char *path, const cm_st_file *f, const char *config_json,
-                           cm_model *m, cm_error *err)
+static cm_status read_file(const char *path, const cm_st_file *f, int torch,
+                           const char *config_json, cm_model *m, cm_error *err)
 {
-    cm_status s = read_config(path, f, config_json, m, err);
+    cm_status s = torch && !config_json ? cm_released_config(path, f, m, err)
+                                        : read_config(path, f, config_json, m, err);
     if (!s && cm_model_is_classifier(m) && !cm_st_metadata(f, "model"))
         s = cm_fail(err, CM_ERR_FORMAT, "%s: no \"model\" in the metadata of a classifier", path);
     if (!s && cm_st_metadata(f, "model"))
@@ -201,13 +204,13 @@ static cm_status model_new(const char *path, cm_model **model, cm_error *err)
 }
 
 /* From a file that is closed in every case. */
-static cm_status read_and_close(const char *path, cm_st_file *f, const char *config_json,
+static cm_status read_and_close(const char *path, cm_st_file *f, int torch, const char *config_json,
                                 cm_model **model, cm_error *err)
 {
     cm_model *m = NULL;
     cm_status s = model_new(path, &m, err);
     if (!s)
-        s = read_file(path, f, config_json, m, err);
+        s = read_file(path, f, torch, config_json, m, err);
     cm_st_close(f);
     if (s) {
         cm_model_release(m);
@@ -220,16 +223,18 @@ static cm_status read_and_close(const char *path, cm_st_file *f, const char *con
 cm_status cm_model_read(const char *path, const char *config_json, cm_model **model, cm_error *err)
 {
     cm_st_file *f = NULL;
-    const cm_status s = cm_st_open(path, &f, err);
-    return s ? s : read_and_close(path, f, config_json, model, err);
+    int torch = 0;
+    const cm_status s = cm_weights_open(path, &f, &torch, err);
+    return s ? s : read_and_close(path, f, torch, config_json, model, err);
 }
 
 cm_status cm_model_read_memory(const void *bytes, size_t n, const char *name, cm_model **model,
                                cm_error *err)
 {
     cm_st_file *f = NULL;
-    const cm_status s = cm_st_open_memory(bytes, n, name, &f, err);
-    return s ? s : read_and_close(name, f, NULL, model, err);
+    int torch = 0;
+    const cm_status s = cm_weights_open_memory(bytes, n, name, &f, &torch, err);
+    return s ? s : read_and_close(name, f, torch, NULL, model, err);
 }
 
 cm_status cm_model_make_random(const char *config_json, uint64_t seed, cm_model **model,

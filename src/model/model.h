@@ -5,7 +5,9 @@
  *   model     {"kind", "sigma_min", "sigma_max", "sigma_data", "rho", "scales"}; of a
  *             classifier {"kind", "score", "accuracy"}
  *   classes   a JSON list of names, where the data had them
- *   training  the resolved options of the run that made it */
+ *   training  the resolved options of the run that made it
+ * A PyTorch checkpoint has no such texts: it is one of the released ones (released.h), told by
+ * its name. */
 #ifndef CM_MODEL_MODEL_H
 #define CM_MODEL_MODEL_H
 
@@ -52,7 +54,9 @@ cm_status cm_score_name_check(const char *name, const char *what, cm_error *err)
 
 /* Read a model file.  config_json: a file with the network's configuration, for
  * weights that carry none (then the kind is a consistency model with the default
- * schedule); NULL: the metadata.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+ * schedule); NULL: the metadata, or the name of a released checkpoint.  Takes the parameters as
+ * f32 and, beside the 64 MB and 16 times its header that opening may take, a tensor's bytes where
+ * it is stored out of order.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 cm_status cm_model_read(const char *path, const char *config_json, cm_model **model, cm_error *err);
 /* The same for a file in memory, which is no longer needed afterwards; name stands for the
  * path in messages. */

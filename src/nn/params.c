@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,37 +137,63 @@ static int same_dims(const cm_param *p, const cm_st_tensor *t)
     return 1;
 }
 
-static cm_status wrong_shape(const cm_st_file *file, const cm_param *p, const cm_st_tensor *t,
-                             cm_error *err)
+/* Names of tensors that are wrong in one way: how many, and the first few as text. */
+typedef struct culprits {
+    int n;
+    char text[256];
+} culprits;
+
+__attribute__((format(printf, 2, 3))) static void add_culprit(culprits *c, const char *fmt, ...)
 {
-    char want[96], found[CM_ST_SHAPE_TEXT];
-    return cm_fail(err, CM_ERR_FORMAT,
-                   "%s: tensor \"%s\": the configuration needs shape %s, the file has %s",
-                   cm_st_path(file), p->name, cm_type_text(want, sizeof want, &p->type),
-                   cm_st_shape_text(found, t));
+    enum { SHOWN = 3 };
+    const size_t used = strlen(c->text);
+    va_list ap;
+    c->n++;
+    if (c->n > SHOWN + 1)
+        return;
+    if (c->n > SHOWN) {
+        snprintf(c->text + used, sizeof c->text - used, " ...");
+        return;
+    }
+    va_start(ap, fmt);
+    vsnprintf(c->text + used, sizeof c->text - used, fmt, ap);
+    va_end(ap);
+}
+
+/* The steps that a batch norm of PyTorch was trained for; no network computes with them. */
+static int is_counter(const char *name)
+{
+    static const char end[] = ".num_batches_tracked";
+    const size_t n = strlen(name), m = sizeof end - 1;
+    return n > m && !strcmp(name + n - m, end);
 }
 
 cm_status cm_params_fit(const cm_params *params, const cm_st_file *file, cm_error *err)
 {
-    const int n = cm_params_size(params);
-    char name[256];
+    culprits missing = {0}, unexpected = {0}, misshapen = {0};
+    const int n = cm_params_size(params), found = cm_st_count(file);
+    char name[64], want[96], shape[CM_ST_SHAPE_TEXT];
     for (int i = 0; i < n; i++) {
         const cm_param *p = cm_params_at(params, i);
         const cm_st_tensor *t = cm_st_find(file, p->name);
         if (!t)
-            return cm_fail(err, CM_ERR_FORMAT,
-                           "%s: tensor \"%s\" is missing (the configuration has %d tensors, the "
-                           "file %d)",
-                           cm_st_path(file), p->name, n, cm_st_count(file));
-        if (!same_dims(p, t))
-            return wrong_shape(file, p, t, err);
+            add_culprit(&missing, " \"%s\"", p->name);
+        else if (!same_dims(p, t))
+            add_culprit(&misshapen, " \"%s\" (expected %s, found %.60s)", p->name,
+                        cm_type_text(want, sizeof want, &p->type), cm_st_shape_text(shape, t));
     }
-    for (int i = 0; i < cm_st_count(file) && cm_st_count(file) != n; i++)
-        if (!cm_params_find(params, cm_st_at(file, i)->name))
-            return cm_fail(err, CM_ERR_FORMAT,
-                           "%s: tensor \"%s\" is not part of the configured network",
-                           cm_st_path(file), cm_escape(name, sizeof name, cm_st_at(file, i)->name));
-    return CM_OK;
+    for (int i = 0; i < found && found != n - missing.n; i++)
+        if (!cm_params_find(params, cm_st_at(file, i)->name) &&
+            !is_counter(cm_st_at(file, i)->name))
+            add_culprit(&unexpected, " \"%s\"",
+                        cm_escape(name, sizeof name, cm_st_at(file, i)->name));
+    if (!missing.n && !unexpected.n && !misshapen.n)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_FORMAT,
+                   "%s: tensors: expected the %d of the configured network, found %d; missing: "
+                   "%d%s; not part of it: %d%s; of another shape: %d%s",
+                   cm_st_path(file), n, found, missing.n, missing.text, unexpected.n,
+                   unexpected.text, misshapen.n, misshapen.text);
 }
 
 cm_status cm_params_load(const cm_params *params, const cm_st_file *file, float *flat,

@@ -51,8 +51,8 @@ int64_t cm_params_count(const cm_params *params); /* of parameters proper */
 /* PyTorch's defaults and the reference's zeroed layers, from a seed. */
 void cm_params_init(const cm_params *params, uint64_t seed, float *flat);
 
-/* Whether the file has every parameter in its shape, and nothing else: a tensor that is
- * missing, of another shape, or not of this network is an error that names it.  Reads and
+/* Whether the file has every parameter in its shape, and nothing else: an error counts and names
+ * the tensors that are missing, of another shape, and not of this network.  Reads and
  * allocates nothing.  Errors: CM_ERR_FORMAT. */
 cm_status cm_params_fit(const cm_params *params, const cm_st_file *file, cm_error *err);
 /* Read every parameter from a file that fits into flat. */

@@ -377,6 +377,17 @@ static void a_file(void)
     readers(path);
 }
 
+/* In both of PyTorch's layouts. */
+static void checkpoints(void)
+{
+    static const char *const files[] = {"tests/fuzz/corpus/torch/all.pt",
+                                        "tests/fuzz/corpus/torch/all-legacy.pt"};
+    for (int i = 0; i < 2; i++) {
+        model_path = files[i];
+        sweep_all(&(sweep){files[i], do_describe, NULL, NULL});
+    }
+}
+
 static void a_run(void)
 {
     char path[1024];
@@ -458,6 +469,7 @@ static const check_test tests[] = {
     {"no memory: pictures to write", write_pictures},
     {"a run to read", teacher},
     {"no memory: a model file", a_file},
+    {"no memory: PyTorch checkpoints", checkpoints},
     {"no memory: a run folder", a_run},
     {"no memory: edm", edm},
     {"no memory: cd", cd},

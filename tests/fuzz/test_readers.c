@@ -18,6 +18,7 @@
 #include "io/json.h"
 #include "io/png.h"
 #include "io/safetensors.h"
+#include "io/weights_file.h"
 #include "malformed_safetensors.h"
 #include "png_checksums.h"
 
@@ -105,6 +106,27 @@ static cm_status feed_safetensors(const uint8_t *bytes, size_t n, uint64_t *dige
     *digest = digest_safetensors(f, n);
     CHECK(digest_safetensors(m, n) == *digest, "from memory: other content");
     return CM_OK;
+}
+
+/* A checkpoint of PyTorch's; damage that only its checksums know is found when it is read. */
+static cm_status feed_torch(const uint8_t *bytes, size_t n, uint64_t *digest)
+{
+    cm_error err = {0};
+    cm_st_file *f = NULL;
+    cm_status s = cm_weights_open_memory(bytes, n, "fed.pt", &f, NULL, &err);
+    *digest = 0;
+    for (int i = 0; !s && i < cm_st_count(f); i++) {
+        const cm_st_tensor *t = cm_st_at(f, i);
+        void *raw = cm_alloc(t->bytes + 1);
+        CHECK(t->bytes <= n, "tensor larger than its file");
+        if (!(s = cm_st_read(f, t, raw, &err)))
+            *digest = mix(mix(*digest, raw, t->bytes), t->name, strlen(t->name));
+        cm_free(raw);
+    }
+    cm_st_close(f);
+    if (s)
+        check_message(&err);
+    return s;
 }
 
 static cm_status feed_image(const uint8_t *bytes, size_t n, uint64_t *digest)
@@ -291,6 +313,20 @@ static void damaged_safetensors(void)
     damage(&t);
 }
 
+static void damaged_torch(void)
+{
+    static target t = {.feed = feed_torch};
+    static const char *const files[] = {"one-tensor.pt", "t_legacy.pt"};
+    for (int i = 0; i < 2; i++) {
+        char path[256];
+        t.name = files[i];
+        t.checksummed = i == 0;
+        snprintf(path, sizeof path, "tests/fuzz/corpus/torch/%s", files[i]);
+        t.n = load(path, t.bytes);
+        damage(&t);
+    }
+}
+
 static void damaged_png(void)
 {
     static target t = {.name = "png", .feed = feed_image, .checksummed = 1}, repaired;
@@ -458,6 +494,7 @@ static void large_headers(void)
 
 static const check_test tests[] = {
     {"safetensors: cut, changed, shuffled", damaged_safetensors},
+    {"PyTorch's: cut, changed, shuffled", damaged_torch},
     {"png: cut, changed, shuffled", damaged_png},
     {"jpeg and webp: cut, changed, shuffled", damaged_photos},
     {"images of other programs: cut, changed, shuffled", damaged_corpus},

@@ -154,9 +154,13 @@ static void test_files(void)
     if (!CHECK_OK(cm_params_new(declare, &config, &params, &err), err))
         return;
     check_file(params, 0, NULL, "");
-    check_file(params, 2, other_name, "\"features.2.weight\" is missing");
+    check_file(
+        params, 2, other_name,
+        "missing: 1 \"features.2.weight\"; not part of it: 1 \"features.9.weight\"; of another "
+        "shape: 0");
     check_file(params, 2, other_shape,
-               "\"features.2.weight\": the configuration needs shape [8,8,3,3]");
+               "missing: 0; not part of it: 0; of another shape: 1 \"features.2.weight\" (expected "
+               "[8,8,3,3], found [16,4,3,3])");
     cm_params_free(params);
 }
 

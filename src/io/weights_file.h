@@ -1,0 +1,13 @@
+/* weights_file.h - a file of tensors of either kind, safetensors or PyTorch's, told by its first
+ * bytes and never by its name. */
+#ifndef CM_IO_WEIGHTS_FILE_H
+#define CM_IO_WEIGHTS_FILE_H
+
+#include "io/safetensors.h"
+
+/* As cm_st_open and cm_torch_open; *torch (NULL allowed): it is PyTorch's. */
+cm_status cm_weights_open(const char *path, cm_st_file **file, int *torch, cm_error *err);
+cm_status cm_weights_open_memory(const void *bytes, size_t n, const char *name, cm_st_file **file,
+                                 int *torch, cm_error *err);
+
+#endif
