@@ -206,8 +206,8 @@ typedef struct cm_model_facts {
 } cm_model_facts;
 CM_API cm_status cm_model_get_facts(const cm_model *model, cm_model_facts *facts, cm_error *err);
 
-/* Describe a model, a run folder, any .safetensors or PyTorch file, as lines for people or as a JSON
- * object.  *text is freed with cm_string_free. */
+/* Describe a model, a run folder, any .safetensors or PyTorch file, as lines for people or as a
+ * JSON object.  *text is freed with cm_string_free. */
 CM_API cm_status cm_describe(const char *path, char **text, cm_error *err);
 CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
