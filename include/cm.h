@@ -54,7 +54,8 @@ extern "C" {
 
 /* ---- options ------------------------------------------------------------ */
 
-/* Plain structs, each described by a table: command line, --help and config.json are one list. */
+/* Settings are plain structs described by a table, so that the command line,
+ * --help, config.json and its check are one list. */
 typedef char cm_text[512];
 
 typedef enum cm_option_type { CM_OPT_TEXT, CM_OPT_INT, CM_OPT_REAL, CM_OPT_FLAG } cm_option_type;
@@ -72,12 +73,14 @@ typedef struct cm_option {
 
 /* Set every field to its default. */
 CM_API void cm_options_defaults(const cm_option *table, void *config);
-/* Set one field from text.  Errors: CM_ERR_ARGUMENT (type, range, choices, unknown name). */
+/* Set one field from text; checks type, range and choices.
+ * Errors: CM_ERR_ARGUMENT (unknown name: proposes the nearest one). */
 CM_API cm_status cm_options_set(const cm_option *table, void *config, const char *name,
                                 const char *value, cm_error *err);
 /* The name of the table that a mistyped one is near to; NULL: there is none. */
 CM_API const char *cm_options_nearest(const cm_option *table, const char *name);
-/* Read a JSON object of name: value pairs over *config.  Errors: CM_ERR_IO, CM_ERR_FORMAT. */
+/* Read a JSON object of name: value pairs over *config.  Unknown keys are
+ * errors.  Errors: CM_ERR_IO, CM_ERR_FORMAT. */
 CM_API cm_status cm_options_read(const cm_option *table, void *config, const char *path,
                                  cm_error *err);
 
@@ -87,31 +90,42 @@ CM_API cm_status cm_options_read(const cm_option *table, void *config, const cha
 /* clang-format off */
 typedef struct cm_train_params {
     size_t size;              /* of this struct; set by cm_train_default_params */
-    cm_text method;           /* edm: teacher; cd: distil it; ct: without; classifier: to judge */
-    cm_text data;             /* a folder of images, a packed set, an IDX file, fashion-mnist */
+    cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: consistency
+                                 training alone; classifier: to judge samples by */
+    cm_text data;             /* a folder of PNG, JPEG and WebP images, a packed set, an IDX
+                                 file, or fashion-mnist */
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
-    cm_text teacher;          /* cd: the diffusion teacher; gives network and first weights too */
-    cm_text init;             /* first weights and their network (default: teacher's, random) */
+    cm_text teacher;          /* cd: the diffusion teacher; it also gives the network and the
+                                 first weights */
+    cm_text init;             /* first weights, and their network (default: the teacher's with
+                                 cd, else random) */
     int64_t steps;            /* training steps (0: as many as --minutes hold) */
     double minutes;           /* without --steps: choose as many as end in this time */
     int64_t batch;            /* images a step */
-    int64_t accumulate;       /* parts of a batch, one after another: memory of a part */
-    int recompute;            /* activations computed again for the gradient: less memory */
+    int64_t accumulate;       /* parts of a batch, computed one after another: memory of a
+                                 part, gradients of the whole */
+    int recompute;            /* compute activations again for the gradient: less memory, more
+                                 time, same result */
     double lr;                /* learning rate */
     int64_t lr_warmup;        /* steps over which the learning rate rises linearly from 0 */
     int lr_decay;             /* let the learning rate fall linearly to 0 at the last step */
     cm_text optimizer;        /* optimizer */
     double beta1;             /* decay of the first moment */
     double beta2;             /* decay of the second moment */
-    double weight_decay;      /* decoupled with adamw, added to the gradient with radam */
-    cm_text ema_rates;        /* decay rates of the weight averages; samples use the first */
+    double weight_decay;      /* weight decay (decoupled with adamw, added to the gradient with
+                                 radam) */
+    cm_text ema_rates;        /* decay rates of the weight averages; samples and exports use
+                                 the first (default: 1 - 20 / steps and 1 - 2 / steps) */
     cm_text loss_norm;        /* distance between student and target (cd, ct) */
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
-    cm_text weighting;        /* loss weight over sigma (default: edm karras, cd, ct uniform) */
+    cm_text weighting;        /* loss weight over sigma (default: karras for edm, uniform for
+                                 cd and ct) */
     cm_text solver;           /* cd: one step of the teacher's ODE */
     cm_text boundary;         /* how f(x, sigma-min) = x is met (cd, ct) */
-    cm_text target_ema_mode;  /* mu(k) of the target network (default: cd fixed, ct adaptive) */
-    cm_text scale_mode;       /* N(k) noise levels (default: cd fixed, ct progressive) */
+    cm_text target_ema_mode;  /* mu(k) of the target network (default: fixed for cd, adaptive
+                                 for ct) */
+    cm_text scale_mode;       /* N(k), the number of noise levels (default: fixed for cd,
+                                 progressive for ct) */
     double start_ema;         /* mu at the first step */
     int64_t start_scales;     /* N at the first step (0: 18 for cd, 2 for ct) */
     int64_t end_scales;       /* N at the last step (progressive) */
@@ -123,36 +137,45 @@ typedef struct cm_train_params {
     double p_std;             /* standard deviation of ln sigma (edm) */
     cm_text score;            /* classifier: what the distance of its features is called */
     cm_text classes;          /* auto: condition on the class where the data has labels */
-    cm_text labels;           /* classes of a folder: subfolders, names (cat_0001.png), none */
-    cm_text image_size;       /* side, or WIDTHxHEIGHT, of the images (0: their own) */
+    cm_text labels;           /* classes of a folder: its subfolders, names such as
+                                 cat_0001.png, or none */
+    cm_text image_size;       /* side, or WIDTHxHEIGHT, of the images (0: their own or the
+                                 model's; 28 is padded to 32) */
     cm_text background;       /* what transparent images show: white, black or RRGGBB */
     int strict;               /* a damaged image is an error, else it is left out by name */
     int flip;                 /* mirror every second image, chosen at random */
     int64_t channels;         /* network: base width */
     cm_text channel_mult;     /* network: width of each resolution, in units of the base width */
     int64_t res_blocks;       /* network: residual blocks a resolution */
-    cm_text attention;        /* network: heights at which it attends, 16,8; 8?: if it is one */
+    cm_text attention;        /* network: image heights at which it attends, e.g. 16,8; 8?: where
+                                 a level has it (empty: the middle only) */
     int64_t num_heads;        /* network: attention heads where head-channels is 0 */
     int64_t head_channels;    /* network: channels of an attention head */
-    int scale_shift;          /* network: the embedding scales and shifts a block's second norm */
-    int resblock_updown;      /* network: residual blocks, not convolutions, change resolution */
-    double dropout;           /* network: dropout probability (student, target share the mask) */
+    int scale_shift;          /* network: the embedding scales and shifts the second norm of a
+                                 block */
+    int resblock_updown;      /* network: residual blocks change the resolution, else plain
+                                 convolutions */
+    double dropout;           /* network: dropout probability (student and target share the
+                                 mask) */
     int64_t seed;             /* seed of everything random */
-    cm_text dtype;            /* activations, matrix operands; auto: bf16 where that is faster */
+    cm_text dtype;            /* activations and matrix operands; auto is bf16 where the CPU
+                                 is faster in it */
     int64_t threads;          /* threads (0: the cores this process may use) */
     int64_t log_every;        /* steps between lines of log.jsonl */
     int64_t sample_every;     /* steps between sample grids (0: ten in a run) */
     int64_t sample_scale;     /* each pixel of the sample grids is drawn as N x N */
     int64_t save_every;       /* steps between checkpoints (0: ten in a run) */
     int64_t keep;             /* checkpoints to keep */
-    double max_minutes;       /* stop after this long, as after the last step (0: no limit) */
+    double max_minutes;       /* stop after this long as if it had been the last step (0: no
+                                 limit) */
 } cm_train_params;
 
 /* Settings of sampling; likewise cm_sample_options. */
 typedef struct cm_sample_params {
     size_t size;              /* of this struct; set by cm_sample_default_params */
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
-    int64_t steps;            /* noise levels of the grid (0: 18; the model's own for ts) */
+    int64_t steps;            /* noise levels of the grid (0: 18 for euler and heun, the
+                                 model's own for --ts) */
     cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,22,39 */
     cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
     double s_churn;           /* heun: fresh noise a run */
@@ -165,7 +188,8 @@ typedef struct cm_sample_params {
     int64_t seed;             /* image i depends on the seed, its class and i only */
     int64_t first;            /* i of the first image */
     int64_t batch;            /* images sampled together */
-    int64_t micro_batch;      /* of them in the network at a time (0: what the caches hold) */
+    int64_t micro_batch;      /* of them in the network at a time (0: as many as the caches
+                                 hold) */
     cm_text dtype;            /* activations and matrix operands */
     int64_t threads;          /* threads (0: the cores this process may use) */
 } cm_sample_params;
@@ -183,8 +207,9 @@ CM_API cm_sample_params cm_sample_default_params(void);
 /* ---- models ------------------------------------------------------------- */
 
 /* A network with its weights, noise schedule and kind (teacher or consistency
- * model), read from a .safetensors file whose metadata holds the configuration, a PyTorch file
- * with a released name (docs/models.md), or a run folder (newest checkpoint, first average). */
+ * model), read from a .safetensors file whose metadata holds the configuration, a
+ * released PyTorch checkpoint, which its name tells (cd_imagenet64_l2.pt; docs/models.md),
+ * or a run folder (its newest checkpoint, first weight average). */
 typedef struct cm_model cm_model;
 
 /* Errors: CM_ERR_IO, CM_ERR_FORMAT (what was expected and found), CM_ERR_MEMORY. */
@@ -192,8 +217,9 @@ CM_API cm_status cm_model_open(const char *path, cm_model **model, cm_error *err
 /* The bytes of a .safetensors file; they are not needed afterwards. */
 CM_API cm_status cm_model_open_memory(const void *bytes, size_t size, cm_model **model,
                                       cm_error *err);
-/* The network of a configuration file with random first weights, as a consistency model: for
- * timing.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+/* The network of a configuration file (JSON, the field names of the original code)
+ * with random first weights, as a consistency model: for timing.
+ * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model,
                                  cm_error *err);
 CM_API void cm_model_free(cm_model *model);
@@ -207,8 +233,8 @@ typedef struct cm_model_facts {
 } cm_model_facts;
 CM_API cm_status cm_model_get_facts(const cm_model *model, cm_model_facts *facts, cm_error *err);
 
-/* Describe a model, run folder, .safetensors or PyTorch file, as lines for people or as a JSON
- * object.  *text is freed with cm_string_free. */
+/* Describe a model, a run folder, any .safetensors or PyTorch file, as lines for people or as a
+ * JSON object.  *text is freed with cm_string_free. */
 CM_API cm_status cm_describe(const char *path, char **text, cm_error *err);
 CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
@@ -324,11 +350,13 @@ CM_API cm_status cm_images_check_path(const char *path, const cm_images *expecte
 
 /* Write a grid (.png, .jpg, .webp), an animation (.gif: a frame a column of the grid, headed by
  * its first text; columns 0: a frame an image), arr_0 and arr_1 (.npz), or one PNG an image (a
- * folder: 000012_cat.png, the index and the class).  A file appears whole or not at all, and
- * replaces pictures only (.npz: archives).  Errors: also CM_ERR_ARGUMENT (a bad label). */
+ * folder, made when missing: 000012_cat.png, the index and the class).  A file appears whole or
+ * not at all, and replaces pictures only (.npz: archives).  layout NULL: as cm_layout_default.
+ * Errors: also CM_ERR_ARGUMENT (a label below -1 or that layout->model has no class for). */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,
                                  cm_error *err);
-/* That grid in memory.  kind: png, jpeg, webp or gif.  *bytes is freed with cm_bytes_free. */
+/* That grid in memory.  kind: "png", "jpeg", "webp" or "gif".  *bytes is freed with cm_bytes_free.
+ */
 CM_API cm_status cm_images_encode(const cm_images *images, const char *kind,
                                   const cm_layout *layout, void **bytes, size_t *size,
                                   cm_error *err);
@@ -348,7 +376,8 @@ typedef struct cm_train_progress {
     double loss;                /* mean since the last report */
     double images_per_s, eta_s; /* speed; seconds left */
     int scales;                 /* N(k), 0 for edm */
-    int64_t drawn, to_draw;     /* runs of the network on a sample, done and in all; else 0 */
+    int64_t drawn, to_draw;     /* while samples are drawn: runs of the network on one image,
+                                   done and in all; else 0 */
     const char *event;          /* NULL, or what just happened: "saved runs/x/ckpt/00002000" */
 } cm_train_progress;
 
@@ -383,6 +412,34 @@ CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_tr
  * for a program whose user has given it.  Errors: CM_ERR_ARGUMENT says what it is for. */
 CM_API cm_status cm_train_check_used(const cm_train_params *config, int resume, const char *name,
                                      cm_error *err);
+
+/* ---- evaluation --------------------------------------------------------- */
+
+/* Settings; likewise cm_eval_options.  docs/evaluation.md has the scores and their sources. */
+typedef struct cm_eval_params {
+    size_t size;               /* of this struct; set by cm_eval_default_params */
+    cm_text ref;               /* real images, or statistics of some: a path */
+    cm_text samples, model;    /* images to judge, or the model that draws them */
+    cm_text features, weights; /* the network whose features are compared; its file */
+    cm_text train, test;       /* images that samples may be copies of; images that are none */
+    cm_text nearest;           /* a PNG of samples beside the nearest of train */
+    cm_text save_stats;        /* where the statistics of ref are written */
+    int64_t kept;              /* images of each set that are compared in pairs */
+    int json;                  /* the text is a JSON object */
+} cm_eval_params;
+CM_API const cm_option *cm_eval_options(void);
+CM_API cm_eval_params cm_eval_default_params(void);
+typedef struct cm_eval_hooks { /* functions may be NULL */
+    size_t size;               /* of this struct */
+    void (*progress)(void *user, const char *what, double done, double eta_s); /* done: 0 to 1 */
+    int (*stop)(void *user); /* non-zero: CM_INTERRUPTED */
+    void *user;              /* handed to both */
+} cm_eval_hooks;
+
+/* Score samples; *text is freed with cm_string_free.  sampling also has the batch, threads and
+ * seed; hooks may be NULL.  Errors: also CM_ERR_UNSUPPORTED (no OpenBLAS), CM_INTERRUPTED. */
+CM_API cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
+                         const cm_eval_hooks *hooks, char **text, cm_error *err);
 
 /* ---- pictures of runs --------------------------------------------------- */
 

@@ -14,6 +14,7 @@
     X(train,   "train a teacher, distil it, or train a consistency model alone")                  \
     X(data,    "say what a set of images holds, before training on it")                           \
     X(sample,  "generate images from a model")                                                    \
+    X(eval,    "score images against real ones: FID, precision, recall and others")               \
     X(info,    "describe a model, a run folder or a .safetensors file")                           \
     X(validate, "check models, runs and .safetensors files before they are used")                 \
     X(plot,    "draw what runs logged: loss, scores, speed")                                       \

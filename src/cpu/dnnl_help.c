@@ -339,7 +339,7 @@ cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *er
     sw.any = 1;
     for (int i = 0; i < 2; i++) {
         c.strides[i] = spec->stride;
-        c.near[i] = i ? spec->pad : spec->pad_top;
+        c.near[i] = i ? spec->pad_left : spec->pad_top;
         /* What remains on the far side so that the output has y's size. */
         c.far[i] = (sy.dim[2 + i] - 1) * spec->stride + w->dim[2 + i] - sx.dim[2 + i] - c.near[i];
     }

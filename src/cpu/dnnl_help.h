@@ -33,8 +33,8 @@ typedef struct cm_dnnl_conv_spec {
     cm_conv_pass pass;
     const cm_type *x, *w, *y; /* [N,H,W,I], f32 [O,I,kh,kw], [N,H',W',O] */
     int bias, stride;
-    int pad_top, pad; /* rows above x; columns to its left */
-    int residual;     /* y += instead of y = */
+    int pad_top, pad_left; /* rows above x; columns to its left */
+    int residual;          /* y += instead of y = */
 } cm_dnnl_conv_spec;
 
 /* y = op(a) op(b) [+ bias f32 [N], to each row] */

@@ -261,14 +261,16 @@ static int is_product(const cm_node *n)
 {
     const cm_type *w = &n->type;
     return n->op == CM_OP_CONV2D_GRAD_WEIGHT && w->dim[2] == 1 && w->dim[3] == 1 &&
-           n->attr.conv.stride == 1 && !n->attr.conv.pad && n->in[0]->type.dtype == CM_BF16;
+           n->attr.conv.stride == 1 && !n->attr.conv.pad_h && !n->attr.conv.pad_w &&
+           n->in[0]->type.dtype == CM_BF16;
 }
 
 static cm_dnnl_conv_spec spec_of(const cm_node *n)
 {
     const cm_type *in0 = &n->in[0]->type, *in1 = &n->in[1]->type, *out = &n->type;
-    const int pad = n->attr.conv.pad;
-    cm_dnnl_conv_spec s = {.stride = n->attr.conv.stride, .pad_top = pad, .pad = pad};
+    cm_dnnl_conv_spec s = {.stride = n->attr.conv.stride,
+                           .pad_top = n->attr.conv.pad_h,
+                           .pad_left = n->attr.conv.pad_w};
     s.pass = n->op == CM_OP_CONV2D              ? CM_CONV_FORWARD
              : n->op == CM_OP_CONV2D_GRAD_INPUT ? CM_CONV_INPUT
                                                 : CM_CONV_WEIGHT;

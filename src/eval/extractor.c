@@ -3,15 +3,26 @@
 
 #include "base/memory.h"
 #include "graph/plan.h"
+#include "io/weights_file.h"
+#include "nn/features/inception.h"
 #include "run/resolve.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+typedef struct kind kind;
 
 struct cm_extractor {
-    cm_model *owned;
-    const cm_model *model;
+    const kind *kind;
+    cm_model *owned;       /* of small */
+    const cm_model *model; /* likewise; may be another's */
+    cm_params *own_params; /* of the others */
+    float *own_flat;
+    cm_params *params; /* what it computes with */
+    const float *flat;
+    const cm_device *device;
     int batch, threads;
     cm_feature_dims dims;
     /* Compiled for images of this size. */
@@ -23,59 +34,189 @@ struct cm_extractor {
     float *staged; /* [batch,h,w,c], on their way in */
 };
 
+struct kind {
+    const char *name;
+    cm_status (*open)(cm_extractor *e, const char *weights, cm_error *err);
+    cm_status (*check)(const cm_extractor *e, int h, int w, int c, cm_error *err);
+    /* pixels f32 [N,H,W,C] */
+    cm_feature_nodes (*build)(const cm_extractor *e, cm_net *net, cm_node *pixels);
+};
+
+/* ---- small ---- */
+
+static void use_model(cm_extractor *e, const cm_model *m)
+{
+    e->model = m;
+    e->params = m->params;
+    e->flat = m->flat;
+    e->device = m->device;
+    e->dims = cm_classifier_dims(&m->net);
+}
+
+static cm_status open_small(cm_extractor *e, const char *weights, cm_error *err)
+{
+    char shown[512];
+    cm_status s = cm_run_open_model(weights, &e->owned, err);
+    if (!s && !cm_model_is_classifier(e->owned))
+        s = cm_fail(err, CM_ERR_ARGUMENT,
+                    "%s: expected a classifier (cm train --method classifier), found a %s",
+                    cm_escape(shown, sizeof shown, weights), cm_model_kind(e->owned));
+    if (!s)
+        use_model(e, e->owned);
+    return s;
+}
+
+static cm_status check_small(const cm_extractor *e, int h, int w, int c, cm_error *err)
+{
+    const cm_net_config *n = &e->model->net;
+    if (h == n->height && w == n->width && c == n->in_channels)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "features: %s is made for %dx%d images with %d channels, found %dx%d with %d",
+                   e->model->score, n->width, n->height, n->in_channels, w, h, c);
+}
+
+static cm_feature_nodes build_small(const cm_extractor *e, cm_net *net, cm_node *pixels)
+{
+    return cm_classifier_features(net, &e->model->net, pixels);
+}
+
+/* ---- inception ---- */
+
+static cm_status check_there(const char *weights, cm_error *err)
+{
+    struct stat st;
+    char shown[512];
+    if (!stat(weights, &st))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_IO,
+                   "%s: no such file: the Inception network's weights are expected there, "
+                   "pt_inception-2015-12-05-6726825d.pth, 95628359 bytes, SHA-256 "
+                   "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2, which the "
+                   "pytorch-fid project publishes as its release fid_weights",
+                   cm_escape(shown, sizeof shown, *weights ? weights : "(none)"));
+}
+
+/* All of a file's tensors, and all that the network needs. */
+static cm_status load(cm_extractor *e, const char *weights, cm_error *err)
+{
+    cm_st_file *file = NULL;
+    cm_status s = cm_weights_open(weights, &file, NULL, err);
+    if (!s)
+        s = cm_params_fit(e->own_params, file, err);
+    if (!s && !(e->own_flat = cm_alloc_array(cm_params_floats(e->own_params), sizeof(float))))
+        s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", weights);
+    if (!s)
+        s = cm_params_load(e->own_params, file, e->own_flat, err);
+    cm_st_close(file);
+    return s;
+}
+
+static cm_status open_inception(cm_extractor *e, const char *weights, cm_error *err)
+{
+    cm_status s = check_there(weights, err);
+    if (!s)
+        s = cm_device_open(&e->device, err);
+    if (!s)
+        s = cm_inception_params(&e->own_params, err);
+    if (!s)
+        s = load(e, weights, err);
+    e->params = e->own_params;
+    e->flat = e->own_flat;
+    e->dims = (cm_feature_dims){CM_INCEPTION_FEATURES, CM_INCEPTION_SPATIAL, CM_INCEPTION_LOGITS};
+    return s;
+}
+
+static cm_status check_inception(const cm_extractor *e, int h, int w, int c, cm_error *err)
+{
+    (void)e;
+    if (h > 0 && w > 0 && (c == 1 || c == 3))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "features: inception takes RGB or gray images, found %dx%d with %d channels", w,
+                   h, c);
+}
+
+/* Gray pictures are shown to it as RGB. */
+static cm_node *three_channels(cm_graph *g, cm_node *x)
+{
+    const cm_type *t = cm_node_type(x);
+    return cm_broadcast_to(g, x, CM_TYPE(CM_F32, t->dim[0], t->dim[1], t->dim[2], 3));
+}
+
+static cm_feature_nodes build_tensorflow(const cm_extractor *e, cm_net *net, cm_node *pixels)
+{
+    (void)e;
+    return cm_inception_features(net, CM_INCEPTION_TENSORFLOW, three_channels(net->g, pixels),
+                                 NULL);
+}
+
+static cm_feature_nodes build_pytorch(const cm_extractor *e, cm_net *net, cm_node *pixels)
+{
+    (void)e;
+    return cm_inception_features(net, CM_INCEPTION_PYTORCH, three_channels(net->g, pixels), NULL);
+}
+
 /* ---- opening ---- */
 
-cm_status cm_extractor_of(const cm_model *m, int batch, int threads, cm_extractor **out,
-                          cm_error *err)
+enum { SMALL, KINDS = 3 };
+static const kind kinds[KINDS] = {
+    [SMALL] = {"small", open_small, check_small, build_small},
+    {"inception", open_inception, check_inception, build_tensorflow},
+    {"inception-pytorch", open_inception, check_inception, build_pytorch},
+};
+
+static cm_status extractor_new(const kind *k, int batch, int threads, cm_extractor **out,
+                               cm_error *err)
 {
     cm_extractor *e = cm_alloc(sizeof *e);
     if (!e)
         return cm_fail(err, CM_ERR_MEMORY, "features: out of memory");
-    *e = (cm_extractor){.model = m,
-                        .batch = batch,
-                        .threads = cm_threads_resolve(threads),
-                        .dims = cm_classifier_dims(&m->net)};
+    *e = (cm_extractor){.kind = k, .batch = batch, .threads = cm_threads_resolve(threads)};
     *out = e;
     return CM_OK;
 }
 
-static cm_status open_small(const char *weights, int batch, int threads, cm_extractor **out,
-                            cm_error *err)
+cm_status cm_extractor_of(const cm_model *m, int batch, int threads, cm_extractor **out,
+                          cm_error *err)
 {
-    char shown[512];
-    cm_model *m = NULL;
-    cm_status s = cm_run_open_model(weights, &m, err);
-    if (!s && !cm_model_is_classifier(m))
-        s = cm_fail(err, CM_ERR_ARGUMENT,
-                    "%s: expected a classifier (cm train --method classifier), found a %s",
-                    cm_escape(shown, sizeof shown, weights), cm_model_kind(m));
+    const cm_status s = extractor_new(&kinds[SMALL], batch, threads, out, err);
     if (!s)
-        s = cm_extractor_of(m, batch, threads, out, err);
-    if (s)
-        cm_model_release(m);
-    else
-        (*out)->owned = m;
+        use_model(*out, m);
     return s;
 }
 
-static const struct kind {
-    const char *name;
-    cm_status (*open)(const char *weights, int batch, int threads, cm_extractor **out,
-                      cm_error *err);
-} kinds[] = {{"small", open_small}};
+static cm_status unknown(const char *name, cm_error *err)
+{
+    char shown[64], known[128] = "";
+    for (int i = 0; i < KINDS; i++) {
+        const size_t n = strlen(known);
+        snprintf(known + n, sizeof known - n, "%s%s",
+                 !i              ? ""
+                 : i + 1 < KINDS ? ", "
+                                 : " or ",
+                 kinds[i].name);
+    }
+    return cm_fail(err, CM_ERR_ARGUMENT, "features: expected %s, found '%s'", known,
+                   cm_escape(shown, sizeof shown, name));
+}
 
 cm_status cm_extractor_open(const char *name, const char *weights, int batch, int threads,
                             cm_extractor **out, cm_error *err)
 {
-    char shown[64], known[64] = "";
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (!strcmp(kinds[i].name, name))
-            return kinds[i].open(weights, batch, threads, out, err);
-        const size_t n = strlen(known);
-        snprintf(known + n, sizeof known - n, "%s%s", i ? " or " : "", kinds[i].name);
+    cm_extractor *e = NULL;
+    int i = 0;
+    while (i < KINDS && strcmp(kinds[i].name, name) != 0)
+        i++;
+    cm_status s =
+        i < KINDS ? extractor_new(&kinds[i], batch, threads, &e, err) : unknown(name, err);
+    if (!s && (s = e->kind->open(e, weights, err))) {
+        cm_extractor_close(e);
+        return s;
     }
-    return cm_fail(err, CM_ERR_ARGUMENT, "features: expected %s, found '%s'", known,
-                   cm_escape(shown, sizeof shown, name));
+    if (!s)
+        *out = e;
+    return s;
 }
 
 static void unbuild(cm_extractor *e)
@@ -95,6 +236,8 @@ void cm_extractor_close(cm_extractor *e)
         return;
     unbuild(e);
     cm_model_release(e->owned);
+    cm_params_free(e->own_params);
+    cm_free(e->own_flat);
     cm_free(e);
 }
 
@@ -110,16 +253,6 @@ const cm_model *cm_extractor_model(const cm_extractor *e)
 
 /* ---- running ---- */
 
-static cm_status check_images(const cm_extractor *e, int h, int w, int c, cm_error *err)
-{
-    const cm_net_config *n = &e->model->net;
-    if (h == n->height && w == n->width && c == n->in_channels)
-        return CM_OK;
-    return cm_fail(err, CM_ERR_ARGUMENT,
-                   "features: %s is made for %dx%d images with %d channels, found %dx%d with %d",
-                   e->model->score, n->width, n->height, n->in_channels, w, h, c);
-}
-
 static cm_status build(cm_extractor *e, int h, int w, int c, cm_error *err)
 {
     cm_node *out[3];
@@ -128,18 +261,18 @@ static cm_status build(cm_extractor *e, int h, int w, int c, cm_error *err)
     if (!g)
         return cm_fail(err, CM_ERR_MEMORY, "features: out of memory");
     const int buffer = cm_graph_buffer(g, "params", CM_BUFFER_CONST);
-    cm_net net = cm_net_new(g, e->model->params, buffer, CM_F32);
+    cm_net net = cm_net_new(g, e->params, buffer, CM_F32);
     cm_node *x = cm_input(g, "pixels", CM_TYPE(CM_F32, e->batch, h, w, c));
     e->x = x;
-    e->nodes = cm_classifier_features(&net, &e->model->net, x);
+    e->nodes = e->kind->build(e, &net, x);
     cm_node *const all[] = {e->nodes.features, e->nodes.spatial, e->nodes.logits};
     for (int i = 0; i < 3; i++)
         if (all[i])
             out[n++] = all[i];
-    const cm_status s = cm_plan_compile(g, n, out, e->model->device, e->threads, &e->plan, err);
+    const cm_status s = cm_plan_compile(g, n, out, e->device, e->threads, &e->plan, err);
     if (s)
         return s;
-    cm_plan_bind(e->plan, buffer, e->model->flat);
+    cm_plan_bind(e->plan, buffer, (void *)(uintptr_t)e->flat);
     const size_t image = (size_t)h * (size_t)w * (size_t)c;
     e->staged = cm_alloc_array((size_t)e->batch * image, sizeof *e->staged);
     if (!e->staged)
@@ -173,7 +306,7 @@ cm_status cm_extractor_run(cm_extractor *e, int64_t n, const uint8_t *pixels, in
                            float *features, float *spatial, float *logits, cm_error *err)
 {
     const int64_t image = (int64_t)h * w * c;
-    cm_status s = check_images(e, h, w, c, err);
+    cm_status s = e->kind->check(e, h, w, c, err);
     if (!s && (h != e->h || w != e->w || c != e->c)) {
         unbuild(e);
         if ((s = build(e, h, w, c, err)))

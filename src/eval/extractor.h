@@ -9,11 +9,16 @@
  * where they have another.  One thread uses it at a time. */
 typedef struct cm_extractor cm_extractor;
 
-/* name says the network, weights its file:
- *   small       a classifier that cm train --method classifier made: a file or a run
+/* name says the network, weights its file, which may be safetensors or PyTorch's:
+ *   inception          that of the Frechet inception distance, as TensorFlow has it: images of
+ *                      any size, RGB or gray; its weights under the names they have in
+ *                      pt_inception-2015-12-05-6726825d.pth
+ *   inception-pytorch  the same behind pytorch-fid's resizing, whose scores are others
+ *   small              a classifier that cm train --method classifier made: a file or a run
  * batch images at once; threads 0: the cores this process may use.
- * Errors: CM_ERR_ARGUMENT (no network of that name; not a classifier), CM_ERR_IO,
- * CM_ERR_FORMAT, CM_ERR_MEMORY. */
+ * Errors: CM_ERR_ARGUMENT (no network of that name; not a classifier), CM_ERR_IO (of a file
+ * that is missing: what it is and who publishes it), CM_ERR_FORMAT (tensors that are missing, of
+ * another shape, or not of this network), CM_ERR_MEMORY. */
 cm_status cm_extractor_open(const char *name, const char *weights, int batch, int threads,
                             cm_extractor **out, cm_error *err);
 /* Of a classifier that is open, and outlives the extractor. */

@@ -85,6 +85,7 @@ cm_node *cm_sign(cm_graph *g, cm_node *x);         /* derivative 0 */
 cm_node *cm_floor(cm_graph *g, cm_node *x);        /* derivative 0 */
 cm_node *cm_pow(cm_graph *g, cm_node *x, float p); /* x > 0, unless p is an integer */
 cm_node *cm_clamp(cm_graph *g, cm_node *x, float lo, float hi);
+cm_node *cm_relu(cm_graph *g, cm_node *x); /* clamped to 0 and above; derivative 0 at 0 */
 cm_node *cm_cast(cm_graph *g, cm_node *x, cm_dtype dtype);
 /* x, no copy; as if it were a constant to vjp and jvp, which ask what made it for no rule. */
 cm_node *cm_stop_gradient(cm_graph *g, cm_node *x);
@@ -108,12 +109,22 @@ cm_node *cm_swap12(cm_graph *g, cm_node *x);
  * [N,2H,2W,C] -> [N,H,W,C], the sum of 2x2 pixels, times scale (1/4: the mean) */
 cm_node *cm_upsample2(cm_graph *g, cm_node *x, float scale);
 cm_node *cm_sumpool2(cm_graph *g, cm_node *x, float scale);
+/* [N,H,W,C] -> [N,H',W',C], the mean or the maximum of each window of k x k pixels, `stride`
+ * apart; `pad` pixels around the image, at most k / 2, are in no mean and no maximum */
+cm_node *cm_avg_pool2d(cm_graph *g, cm_node *x, int k, int stride, int pad);
+cm_node *cm_max_pool2d(cm_graph *g, cm_node *x, int k, int stride, int pad);
+/* f32 [N,H,W,C] -> [N,h,w,C] by linear interpolation; half_pixel: as PyTorch has it, with the
+ * centres of pixels at halves; 0: as TensorFlow 1, with their corners at whole numbers */
+cm_node *cm_resize_bilinear(cm_graph *g, cm_node *x, int64_t h, int64_t w, int half_pixel);
 
 /* ---- matrix products ---- */
 /* a [..,M,K], b [..,K,N] -> [..,M,N], leading dims equal; ta/tb: read transposed */
 cm_node *cm_matmul(cm_graph *g, cm_node *a, cm_node *b, int ta, int tb);
 /* x [N,H,W,I], w f32 [O,I,kh,kw], bias f32 [O] or NULL -> [N,H',W',O] in x's dtype */
 cm_node *cm_conv2d(cm_graph *g, cm_node *x, cm_node *w, cm_node *bias, int stride, int pad);
+/* The same with zeros of another number above and below than left and right. */
+cm_node *cm_conv2d_padded(cm_graph *g, cm_node *x, cm_node *w, cm_node *bias, int stride, int pad_h,
+                          int pad_w);
 
 /* qkv [N,T,3C], channels in the order (query key value, head, d) -> [N,T,C]:
  * softmax(Q K^T / sqrt(d)) V for each of the heads, d = C/heads */

@@ -39,6 +39,13 @@
     X(SWAP12,                 swap12,                 "[A,B,C,D] to [A,C,B,D]")                   \
     X(UPSAMPLE2,              upsample2,              "repeat pixels 2x2, scaled")                \
     X(SUMPOOL2,               sumpool2,               "sum of 2x2 pixels, scaled")                \
+    X(AVG_POOL2D,             avg_pool2d,             "means of windows of pixels")               \
+    X(AVG_POOL2D_GRAD,        avg_pool2d_grad,        "adjoint of avg_pool2d")                    \
+    X(MAX_POOL2D,             max_pool2d,             "maxima of windows of pixels")              \
+    X(MAX_POOL2D_GRAD,        max_pool2d_grad,        "dy to the pixels that are largest")        \
+    X(MAX_POOL2D_JVP,         max_pool2d_jvp,         "xdot of the pixels that are largest")      \
+    X(RESIZE_BILINEAR,        resize_bilinear,        "another height and width")                 \
+    X(RESIZE_BILINEAR_GRAD,   resize_bilinear_grad,   "adjoint of resize_bilinear")               \
     X(MATMUL,                 matmul,                 "a @ b, batched, either transposed")        \
     X(CONV2D,                 conv2d,                 "convolution, optional bias")               \
     X(CONV2D_GRAD_INPUT,      conv2d_grad_input,      "adjoint of conv2d in x")                   \
@@ -96,10 +103,18 @@ typedef union cm_attr {
         int ta, tb;
     } matmul;
     struct {
-        int stride, pad;
-        cm_type type; /* grad_input: of x; grad_weight: of w */
-        int residual; /* the last input is added; by fusion only (graph/fuse.c) */
+        int stride, pad_h, pad_w; /* pads: above and below; left and right */
+        cm_type type;             /* grad_input: of x; grad_weight: of w */
+        int residual;             /* the last input is added; by fusion only (graph/fuse.c) */
     } conv;
+    struct {
+        int k, stride, pad;
+        cm_type type; /* avg_pool2d_grad: of x */
+    } pool;
+    struct {
+        cm_type type; /* of the result */
+        int half_pixel;
+    } resize;
     struct {
         int64_t heads;
     } attention;

@@ -160,6 +160,14 @@ __attribute__((format(printf, 2, 3))) static void add_culprit(culprits *c, const
     va_end(ap);
 }
 
+/* The steps that a batch norm of PyTorch was trained for; no network computes with them. */
+static int is_counter(const char *name)
+{
+    static const char end[] = ".num_batches_tracked";
+    const size_t n = strlen(name), m = sizeof end - 1;
+    return n > m && !strcmp(name + n - m, end);
+}
+
 cm_status cm_params_fit(const cm_params *params, const cm_st_file *file, cm_error *err)
 {
     culprits missing = {0}, unexpected = {0}, misshapen = {0};
@@ -175,7 +183,8 @@ cm_status cm_params_fit(const cm_params *params, const cm_st_file *file, cm_erro
                         cm_type_text(want, sizeof want, &p->type), cm_st_shape_text(shape, t));
     }
     for (int i = 0; i < found && found != n - missing.n; i++)
-        if (!cm_params_find(params, cm_st_at(file, i)->name))
+        if (!cm_params_find(params, cm_st_at(file, i)->name) &&
+            !is_counter(cm_st_at(file, i)->name))
             add_culprit(&unexpected, " \"%s\"",
                         cm_escape(name, sizeof name, cm_st_at(file, i)->name));
     if (!missing.n && !unexpected.n && !misshapen.n)

@@ -4,6 +4,8 @@
  * from other ops, that serves both modes: dx = f'(x) * dy and ydot = f'(x) * xdot. */
 #include "graph/op.h"
 
+#include <math.h>
+
 static void same_type(cm_graph *g, const cm_node *n, cm_type *out)
 {
     if (n->n_in == 2 && !cm_type_same_shape(&n->in[0]->type, &n->in[1]->type))
@@ -157,6 +159,10 @@ cm_node *cm_pow(cm_graph *g, cm_node *x, float p)
 cm_node *cm_clamp(cm_graph *g, cm_node *x, float lo, float hi)
 {
     return unary(g, CM_OP_CLAMP, (cm_attr){.clamp = {lo, hi}}, x);
+}
+cm_node *cm_relu(cm_graph *g, cm_node *x)
+{
+    return cm_clamp(g, x, 0.0f, INFINITY);
 }
 cm_node *cm_silu_grad(cm_graph *g, cm_node *dy, cm_node *x)
 {

@@ -220,6 +220,47 @@ static void test_train_params(void)
 
 /* ---- requests ---- */
 
+static cm_status try_eval(const void *params, cm_error *err)
+{
+    const cm_sample_params sampling = cm_sample_default_params();
+    char *text = NULL;
+    const cm_status s = cm_eval(params, &sampling, NULL, &text, err);
+    CHECK(!text, "scores in spite of an error");
+    return s;
+}
+
+static void test_eval_params(void)
+{
+    _Static_assert(sizeof(cm_eval_hooks) == 4 * 8, "a field that is not tried");
+    cm_eval_params p = cm_eval_default_params();
+    const cm_sample_params sampling = cm_sample_default_params();
+    cm_sample_params bad = sampling;
+    cm_eval_hooks hooks = {0};
+    char *text = NULL;
+    REFUSED(try_eval(&p, &err), "ref", "found none");
+    snprintf(p.ref, sizeof p.ref, "fashion-mnist");
+    REFUSED(try_eval(&p, &err), "samples", "expected");
+    snprintf(p.samples, sizeof p.samples, "fashion-mnist");
+    snprintf(p.features, sizeof p.features, "vgg");
+    REFUSED(try_eval(&p, &err), "features", "'vgg'");
+    p = cm_eval_default_params();
+    p.kept = -1;
+    REFUSED(try_eval(&p, &err), "kept", "found -1");
+    p.kept = 10;
+    p.json = 2;
+    REFUSED(try_eval(&p, &err), "json", "found");
+    p.json = 0;
+    p.size = 8;
+    REFUSED(try_eval(&p, &err), "size", "found 8");
+    p.size = sizeof p;
+    bad.batch = 0;
+    REFUSED(cm_eval(&p, &bad, NULL, &text, &err), "batch", "found 0");
+    REFUSED(cm_eval(&p, &sampling, &hooks, &text, &err), "hooks: size", "found 0");
+    REFUSED(cm_eval(&p, NULL, NULL, &text, &err), "params", "NULL");
+    REFUSED(cm_eval(&p, &sampling, NULL, NULL, &err), "text", "NULL");
+    REFUSED(cm_eval(NULL, &sampling, NULL, &text, &err), "params", "NULL");
+}
+
 static void test_request(void)
 {
     /* size num first seed | labels noise | draws as_float | progress stop step user */
@@ -617,6 +658,7 @@ static void test_rest(void)
 static const check_test tests[] = {
     {"fields of the params of sampling", test_sample_params},
     {"fields of the params of training", test_train_params},
+    {"fields of the params of evaluation", test_eval_params},
     {"fields of a request", test_request},
     {"fields of a plot", test_plot},
     {"fields of images", test_images},

@@ -38,6 +38,12 @@ PLAIN(pad, cm_pad(g, x[0], c->i[0], c->i[1]))     /* begin, total */
 PLAIN(swap12, cm_swap12(g, x[0]))
 PLAIN(upsample2, cm_upsample2(g, x[0], c->f[0]))
 PLAIN(sumpool2, cm_sumpool2(g, x[0], c->f[0]))
+/* k, stride, pad */
+PLAIN(avg_pool, cm_avg_pool2d(g, x[0], (int)c->i[0], (int)c->i[1], (int)c->i[2]))
+PLAIN(max_pool, cm_max_pool2d(g, x[0], (int)c->i[0], (int)c->i[1], (int)c->i[2]))
+PLAIN(relu, cm_relu(g, x[0]))
+/* h, w, half_pixel */
+PLAIN(resize, cm_resize_bilinear(g, x[0], c->i[0], c->i[1], (int)c->i[2]))
 PLAIN(softmax, cm_softmax(g, x[0]))
 PLAIN(log_softmax, cm_log_softmax(g, x[0]))
 PLAIN(matmul, cm_matmul(g, x[0], x[1], (int)c->i[0], (int)c->i[1])) /* ta, tb */
@@ -67,6 +73,17 @@ static cm_node *conv2d(ARGS)
 {
     return cm_conv2d(g, x[0], x[1], c->dim[2][0] ? x[2] : NULL, (int)c->i[0], (int)c->i[1]);
 }
+/* k, stride, pad; to the shape of x */
+PLAIN(avg_pool_grad,
+      cm_node_new(g, CM_OP_AVG_POOL2D_GRAD,
+                  (cm_attr){.pool = {(int)c->i[0], (int)c->i[1], (int)c->i[2], target(c, CM_F32)}},
+                  1, x))
+/* half_pixel; likewise */
+PLAIN(resize_grad, cm_node_new(g, CM_OP_RESIZE_BILINEAR_GRAD,
+                               (cm_attr){.resize = {target(c, CM_F32), (int)c->i[0]}}, 1, x))
+/* stride, pad_h, pad_w */
+PLAIN(conv2d_padded, cm_conv2d_padded(g, x[0], x[1], c->dim[2][0] ? x[2] : NULL, (int)c->i[0],
+                                      (int)c->i[1], (int)c->i[2]))
 PLAIN(conv2d_grad_input,
       cm_conv2d_grad_input(g, x[0], x[1], target(c, x[0]->type.dtype), (int)c->i[0], (int)c->i[1]))
 PLAIN(conv2d_grad_weight,
@@ -103,6 +120,8 @@ enum { NO = 0, YES = 1 };
 #define IN(...)     .dim = {__VA_ARGS__}
 #define KINK(at)    .kink = (at), .gap = 0.1f
 #define RANGE(a, b) .lo = (a), .hi = (b)
+/* values whose order the steps of the differences do not change */
+#define PARTED .parted = 1
 /* bf16 keeps 8 bits: long steps, and a tolerance of its half unit */
 #define COARSE .step = 0.5f, .tol = 2e-2f
 
@@ -179,6 +198,30 @@ const op_case op_cases[] = {
     {"sumpool2",                sumpool2,  IN({2, 4, 6, 3}), .f = {0.25f}, .bf16 = 1},
     {"sumpool2 one pixel",      sumpool2,  IN({2, 2, 2, 5}), .f = {1}},
     {"sumpool2 large",          sumpool2,  IN({2, 48, 48, 8}), .f = {0.25f}},
+    {"avg_pool 2",              avg_pool, IN({2, 4, 6, 3}), .i = {2, 2, 0}, .reference = reference_avg_pool, .bf16 = 1},
+    {"avg_pool 2 odd",          avg_pool, IN({2, 5, 3, 3}), .i = {2, 2, 0}, .reference = reference_avg_pool},
+    {"avg_pool 3 padded",       avg_pool, IN({2, 4, 5, 3}), .i = {3, 1, 1}, .reference = reference_avg_pool, .bf16 = 1},
+    {"avg_pool 3 one pixel",    avg_pool, IN({2, 1, 1, 5}), .i = {3, 1, 1}, .reference = reference_avg_pool},
+    {"avg_pool 3 stride 2",     avg_pool, IN({1, 8, 7, 4}), .i = {3, 2, 1}, .reference = reference_avg_pool},
+    {"avg_pool of all",         avg_pool, IN({2, 4, 4, 300}), .i = {4, 1, 0}, .reference = reference_avg_pool},
+    {"avg_pool large",          avg_pool, IN({2, 48, 48, 8}), .i = {3, 1, 1}, .reference = reference_avg_pool},
+    {"max_pool 2",              max_pool, IN({2, 4, 6, 3}), .i = {2, 2, 0}, PARTED, .reference = reference_max_pool},
+    {"max_pool 3 stride 2",     max_pool, IN({2, 7, 5, 3}), .i = {3, 2, 0}, PARTED, .reference = reference_max_pool},
+    {"max_pool 3 padded",       max_pool, IN({2, 4, 5, 3}), .i = {3, 1, 1}, PARTED, .reference = reference_max_pool},
+    {"max_pool channels",       max_pool, IN({1, 3, 3, 300}), .i = {3, 1, 0}, PARTED, .reference = reference_max_pool},
+    {"max_pool large",          max_pool, IN({2, 48, 48, 8}), .i = {3, 2, 0}, PARTED, .reference = reference_max_pool},
+    {"avg_pool adjoint",        avg_pool_grad, IN({2, 4, 5, 3}), .i = {3, 1, 1}, .to = {2, 4, 5, 3}},
+    {"avg_pool 3, 2 adjoint",   avg_pool_grad, IN({1, 4, 4, 300}), .i = {3, 2, 1}, .to = {1, 8, 7, 300}},
+    {"resize adjoint",          resize_grad, IN({2, 9, 11, 3}), .i = {1}, .to = {2, 4, 3, 3}},
+    {"resize down adjoint",     resize_grad, IN({1, 4, 3, 2}), .i = {0}, .to = {1, 9, 11, 2}},
+    {"relu",                    relu,     IN({4, 9}), KINK(0)},
+    {"resize up",               resize, IN({2, 4, 3, 3}), .i = {9, 11, 1}, .reference = reference_resize},
+    {"resize up, corners",      resize, IN({2, 4, 3, 3}), .i = {9, 11, 0}, .reference = reference_resize},
+    {"resize down",             resize, IN({1, 9, 11, 2}), .i = {4, 3, 1}, .reference = reference_resize},
+    {"resize down, corners",    resize, IN({1, 9, 11, 2}), .i = {4, 3, 0}, .reference = reference_resize},
+    {"resize a pixel",          resize, IN({1, 1, 1, 2}), .i = {3, 2, 1}, .reference = reference_resize},
+    {"resize nothing",          resize, IN({1, 3, 4, 2}), .i = {3, 4, 1}, .reference = reference_resize},
+    {"resize large",            resize, IN({2, 24, 24, 3}), .i = {75, 75, 1}, .reference = reference_resize},
     /* matrix products */
     {"matmul nn",               matmul, IN({3, 4}, {4, 5}), .i = {0, 0}, .reference = reference_matmul, .bf16 = 3},
     {"matmul nt",               matmul, IN({3, 4}, {5, 4}), .i = {0, 1}, .reference = reference_matmul, .bf16 = 3},
@@ -211,6 +254,11 @@ const op_case op_cases[] = {
     {"conv 1x1 stride 2 odd",   conv2d, IN({2, 5, 3, 3}, {5, 3, 1, 1}, {5}), .i = {2, 0}, .reference = reference_conv2d},
     {"conv 5x5",                conv2d, IN({1, 6, 5, 2}, {3, 2, 5, 5}), .i = {1, 2}, .reference = reference_conv2d},
     {"conv 1x3",                conv2d, IN({2, 3, 6, 2}, {3, 2, 1, 3}), .i = {1, 0}, .reference = reference_conv2d},
+    {"conv 1x7 padded",         conv2d_padded, IN({2, 5, 6, 4}, {3, 4, 1, 7}, {3}), .i = {1, 0, 3}, .reference = reference_conv2d, .bf16 = 1},
+    {"conv 7x1 padded",         conv2d_padded, IN({2, 9, 4, 4}, {3, 4, 7, 1}), .i = {1, 3, 0}, .reference = reference_conv2d, .bf16 = 1},
+    {"conv 3x1 stride 2",       conv2d_padded, IN({1, 9, 5, 4}, {3, 4, 3, 1}), .i = {2, 1, 0}, .reference = reference_conv2d},
+    {"conv 7x1, rows cut",      conv2d_padded, IN({1, 17, 17, 16}, {16, 16, 7, 1}, {16}), .i = {1, 3, 0}, .reference = reference_conv2d},
+    {"conv 3x3 stride 2 valid", conv2d, IN({2, 9, 8, 4}, {3, 4, 3, 3}, {3}), .i = {2, 0}, .reference = reference_conv2d},
     {"conv 1 channel",          conv2d, IN({2, 6, 6, 1}, {16, 1, 3, 3}, {16}), .i = {1, 1}, .reference = reference_conv2d, .bf16 = 1},
     {"conv to 1 channel",       conv2d, IN({2, 6, 6, 16}, {1, 16, 3, 3}, {1}), .i = {1, 1}, .reference = reference_conv2d, .bf16 = 1},
     {"conv 32 channels",        conv2d, IN({2, 8, 8, 32}, {32, 32, 3, 3}, {32}), .i = {1, 1}, .reference = reference_conv2d, .bf16 = 1},

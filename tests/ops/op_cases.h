@@ -16,6 +16,7 @@ struct op_case {
     int64_t to[CM_MAX_RANK + 1]; /* a shape the builder wants */
     float lo, hi;                /* inputs are in here; both 0: in -1..1 */
     float kink, gap;             /* and not within gap of +-kink */
+    int parted;                  /* the first input's values: none near another, see op_problem.h */
     float step, tol;             /* of the differences, where not the usual ones */
     unsigned bf16;               /* bit i: also with input i in bf16, expecting nearly the same */
     /* The value in double from the inputs' values; NULL: tests/unit has it. */
@@ -29,6 +30,9 @@ extern const int op_case_count;
 void reference_conv2d(const cm_node *y, const double *const *x, double *want);
 void reference_conv2d_grad_input(const cm_node *y, const double *const *x, double *want);
 void reference_conv2d_grad_weight(const cm_node *y, const double *const *x, double *want);
+void reference_avg_pool(const cm_node *y, const double *const *x, double *want);
+void reference_max_pool(const cm_node *y, const double *const *x, double *want);
+void reference_resize(const cm_node *y, const double *const *x, double *want);
 void reference_matmul(const cm_node *y, const double *const *x, double *want);
 void reference_group_norm(const cm_node *y, const double *const *x, double *want);
 void reference_softmax(const cm_node *y, const double *const *x, double *want);

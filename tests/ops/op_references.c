@@ -18,17 +18,18 @@ typedef struct term {
 
 /* Call f for each triple of elements that the convolution of x with w brings
  * together. */
-static void each_term(const cm_type *x, const cm_type *w, const cm_type *y, int stride, int pad,
+static void each_term(const cm_type *x, const cm_type *w, const cm_type *y, const cm_attr *a,
                       void (*f)(term t, const double *const *in, double *want),
                       const double *const *in, double *want)
 {
+    const int stride = a->conv.stride;
     const int64_t *X = x->dim, *W = w->dim, *Y = y->dim;
     for (int64_t at = 0; at < cm_type_count(y); at++) {
         const int64_t o = at % Y[3], col = at / Y[3] % Y[2], row = at / Y[3] / Y[2] % Y[1];
         const int64_t n = at / Y[3] / Y[2] / Y[1];
         for (int64_t k = 0; k < W[1] * W[2] * W[3]; k++) {
-            const int64_t i = k / W[3] / W[2], r = row * stride - pad + k / W[3] % W[2],
-                          c = col * stride - pad + k % W[3];
+            const int64_t i = k / W[3] / W[2], r = row * stride - a->conv.pad_h + k / W[3] % W[2],
+                          c = col * stride - a->conv.pad_w + k % W[3];
             if (r >= 0 && r < X[1] && c >= 0 && c < X[2])
                 f((term){((n * X[1] + r) * X[2] + c) * X[3] + i, o * W[1] * W[2] * W[3] + k, at},
                   in, want);
@@ -54,8 +55,7 @@ static void add_to_w(term t, const double *const *in, double *want)
 void reference_conv2d(const cm_node *y, const double *const *x, double *want)
 {
     clear(y, want);
-    each_term(&y->in[0]->type, &y->in[1]->type, &y->type, y->attr.conv.stride, y->attr.conv.pad,
-              add_to_y, x, want);
+    each_term(&y->in[0]->type, &y->in[1]->type, &y->type, &y->attr, add_to_y, x, want);
     for (int64_t i = 0; y->n_in == 3 && i < cm_type_count(&y->type); i++)
         want[i] += x[2][i % y->type.dim[3]];
 }
@@ -63,15 +63,70 @@ void reference_conv2d(const cm_node *y, const double *const *x, double *want)
 void reference_conv2d_grad_input(const cm_node *y, const double *const *x, double *want)
 {
     clear(y, want);
-    each_term(&y->type, &y->in[1]->type, &y->in[0]->type, y->attr.conv.stride, y->attr.conv.pad,
-              add_to_x, x, want);
+    each_term(&y->type, &y->in[1]->type, &y->in[0]->type, &y->attr, add_to_x, x, want);
 }
 
 void reference_conv2d_grad_weight(const cm_node *y, const double *const *x, double *want)
 {
     clear(y, want);
-    each_term(&y->in[1]->type, &y->type, &y->in[0]->type, y->attr.conv.stride, y->attr.conv.pad,
-              add_to_w, x, want);
+    each_term(&y->in[1]->type, &y->type, &y->in[0]->type, &y->attr, add_to_w, x, want);
+}
+
+/* ---- windows of pixels ---- */
+
+/* The mean and the largest of each window. */
+static void pool(const cm_node *y, const double *x, double *mean, double *most)
+{
+    const int64_t *X = y->in[0]->type.dim, *Y = y->type.dim;
+    for (int64_t at = 0; at < cm_type_count(&y->type); at++) {
+        const int64_t ch = at % Y[3], col = at / Y[3] % Y[2], row = at / Y[3] / Y[2] % Y[1];
+        double sum = 0.0, large = -INFINITY;
+        int count = 0;
+        for (int k = 0; k < y->attr.pool.k * y->attr.pool.k; k++) {
+            const int64_t r = row * y->attr.pool.stride - y->attr.pool.pad + k / y->attr.pool.k;
+            const int64_t c = col * y->attr.pool.stride - y->attr.pool.pad + k % y->attr.pool.k;
+            if (r < 0 || r >= X[1] || c < 0 || c >= X[2])
+                continue;
+            const double v = x[((at / Y[3] / Y[2] / Y[1] * X[1] + r) * X[2] + c) * X[3] + ch];
+            sum += v;
+            large = fmax(large, v);
+            count++;
+        }
+        if (mean)
+            mean[at] = sum / count;
+        if (most)
+            most[at] = large;
+    }
+}
+
+void reference_avg_pool(const cm_node *y, const double *const *x, double *want)
+{
+    pool(y, x[0], want, NULL);
+}
+
+void reference_max_pool(const cm_node *y, const double *const *x, double *want)
+{
+    pool(y, x[0], NULL, want);
+}
+
+/* The share of pixel i of `from` in pixel k of `to`: a triangle around where k reads. */
+static double share(int64_t i, int64_t from, int64_t k, int64_t to, int half_pixel)
+{
+    const double scale = (double)from / (double)to, most = (double)from - 1.0;
+    const double at = half_pixel ? ((double)k + 0.5) * scale - 0.5 : (double)k * scale;
+    return fmax(0.0, 1.0 - fabs(fmin(fmax(at, 0.0), most) - (double)i));
+}
+
+void reference_resize(const cm_node *y, const double *const *x, double *want)
+{
+    const int64_t *X = y->in[0]->type.dim, *Y = y->type.dim;
+    const int half = y->attr.resize.half_pixel;
+    clear(y, want);
+    for (int64_t at = 0; at < cm_type_count(&y->type); at++)
+        for (int64_t k = 0; k < X[1] * X[2]; k++)
+            want[at] += share(k / X[2], X[1], at / Y[3] / Y[2] % Y[1], Y[1], half) *
+                        share(k % X[2], X[2], at / Y[3] % Y[2], Y[2], half) *
+                        x[0][(at / Y[3] / Y[2] / Y[1] * X[1] * X[2] + k) * X[3] + at % Y[3]];
 }
 
 /* ---- the others ---- */

@@ -274,12 +274,41 @@ static inline cm_node *move_norm(random_graph *r)
     return bounded(r, cm_add(g, below(2) && !small ? y : pick(r), aux));
 }
 
+/* The derivative ops of pooling and resizing, which no value here has. */
+static inline cm_node *pooled_and_back(random_graph *r, cm_node *a, cm_node *b)
+{
+    cm_graph *g = r->g;
+    cm_attr pool = {.pool = {3, 1, 1, r->image}};
+    cm_attr resize = {.resize = {r->image, below(2)}};
+    cm_node *in[2] = {a, b};
+    switch (below(4)) {
+    case 0:
+        return bounded(r, cm_node_new(g, CM_OP_AVG_POOL2D_GRAD, pool, 1, in));
+    case 1:
+        return bounded(r, cm_node_new(g, CM_OP_MAX_POOL2D_GRAD, pool, 2, in));
+    case 2:
+        return cm_node_new(g, CM_OP_MAX_POOL2D_JVP, pool, 2, in);
+    default:
+        in[0] = cm_resize_bilinear(g, a, 3, 5, below(2));
+        return bounded(r, cm_node_new(g, CM_OP_RESIZE_BILINEAR_GRAD, resize, 1, in));
+    }
+}
+
 static inline cm_node *move_shape(random_graph *r)
 {
     cm_graph *g = r->g;
     cm_node *a = pick(r), *b = pick(r);
     const int k = 1 + below(C - 1);
-    switch (below(6)) {
+    switch (below(10)) {
+    case 6:
+        return cm_avg_pool2d(g, a, 3, 1, 1);
+    case 7:
+        return cm_max_pool2d(g, cm_sin(g, a), 3, 1, 1);
+    case 8: /* an adjoint, a value, and a tangent */
+        b = cm_resize_bilinear(g, cm_cos(g, a), 5, 3, below(2));
+        return cm_resize_bilinear(g, b, H, W, below(2));
+    case 9:
+        return pooled_and_back(r, a, b);
     case 0:
         return cm_concat(g, cm_slice(g, a, 0, k), cm_slice(g, b, k, C - k));
     case 1:

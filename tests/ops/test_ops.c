@@ -223,6 +223,8 @@ static const struct {
     {CM_OP_ATTENTION_JVP, "derivative of attention"},
     {CM_OP_GROUP_NORM_GRAD, "derivative of group_norm"},
     {CM_OP_GROUP_NORM_JVP, "derivative of group_norm"},
+    {CM_OP_MAX_POOL2D_GRAD, "derivative of max_pool2d"},
+    {CM_OP_MAX_POOL2D_JVP, "derivative of max_pool2d"},
     {CM_OP_NORMAL, "a function of integers"},
     {CM_OP_UNIFORM, "a function of integers"},
     {CM_OP_ACCUMULATE, "an update: ends a step"},

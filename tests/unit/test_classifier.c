@@ -255,7 +255,16 @@ static void test_unknown(void)
     cm_error err = {0};
     cm_extractor *e = NULL;
     CHECK(cm_extractor_open("resnet", "x", 1, 1, &e, &err) == CM_ERR_ARGUMENT, "resnet is known");
-    CHECK(strstr(err.message, "small") && strstr(err.message, "resnet"), "%s", err.message);
+    CHECK(strstr(err.message, "small, inception or inception-pytorch") &&
+              strstr(err.message, "resnet"),
+          "%s", err.message);
+    CHECK(cm_extractor_open("inception", "no/such.pth", 1, 1, &e, &err) == CM_ERR_IO &&
+              strstr(err.message, "95628359 bytes"),
+          "%s", err.message);
+    CHECK(cm_extractor_open("inception", "models/fashion-mnist-cd.safetensors", 1, 1, &e, &err) ==
+                  CM_ERR_FORMAT &&
+              strstr(err.message, "Conv2d_1a_3x3.conv.weight"),
+          "%s", err.message);
     CHECK(cm_extractor_open("small", "models/fashion-mnist-cd.safetensors", 1, 1, &e, &err) ==
               CM_ERR_ARGUMENT,
           "a consistency model is a classifier");

@@ -59,7 +59,7 @@ quoted_includes | LAYERS="$layers" awk '
             k = split(layer[i], folder, " ")
             for (j = 1; j <= k; j++) rank[folder[j]] = i
         }
-        n = split("options run sample train api cli", folder, " ")
+        n = split("options run sample eval train api cli", folder, " ")
         for (i = 1; i <= n; i++) speaks[folder[i]] = 1
     }
     {

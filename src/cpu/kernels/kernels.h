@@ -51,6 +51,13 @@
     RUN(SWAP12, swap12)                                                                            \
     RUN(UPSAMPLE2, upsample2)                                                                      \
     RUN(SUMPOOL2, sumpool2)                                                                        \
+    RUN(AVG_POOL2D, avg_pool2d)                                                                    \
+    RUN(AVG_POOL2D_GRAD, avg_pool2d_grad)                                                          \
+    RUN(MAX_POOL2D, max_pool2d)                                                                    \
+    RUN(MAX_POOL2D_GRAD, max_pool2d_grad)                                                          \
+    RUN(MAX_POOL2D_JVP, max_pool2d_jvp)                                                            \
+    RUN(RESIZE_BILINEAR, resize_bilinear)                                                          \
+    RUN(RESIZE_BILINEAR_GRAD, resize_bilinear_grad)                                                \
     PREPARED(SOFTMAX, softmax, softmax_prepare)                                                    \
     PREPARED(SOFTMAX_GRAD, softmax_grad, softmax_prepare)                                          \
     PREPARED(LOG_SOFTMAX, log_softmax, softmax_prepare)                                            \

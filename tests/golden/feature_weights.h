@@ -1,0 +1,52 @@
+/* feature_weights.h - the formula weights of the golden feature networks: as formula.h, but
+ * kernels are u sqrt(6 / n), variances of batch norms 1 + 0.5 |u| and LPIPS' linear layers |u|;
+ * and the comparison of an output with its golden. */
+#ifndef CM_TESTS_FEATURE_WEIGHTS_H
+#define CM_TESTS_FEATURE_WEIGHTS_H
+
+#include "formula.h"
+#include "golden.h"
+#include "graph/plan.h"
+#include "nn/params.h"
+
+static inline double feature_weight(const cm_param *p, double row, double u)
+{
+    if (p->type.rank > 1)
+        return u * sqrt(6.0 / row);
+    return strstr(p->name, ".weight")       ? 1.0 + 0.1 * u
+           : strstr(p->name, "running_var") ? 1.0 + 0.5 * fabs(u)
+           : !strncmp(p->name, "lin", 3)    ? fabs(u)
+                                            : 0.1 * u;
+}
+
+/* Freed with cm_free. */
+static inline float *feature_weights(const cm_params *params)
+{
+    float *flat = cm_alloc_array(cm_params_floats(params), sizeof *flat);
+    for (int k = 0; k < cm_params_size(params); k++) {
+        const cm_param *p = cm_params_at(params, k);
+        const int64_t n = cm_type_count(&p->type);
+        const uint32_t seed = formula_seed(p->name);
+        for (int64_t i = 0; i < n; i++)
+            flat[p->offset + (size_t)i] =
+                (float)feature_weight(p, (double)(n / p->type.dim[0]), formula_at(seed, i));
+    }
+    return flat;
+}
+
+/* The largest difference is at most tol of the largest magnitude. */
+static inline void check_feature(const cm_st_file *f, const char *name, const float *got,
+                                 size_t count, double tol)
+{
+    size_t n;
+    double *want = golden_read(f, name, &n), size = 0.0, worst = 0.0;
+    CHECK(n == count, "%s: %d values", name, (int)count);
+    for (size_t i = 0; i < n && n == count; i++) {
+        size = fmax(size, fabs(want[i]));
+        worst = fmax(worst, fabs((double)got[i] - want[i]));
+    }
+    CHECK(worst <= tol * size, "%s: differs by %.3g of %.3g", name, worst, size);
+    cm_free(want);
+}
+
+#endif
