@@ -103,7 +103,7 @@ static void md_free(dnnl_memory_desc_t *md)
 /* The tensors of a convolution and how it slides. */
 typedef struct conv {
     cm_conv_pass pass;
-    int residual;
+    int residual, relu;
     dnnl_memory_desc_t x, w, bias, y;
     md_ref bias_or_null;
     dnnl_dims_t strides, near, far; /* near, far: padding before and after */
@@ -245,16 +245,21 @@ static dnnl_status_t make_attr(dnnl_primitive_attr_t *attr)
 }
 
 /* Add to what the output holds. */
-static dnnl_status_t append_sum(dnnl_primitive_attr_t attr)
+/* y += instead of y =, then what is below 0 becomes 0; each where it is asked for */
+static dnnl_status_t append_post_ops(dnnl_primitive_attr_t attr, int sum, int relu)
 {
     dnnl_post_ops_t ops = NULL;
     dnnl_status_t s = dnnl_post_ops_create(&ops);
 #if DNNL_VERSION_MAJOR < 3
-    if (!s)
+    if (!s && sum)
         s = dnnl_post_ops_append_sum(ops, 1.0f);
+    if (!s && relu)
+        s = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
 #else
-    if (!s)
+    if (!s && sum)
         s = dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+    if (!s && relu)
+        s = dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0f, 0.0f);
 #endif
     if (!s)
         s = dnnl_primitive_attr_set_post_ops(attr, ops);
@@ -303,8 +308,8 @@ static dnnl_status_t conv_make(const conv *c, cm_dnnl *out)
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t s = make_attr(&attr);
-    if (!s && c->residual)
-        s = append_sum(attr);
+    if (!s && (c->residual || c->relu))
+        s = append_post_ops(attr, c->residual, c->relu);
     if (!s)
         s = conv_pd(c, attr, &pd);
     if (!s)
@@ -335,7 +340,7 @@ cm_status cm_dnnl_conv(const cm_dnnl_conv_spec *spec, cm_dnnl *out, cm_error *er
     const shape sx = image_shape(x), sy = image_shape(y);
     const shape sb = dense_shape(1, w->dim, CM_F32);
     shape sw = dense_shape(4, w->dim, compute);
-    conv c = {.pass = spec->pass, .residual = spec->residual};
+    conv c = {.pass = spec->pass, .residual = spec->residual, .relu = spec->relu};
     sw.any = 1;
     for (int i = 0; i < 2; i++) {
         c.strides[i] = spec->stride;
@@ -377,7 +382,7 @@ cm_status cm_dnnl_matmul(const cm_dnnl_matmul_spec *spec, cm_dnnl *out, cm_error
     const int saved = alone();
     dnnl_status_t s = make_attr(&attr);
     if (!s && spec->residual)
-        s = append_sum(attr);
+        s = append_post_ops(attr, 1, 0);
     for (int i = 0; i < N && !s; i++)
         s = md_new(&md[i], &shapes[i]);
     if (!s)

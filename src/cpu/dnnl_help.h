@@ -35,6 +35,7 @@ typedef struct cm_dnnl_conv_spec {
     int bias, stride;
     int pad_top, pad_left; /* rows above x; columns to its left */
     int residual;          /* y += instead of y = */
+    int relu;              /* then what is below 0 becomes 0 */
 } cm_dnnl_conv_spec;
 
 /* y = op(a) op(b) [+ bias f32 [N], to each row] */

@@ -279,6 +279,7 @@ static cm_dnnl_conv_spec spec_of(const cm_node *n)
     s.y = s.pass == CM_CONV_FORWARD ? out : in0;
     s.bias = has_bias(n);
     s.residual = s.pass == CM_CONV_FORWARD && n->attr.conv.residual;
+    s.relu = s.pass == CM_CONV_FORWARD && n->attr.conv.relu;
     return s;
 }
 

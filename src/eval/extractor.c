@@ -42,6 +42,14 @@ struct kind {
     cm_feature_nodes (*build)(const cm_extractor *e, cm_net *net, cm_node *pixels);
 };
 
+static int all_finite(const float *v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(v[i]))
+            return 0;
+    return 1;
+}
+
 /* ---- small ---- */
 
 static void use_model(cm_extractor *e, const cm_model *m)
@@ -108,6 +116,9 @@ static cm_status load(cm_extractor *e, const char *weights, cm_error *err)
         s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", weights);
     if (!s)
         s = cm_params_load(e->own_params, file, e->own_flat, err);
+    if (!s && !all_finite(e->own_flat, (int64_t)cm_params_floats(e->own_params)))
+        s = cm_fail(err, CM_ERR_FORMAT, "%s: weights: expected finite numbers, found others",
+                    weights);
     cm_st_close(file);
     return s;
 }
@@ -282,14 +293,6 @@ static cm_status build(cm_extractor *e, int h, int w, int c, cm_error *err)
     e->w = w;
     e->c = c;
     return CM_OK;
-}
-
-static int all_finite(const float *v, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(v[i]))
-            return 0;
-    return 1;
 }
 
 /* The first `count` rows of a result to row `first` of `to`, where it is wanted. */

@@ -1,14 +1,19 @@
-/* fuse.c - additions that disappear into the op that made an operand
+/* fuse.c - additions, and what keeps the positive part, that disappear into the op that made
+ * an operand
  *
  *   conv2d(x, w, bias) + r            -> conv2d(x, w, bias, r)
+ *   relu(conv2d(x, w, bias))          -> conv2d(x, w, bias), relu
  *   matmul(a, b) + bias [1,N]         -> matmul(a, b, bias)
  *   group_norm_grad(dy, ..) + r       -> group_norm_grad(dy, .., r)
  *
  * so r is read where the result is written, in one rounding.  The op keeps its place
  * in the program and the addition becomes an alias of it; so r must be older than
  * the op, nothing else may read the op's own result, and no leaf may be written
- * between the two.  tests/ops/test_fuse.c proves each equal to its composition. */
+ * between the two.  A fused relu may make 0 of what is no number, which one of its own lets
+ * through.  tests/ops/test_fuse.c proves each equal to its composition. */
 #include "graph/fuse.h"
+
+#include <math.h>
 
 static void count_readers(const cm_node *node, int n, const char *live, const char *kept,
                           int *readers)
@@ -30,7 +35,7 @@ static int written_between(const cm_node *node, int from, int to)
 
 static int takes_residual(const cm_node *p)
 {
-    return (p->op == CM_OP_CONV2D && !p->attr.conv.residual) ||
+    return (p->op == CM_OP_CONV2D && !p->attr.conv.residual && !p->attr.conv.relu) ||
            (p->op == CM_OP_GROUP_NORM_GRAD && p->n_in == 5);
 }
 
@@ -57,6 +62,18 @@ static int only_reader(const cm_node *node, const char *live, const int *readers
     return readers[p->id] == 1;
 }
 
+/* v becomes another name of p, which computes it. */
+static void stand_for(cm_node *v, cm_node *p)
+{
+    *v = (cm_node){.op = CM_OP_RESHAPE,
+                   .id = v->id,
+                   .n_in = 1,
+                   .type = v->type,
+                   .attr = {.to = {v->type}},
+                   .name = v->name,
+                   .in = {p}};
+}
+
 /* p takes over what v = p + other adds. */
 static int fuse(const cm_node *node, cm_node *v, cm_node *p, cm_node *other)
 {
@@ -72,14 +89,19 @@ static int fuse(const cm_node *node, cm_node *v, cm_node *p, cm_node *other)
     p->in[p->n_in++] = r;
     if (p->op == CM_OP_CONV2D)
         p->attr.conv.residual = 1;
-    *v = (cm_node){.op = CM_OP_RESHAPE,
-                   .id = v->id,
-                   .n_in = 1,
-                   .type = v->type,
-                   .attr = {.to = {v->type}},
-                   .name = v->name,
-                   .in = {p}};
+    stand_for(v, p);
     return 1;
+}
+
+/* v = relu(p), of a convolution */
+static void fuse_relu(cm_node *v)
+{
+    cm_node *p = v->in[0];
+    if (p->op != CM_OP_CONV2D || p->attr.conv.relu || v->attr.clamp.lo != 0.0f ||
+        v->attr.clamp.hi != INFINITY)
+        return;
+    p->attr.conv.relu = 1;
+    stand_for(v, p);
 }
 
 void cm_fuse(cm_node *node, int n, const char *live, const char *kept, int *readers)
@@ -87,6 +109,8 @@ void cm_fuse(cm_node *node, int n, const char *live, const char *kept, int *read
     count_readers(node, n, live, kept, readers);
     for (int i = 0; i < n; i++) {
         cm_node *v = &node[i], *a = v->in[0], *b = v->in[1];
+        if (live[i] && v->op == CM_OP_CLAMP && only_reader(node, live, readers, v, a))
+            fuse_relu(v);
         if (!live[i] || v->op != CM_OP_ADD || a == b)
             continue;
         if (!(only_reader(node, live, readers, v, a) && fuse(node, v, a, b)) &&

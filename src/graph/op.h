@@ -106,6 +106,7 @@ typedef union cm_attr {
         int stride, pad_h, pad_w; /* pads: above and below; left and right */
         cm_type type;             /* grad_input: of x; grad_weight: of w */
         int residual;             /* the last input is added; by fusion only (graph/fuse.c) */
+        int relu;                 /* and then what is below 0 becomes 0; likewise */
     } conv;
     struct {
         int k, stride, pad;

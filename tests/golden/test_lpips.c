@@ -3,7 +3,9 @@
 #include "feature_weights.h"
 
 #include "cpu/cpu.h"
-#include "nn/features/vgg.h"
+#include "eval/lpips.h"
+
+#include <unistd.h>
 
 enum { N = 2, SIDE = 32, VALUES = N * SIDE * SIDE * 3 };
 
@@ -75,7 +77,8 @@ static void test_golden(void)
     if (!CHECK_OK(cm_lpips_params(&params, &err), err))
         return;
     float *flat = feature_weights(params);
-    check_feature(f, "check.lin0", flat + cm_params_find(params, "lin0")->offset, 8, 1e-6);
+    check_feature(f, "check.lin0", flat + cm_params_find(params, "lin0.model.1.weight")->offset, 8,
+                  1e-6);
     check(f, params, flat, SIDE);
     check(f, params, flat, 224);
     cm_free(flat);
@@ -83,5 +86,74 @@ static void test_golden(void)
     cm_st_close(f);
 }
 
-static const check_test tests[] = {{"distances and gradients", test_golden}};
+/* The parameters whose names begin so, or do not, as a file; with one tensor more. */
+static void write_file(const cm_params *params, const float *flat, const char *path, int linear,
+                       const char *more)
+{
+    static const float zero = 0.0f;
+    cm_error err = {0};
+    cm_st_entry all[64], e[64];
+    int n = 0;
+    cm_params_entries(params, flat, all);
+    for (int i = 0; i < cm_params_size(params); i++)
+        if ((strncmp(all[i].name, "lin", 3) == 0) == linear)
+            e[n++] = all[i];
+    if (more)
+        e[n++] = (cm_st_entry){more, CM_ST_F32, 1, {1}, &zero};
+    CHECK_OK(cm_st_write(path, n, e, 0, NULL, NULL, &err), err);
+}
+
+/* The images as bytes: what is lost by that is far below the distance; and nothing is where
+ * both are the same. */
+static void test_files(void)
+{
+    enum { BYTES = VALUES };
+    char vgg[] = "/tmp/cm-test-vgg-XXXXXX", linear[] = "/tmp/cm-test-lin-XXXXXX";
+    cm_error err = {0};
+    cm_params *params = NULL;
+    cm_lpips *l = NULL;
+    size_t n;
+    static uint8_t bytes[2][BYTES];
+    float got[N];
+    cm_st_file *f = golden_open("lpips.safetensors");
+    double *want = golden_read(f, "d32", &n);
+    float *in[2] = {image(f, "a"), image(f, "b")};
+    for (int i = 0; i < BYTES; i++)
+        for (int k = 0; k < 2; k++)
+            bytes[k][i] = (uint8_t)(in[k][i] * 255.0f + 0.5f);
+    close(mkstemp(vgg));
+    close(mkstemp(linear));
+    CHECK_OK(cm_lpips_params(&params, &err), err);
+    float *flat = feature_weights(params);
+    write_file(params, flat, vgg, 0, NULL);
+    write_file(params, flat, linear, 1, NULL);
+    if (CHECK_OK(cm_lpips_open(vgg, linear, CM_LPIPS_MEAN, 1, 1, &l, &err), err)) {
+        CHECK_OK(cm_lpips_run(l, N, bytes[0], bytes[1], SIDE, SIDE, 3, got, &err), err);
+        for (int i = 0; i < N; i++)
+            CHECK_CLOSE((double)got[i], want[i], 1e-2);
+        CHECK_OK(cm_lpips_run(l, 1, bytes[0], bytes[0], SIDE, SIDE, 3, got, &err), err);
+        CHECK(got[0] == 0.0f, "an image is %g from itself", (double)got[0]);
+        CHECK(cm_lpips_run(l, 1, bytes[0], bytes[0], 8, 8, 3, got, &err) == CM_ERR_ARGUMENT,
+              "8x8 pixels were taken");
+    }
+    cm_lpips_close(l);
+    write_file(params, flat, linear, 1, "lin5.model.1.weight");
+    CHECK(cm_lpips_open(vgg, linear, CM_LPIPS_MEAN, 1, 1, &l, &err) == CM_ERR_FORMAT &&
+              strstr(err.message, "lin5.model.1.weight"),
+          "%s", err.message);
+    CHECK(cm_lpips_open(linear, linear, CM_LPIPS_MEAN, 1, 1, &l, &err) == CM_ERR_FORMAT &&
+              strstr(err.message, "features.0.weight"),
+          "%s", err.message);
+    unlink(vgg);
+    unlink(linear);
+    cm_free(in[0]);
+    cm_free(in[1]);
+    cm_free(want);
+    cm_free(flat);
+    cm_params_free(params);
+    cm_st_close(f);
+}
+
+static const check_test tests[] = {{"distances and gradients", test_golden},
+                                   {"with weights of files", test_files}};
 CHECK_MAIN(tests)

@@ -230,6 +230,8 @@ static inline cm_node *move_conv(random_graph *r)
         x = cm_conv2d(g, x, random_kernel(r), below(2) ? r->bias[1] : NULL, 2, 1);
         return cm_sin(g, cm_upsample2(g, x, 0.5f));
     }
+    if (!below(4))
+        return bounded(r, cm_relu(g, random_conv(r, x)));
     x = cm_conv2d(g, x, r->wide, NULL, 1, 1);
     return cm_sin(g, cm_mul(g, cm_slice(g, x, 0, C), cm_slice(g, x, C, C)));
 }

@@ -277,10 +277,33 @@ static void test_not_fused(void)
     not_fused(&p, cm_add(p.g, p.part, r), NULL, "written between");
 }
 
+/* relu(conv2d(..)) is one step where nothing else reads the convolution; behind an addition it
+ * stays two. */
+static void check_relu(cm_dtype dtype, int residual)
+{
+    pair p = {.g = cm_graph_new()};
+    cm_node *x = input_as(&p, dtype, CM_TYPE(CM_F32, 2, 9, 7, 8));
+    cm_node *w = input(&p, CM_TYPE(CM_F32, 8, 8, 3, 3)), *bias = input(&p, CM_TYPE(CM_F32, 8));
+    cm_node *r = residual ? cm_cast(p.g, input(&p, CM_TYPE(CM_F32, 2, 9, 7, 8)), dtype) : NULL;
+    cm_node *conv = cm_conv2d(p.g, x, w, bias, 1, 1);
+    p.part = residual ? cm_add(p.g, conv, r) : conv;
+    p.sum = cm_relu(p.g, p.part);
+    check(&p, residual ? "relu(conv + r)" : "relu(conv)", residual ? 0 : 1);
+}
+
+static void test_relu(void)
+{
+    check_relu(CM_F32, 0);
+    check_relu(CM_F32, 1);
+    if (cm_cpu_has_bf16())
+        check_relu(CM_BF16, 0);
+}
+
 static const check_test tests[] = {
     {"conv2d + r, matmul + bias, f32", test_f32},
     {"conv2d + r, matmul + bias, bf16", test_bf16},
     {"group_norm_grad + r", test_norm_gradient},
+    {"relu of conv2d", test_relu},
     {"not fused", test_not_fused},
 };
 

@@ -36,6 +36,12 @@ static cm_node *convolve(cm_net *net, cm_node *x, int width, int number)
     return cm_relu(net->g, cm_conv2d(net->g, x, w, b, 1, 1));
 }
 
+static cm_node *linear(cm_net *net, int level)
+{
+    return cm_net_param(net, CM_INIT_ONE, 0, CM_TYPE(CM_F32, 1, levels[level].width, 1, 1),
+                        "lin%d.model.1.weight", level);
+}
+
 /* Of unit length over channels, but where there is nothing. */
 static cm_node *normalise(cm_graph *g, cm_node *f)
 {
@@ -59,7 +65,7 @@ static void features(cm_net *net, cm_lpips_pooling pooling, cm_node *x, cm_node 
                                          : cm_max_pool2d(g, x, 2, 2, 0);
         for (int i = 0; i < levels[l].count; i++)
             x = convolve(net, x, levels[l].width, levels[l].first + 2 * i);
-        lin[l] = cm_net_param(net, CM_INIT_ONE, 0, CM_TYPE(CM_F32, levels[l].width), "lin%d", l);
+        lin[l] = linear(net, l);
         out[l] = normalise(g, x);
     }
 }
@@ -88,11 +94,37 @@ cm_node *cm_lpips_distance(cm_net *net, cm_lpips_pooling pooling, cm_node *a, cm
     return sum ? CM_RESHAPE(g, sum, n) : a;
 }
 
+/* Once: in a graph, the second image finds the parameters of the first. */
 static void declare(cm_net *net, const void *user)
 {
     (void)user;
+    cm_node *lin[LEVELS], *out[LEVELS];
     const cm_type t = CM_TYPE(CM_F32, 1, CM_LPIPS_LEAST_SIDE, CM_LPIPS_LEAST_SIDE, 3);
-    cm_lpips_distance(net, CM_LPIPS_MOST, cm_input(net->g, "a", t), cm_input(net->g, "b", t));
+    features(net, CM_LPIPS_MOST, cm_input(net->g, "x", t), lin, out);
+}
+
+/* Of a file: the same parameters, asked for by no network. */
+static void declare_file(cm_net *net, const void *user)
+{
+    static const int classifier[][3] = {{0, 4096, 512 * 7 * 7}, {3, 4096, 4096}, {6, 1000, 4096}};
+    const cm_lpips_file which = *(const cm_lpips_file *)user;
+    cm_node *x = cm_input(net->g, "x", CM_TYPE(CM_F32, 1, 1, 1, 3));
+    for (int l = 0; l < LEVELS && which == CM_LPIPS_LINEAR; l++)
+        linear(net, l);
+    for (int l = 0; l < LEVELS && which != CM_LPIPS_LINEAR; l++)
+        for (int i = 0; i < levels[l].count; i++)
+            x = convolve(net, x, levels[l].width, levels[l].first + 2 * i);
+    for (int i = 0; i < 3 && which == CM_LPIPS_VGG_WHOLE; i++) {
+        const int *c = classifier[i];
+        cm_net_param(net, CM_INIT_ZERO, 0, CM_TYPE(CM_F32, c[1], c[2]), "classifier.%d.weight",
+                     c[0]);
+        cm_net_param(net, CM_INIT_ZERO, 0, CM_TYPE(CM_F32, c[1]), "classifier.%d.bias", c[0]);
+    }
+}
+
+cm_status cm_lpips_file_params(cm_lpips_file which, cm_params **params, cm_error *err)
+{
+    return cm_params_new(declare_file, &which, params, err);
 }
 
 cm_status cm_lpips_params(cm_params **params, cm_error *err)

@@ -12,8 +12,13 @@ typedef enum cm_lpips_pooling {
 
 enum { CM_LPIPS_LEAST_SIDE = 16 }; /* of an image: it is halved four times */
 
-/* The parameters: features.N.weight and .bias of torchvision's VGG16, lin0 to lin4 [C]. */
+/* The parameters: features.N.weight and .bias of torchvision's VGG16, and lin0.model.1.weight
+ * to lin4 [1,C,1,1] of LPIPS' own file. */
 cm_status cm_lpips_params(cm_params **params, cm_error *err);
+/* What is in one of the two files it is published in: in VGG16's, its classifier too where it is
+ * there, which nothing here computes with. */
+typedef enum cm_lpips_file { CM_LPIPS_VGG, CM_LPIPS_VGG_WHOLE, CM_LPIPS_LINEAR } cm_lpips_file;
+cm_status cm_lpips_file_params(cm_lpips_file which, cm_params **params, cm_error *err);
 /* a, b f32 [N,H,W,3] of 0 to 1 -> f32 [N] */
 cm_node *cm_lpips_distance(cm_net *net, cm_lpips_pooling pooling, cm_node *a, cm_node *b);
 
