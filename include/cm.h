@@ -54,8 +54,7 @@ extern "C" {
 
 /* ---- options ------------------------------------------------------------ */
 
-/* Settings are plain structs described by a table, so that the command line,
- * --help, config.json and its check are one list. */
+/* Plain structs, each described by a table: command line, --help and config.json are one list. */
 typedef char cm_text[512];
 
 typedef enum cm_option_type { CM_OPT_TEXT, CM_OPT_INT, CM_OPT_REAL, CM_OPT_FLAG } cm_option_type;
@@ -73,14 +72,12 @@ typedef struct cm_option {
 
 /* Set every field to its default. */
 CM_API void cm_options_defaults(const cm_option *table, void *config);
-/* Set one field from text; checks type, range and choices.
- * Errors: CM_ERR_ARGUMENT (unknown name: proposes the nearest one). */
+/* Set one field from text.  Errors: CM_ERR_ARGUMENT (type, range, choices, unknown name). */
 CM_API cm_status cm_options_set(const cm_option *table, void *config, const char *name,
                                 const char *value, cm_error *err);
 /* The name of the table that a mistyped one is near to; NULL: there is none. */
 CM_API const char *cm_options_nearest(const cm_option *table, const char *name);
-/* Read a JSON object of name: value pairs over *config.  Unknown keys are
- * errors.  Errors: CM_ERR_IO, CM_ERR_FORMAT. */
+/* Read a JSON object of name: value pairs over *config.  Errors: CM_ERR_IO, CM_ERR_FORMAT. */
 CM_API cm_status cm_options_read(const cm_option *table, void *config, const char *path,
                                  cm_error *err);
 
@@ -90,42 +87,31 @@ CM_API cm_status cm_options_read(const cm_option *table, void *config, const cha
 /* clang-format off */
 typedef struct cm_train_params {
     size_t size;              /* of this struct; set by cm_train_default_params */
-    cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: consistency
-                                 training alone; classifier: to judge samples by */
-    cm_text data;             /* a folder of PNG, JPEG and WebP images, a packed set, an IDX
-                                 file, or fashion-mnist */
+    cm_text method;           /* edm: teacher; cd: distilled; ct: alone; classifier: to judge by */
+    cm_text data;             /* a folder of images, a packed set, an IDX file, fashion-mnist */
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
-    cm_text teacher;          /* cd: the diffusion teacher; it also gives the network and the
-                                 first weights */
-    cm_text init;             /* first weights, and their network (default: the teacher's with
-                                 cd, else random) */
+    cm_text teacher;          /* cd: the diffusion teacher; gives network and first weights too */
+    cm_text init;             /* first weights and their network (default: teacher's, random) */
     int64_t steps;            /* training steps (0: as many as --minutes hold) */
     double minutes;           /* without --steps: choose as many as end in this time */
     int64_t batch;            /* images a step */
-    int64_t accumulate;       /* parts of a batch, computed one after another: memory of a
-                                 part, gradients of the whole */
-    int recompute;            /* compute activations again for the gradient: less memory, more
-                                 time, same result */
+    int64_t accumulate;       /* parts of a batch, one after another: memory of a part */
+    int recompute;            /* activations computed again for the gradient: less memory */
     double lr;                /* learning rate */
     int64_t lr_warmup;        /* steps over which the learning rate rises linearly from 0 */
     int lr_decay;             /* let the learning rate fall linearly to 0 at the last step */
     cm_text optimizer;        /* optimizer */
     double beta1;             /* decay of the first moment */
     double beta2;             /* decay of the second moment */
-    double weight_decay;      /* weight decay (decoupled with adamw, added to the gradient with
-                                 radam) */
-    cm_text ema_rates;        /* decay rates of the weight averages; samples and exports use
-                                 the first (default: 1 - 20 / steps and 1 - 2 / steps) */
+    double weight_decay;      /* decoupled with adamw, added to the gradient with radam */
+    cm_text ema_rates;        /* decay rates of the weight averages; samples use the first */
     cm_text loss_norm;        /* distance between student and target (cd, ct) */
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
-    cm_text weighting;        /* loss weight over sigma (default: karras for edm, uniform for
-                                 cd and ct) */
+    cm_text weighting;        /* loss weight over sigma (default: edm karras, cd, ct uniform) */
     cm_text solver;           /* cd: one step of the teacher's ODE */
     cm_text boundary;         /* how f(x, sigma-min) = x is met (cd, ct) */
-    cm_text target_ema_mode;  /* mu(k) of the target network (default: fixed for cd, adaptive
-                                 for ct) */
-    cm_text scale_mode;       /* N(k), the number of noise levels (default: fixed for cd,
-                                 progressive for ct) */
+    cm_text target_ema_mode;  /* mu(k) of the target network (default: cd fixed, ct adaptive) */
+    cm_text scale_mode;       /* N(k) noise levels (default: cd fixed, ct progressive) */
     double start_ema;         /* mu at the first step */
     int64_t start_scales;     /* N at the first step (0: 18 for cd, 2 for ct) */
     int64_t end_scales;       /* N at the last step (progressive) */
@@ -137,45 +123,36 @@ typedef struct cm_train_params {
     double p_std;             /* standard deviation of ln sigma (edm) */
     cm_text score;            /* classifier: what the distance of its features is called */
     cm_text classes;          /* auto: condition on the class where the data has labels */
-    cm_text labels;           /* classes of a folder: its subfolders, names such as
-                                 cat_0001.png, or none */
-    cm_text image_size;       /* side, or WIDTHxHEIGHT, of the images (0: their own or the
-                                 model's; 28 is padded to 32) */
+    cm_text labels;           /* classes of a folder: subfolders, names (cat_0001.png), none */
+    cm_text image_size;       /* side, or WIDTHxHEIGHT, of the images (0: their own) */
     cm_text background;       /* what transparent images show: white, black or RRGGBB */
     int strict;               /* a damaged image is an error, else it is left out by name */
     int flip;                 /* mirror every second image, chosen at random */
     int64_t channels;         /* network: base width */
     cm_text channel_mult;     /* network: width of each resolution, in units of the base width */
     int64_t res_blocks;       /* network: residual blocks a resolution */
-    cm_text attention;        /* network: image heights at which it attends, e.g. 16,8; 8?: where
-                                 a level has it (empty: the middle only) */
+    cm_text attention;        /* network: image heights at which it attends: 16,8; 8?: if it has */
     int64_t num_heads;        /* network: attention heads where head-channels is 0 */
     int64_t head_channels;    /* network: channels of an attention head */
-    int scale_shift;          /* network: the embedding scales and shifts the second norm of a
-                                 block */
-    int resblock_updown;      /* network: residual blocks change the resolution, else plain
-                                 convolutions */
-    double dropout;           /* network: dropout probability (student and target share the
-                                 mask) */
+    int scale_shift;          /* network: the embedding scales and shifts a block's second norm */
+    int resblock_updown;      /* network: residual blocks, not convolutions, change resolution */
+    double dropout;           /* network: dropout probability (student, target share the mask) */
     int64_t seed;             /* seed of everything random */
-    cm_text dtype;            /* activations and matrix operands; auto is bf16 where the CPU
-                                 is faster in it */
+    cm_text dtype;            /* activations, matrix operands; auto: bf16 where that is faster */
     int64_t threads;          /* threads (0: the cores this process may use) */
     int64_t log_every;        /* steps between lines of log.jsonl */
     int64_t sample_every;     /* steps between sample grids (0: ten in a run) */
     int64_t sample_scale;     /* each pixel of the sample grids is drawn as N x N */
     int64_t save_every;       /* steps between checkpoints (0: ten in a run) */
     int64_t keep;             /* checkpoints to keep */
-    double max_minutes;       /* stop after this long as if it had been the last step (0: no
-                                 limit) */
+    double max_minutes;       /* stop after this long, as after the last step (0: no limit) */
 } cm_train_params;
 
 /* Settings of sampling; likewise cm_sample_options. */
 typedef struct cm_sample_params {
     size_t size;              /* of this struct; set by cm_sample_default_params */
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
-    int64_t steps;            /* noise levels of the grid (0: 18 for euler and heun, the
-                                 model's own for --ts) */
+    int64_t steps;            /* noise levels of the grid (0: 18; the model's own for ts) */
     cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,22,39 */
     cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
     double s_churn;           /* heun: fresh noise a run */
@@ -183,13 +160,12 @@ typedef struct cm_sample_params {
     double s_tmax;            /* heun: churn only below this sigma */
     double s_noise;           /* heun: standard deviation of the fresh noise */
     int64_t num;              /* images */
-    cm_text label;            /* classes: names (which go before) or numbers, with commas; all (an
-                                 equal share each, in order) or random; :3, :all: no name */
+    cm_text label;            /* classes: names or numbers, with commas; all (equal shares, in
+                                 order), random, auto (told from an edit); :3, :all: no name */
     int64_t seed;             /* image i depends on the seed, its class and i only */
     int64_t first;            /* i of the first image */
     int64_t batch;            /* images sampled together */
-    int64_t micro_batch;      /* of them in the network at a time (0: as many as the caches
-                                 hold) */
+    int64_t micro_batch;      /* of them in the network at a time (0: what the caches hold) */
     cm_text dtype;            /* activations and matrix operands */
     int64_t threads;          /* threads (0: the cores this process may use) */
 } cm_sample_params;
@@ -216,9 +192,8 @@ CM_API cm_status cm_model_open(const char *path, cm_model **model, cm_error *err
 /* The bytes of a .safetensors file; they are not needed afterwards. */
 CM_API cm_status cm_model_open_memory(const void *bytes, size_t size, cm_model **model,
                                       cm_error *err);
-/* The network of a configuration file (JSON, the field names of the original code)
- * with random first weights, as a consistency model: for timing.
- * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+/* The network of a configuration file with random first weights, as a consistency model: for
+ * timing.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model,
                                  cm_error *err);
 CM_API void cm_model_free(cm_model *model);
@@ -232,15 +207,13 @@ typedef struct cm_model_facts {
 } cm_model_facts;
 CM_API cm_status cm_model_get_facts(const cm_model *model, cm_model_facts *facts, cm_error *err);
 
-/* Describe a model, a run folder or any .safetensors file, as lines for people or as a JSON
- * object.  *text is freed with cm_string_free. */
+/* A model, a run or any .safetensors file described; *text is freed with cm_string_free. */
 CM_API cm_status cm_describe(const char *path, char **text, cm_error *err);
 CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
 
-/* Check a model, a run folder or any .safetensors file before it is used: the header against
- * the rules of the format, every size, and of a model that its weights are those of its
- * configuration; of a run, that a checkpoint is whole and holds a model.  CM_OK: all is well.
+/* Check such a file before it is used: header and sizes, of a model that its weights are those of
+ * its configuration, of a run that a checkpoint is whole.
  * Errors: CM_ERR_FORMAT and CM_ERR_UNSUPPORTED say what is wrong, CM_ERR_IO, CM_ERR_MEMORY. */
 CM_API cm_status cm_validate(const char *path, cm_error *err);
 
@@ -269,6 +242,7 @@ typedef struct cm_images {
     int h, w, c;     /* height, width, channels: 1 gray, 3 RGB */
     uint8_t *pixels; /* [n,h,w,c], 0..255 */
     float *values;   /* the same within [-1,1], not rounded; NULL: not asked for */
+    float *noise;    /* the same: of invert, the noise that leads to them; else NULL */
     int64_t *labels; /* [n], the class of each, -1: none; NULL: none of all (a caller's own) */
     int64_t first;   /* index of the first: files of a folder are numbered from it */
 } cm_images;
@@ -285,6 +259,26 @@ CM_API cm_status cm_sampler_new(const cm_model *model, const cm_sample_params *p
                                 cm_sampler **sampler, cm_error *err);
 CM_API void cm_sampler_free(cm_sampler *sampler);
 
+/* What of pictures an edit keeps, from which the model makes the rest (docs/editing.md): image i
+ * of n goes by picture i * pictures / n, and k-th images of all pictures have the same noise.
+ * cm_edit_options describes the fields down to to_seed; each is refused where its task has no
+ * use for it.  The session's sigmas or ts are the noise levels; without them they are the
+ * model's own for the task. */
+typedef struct cm_edit {
+    size_t size;     /* of this struct; set by cm_edit_default */
+    cm_text task;    /* inpaint colorize upscale denoise stroke vary interpolate invert */
+    int64_t factor;  /* upscale: sides of the model's images over those of the picture */
+    double sigma;    /* denoise: noise of the picture, of values in [-1,1] (cm_images_noise) */
+    double strength; /* stroke, vary: 0 to 1, how much is made anew (0: as the task does) */
+    int64_t to_seed; /* interpolate: where it leads from the request's seed, without ends */
+    const cm_images *image; /* the pictures, of the model's shape; NULL for interpolate */
+    const cm_images *mask;  /* inpaint: 1 channel, one for each or one for all; from 128 filled */
+    const float *ends;      /* interpolate: noises [2,h,w,c], such as the cm_images.noise of two */
+    uint8_t *seen;          /* [pictures,h,w,c] gets what the model is told; NULL allowed */
+} cm_edit;
+CM_API const cm_option *cm_edit_options(void);
+CM_API cm_edit cm_edit_default(const char *task);
+
 /* What is wanted of a session. */
 typedef struct cm_request {
     size_t size;           /* of this struct; set by cm_request_default */
@@ -296,6 +290,7 @@ typedef struct cm_request {
                               x_T, the others are added later; NULL: from the seed */
     int64_t draws;         /* of noise: cm_sampler_draws; 0 without noise */
     int as_float;          /* 1: give cm_images.values too */
+    const cm_edit *edit;   /* NULL: images of noise alone */
     /* Told after each run of the network, in runs on one image; NULL allowed. */
     void (*progress)(void *user, int64_t done, int64_t all);
     /* Asked before each; non-zero: CM_INTERRUPTED.  NULL allowed. */
@@ -307,13 +302,12 @@ CM_API cm_request cm_request_default(void);
 /* Draws of noise an image that the session's sampler takes; 0: sampler is NULL. */
 CM_API int64_t cm_sampler_draws(const cm_sampler *sampler);
 
-/* Generate request->num images.  *images is NULL or images that the library gave, which are
- * filled again where their shape fits, so that nothing is allocated, and else freed; after an error
- * they are still the caller's, their pixels of no use.  Image i is a function of (model,
- * sampler and its settings, dtype, seed, the class of image i, i) only: the same bits for
- * every num, batch, micro_batch and number of threads.  That holds for one instruction set
- * and one oneDNN; another of either gives images that are equal to rounding.  Errors:
- * CM_ERR_ARGUMENT (class out of range, noise that is not finite), CM_ERR_NUMERIC,
+/* Generate request->num images.  *images is NULL or images that the library gave, which are filled
+ * again where their shape fits and else freed; after an error their pixels are of no use.  Image i
+ * is a function of (model, sampler and its settings, dtype, seed, the class of image i, i) only:
+ * the same bits for every num, batch, micro_batch and number of threads.  That holds for one
+ * instruction set and one oneDNN; another of either gives images that are equal to rounding.
+ * Errors: CM_ERR_ARGUMENT (class out of range, noise that is not finite), CM_ERR_NUMERIC,
  * CM_ERR_MEMORY, CM_INTERRUPTED. */
 CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, cm_images **images,
                                 cm_error *err);
@@ -323,13 +317,13 @@ CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, 
 CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params,
                            cm_images **images, cm_error *err);
 
-/* How images are put into files. */
 enum { CM_MOST_COLUMNS = 1000000, CM_MOST_SCALE = 32 };
 typedef struct cm_layout {
-    size_t size;           /* of this struct; set by cm_layout_default */
-    int columns;           /* of a grid; 0: square; -1 (cm_images_encode): one image, no gaps */
-    int scale;             /* of a grid: each pixel becomes scale x scale, at least 1 */
-    int captions;          /* of a grid: 1: the class below each image, cut where it is too long */
+    size_t size;  /* of this struct; set by cm_layout_default */
+    int columns;  /* of a grid; 0: square; -1: one image, no gaps */
+    int scale;    /* of a grid: each pixel becomes scale x scale, at least 1 */
+    int captions; /* of a grid: 1: the class below each image, cut where it is too long */
+    const char *const *texts; /* [n], UTF-8: captions in place of the classes; NULL: none */
     const char *heading;   /* of a grid: a line above, and the Title of a PNG; UTF-8; NULL: none */
     const cm_model *model; /* has the names of the classes; NULL: they are numbers */
 } cm_layout;
@@ -360,6 +354,14 @@ CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **im
                                   cm_error *err);
 CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
 
+/* The images as h x w with c channels, 1 or 3.  fit is "crop" (cover, cut out the centre),
+ * "pad" (fit within, the border as the corners are) or "stretch"; 28 x 28 in 32 x 32 get a border
+ * of zeros, as in training.  nearest 1: pixels are picked, as of masks. */
+CM_API cm_status cm_images_resize(const cm_images *images, int h, int w, int c, const char *fit,
+                                  int nearest, cm_images **resized, cm_error *err);
+/* The noise level of image i, estimated from its pixels; docs/editing.md says how well. */
+CM_API cm_status cm_images_noise(const cm_images *images, int64_t i, double *sigma, cm_error *err);
+
 /* ---- training ----------------------------------------------------------- */
 
 typedef struct cm_train_progress {
@@ -368,8 +370,7 @@ typedef struct cm_train_progress {
     double loss;                /* mean since the last report */
     double images_per_s, eta_s; /* speed; seconds left */
     int scales;                 /* N(k), 0 for edm */
-    int64_t drawn, to_draw;     /* while samples are drawn: runs of the network on one image,
-                                   done and in all; else 0 */
+    int64_t drawn, to_draw;     /* runs of the network on a sample, done and in all; else 0 */
     const char *event;          /* NULL, or what just happened: "saved runs/x/ckpt/00002000" */
 } cm_train_progress;
 
@@ -388,20 +389,19 @@ typedef struct cm_train_hooks {
     void *user;              /* handed to both */
 } cm_train_hooks;
 
-/* Train a model into params->out.  The same settings, data, machine and number of threads
- * give the same bits, run to run; batch, accumulate and threads are part of the result,
- * since they order the sums over samples.  resume continues the run found there bit for bit
- * (same number of threads).  Its settings are then those of RUN/config.json
+/* Train a model into params->out.  The same settings, data, machine and number of threads give
+ * the same bits, run to run; batch, accumulate and threads order the sums over samples.  resume
+ * continues the run found there bit for bit.  Its settings are then those of RUN/config.json
  * (cm_options_read), of which steps, threads, recompute, max-minutes, keep, sample-scale, the
- * *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
- * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step
- * and the first node that was not finite; nothing of it is saved.  CM_INTERRUPTED:
- * hooks->stop said so, and the steps that were done are saved.  hooks may be NULL. */
+ * *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a run
+ * that is there already without resume.  Errors: CM_ERR_NUMERIC names the step and the first
+ * node that was not finite; nothing of it is saved.  CM_INTERRUPTED: hooks->stop said so, and
+ * the steps that were done are saved.  hooks may be NULL. */
 CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_train_hooks *hooks,
                           cm_error *err);
 
-/* Whether the setting of this name (of cm_train_options) changes anything beside the others:
- * for a program whose user has given it.  Errors: CM_ERR_ARGUMENT says what it is for. */
+/* Whether this setting of cm_train_options changes anything beside the others.
+ * Errors: CM_ERR_ARGUMENT says what it is for. */
 CM_API cm_status cm_train_check_used(const cm_train_params *config, int resume, const char *name,
                                      cm_error *err);
 
@@ -426,21 +426,18 @@ CM_API cm_status cm_explain(const cm_model *model, const cm_work *work, int prof
 typedef struct cm_bench_result {
     size_t size;             /* of this struct; set by the caller */
     double ms, images_per_s; /* best of at least five runs */
-    double matrix_floor_ms;  /* the best isolated times of its convolutions and matrix
-                                products, added up */
+    double matrix_floor_ms;  /* the best isolated times of convolutions and matrix products */
     double memory_floor_ms;  /* what its steps read and write, at the speed of a copy */
     int threads;
     int64_t peak_bytes;   /* weights, optimizer state, averages and the plan's memory */
-    int64_t needed_bytes; /* of a training step: weights, moments, averages and the
-                             activations that the gradient reads; sampling: 0 */
+    int64_t needed_bytes; /* of a training step, without what could be computed again */
 } cm_bench_result;
 
 /* Time it.  Errors: as cm_explain. */
 CM_API cm_status cm_bench(const cm_model *model, const cm_work *work, cm_bench_result *result,
                           cm_error *err);
 
-/* The processor, the cores used, kernels and oneDNN version, as one line; cut to
- * size. */
+/* The processor, the cores used, kernels and oneDNN version, as one line; cut to size. */
 CM_API void cm_machine(char *text, size_t size);
 
 #ifdef __cplusplus

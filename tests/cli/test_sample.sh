@@ -206,7 +206,7 @@ fails 1 'file/x.npz' sample --model $model --out file/x.npz
 fails 1 'file' sample --model $model --out file/x
 fails 1 'file is not a folder' sample --model missing --out file/x # before the model is opened
 fails 1 'nowhere: No such' sample --model missing --out nowhere/x.png
-fails 2 ".webp or .npz, or a folder; found '.gif'" sample --model missing --out x.gif
+fails 2 "or .safetensors, or a folder; found '.gif'" sample --model missing --out x.gif
 fails 2 "found '.TiFF'" sample --model missing --out x.TiFF
 fails 1 'file: is not a folder' sample --model missing --out file
 fails 2 'columns' sample --model missing --out folder2 --columns 2
