@@ -1,5 +1,4 @@
-/* cm.h - consistency models in C: train, distil and sample one-step image
- * generators.
+/* cm.h - consistency models in C: train, distil, sample, edit.
  *
  *     #include <cm.h>
  *     #include <stdio.h>
@@ -21,23 +20,20 @@
  *         return (int)err.status;
  *     }
  *
- * Conventions.  A call that can fail returns a cm_status and, when that is not CM_OK, one
- * line in *err (NULL allowed) that names the file or the field, what was expected and what
- * was found.  Every value is checked before anything is begun: pointers are not NULL unless
- * a comment allows it, texts end, numbers are finite and in range; else CM_ERR_ARGUMENT.
- * Out-parameters are written only on success.  Every object has one owner and one _free
- * function, which accepts NULL.
+ * Conventions.  A call that can fail returns a cm_status and, when that is not CM_OK, one line in
+ * *err (NULL allowed): the file or field, what was expected and found.  Every value is checked
+ * before anything is begun: pointers are not NULL unless a comment allows it, texts end, numbers
+ * are finite and in range; else CM_ERR_ARGUMENT.  Out-parameters are written only on success.
+ * Every object has one owner and one _free function, which accepts NULL.
  *
- * A struct begins with its size, from which the library knows the version of this header
- * that a program was compiled with: cm_..._default sets it, and `x.size = sizeof x` does.
+ * A struct begins with its size, which tells the version of this header that a program was
+ * compiled with: cm_..._default sets it, and `x.size = sizeof x` does.
  *
- * Threads.  A model is never changed after it was opened: any number of threads share it.  A
- * sampler and all other objects are used by one thread at a time.  The library prints
- * nothing, never exits, keeps no global mutable state and leaves signals, locale and
- * environment alone; it works in the child of a fork and within OpenMP regions.
+ * Threads.  A model is never changed after it was opened: any number of threads share it; all
+ * other objects are used by one at a time.  The library prints nothing, never exits, keeps no
+ * global mutable state, leaves signals, locale and environment alone, works after a fork.
  *
- * Source: Song, Dhariwal, Chen, Sutskever 2023, "Consistency Models"
- * (arXiv 2303.01469); Karras et al. 2022, "EDM" (arXiv 2206.00364). */
+ * Source: Song et al. 2023, "Consistency Models"; Karras et al. 2022, "EDM". */
 #ifndef CM_H
 #define CM_H
 
@@ -87,7 +83,7 @@ CM_API cm_status cm_options_read(const cm_option *table, void *config, const cha
 /* clang-format off */
 typedef struct cm_train_params {
     size_t size;              /* of this struct; set by cm_train_default_params */
-    cm_text method;           /* edm: teacher; cd: distilled; ct: alone; classifier: to judge by */
+    cm_text method;           /* edm: teacher; cd: distil it; ct: without; classifier: to judge */
     cm_text data;             /* a folder of images, a packed set, an IDX file, fashion-mnist */
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
     cm_text teacher;          /* cd: the diffusion teacher; gives network and first weights too */
@@ -131,7 +127,7 @@ typedef struct cm_train_params {
     int64_t channels;         /* network: base width */
     cm_text channel_mult;     /* network: width of each resolution, in units of the base width */
     int64_t res_blocks;       /* network: residual blocks a resolution */
-    cm_text attention;        /* network: image heights at which it attends: 16,8; 8?: if it has */
+    cm_text attention;        /* network: heights at which it attends, 16,8; 8?: if it is one */
     int64_t num_heads;        /* network: attention heads where head-channels is 0 */
     int64_t head_channels;    /* network: channels of an attention head */
     int scale_shift;          /* network: the embedding scales and shifts a block's second norm */
@@ -175,16 +171,14 @@ typedef struct cm_sample_params {
 CM_API const cm_option *cm_train_options(void);
 CM_API const cm_option *cm_sample_options(void);
 CM_API cm_train_params cm_train_default_params(void);
-/* Set network and optimization to what goes together: "tiny" (a first look), "small" (hundreds
- * of pictures, an hour), "base" (more, a night).  Errors: CM_ERR_ARGUMENT (an unknown name). */
+/* "tiny" (a first look), "small" (hundreds of pictures, an hour), "base" (more, a night). */
 CM_API cm_status cm_train_preset(cm_train_params *params, const char *name, cm_error *err);
 CM_API cm_sample_params cm_sample_default_params(void);
 
 /* ---- models ------------------------------------------------------------- */
 
-/* A network with its weights, noise schedule and kind (teacher or consistency
- * model), read from a .safetensors file whose metadata holds the configuration,
- * or from a run folder (its newest checkpoint, first weight average). */
+/* A network with its weights, noise schedule and kind, read from a .safetensors file or from a
+ * run folder (its newest checkpoint, first weight average). */
 typedef struct cm_model cm_model;
 
 /* Errors: CM_ERR_IO, CM_ERR_FORMAT (what was expected and found), CM_ERR_MEMORY. */
@@ -192,8 +186,7 @@ CM_API cm_status cm_model_open(const char *path, cm_model **model, cm_error *err
 /* The bytes of a .safetensors file; they are not needed afterwards. */
 CM_API cm_status cm_model_open_memory(const void *bytes, size_t size, cm_model **model,
                                       cm_error *err);
-/* The network of a configuration file with random first weights, as a consistency model: for
- * timing.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+/* The network of a configuration file with random weights, for timing.  Errors: likewise. */
 CM_API cm_status cm_model_random(const char *config_json, int64_t seed, cm_model **model,
                                  cm_error *err);
 CM_API void cm_model_free(cm_model *model);
@@ -212,30 +205,25 @@ CM_API cm_status cm_describe(const char *path, char **text, cm_error *err);
 CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
 
-/* Check such a file before it is used: header and sizes, of a model that its weights are those of
- * its configuration, of a run that a checkpoint is whole.
+/* Check such a file before it is used.
  * Errors: CM_ERR_FORMAT and CM_ERR_UNSUPPORTED say what is wrong, CM_ERR_IO, CM_ERR_MEMORY. */
 CM_API cm_status cm_validate(const char *path, cm_error *err);
 
-/* Run the raw network F on tensors from a file: x f32 [N,C,H,W], timesteps f32
- * [N] (already rescaled: 250 ln sigma), y int64 [N] for class-conditional
- * networks; writes out f32 [N,C,H,W].  config_json may be NULL when the weights
- * carry their configuration.  dtype is "f32" or "bf16". */
+/* Run the raw network F on tensors from a file: x f32 [N,C,H,W], timesteps f32 [N] (250 ln sigma),
+ * y int64 [N] of classes; writes out f32 [N,C,H,W].  config_json may be NULL when the weights carry
+ * their configuration.  dtype is "f32" or "bf16". */
 CM_API cm_status cm_forward(const char *weights, const char *config_json, const char *input,
                             const char *output, const char *dtype, int threads, cm_error *err);
 
-/* Look at the data that config would train on: each line of the summary goes to `line`
- * (images by kind, classes, size, warnings, each file left out and why; mean and standard
- * deviation, copies; the presets and which is nearest).  pack: NULL, or the safetensors file to
- * write the decoded set to, which trains without decoding.
+/* Look at the data that config would train on: each line of the summary goes to `line`.  pack:
+ * NULL, or the safetensors file to write the decoded set to, which trains without decoding.
  * Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_data(const cm_train_params *config, const char *pack,
                          void (*line)(void *user, const char *text), void *user, cm_error *err);
 
 /* ---- sampling ----------------------------------------------------------- */
 
-/* n images.  Those that the library gives are freed with cm_images_free; a program may fill
- * in a struct of its own and have that written. */
+/* n images: of the library, freed with cm_images_free, or in a program's own struct. */
 typedef struct cm_images {
     size_t size;     /* of this struct */
     int64_t n;       /* images */
@@ -248,22 +236,18 @@ typedef struct cm_images {
 } cm_images;
 CM_API void cm_images_free(cm_images *images);
 
-/* A prepared session: the network compiled for batches, packed weights and all memory, so
- * that a request costs little more than the network.  It keeps the model, which must outlive
- * it, and does not keep params; of these batches are min(num, batch) images, and num and
- * seed have no other meaning here.  It is used by one thread at a time.
- * Errors: CM_ERR_ARGUMENT (settings that do not fit the model), CM_ERR_UNSUPPORTED (dtype),
- * CM_ERR_MEMORY. */
+/* A prepared session: the network compiled for batches of min(num, batch) images, packed weights
+ * and all memory; params.num and seed have no other meaning.  It keeps the model, which must
+ * outlive it, and not params.  Errors: CM_ERR_ARGUMENT (settings that do not fit the model),
+ * CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
 typedef struct cm_sampler cm_sampler;
 CM_API cm_status cm_sampler_new(const cm_model *model, const cm_sample_params *params,
                                 cm_sampler **sampler, cm_error *err);
 CM_API void cm_sampler_free(cm_sampler *sampler);
 
-/* What of pictures an edit keeps, from which the model makes the rest (docs/editing.md): image i
- * of n goes by picture i * pictures / n, and k-th images of all pictures have the same noise.
- * cm_edit_options describes the fields down to to_seed; each is refused where its task has no
- * use for it.  The session's sigmas or ts are the noise levels; without them they are the
- * model's own for the task. */
+/* An edit (docs/editing.md): image i of n goes by picture i * pictures / n.  cm_edit_options has
+ * the fields down to to_seed; each is refused where its task has no use for it.  The session's
+ * sigmas or ts are the noise levels; without them they are the model's own for the task. */
 typedef struct cm_edit {
     size_t size;     /* of this struct; set by cm_edit_default */
     cm_text task;    /* inpaint colorize upscale denoise stroke vary interpolate invert */
@@ -279,7 +263,6 @@ typedef struct cm_edit {
 CM_API const cm_option *cm_edit_options(void);
 CM_API cm_edit cm_edit_default(const char *task);
 
-/* What is wanted of a session. */
 typedef struct cm_request {
     size_t size;           /* of this struct; set by cm_request_default */
     int64_t num;           /* images, 1 to 1e7; cm_request_default: 1 */
@@ -291,29 +274,30 @@ typedef struct cm_request {
     int64_t draws;         /* of noise: cm_sampler_draws; 0 without noise */
     int as_float;          /* 1: give cm_images.values too */
     const cm_edit *edit;   /* NULL: images of noise alone */
-    /* Told after each run of the network, in runs on one image; NULL allowed. */
+    /* Told after each run of the network, in runs on one image, asked before; NULL allowed. */
     void (*progress)(void *user, int64_t done, int64_t all);
-    /* Asked before each; non-zero: CM_INTERRUPTED.  NULL allowed. */
-    int (*stop)(void *user);
-    void *user; /* handed to both */
+    int (*stop)(void *user); /* non-zero: CM_INTERRUPTED */
+    /* Told each step of the way of images first to first + n - 1 of the request: x at a noise
+     * level and what D(x, sigma) makes of it, both [n,h,w,c].  NULL allowed. */
+    void (*step)(void *user, int64_t first, int64_t n, double sigma, const double *x,
+                 const double *denoised);
+    void *user; /* handed to all */
 } cm_request;
 CM_API cm_request cm_request_default(void);
 
-/* Draws of noise an image that the session's sampler takes; 0: sampler is NULL. */
+/* Draws of noise an image that the sampler takes. */
 CM_API int64_t cm_sampler_draws(const cm_sampler *sampler);
 
 /* Generate request->num images.  *images is NULL or images that the library gave, which are filled
  * again where their shape fits and else freed; after an error their pixels are of no use.  Image i
- * is a function of (model, sampler and its settings, dtype, seed, the class of image i, i) only:
- * the same bits for every num, batch, micro_batch and number of threads.  That holds for one
- * instruction set and one oneDNN; another of either gives images that are equal to rounding.
+ * is a function of (model, sampler and its settings, dtype, seed, the class of image i, i) only,
+ * with one instruction set and one oneDNN; another of either gives images equal to rounding.
  * Errors: CM_ERR_ARGUMENT (class out of range, noise that is not finite), CM_ERR_NUMERIC,
  * CM_ERR_MEMORY, CM_INTERRUPTED. */
 CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, cm_images **images,
                                 cm_error *err);
 
-/* All in one call: params->num images, from index 0 on, of params->seed.  Errors: as of
- * cm_sampler_new and cm_sampler_run. */
+/* All in one call: params->num images, from index 0 on, of params->seed. */
 CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params,
                            cm_images **images, cm_error *err);
 
@@ -329,20 +313,19 @@ typedef struct cm_layout {
 } cm_layout;
 CM_API cm_layout cm_layout_default(void);
 
-/* Ask this before the work: whether cm_images_write can write to path, and whether what is
- * expected (its n, h, w, c; NULL: not known) fits.  *next: of a folder the number after its
- * last sample, 0 where it has none; of a file -1.
+/* Before the work: whether cm_images_write can write to path, and what is expected (its n, h, w,
+ * c; NULL: not known) fits.  *next: of a folder the number after its last sample; of a file -1.
  * Errors: CM_ERR_ARGUMENT (no kind that is known, too large), CM_ERR_IO. */
 CM_API cm_status cm_images_check_path(const char *path, const cm_images *expected,
                                       const cm_layout *layout, int64_t *next, cm_error *err);
 
-/* Write a grid (.png, .jpg, .webp), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
- * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not at
- * all, and replaces pictures only (.npz: archives).  layout NULL: as cm_layout_default.  Errors:
- * also CM_ERR_ARGUMENT (a label below -1 or that layout->model has no class for). */
+/* Write a grid (.png, .jpg, .webp), an animation (.gif: a frame a column of the grid, headed by
+ * its first text; columns 0: a frame an image), arr_0 and arr_1 (.npz), or one PNG an image (a
+ * folder: 000012_cat.png, the index and the class).  A file appears whole or not at all, and
+ * replaces pictures only (.npz: archives).  Errors: also CM_ERR_ARGUMENT (a bad label). */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,
                                  cm_error *err);
-/* That grid in memory.  kind: "png", "jpeg" or "webp".  *bytes is freed with cm_bytes_free. */
+/* That grid in memory.  kind: png, jpeg, webp or gif.  *bytes is freed with cm_bytes_free. */
 CM_API cm_status cm_images_encode(const cm_images *images, const char *kind,
                                   const cm_layout *layout, void **bytes, size_t *size,
                                   cm_error *err);
@@ -374,11 +357,10 @@ typedef struct cm_train_progress {
     const char *event;          /* NULL, or what just happened: "saved runs/x/ckpt/00002000" */
 } cm_train_progress;
 
-/* What cm_train_hooks.stop answers. */
-enum {
-    CM_TRAIN_GO_ON,
-    CM_TRAIN_STOP, /* save and return CM_INTERRUPTED */
-    CM_TRAIN_SAVE  /* save and go on */
+enum { /* what cm_train_hooks.stop answers */
+       CM_TRAIN_GO_ON,
+       CM_TRAIN_STOP, /* save and return CM_INTERRUPTED */
+       CM_TRAIN_SAVE  /* save and go on */
 };
 
 typedef struct cm_train_hooks {
@@ -405,6 +387,27 @@ CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_tr
 CM_API cm_status cm_train_check_used(const cm_train_params *config, int resume, const char *name,
                                      cm_error *err);
 
+/* ---- pictures of runs --------------------------------------------------- */
+
+/* Settings of a plot; likewise cm_plot_options. */
+typedef struct cm_plot_params {
+    size_t size;   /* of this struct; set by cm_plot_default_params */
+    cm_text out;   /* the file: .png or .svg */
+    cm_text x;     /* steps, or time (of training) */
+    cm_text what;  /* list of loss, grad-norm, lr, N, mu, images/s, scores (all other numbers) and
+                      keys of log.jsonl, a panel each; empty: all that is logged */
+    double smooth; /* part of the x axis over which noisy lines are averaged; 0: they are not */
+} cm_plot_params;
+CM_API const cm_option *cm_plot_options(void);
+CM_API cm_plot_params cm_plot_default_params(void);
+
+/* Draw what n runs logged (folders, or files like log.jsonl), 1 to 28, in one picture, which
+ * appears whole or not at all and is a function of the logs and their names.  Lines of a log
+ * that are none are skipped, and `line` (NULL allowed) is told how many.
+ * Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_FORMAT (nothing to draw), CM_ERR_MEMORY. */
+CM_API cm_status cm_plot(const char *const *runs, int n, const cm_plot_params *params,
+                         void (*line)(void *user, const char *text), void *user, cm_error *err);
+
 /* ---- looking inside ----------------------------------------------------- */
 
 /* One-step sampling ("onestep") of a batch, or a training step ("edm", "cd", "ct"). */
@@ -417,8 +420,7 @@ typedef struct cm_work {
     int threads;     /* 0: the cores this process may use */
 } cm_work;
 
-/* The compiled plan of this work: step, op, shape, dtype, offset, implementation; with
- * profile also milliseconds and share.  *text is freed with cm_string_free.
+/* The compiled plan of this work, with profile also its times.  *text: cm_string_free.
  * Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
 CM_API cm_status cm_explain(const cm_model *model, const cm_work *work, int profile, char **text,
                             cm_error *err);
@@ -433,7 +435,6 @@ typedef struct cm_bench_result {
     int64_t needed_bytes; /* of a training step, without what could be computed again */
 } cm_bench_result;
 
-/* Time it.  Errors: as cm_explain. */
 CM_API cm_status cm_bench(const cm_model *model, const cm_work *work, cm_bench_result *result,
                           cm_error *err);
 

@@ -68,6 +68,14 @@ cm_status cm_door_sample_params(const cm_sample_params *p, cm_error *err)
     return s ? s : cm_options_check(cm_sample_options(), p, err);
 }
 
+cm_status cm_door_plot_params(const cm_plot_params *p, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"params", p});
+    if (!s)
+        s = cm_door_size("plot params", p->size, sizeof *p, err);
+    return s ? s : cm_options_check(cm_plot_options(), p, err);
+}
+
 /* ---- structs whose fields no option table describes ---- */
 
 struct field {

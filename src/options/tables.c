@@ -20,6 +20,9 @@ static const cm_option sample_options[] = {CM_SAMPLE_OPTIONS(X) {0}};
 #define X(...) ROW(cm_edit, __VA_ARGS__)
 static const cm_option edit_options[] = {CM_EDIT_OPTIONS(X) {0}};
 #undef X
+#define X(...) ROW(cm_plot_params, __VA_ARGS__)
+static const cm_option plot_options[] = {CM_PLOT_OPTIONS(X) {0}};
+#undef X
 /* clang-format on */
 
 /* ---- the tables and the structs agree ---- */
@@ -41,10 +44,15 @@ struct edit_mirror {
     size_t size;
     CM_EDIT_OPTIONS(X)
 };
+struct plot_mirror {
+    size_t size;
+    CM_PLOT_OPTIONS(X)
+};
 #undef X
 _Static_assert(sizeof(struct train_mirror) == sizeof(cm_train_params), "a field without an option");
 _Static_assert(sizeof(struct sample_mirror) == sizeof(cm_sample_params), "likewise");
 _Static_assert(sizeof(struct edit_mirror) == offsetof(cm_edit, image), "likewise");
+_Static_assert(sizeof(struct plot_mirror) == sizeof(cm_plot_params), "likewise");
 
 #define KIND(config, field) \
     _Generic(((config *)0)->field, char *: CM_OPT_TEXT, int64_t: CM_OPT_INT, double: CM_OPT_REAL, \
@@ -62,6 +70,9 @@ CM_SAMPLE_OPTIONS(X)
 #define X(type, field, ...) SAME(struct edit_mirror, cm_edit, type, field)
 CM_EDIT_OPTIONS(X)
 #undef X
+#define X(type, field, ...) SAME(struct plot_mirror, cm_plot_params, type, field)
+CM_PLOT_OPTIONS(X)
+#undef X
 
 /* ---- what is public ---- */
 
@@ -78,6 +89,11 @@ const cm_option *cm_sample_options(void)
 const cm_option *cm_edit_options(void)
 {
     return edit_options;
+}
+
+const cm_option *cm_plot_options(void)
+{
+    return plot_options;
 }
 
 cm_train_params cm_train_default_params(void)
@@ -106,4 +122,13 @@ cm_edit cm_edit_default(const char *task)
     cm_options_defaults(edit_options, &edit);
     snprintf(edit.task, sizeof edit.task, "%s", task ? task : "");
     return edit;
+}
+
+cm_plot_params cm_plot_default_params(void)
+{
+    cm_plot_params params;
+    memset(&params, 0, sizeof params);
+    params.size = sizeof params;
+    cm_options_defaults(plot_options, &params);
+    return params;
 }

@@ -54,6 +54,13 @@ static cm_status denoise(void *user, const double *x, double sigma, double *deno
     return CM_OK;
 }
 
+static void watch_step(void *user, double sigma, const double *x, const double *denoised)
+{
+    const struct batch *b = user;
+    const cm_request *r = b->request;
+    r->step(r->user, b->first, b->count, sigma, x, denoised);
+}
+
 /* The caller's, else that of the seed, of image i of the batch. */
 static void draw_usual(const struct batch *b, int draw, int i, double *z)
 {
@@ -298,6 +305,7 @@ static cm_status run(cm_sampler *s, const cm_request *r, cm_editing *e, cm_image
         e ? cm_editing_evaluations(e) : r->num * s->recipe.method->evaluations(&s->recipe.levels);
     cm_sampling sampling = {.denoiser = {denoise, &b},
                             .noise = {draw_noise, &b},
+                            .watch = {r->step ? watch_step : NULL, &b},
                             .work = s->memory + session->batch * session->image,
                             .clip_denoised = 1};
     cm_status status = choose_labels(s, r, e, images, err);

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "draw/sheet.h"
 #include "io/file.h"
+#include "io/gif.h"
 #include "io/image.h"
 #include "io/npz.h"
 #include "io/png.h"
@@ -84,15 +85,65 @@ static cm_status encode_grid(const cm_images *m, const char *format, const char 
     return s;
 }
 
-static cm_status write_grid(const cm_images *m, const char *format, const char *path,
-                            const cm_layout *l, cm_error *err)
+/* ---- animations ---- */
+
+static int64_t frames_of(const cm_images *m, const cm_layout *l)
 {
-    uint8_t *bytes = NULL;
-    size_t size = 0;
-    cm_status s = encode_grid(m, format, path, l, &bytes, &size, err);
+    return l->columns > 0 && l->columns < m->n ? l->columns : m->n;
+}
+
+/* A frame: column k of the grid, as a square one. */
+static cm_sheet_layout frame_of(const cm_images *m, const cm_layout *l, int64_t k)
+{
+    cm_sheet_layout as = sheet_of(m, l);
+    as.n = (m->n + frames_of(m, l) - 1) / frames_of(m, l);
+    as.columns = 0;
+    as.captions = l->captions && !l->texts;
+    if (l->texts)
+        as.heading = *l->texts[k] ? l->texts[k] : " "; /* all frames are of one size */
+    return as;
+}
+
+static cm_status draw_frame(const cm_images *m, int64_t k, const char *name, const cm_layout *l,
+                            const json_t *names, cm_sheet *sheet, cm_error *err)
+{
+    char number[24];
+    const cm_sheet_layout as = frame_of(m, l, k);
+    const int64_t frames = frames_of(m, l);
+    const cm_status s = cm_sheet_new(&as, name, sheet, err);
+    for (int64_t i = k; i < m->n && !s; i += frames)
+        cm_sheet_put(sheet, i / frames, m->pixels + i * m->h * m->w * m->c,
+                     caption_of(m, i, l, names, number));
+    return s;
+}
+
+/* About four seconds, and the last frame to be looked at. */
+static int hundredths(int64_t k, int64_t frames)
+{
+    const int64_t each = 400 / frames;
+    return k == frames - 1 ? 150 : each > 50 ? 50 : each < 4 ? 4 : (int)each;
+}
+
+static cm_status encode_film(const cm_images *m, const char *name, const cm_layout *l,
+                             uint8_t **bytes, size_t *size, cm_error *err)
+{
+    json_t *names = NULL;
+    cm_gif *gif = NULL;
+    const int64_t frames = frames_of(m, l);
+    cm_status s = cm_model_class_names(l->model, &names, err);
+    for (int64_t k = 0; k < frames && !s; k++) {
+        cm_sheet sheet = {0};
+        s = draw_frame(m, k, name, l, names, &sheet, err);
+        if (!s && !gif)
+            s = cm_gif_new(sheet.canvas.w, sheet.canvas.h, m->c, name, &gif, err);
+        if (!s)
+            s = cm_gif_frame(gif, sheet.canvas.pixels, hundredths(k, frames), err);
+        cm_sheet_clear(&sheet);
+    }
     if (!s)
-        s = cm_file_save(path, bytes, size, err);
-    cm_free(bytes);
+        s = cm_gif_end(gif, bytes, size, err);
+    cm_gif_free(gif);
+    json_decref(names);
     return s;
 }
 
@@ -142,11 +193,13 @@ static cm_status write_folder(const cm_images *m, const char *path, const cm_mod
 
 /* ---- kinds of output --------------------------------------------------------- */
 
+#define A_PICTURE "a PNG, JPEG, WebP or GIF image"
+
 /* Whether a file that is there is of the kind; found is what cm_image_file_kind says. */
 static int is_picture_file(const char *path, const char *found, int is_picture)
 {
-    (void)path, (void)found;
-    return is_picture;
+    (void)path;
+    return is_picture || !strcmp(found, "a GIF image"); /* which is not read */
 }
 
 static int is_archive(const char *path, const char *found, int is_picture)
@@ -170,18 +223,20 @@ static const struct kind {
     const char *suffix;
     const char *format; /* of the grid; NULL: arrays, of any number of channels */
     int most_side;      /* that the format holds; 0: as a sheet */
+    int is_film;        /* a frame a column */
     cm_status (*write)(const cm_images *m, const char *path, cm_error *err); /* of arrays */
     int (*is_own)(const char *path, const char *found, int is_picture);      /* may be replaced */
     const char *own;                                                         /* is called so */
 } kinds[] = {
-    {".png", "png", 0, NULL, is_picture_file, "a PNG, JPEG or WebP image"},
-    {".jpg", "jpeg", 65500, NULL, is_picture_file, "a PNG, JPEG or WebP image"},
-    {".jpeg", "jpeg", 65500, NULL, is_picture_file, "a PNG, JPEG or WebP image"},
-    {".webp", "webp", 16383, NULL, is_picture_file, "a PNG, JPEG or WebP image"},
-    {".npz", NULL, 0, write_npz, is_archive, "an .npz"},
-    {".safetensors", NULL, 0, write_tensors, is_set, "a .safetensors file of images"},
+    {".png", "png", 0, 0, NULL, is_picture_file, A_PICTURE},
+    {".jpg", "jpeg", 65500, 0, NULL, is_picture_file, A_PICTURE},
+    {".jpeg", "jpeg", 65500, 0, NULL, is_picture_file, A_PICTURE},
+    {".webp", "webp", 16383, 0, NULL, is_picture_file, A_PICTURE},
+    {".gif", "gif", 0, 1, NULL, is_picture_file, A_PICTURE},
+    {".npz", NULL, 0, 0, write_npz, is_archive, "an .npz"},
+    {".safetensors", NULL, 0, 0, write_tensors, is_set, "a .safetensors file of images"},
 };
-#define KINDS ".png, .jpg, .webp, .npz or .safetensors"
+#define KINDS ".png, .jpg, .webp, .gif, .npz or .safetensors"
 
 static const struct kind *find_kind(const char *path)
 {
@@ -221,6 +276,25 @@ static cm_status check_replaced(const char *path, const struct kind *kind, cm_er
                    kind->own);
 }
 
+static cm_status encode(const cm_images *m, const struct kind *kind, const char *name,
+                        const cm_layout *l, uint8_t **bytes, size_t *size, cm_error *err)
+{
+    return kind->is_film ? encode_film(m, name, l, bytes, size, err)
+                         : encode_grid(m, kind->format, name, l, bytes, size, err);
+}
+
+static cm_status write_picture(const cm_images *m, const struct kind *kind, const char *path,
+                               const cm_layout *l, cm_error *err)
+{
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    cm_status s = encode(m, kind, path, l, &bytes, &size, err);
+    if (!s)
+        s = cm_file_save(path, bytes, size, err);
+    cm_free(bytes);
+    return s;
+}
+
 cm_status cm_images_save(const cm_images *m, const char *path, const cm_layout *layout,
                          cm_error *err)
 {
@@ -233,7 +307,7 @@ cm_status cm_images_save(const cm_images *m, const char *path, const cm_layout *
     if (m->c != 1 && m->c != 3)
         return cm_fail(err, CM_ERR_UNSUPPORTED,
                        "%s: pictures have 1 or 3 channels, these %d (write an .npz)", path, m->c);
-    return kind ? write_grid(m, kind->format, path, layout, err)
+    return kind ? write_picture(m, kind, path, layout, err)
                 : write_folder(m, path, layout->model, err);
 }
 
@@ -286,7 +360,8 @@ static cm_status check_size(const char *path, const struct kind *kind, const cm_
 {
     if (!expected || !kind || !kind->format)
         return CM_OK;
-    const cm_sheet_layout l = sheet_of(expected, layout);
+    const cm_sheet_layout l =
+        kind->is_film ? frame_of(expected, layout, 0) : sheet_of(expected, layout);
     return cm_sheet_check(&l, kind->most_side, path, err);
 }
 
@@ -326,11 +401,11 @@ cm_status cm_images_to_memory(const cm_images *m, const char *kind, const cm_lay
     char found[128];
     const struct kind *k = kind_named(kind);
     if (!k || !k->format)
-        return cm_fail(err, CM_ERR_ARGUMENT, "kind: expected png, jpeg or webp, found '%s'",
+        return cm_fail(err, CM_ERR_ARGUMENT, "kind: expected png, jpeg, webp or gif, found '%s'",
                        cm_escape(found, sizeof found, kind));
     if (m->c != 1 && m->c != 3)
         return cm_fail(err, CM_ERR_UNSUPPORTED, "pictures have 1 or 3 channels, these %d", m->c);
-    const cm_status s = encode_grid(m, k->format, "grid", layout, &made, size, err);
+    const cm_status s = encode(m, k, "grid", layout, &made, size, err);
     if (!s)
         *bytes = made;
     return s;

@@ -30,6 +30,13 @@ typedef struct cm_noise_source {
     void *user;
 } cm_noise_source;
 
+typedef struct cm_watch_fn {
+    /* x[count] at a level of the way, and D(x, sigma), before the next level; trial points of a
+     * step are not told. */
+    void (*step)(void *user, double sigma, const double *x, const double *denoised);
+    void *user;
+} cm_watch_fn;
+
 enum { CM_SAMPLING_WORK = 3 }; /* vectors of work memory */
 
 /* What an edit knows of the images (Consistency Models, algorithm 4): x0[count], an estimate of
@@ -43,6 +50,7 @@ typedef struct cm_constraint {
 typedef struct cm_sampling {
     cm_denoise_fn denoiser;
     cm_noise_source noise;
+    cm_watch_fn watch;        /* step NULL: nobody looks */
     const double *from;       /* [count]: x_T = from + sigma[0] z(0); NULL: from 0 */
     cm_constraint constraint; /* of each D, once it is clamped, and of the result */
     size_t count;             /* length of x */

@@ -51,6 +51,12 @@ static cm_status try_session(const void *params, cm_error *err)
     return s;
 }
 
+static cm_status try_plot(const void *params, cm_error *err)
+{
+    static const char *const runs[] = {"models"};
+    return cm_plot(runs, 1, params, NULL, NULL, err);
+}
+
 static cm_status try_train(const void *params, cm_error *err)
 {
     return cm_train(params, 0, NULL, err);
@@ -216,8 +222,8 @@ static void test_train_params(void)
 
 static void test_request(void)
 {
-    /* size num first seed | labels noise | draws as_float | edit progress stop user */
-    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 4 * 8,
+    /* size num first seed | labels noise | draws as_float | edit progress stop step user */
+    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 5 * 8,
                    "a field that is not tried");
     cm_error made = {0};
     cm_sample_params p = cm_sample_default_params();
@@ -545,6 +551,8 @@ static void test_layout(void)
         TRY(scale, 33, "scale", "found 33");
         TRY(captions, 2, "captions", "found 2");
         TRY(captions, -1, "captions", "found -1");
+        TRY(texts, (const char *const[]){NULL}, "texts", "element 0");
+        TRY(texts, (const char *const[]){"\xff"}, "texts", "element 0");
         TRY(heading, longest, "heading", "aaaa");
         TRY(heading, "\xff", "heading", "UTF-8");
         TRY(heading, "a\033[31m", "heading", "a\\x1b[31m");
@@ -676,6 +684,21 @@ static void test_work(void)
     REFUSED(cm_bench(model, &w, &r, &err), "size", "found 0");
 }
 
+static void test_plot(void)
+{
+    static const char *const runs[] = {"a", NULL, ""};
+    cm_plot_params p = cm_plot_default_params();
+    const cm_option *t = cm_plot_options();
+    for (const cm_option *o = t; o->name; o++)
+        if (strcmp(o->name, "what") != 0) /* whose words only the logs can judge */
+            try_params((const cm_option[]){*o, {0}}, &p, &p.size, try_plot);
+    REFUSED(cm_plot(NULL, 1, &p, NULL, NULL, &err), "runs", "NULL");
+    REFUSED(cm_plot(runs, 0, &p, NULL, NULL, &err), "n", "found 0");
+    REFUSED(cm_plot(runs, 29, &p, NULL, NULL, &err), "n", "found 29");
+    REFUSED(cm_plot(runs, 2, &p, NULL, NULL, &err), "runs", "NULL");
+    REFUSED(cm_plot(runs + 2, 1, &p, NULL, NULL, &err), "runs", "none");
+}
+
 /* ---- options, sampling's pointers, and what has no status ---- */
 
 static void test_rest(void)
@@ -717,6 +740,7 @@ static const check_test tests[] = {
     {"fields of the params of training", test_train_params},
     {"fields of a request", test_request},
     {"fields of an edit", test_edit},
+    {"fields of a plot", test_plot},
     {"fields of images", test_images},
     {"labels of images", test_labels},
     {"fields of a layout", test_layout},

@@ -83,7 +83,7 @@ check 'every include points down'
 grep -rnE 'include.*dnnl' src --include='*.[ch]' | grep -v '^src/cpu/' >"$found"
 check 'oneDNN is known to src/cpu/ only'
 
-grep -rnE 'include.*(dnnl|omp\.h|jansson|png|zip|xxhash|zlib)' src/cli --include='*.[ch]' >"$found"
+grep -rnE 'include.*(dnnl|omp\.h|jansson|png|zip|xxhash|zlib|gif_lib|cairo)' src/cli --include='*.[ch]' >"$found"
 check 'cli/ knows no library but libcm'
 
 # ---- headers ----------------------------------------------------------------
