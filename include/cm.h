@@ -184,7 +184,8 @@ typedef struct cm_sample_params {
     double s_noise;           /* heun: standard deviation of the fresh noise */
     int64_t num;              /* images */
     cm_text label;            /* classes: names (which go before) or numbers, with commas; all (an
-                                 equal share each, in order) or random; :3, :all: no name */
+                                 equal share each, in order), random, auto (all; of an edit: told
+                                 from the picture); :3, :all: no name */
     int64_t seed;             /* image i depends on the seed, its class and i only */
     int64_t first;            /* i of the first image */
     int64_t batch;            /* images sampled together */
@@ -270,6 +271,7 @@ typedef struct cm_images {
     int h, w, c;     /* height, width, channels: 1 gray, 3 RGB */
     uint8_t *pixels; /* [n,h,w,c], 0..255 */
     float *values;   /* the same within [-1,1], not rounded; NULL: not asked for */
+    float *noise;    /* the same: of invert, the noise that leads to them; else NULL */
     int64_t *labels; /* [n], the class of each, -1: none; NULL: none of all (a caller's own) */
     int64_t first;   /* index of the first: files of a folder are numbered from it */
 } cm_images;
@@ -286,6 +288,26 @@ CM_API cm_status cm_sampler_new(const cm_model *model, const cm_sample_params *p
                                 cm_sampler **sampler, cm_error *err);
 CM_API void cm_sampler_free(cm_sampler *sampler);
 
+/* What of pictures an edit keeps, from which the model makes the rest (docs/editing.md): image i
+ * of n goes by picture i * pictures / n, and k-th images of all pictures have the same noise.
+ * cm_edit_options describes the fields down to to_seed; each is refused where its task has no
+ * use for it.  The session's sigmas or ts are the noise levels; without them they are the
+ * model's own for the task. */
+typedef struct cm_edit {
+    size_t size;     /* of this struct; set by cm_edit_default */
+    cm_text task;    /* inpaint colorize upscale denoise stroke vary interpolate invert */
+    int64_t factor;  /* upscale: sides of the model's images over those of the picture */
+    double sigma;    /* denoise: noise of the picture, of values in [-1,1] (cm_images_noise) */
+    double strength; /* stroke, vary: 0 to 1, how much is made anew (0: as the task does) */
+    int64_t to_seed; /* interpolate: where it leads from the request's seed, without ends */
+    const cm_images *image; /* the pictures, of the model's shape; NULL for interpolate */
+    const cm_images *mask;  /* inpaint: 1 channel, one for each or one for all; from 128 filled */
+    const float *ends;      /* interpolate: noises [2,h,w,c], such as the cm_images.noise of two */
+    uint8_t *seen;          /* [pictures,h,w,c] gets what the model is told; NULL allowed */
+} cm_edit;
+CM_API const cm_option *cm_edit_options(void);
+CM_API cm_edit cm_edit_default(const char *task);
+
 /* What is wanted of a session. */
 typedef struct cm_request {
     size_t size;           /* of this struct; set by cm_request_default */
@@ -297,6 +319,7 @@ typedef struct cm_request {
                               x_T, the others are added later; NULL: from the seed */
     int64_t draws;         /* of noise: cm_sampler_draws; 0 without noise */
     int as_float;          /* 1: give cm_images.values too */
+    const cm_edit *edit;   /* NULL: images of noise alone */
     /* Told after each run of the network, in runs on one image; NULL allowed. */
     void (*progress)(void *user, int64_t done, int64_t all);
     /* Asked before each; non-zero: CM_INTERRUPTED.  NULL allowed. */
@@ -367,6 +390,14 @@ CM_API void cm_bytes_free(void *bytes);
 CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images,
                                   cm_error *err);
 CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
+
+/* The images as h x w with c channels, 1 or 3.  fit is "crop" (cover, cut out the centre),
+ * "pad" (fit within, the border as the corners are) or "stretch"; 28 x 28 in 32 x 32 get a border
+ * of zeros, as in training.  nearest 1: pixels are picked, as of masks. */
+CM_API cm_status cm_images_resize(const cm_images *images, int h, int w, int c, const char *fit,
+                                  int nearest, cm_images **resized, cm_error *err);
+/* The noise level of image i, estimated from its pixels; docs/editing.md says how well. */
+CM_API cm_status cm_images_noise(const cm_images *images, int64_t i, double *sigma, cm_error *err);
 
 /* ---- training ----------------------------------------------------------- */
 

@@ -102,6 +102,25 @@ static cm_status check_fields(const char *what, const struct field *f, size_t n,
     return s;
 }
 
+/* What an edit keeps of pictures; NULL: none. */
+static cm_status check_given(const char *what, const cm_images *m, cm_error *err)
+{
+    cm_error why = {0};
+    return m && cm_door_images(m, &why)
+               ? cm_fail(err, CM_ERR_ARGUMENT, "edit: %s: %.900s", what, why.message)
+               : CM_OK;
+}
+
+static cm_status check_edit(const cm_edit *e, cm_error *err)
+{
+    cm_status s = cm_door_size("edit", e->size, sizeof *e, err);
+    if (!s)
+        s = cm_options_check(cm_edit_options(), e, err);
+    if (!s)
+        s = check_given("image", e->image, err);
+    return s ? s : check_given("mask", e->mask, err);
+}
+
 cm_status cm_door_request(const cm_request *r, cm_error *err)
 {
     cm_status s = cm_door_need(err, {"request", r});
@@ -114,7 +133,8 @@ cm_status cm_door_request(const cm_request *r, cm_error *err)
                                    {"seed", r->seed, 0, CM_MOST_SEED},
                                    {"draws", r->draws, 0, INT32_MAX},
                                    {"as_float", r->as_float, 0, 1}};
-    return check_fields("request", fields, sizeof fields / sizeof *fields, err);
+    s = check_fields("request", fields, sizeof fields / sizeof *fields, err);
+    return s || !r->edit ? s : check_edit(r->edit, err);
 }
 
 cm_status cm_door_shape(const cm_images *m, cm_error *err)
@@ -160,7 +180,7 @@ static int can_be_shown(const char *text)
     return 1;
 }
 
-cm_status cm_door_layout(const cm_layout *l, int least_columns, cm_error *err)
+cm_status cm_door_layout(const cm_layout *l, cm_error *err)
 {
     char found[128];
     cm_status s = cm_door_need(err, {"layout", l});
@@ -168,7 +188,7 @@ cm_status cm_door_layout(const cm_layout *l, int least_columns, cm_error *err)
         s = cm_door_size("layout", l->size, sizeof *l, err);
     if (s)
         return s;
-    const struct field fields[] = {{"columns", l->columns, least_columns, CM_MOST_COLUMNS},
+    const struct field fields[] = {{"columns", l->columns, -1, CM_MOST_COLUMNS},
                                    {"scale", l->scale, 1, CM_MOST_SCALE},
                                    {"captions", l->captions, 0, 1}};
     s = check_fields("layout", fields, sizeof fields / sizeof *fields, err);

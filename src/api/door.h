@@ -30,12 +30,11 @@ cm_status cm_door_request(const cm_request *request, cm_error *err);
 /* Its numbers; cm_door_images asks for the pointers too. */
 cm_status cm_door_shape(const cm_images *images, cm_error *err);
 cm_status cm_door_images(const cm_images *images, cm_error *err);
-/* Each is -1 or a class of the model, of which NULL knows none. */
-cm_status cm_door_labels(const cm_images *images, const cm_model *model, cm_error *err);
-/* least_columns: 0 or -1. */
-cm_status cm_door_layout(const cm_layout *layout, int least_columns, cm_error *err);
+cm_status cm_door_layout(const cm_layout *layout, cm_error *err);
 /* n texts, or none: UTF-8 without control characters. */
 cm_status cm_door_texts(const char *const *texts, int64_t n, cm_error *err);
+/* Each is -1 or a class of the model, of which NULL knows none. */
+cm_status cm_door_labels(const cm_images *images, const cm_model *model, cm_error *err);
 cm_status cm_door_work(const cm_work *work, cm_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* image_files.c - the public functions on images: files and bytes */
 #include "api/door.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "io/file.h"
 #include "sample/images.h"
@@ -29,7 +30,7 @@ cm_status cm_images_check_path(const char *path, const cm_images *expected, cons
     if (!s && expected)
         s = cm_door_shape(expected, err);
     if (!s)
-        s = cm_door_layout(l, 0, err);
+        s = cm_door_layout(l, err);
     if (!s)
         s = cm_door_need(err, {"next", next});
     return s ? s : cm_images_check(path, expected, l, next, err);
@@ -43,7 +44,7 @@ cm_status cm_images_write(const cm_images *images, const char *path, const cm_la
     if (!s)
         s = cm_door_text("path", path, err);
     if (!s)
-        s = cm_door_layout(l, 0, err);
+        s = cm_door_layout(l, err);
     if (!s)
         s = cm_door_texts(l->texts, images->n, err);
     if (!s)
@@ -59,7 +60,7 @@ cm_status cm_images_encode(const cm_images *images, const char *kind, const cm_l
     if (!s)
         s = cm_door_text("kind", kind, err);
     if (!s)
-        s = cm_door_layout(l, -1, err);
+        s = cm_door_layout(l, err);
     if (!s)
         s = cm_door_texts(l->texts, images->n, err);
     if (!s)
@@ -87,5 +88,35 @@ cm_status cm_images_read(const char *path, cm_images **images, cm_error *err)
     if (!s)
         s = cm_images_from_memory(bytes, size, path, images, err);
     cm_free(bytes);
+    return s;
+}
+
+cm_status cm_images_resize(const cm_images *images, int h, int w, int c, const char *fit,
+                           int nearest, cm_images **resized, cm_error *err)
+{
+    const cm_images to = {.size = sizeof to, .n = 1, .h = h, .w = w, .c = c};
+    cm_status s = cm_door_images(images, err);
+    if (!s)
+        s = cm_door_shape(&to, err);
+    if (!s && c != 1 && c != 3)
+        s = cm_fail(err, CM_ERR_ARGUMENT, "c: expected 1 or 3, found %d", c);
+    if (!s)
+        s = cm_door_text("fit", fit, err);
+    if (!s)
+        s = cm_door_range("nearest", nearest, 0, 1, err);
+    if (!s)
+        s = cm_door_need(err, {"resized", resized});
+    return s ? s : cm_images_fit_as(images, h, w, c, fit, nearest, resized, err);
+}
+
+cm_status cm_images_noise(const cm_images *images, int64_t i, double *sigma, cm_error *err)
+{
+    cm_status s = cm_door_images(images, err);
+    if (!s)
+        s = cm_door_range("i", i, 0, images->n - 1, err);
+    if (!s)
+        s = cm_door_need(err, {"sigma", sigma});
+    if (!s)
+        *sigma = cm_images_noise_level(images, i);
     return s;
 }

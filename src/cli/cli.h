@@ -14,6 +14,7 @@
     X(train,   "train a teacher, distil it, or train a consistency model alone")                  \
     X(data,    "say what a set of images holds, before training on it")                           \
     X(sample,  "generate images from a model")                                                    \
+    X(edit,    "inpaint, colorize, upscale, denoise or vary pictures")                             \
     X(eval,    "score images against real ones: FID, precision, recall and others")               \
     X(info,    "describe a model, a run folder or a .safetensors file")                           \
     X(validate, "check models, runs and .safetensors files before they are used")                 \
@@ -45,7 +46,8 @@ typedef struct cli_group {
 /* What a subcommand accepts. */
 typedef struct cli_usage {
     const char *command;   /* "cm sample" */
-    const char *arguments; /* "--model MODEL --out X [OPTION...]" */
+    const char *arguments; /* "--model MODEL --out X [OPTION...]"; "a|b|c ..." where the one
+                              argument is a word of these */
     const char *text;      /* what it does, then examples; lines of at most 79 bytes */
     const cli_table *tables;
     int table_count;
@@ -69,7 +71,7 @@ int cli_was_given(const cli_usage *usage, const char *name);
 
 /* Copy the options of these names (the last is NULL) from a table of the library's, and the
  * end of the table: their ranges, defaults and help are written once. */
-enum { cli_most_taken = 8 };
+enum { cli_most_taken = 16 };
 void cli_take_options(cm_option to[cli_most_taken], const cm_option *from,
                       const char *const *names);
 

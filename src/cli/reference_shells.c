@@ -30,6 +30,18 @@ static kind kind_of(const cm_option *o, char words[512])
     return WORDS;
 }
 
+/* "a b c" of arguments "a|b|c ...", what the one argument is; else empty. */
+static const char *words_of(const cli_usage *usage, char words[512])
+{
+    const size_t n = strcspn(usage->arguments, " ");
+    snprintf(words, 512, "%.*s", (int)n, usage->arguments);
+    if (!strchr(words, '|'))
+        words[0] = '\0';
+    for (char *c = words; (c = strchr(c, '|'));)
+        *c = ' ';
+    return words;
+}
+
 /* Whether the option is worth offering as --no-NAME. */
 static int can_be_unset(const cm_option *o)
 {
@@ -98,7 +110,9 @@ static void bash_command(const cli_usage *usage, const char *name, int takes_fil
         printf("--%s %s%s%s", list[i].option->name, can_be_unset(list[i].option) ? "--no-" : "",
                can_be_unset(list[i].option) ? list[i].option->name : "",
                can_be_unset(list[i].option) ? " " : "");
-    printf("--help'%s ;;\n", takes_file ? " takes_file=1" : "");
+    const int has_words = *words_of(usage, words) != 0;
+    printf("--help%s%s'%s ;;\n", has_words ? " " : "", words,
+           takes_file && !has_words ? " takes_file=1" : "");
 }
 
 static void bash_end(void)
@@ -160,12 +174,16 @@ static void zsh_option(const cm_option *o)
 static void zsh_command(const cli_usage *usage, const char *name, int takes_file)
 {
     cli_entry list[cli_max_options];
+    char words[512];
     const int n = cli_list_options(usage, list);
     printf("    %s)\n        _arguments", name);
     for (int i = 0; i < n; i++)
         zsh_option(list[i].option);
-    printf(" \\\n            '--help[print the options and exit]'%s ;;\n",
-           takes_file ? " '*:file:_files'" : "");
+    printf(" \\\n            '--help[print the options and exit]'");
+    if (*words_of(usage, words))
+        printf(" \\\n            '1:word:(%s)' ;;\n", words);
+    else
+        puts(takes_file ? " '*:file:_files' ;;" : " ;;");
 }
 
 static void zsh_end(void)
@@ -214,11 +232,14 @@ static void fish_option(const char *name, const cm_option *o)
 static void fish_command(const cli_usage *usage, const char *name, int takes_file)
 {
     cli_entry list[cli_max_options];
-    const int n = cli_list_options(usage, list);
+    char words[512];
+    const int n = cli_list_options(usage, list), has_words = *words_of(usage, words) != 0;
     for (int i = 0; i < n; i++)
         fish_option(name, list[i].option);
     printf("complete -c cm -n '__fish_seen_subcommand_from %s' -l help -d 'print the options'%s\n",
-           name, takes_file ? " -F" : "");
+           name, takes_file && !has_words ? " -F" : "");
+    if (has_words)
+        printf("complete -c cm -n '__fish_seen_subcommand_from %s' -a '%s'\n", name, words);
 }
 
 static void fish_end(void)

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "data/dataset_sources.h"
+#include "data/recolour.h"
 
 #include <string.h>
 
@@ -63,13 +64,7 @@ cm_status cm_dataset_recolour(cm_dataset *d, int c, cm_error *err)
         return CM_OK;
     if (!out)
         return cm_fail(err, CM_ERR_MEMORY, "dataset: channels: out of memory");
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *in = d->pixels + i * (size_t)d->c;
-        if (c == 3)
-            memset(out + 3 * i, in[0], 3);
-        else
-            out[i] = (uint8_t)((299 * in[0] + 587 * in[1] + 114 * in[2] + 500) / 1000);
-    }
+    cm_recolour(d->pixels, n, d->c, out, c);
     cm_free(d->pixels);
     d->pixels = out;
     d->c = c;

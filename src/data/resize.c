@@ -174,3 +174,113 @@ cm_status cm_image_fit(const char *path, const uint8_t *src, int h, int w, int c
     cm_free(im.pixels);
     return s;
 }
+
+/* ---- other ways ---- */
+
+static void scale_by(double scale, int h, int w, double *to_h, double *to_w)
+{
+    *to_h = fmax(1, rint(h * scale));
+    *to_w = fmax(1, rint(w * scale));
+}
+
+static void cover(int h, int w, int size_h, int size_w, double *to_h, double *to_w)
+{
+    scale_by(fmax((double)size_h / h, (double)size_w / w), h, w, to_h, to_w);
+}
+
+static void fit_within(int h, int w, int size_h, int size_w, double *to_h, double *to_w)
+{
+    scale_by(fmin((double)size_h / h, (double)size_w / w), h, w, to_h, to_w);
+}
+
+static void stretch(int h, int w, int size_h, int size_w, double *to_h, double *to_w)
+{
+    (void)h, (void)w;
+    *to_h = size_h;
+    *to_w = size_w;
+}
+
+static const cm_fit fits[] = {{"crop", cover}, {"pad", fit_within}, {"stretch", stretch}, {0}};
+
+const cm_fit *cm_fit_find(const char *name)
+{
+    for (const cm_fit *f = fits; f->name; f++)
+        if (!strcmp(f->name, name))
+            return f;
+    return NULL;
+}
+
+static int has_border(int h, int w, int size_h, int size_w)
+{
+    return h == PAD_FROM && w == PAD_FROM && size_h == PAD_TO && size_w == PAD_TO;
+}
+
+/* Each axis halved with the box as often as that does not go below its size, then the cubic. */
+static cm_status resize_to(const char *path, image *im, int h, int w, cm_error *err)
+{
+    cm_status s = CM_OK;
+    while (!s && (im->h / 2 >= h || im->w / 2 >= w))
+        s = resample(path, im, im->h / 2 >= h ? im->h / 2 : im->h,
+                     im->w / 2 >= w ? im->w / 2 : im->w, box_kernel, err);
+    return !s && (im->h != h || im->w != w) ? resample(path, im, h, w, cubic_kernel, err) : s;
+}
+
+static void fill_with_corners(const image *im, size_t n, uint8_t *dst)
+{
+    const int last_x = im->w - 1, last_y = im->h - 1;
+    for (int k = 0; k < im->c; k++) {
+        int sum = 2; /* rounds to nearest */
+        for (int i = 0; i < 4; i++)
+            sum += im->pixels[((i / 2 ? last_y : 0) * im->w + (i % 2 ? last_x : 0)) * im->c + k];
+        for (size_t i = 0; i < n; i++)
+            dst[i * (size_t)im->c + (size_t)k] = (uint8_t)(sum / 4);
+    }
+}
+
+cm_status cm_image_fit_as(const cm_fit *fit, const char *path, const cm_image *src, int size_h,
+                          int size_w, uint8_t *dst, cm_error *err)
+{
+    double to_h, to_w;
+    const size_t pixel = (size_t)src->c, n = (size_t)src->h * (size_t)src->w * pixel;
+    fit->scaled(src->h, src->w, size_h, size_w, &to_h, &to_w);
+    if (has_border(src->h, src->w, size_h, size_w) || to_h > size_h || to_w > size_w)
+        return cm_image_fit(path, src->pixels, src->h, src->w, src->c, size_h, size_w, dst, err);
+    image im = {src->h, src->w, src->c, cm_alloc(n)};
+    if (!im.pixels)
+        return cm_fail(err, CM_ERR_MEMORY, "%s: resize: out of memory", path);
+    memcpy(im.pixels, src->pixels, n);
+    const cm_status s = resize_to(path, &im, (int)to_h, (int)to_w, err);
+    if (!s) {
+        const size_t top = (size_t)(size_h - im.h) / 2, left = (size_t)(size_w - im.w) / 2;
+        const size_t stride = (size_t)size_w * pixel, bytes = (size_t)im.w * pixel;
+        fill_with_corners(&im, (size_t)size_h * (size_t)size_w, dst);
+        copy_rows(im.pixels, bytes, dst + top * stride + left * pixel, stride, im.h, bytes);
+    }
+    cm_free(im.pixels);
+    return s;
+}
+
+/* The place in n that is nearest to the middle of place i of `size`, which shows the middle of
+ * n scaled to `to`; -1: beyond it. */
+static int nearest(int i, int size, double to, int n)
+{
+    const double at = (i + 0.5 - floor((size - to) / 2)) / to;
+    return at < 0 || at >= 1 ? -1 : (int)(at * n);
+}
+
+void cm_image_fit_nearest(const cm_fit *fit, const cm_image *src, int size_h, int size_w,
+                          uint8_t *dst)
+{
+    const int h = src->h, w = src->w, c = src->c;
+    double to_h = h, to_w = w;
+    if (!has_border(h, w, size_h, size_w))
+        fit->scaled(h, w, size_h, size_w, &to_h, &to_w);
+    for (int i = 0; i < size_h * size_w; i++) {
+        const int y = nearest(i / size_w, size_h, to_h, h);
+        const int x = nearest(i % size_w, size_w, to_w, w);
+        const int beyond = x < 0 || y < 0;
+        const size_t at = beyond ? 0 : ((size_t)y * (size_t)w + (size_t)x) * (size_t)c;
+        for (int k = 0; k < c; k++)
+            dst[i * c + k] = beyond ? 0 : src->pixels[at + (size_t)k];
+    }
+}

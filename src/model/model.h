@@ -6,6 +6,7 @@
  *             classifier {"kind", "score", "accuracy"}
  *   classes   a JSON list of names, where the data had them
  *   training  the resolved options of the run that made it
+ *   edits     the noise levels that suit each edit (sample/edit_levels.h)
  * A PyTorch checkpoint has no such texts: it is one of the released ones (released.h), told by
  * its name. */
 #ifndef CM_MODEL_MODEL_H
@@ -30,7 +31,7 @@ struct cm_model {
     /* Of a classifier, which has no meaning for the three above: */
     char score[CM_SCORE_NAME]; /* what the distance of its features is called: FD-... */
     double accuracy;           /* on pictures kept back from its training; below 0: not known */
-    char *classes, *training;  /* JSON texts or NULL; owned */
+    char *classes, *training, *edits; /* JSON texts or NULL; owned */
 };
 
 static inline int cm_model_is_classifier(const cm_model *m)
@@ -71,7 +72,7 @@ void cm_model_release(cm_model *model); /* NULL is allowed */
 cm_status cm_model_write(const cm_model *model, const char *path, cm_dtype dtype, cm_error *err);
 
 /* The metadata pairs of a model file; free with cm_model_metadata_free. */
-enum { CM_MODEL_METADATA = 4 };
+enum { CM_MODEL_METADATA = 5 };
 typedef struct cm_model_metadata {
     int n;
     const char *key[CM_MODEL_METADATA];

@@ -5,6 +5,7 @@
 #include "options/options.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* clang-format off */
@@ -15,6 +16,9 @@ static const cm_option train_options[] = {CM_TRAIN_OPTIONS(X) {0}};
 #undef X
 #define X(...) ROW(cm_sample_params, __VA_ARGS__)
 static const cm_option sample_options[] = {CM_SAMPLE_OPTIONS(X) {0}};
+#undef X
+#define X(...) ROW(cm_edit, __VA_ARGS__)
+static const cm_option edit_options[] = {CM_EDIT_OPTIONS(X) {0}};
 #undef X
 #define X(...) ROW(cm_plot_params, __VA_ARGS__)
 static const cm_option plot_options[] = {CM_PLOT_OPTIONS(X) {0}};
@@ -39,6 +43,10 @@ struct sample_mirror {
     size_t size;
     CM_SAMPLE_OPTIONS(X)
 };
+struct edit_mirror {
+    size_t size;
+    CM_EDIT_OPTIONS(X)
+};
 struct plot_mirror {
     size_t size;
     CM_PLOT_OPTIONS(X)
@@ -51,6 +59,7 @@ struct eval_mirror {
 #undef X
 _Static_assert(sizeof(struct train_mirror) == sizeof(cm_train_params), "a field without an option");
 _Static_assert(sizeof(struct sample_mirror) == sizeof(cm_sample_params), "likewise");
+_Static_assert(sizeof(struct edit_mirror) == offsetof(cm_edit, image), "likewise");
 _Static_assert(sizeof(struct plot_mirror) == sizeof(cm_plot_params), "likewise");
 _Static_assert(sizeof(struct eval_mirror) == sizeof(cm_eval_params), "likewise");
 
@@ -66,6 +75,9 @@ CM_TRAIN_OPTIONS(X)
 #undef X
 #define X(type, field, ...) SAME(struct sample_mirror, cm_sample_params, type, field)
 CM_SAMPLE_OPTIONS(X)
+#undef X
+#define X(type, field, ...) SAME(struct edit_mirror, cm_edit, type, field)
+CM_EDIT_OPTIONS(X)
 #undef X
 #define X(type, field, ...) SAME(struct plot_mirror, cm_plot_params, type, field)
 CM_PLOT_OPTIONS(X)
@@ -84,6 +96,11 @@ const cm_option *cm_train_options(void)
 const cm_option *cm_sample_options(void)
 {
     return sample_options;
+}
+
+const cm_option *cm_edit_options(void)
+{
+    return edit_options;
 }
 
 const cm_option *cm_plot_options(void)
@@ -112,6 +129,16 @@ cm_sample_params cm_sample_default_params(void)
     params.size = sizeof params;
     cm_options_defaults(sample_options, &params);
     return params;
+}
+
+cm_edit cm_edit_default(const char *task)
+{
+    cm_edit edit;
+    memset(&edit, 0, sizeof edit);
+    edit.size = sizeof edit;
+    cm_options_defaults(edit_options, &edit);
+    snprintf(edit.task, sizeof edit.task, "%s", task ? task : "");
+    return edit;
 }
 
 cm_plot_params cm_plot_default_params(void)

@@ -1,36 +1,41 @@
 /* generate.c - a prepared session: noise from counters or from the caller, the sampler's loop
  * in double precision around the compiled denoiser, pixels to bytes.
  *
- * Noise of image i, draw k, element e: lane e mod 4 of Philox(seed; e/4, i, k, r).
- * So an image depends on the seed, its class and its own index only. */
+ * Noise is a function of the seed, the image's index and the draw (noise.h).  So an image
+ * depends on the seed, its class and its own index only; an edit also on its picture. */
 #include "sample/generate.h"
 
 #include "base/memory.h"
-#include "base/philox.h"
 #include "base/text.h"
-#include "sample/recipe.h"
+#include "sample/editing.h"
+#include "sample/guess.h"
+#include "sample/noise.h"
 #include "sample/session.h"
 
 #include <inttypes.h>
 #include <math.h>
-
-enum { STREAM_NOISE = 0x5a3b1e };
+#include <string.h>
 
 struct cm_sampler {
     cm_recipe recipe;
+    cm_edit_search *search; /* of the model's edits */
+    cm_editing editing;     /* of the request, with room for its levels and pictures */
     int h, w, c;
     cm_session *session;
-    double *memory; /* a batch's images, and the work of the method */
+    double *memory; /* a batch's images, the work of the method, what an edit has seen */
+    float *ends;    /* [2,image]: noise of two seeds */
+    float *noise;   /* [image]: of one draw */
 };
 
 /* A part of a request that is sampled together. */
 struct batch {
     const cm_sampler *sampler;
     const cm_request *request;
-    const int64_t *labels; /* of all images */
-    int64_t first;         /* of the batch, among the request's images */
-    int count;             /* images, at most session->batch */
-    int64_t done, all;     /* evaluations of the network, an image each */
+    const cm_images *images;   /* all of them, with their labels */
+    const cm_editing *editing; /* NULL: no edit */
+    int64_t first;             /* of the batch, among the request's images */
+    int count;                 /* images, at most session->batch */
+    int64_t done, all;         /* evaluations of the network, an image each */
 };
 
 /* ---- what the sampler's loop asks for ---- */
@@ -41,7 +46,8 @@ static cm_status denoise(void *user, const double *x, double sigma, double *deno
     const cm_request *r = b->request;
     if (r->stop && r->stop(r->user))
         return cm_fail(err, CM_INTERRUPTED, "sampling: stopped by the caller");
-    cm_session_denoise(b->sampler->session, b->count, x, sigma, b->labels + b->first, denoised);
+    cm_session_denoise(b->sampler->session, b->count, x, sigma, b->images->labels + b->first,
+                       denoised);
     b->done += b->count;
     if (r->progress)
         r->progress(r->user, b->done, b->all);
@@ -55,36 +61,63 @@ static void watch_step(void *user, double sigma, const double *x, const double *
     r->step(r->user, b->first, b->count, sigma, x, denoised);
 }
 
-static void draw_from_seed(const struct batch *b, int draw, double *z)
+/* The caller's, else that of the seed, of image i of the batch. */
+static void draw_usual(const struct batch *b, int draw, int i, double *z)
 {
-    const int64_t image = b->sampler->session->image, first = b->request->first + b->first;
-    const uint64_t seed = (uint64_t)b->request->seed;
-    for (int i = 0; i < b->count; i++)
-        for (int64_t e = 0; e < image; e += 4) {
-            float v[4];
-            cm_normal4(cm_philox(seed, (uint32_t)(e / 4), (uint32_t)(first + i), (uint32_t)draw,
-                                 STREAM_NOISE),
-                       v);
-            for (int64_t k = 0; k < 4 && e + k < image; k++)
-                z[i * image + e + k] = (double)v[k];
-        }
+    const int64_t n = b->sampler->session->image, at = b->first + i;
+    const cm_request *r = b->request;
+    const int64_t number = b->editing ? cm_editing_number(b->editing, at) : at;
+    const float *v = r->noise ? r->noise + (draw * r->num + at) * n : b->sampler->noise;
+    if (!r->noise)
+        cm_noise_draw((uint64_t)r->seed, r->first + number, draw, n, b->sampler->noise);
+    for (int64_t e = 0; e < n; e++)
+        z[e] = (double)v[e];
+}
+
+/* The first draw of an edit that does not start with noise of its own. */
+static void draw_start(const struct batch *b, int i, double *z)
+{
+    const cm_editing *e = b->editing;
+    const float *noise = b->images->noise + (b->first + i) * e->image;
+    if (e->task->start == CM_START_BETWEEN)
+        cm_slerp(e->ends, e->ends + e->image, cm_editing_share(e, b->first + i), e->image, z);
+    else if (e->task->start == CM_START_INVERTED)
+        for (int64_t k = 0; k < e->image; k++)
+            z[k] = (double)noise[k];
+    else
+        memset(z, 0, (size_t)e->image * sizeof *z);
 }
 
 static void draw_noise(void *user, int draw, double *z)
 {
     const struct batch *b = user;
-    const int64_t image = b->sampler->session->image;
-    const float *given = b->request->noise;
-    if (!given) {
-        draw_from_seed(b, draw, z);
-        return;
-    }
-    given += (draw * b->request->num + b->first) * image;
-    for (int64_t i = 0; i < b->count * image; i++)
-        z[i] = (double)given[i];
+    const int64_t n = b->sampler->session->image;
+    const int is_start = b->editing && b->editing->task->start != CM_START_NOISE && draw == 0;
+    for (int i = 0; i < b->count; i++)
+        if (is_start)
+            draw_start(b, i, z + i * n);
+        else
+            draw_usual(b, draw, i, z + i * n);
 }
 
 /* ---- the session ---- */
+
+/* Of images: a batch, the work of its method, and what an edit has seen of them and reads. */
+static cm_status make_room(cm_sampler *s, int batch, cm_error *err)
+{
+    const size_t image = (size_t)s->session->image, many = (size_t)batch * image;
+    s->memory = cm_alloc_array(many * (2 + CM_SAMPLING_WORK) + image, sizeof *s->memory);
+    s->ends = cm_alloc_array(3 * image, sizeof *s->ends);
+    s->search = cm_alloc(sizeof *s->search);
+    s->editing.levels.sigma = cm_alloc_array(CM_MOST_NOISE_LEVELS + 2, sizeof(double));
+    if (!s->memory || !s->ends || !s->search || !s->editing.levels.sigma)
+        return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %d image%s", batch,
+                       cm_plural(batch));
+    s->noise = s->ends + 2 * image;
+    s->editing.seen = s->memory + many * (1 + CM_SAMPLING_WORK);
+    s->editing.picture = s->editing.seen + many;
+    return CM_OK;
+}
 
 cm_status cm_sampler_make(const cm_model *m, const cm_sample_params *p, cm_sampler **sampler,
                           cm_error *err)
@@ -103,13 +136,10 @@ cm_status cm_sampler_make(const cm_model *m, const cm_sample_params *p, cm_sampl
     if (!status)
         status = cm_session_new(m, batch, (int)p->micro_batch, dtype,
                                 cm_threads_resolve(p->threads), &s->session, err);
-    if (!status) {
-        s->memory = cm_alloc_array((size_t)(batch * s->session->image),
-                                   (1 + CM_SAMPLING_WORK) * sizeof *s->memory);
-        if (!s->memory)
-            status = cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %d image%s", batch,
-                             cm_plural(batch));
-    }
+    if (!status)
+        status = make_room(s, batch, err);
+    if (!status)
+        status = cm_edit_search_read(m, s->search, err);
     if (status) {
         cm_sampler_release(s);
         return status;
@@ -125,6 +155,9 @@ void cm_sampler_release(cm_sampler *s)
     cm_session_free(s->session);
     cm_recipe_clear(&s->recipe);
     cm_free(s->memory);
+    cm_free(s->ends);
+    cm_free(s->search);
+    cm_free(s->editing.levels.sigma);
     cm_free(s);
 }
 
@@ -135,15 +168,21 @@ int cm_sampler_draws_of(const cm_sampler *s)
 
 /* ---- a request ---- */
 
-static cm_status check_noise(const cm_sampler *s, const cm_request *r, cm_error *err)
+static cm_status check_noise(const cm_sampler *s, const cm_request *r, const cm_editing *e,
+                             cm_error *err)
 {
-    const int draws = cm_sampler_draws_of(s);
+    const cm_sampling_method *method = e ? e->method : s->recipe.method;
+    const int draws = method->draws(e ? &e->levels : &s->recipe.levels);
     const int64_t n = draws * r->num * s->session->image;
+    if (e && e->task->start != CM_START_NOISE)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "request: noise: expected NULL, %s does not start with noise of its own",
+                       e->task->name);
     if (r->draws != draws)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "request: draws: expected %d for the %s sampler (cm_sampler_draws), found "
                        "%" PRId64,
-                       draws, s->recipe.method->name, r->draws);
+                       draws, method->name, r->draws);
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(r->noise[i]))
             return cm_fail(err, CM_ERR_ARGUMENT,
@@ -167,15 +206,44 @@ static cm_status check_labels(const cm_sampler *s, const cm_request *r, cm_error
     return CM_OK;
 }
 
-static cm_status check_request(const cm_sampler *s, const cm_request *r, cm_error *err)
+static cm_status check_request(cm_sampler *s, const cm_request *r, cm_editing **editing,
+                               cm_error *err)
 {
     cm_status status = r->labels ? check_labels(s, r, err) : CM_OK;
+    *editing = r->edit ? &s->editing : NULL;
+    if (!status && r->edit)
+        status = cm_editing_begin(&s->editing, &s->recipe, s->search, r, s->h, s->w, s->c, err);
     if (!status && r->noise)
-        status = check_noise(s, r, err);
+        status = check_noise(s, r, *editing, err);
     if (!status && !r->noise && r->draws)
         status = cm_fail(err, CM_ERR_ARGUMENT,
                          "request: draws: expected 0 without noise, found %" PRId64, r->draws);
+    if (!status && !r->labels && s->recipe.classes && s->recipe.label_rule == CM_LABEL_AUTO &&
+        (!r->edit || !r->edit->image))
+        status = cm_fail(err, CM_ERR_ARGUMENT,
+                         "class: auto is told from a picture, here is none: expected a class");
     return status;
+}
+
+/* The classes of all images. */
+static cm_status choose_labels(cm_sampler *s, const cm_request *r, cm_editing *e, cm_images *images,
+                               cm_error *err)
+{
+    const cm_recipe *recipe = &s->recipe;
+    const int guessed = !r->labels && recipe->classes && recipe->label_rule == CM_LABEL_AUTO;
+    const int64_t each = e ? e->each : r->num;
+    for (int64_t i = 0; i < r->num; i++) {
+        const int64_t number = e ? cm_editing_number(e, i) : i;
+        if (guessed && i % each == 0 && r->stop && r->stop(r->user))
+            return cm_fail(err, CM_INTERRUPTED, "sampling: stopped by the caller");
+        images->labels[i] =
+            r->labels             ? r->labels[i]
+            : guessed && i % each ? images->labels[i - 1]
+            : guessed
+                ? cm_guess_class(s->session, e, i, recipe->classes, s->memory, s->noise)
+                : cm_recipe_label(recipe, (uint64_t)r->seed, r->first + number, i % each, each);
+    }
+    return CM_OK;
 }
 
 static uint8_t to_byte(double v) /* v in [-1,1], to nearest */
@@ -192,45 +260,95 @@ static void store(const cm_sampler *s, const struct batch *b, cm_images *images)
         images->values[at + i] = (float)s->memory[i];
 }
 
-static cm_status run(cm_sampler *s, const cm_request *r, cm_images *images, cm_error *err)
+/* Noise that leads to what is seen: up the ODE from x = seen + sigma_min z, for that is what the
+ * ODE has at sigma_min.  Without z flat grounds would lead to no noise at all, of which no model
+ * has seen the like. */
+static cm_status invert(cm_sampler *s, struct batch *b, const cm_sampling *sampling,
+                        cm_images *images, cm_error *err)
+{
+    const cm_levels *l = &b->editing->levels;
+    const int64_t n = b->editing->image;
+    float *noise = images->noise + b->first * n;
+    for (int i = 0; i < b->count; i++)
+        draw_usual(b, 0, i, s->memory + i * n);
+    for (size_t i = 0; i < sampling->count; i++)
+        s->memory[i] = b->editing->seen[i] + l->schedule->sigma_min * s->memory[i];
+    const cm_status status = cm_sample_invert(sampling, l->sigma, l->n - 1, s->memory, err);
+    for (size_t i = 0; i < sampling->count && !status; i++)
+        noise[i] = (float)s->memory[i];
+    return status;
+}
+
+static cm_status run_batch(cm_sampler *s, struct batch *b, cm_sampling *sampling, cm_images *images,
+                           cm_error *err)
+{
+    cm_editing *e = b->editing ? &s->editing : NULL;
+    cm_status status = CM_OK;
+    if (!e)
+        return s->recipe.method->run(sampling, &s->recipe.levels, s->memory, err);
+    cm_editing_see(e, b->first, b->count);
+    if (e->task->start == CM_START_INVERTED)
+        status = invert(s, b, sampling, images, err);
+    else if (e->task->start != CM_START_BETWEEN)
+        sampling->from = e->seen;
+    if (e->task->keep)
+        sampling->constraint = (cm_constraint){cm_editing_constrain, e};
+    return status ? status : e->method->run(sampling, &e->levels, s->memory, err);
+}
+
+static cm_status run(cm_sampler *s, const cm_request *r, cm_editing *e, cm_images *images,
+                     cm_error *err)
 {
     const cm_session *session = s->session;
-    struct batch b = {.sampler = s, .request = r, .labels = images->labels};
-    b.all = r->num * s->recipe.method->evaluations(&s->recipe.levels);
+    struct batch b = {.sampler = s, .request = r, .images = images, .editing = e};
+    b.all =
+        e ? cm_editing_evaluations(e) : r->num * s->recipe.method->evaluations(&s->recipe.levels);
     cm_sampling sampling = {.denoiser = {denoise, &b},
                             .noise = {draw_noise, &b},
                             .watch = {r->step ? watch_step : NULL, &b},
                             .work = s->memory + session->batch * session->image,
                             .clip_denoised = 1};
-    cm_status status = CM_OK;
+    cm_status status = choose_labels(s, r, e, images, err);
     for (b.first = 0; b.first < r->num && !status; b.first += session->batch) {
         const int64_t left = r->num - b.first;
         b.count = left < session->batch ? (int)left : session->batch;
         sampling.count = (size_t)(b.count * session->image);
-        status = s->recipe.method->run(&sampling, &s->recipe.levels, s->memory, err);
+        status = run_batch(s, &b, &sampling, images, err);
         if (!status)
             store(s, &b, images);
     }
     return status;
 }
 
+/* The two noises of interpolate. */
+static void choose_ends(cm_sampler *s, const cm_request *r)
+{
+    const int64_t n = s->session->image;
+    s->editing.ends = r->edit->ends ? r->edit->ends : s->ends;
+    cm_noise_draw((uint64_t)r->seed, r->first, 0, n, s->ends);
+    cm_noise_draw((uint64_t)r->edit->to_seed, r->first, 0, n, s->ends + n);
+}
+
 cm_status cm_sampler_draw(cm_sampler *s, const cm_request *r, cm_images **images, cm_error *err)
 {
     cm_images *out = *images;
-    cm_status status = check_request(s, r, err);
+    cm_editing *e = NULL;
+    cm_status status = check_request(s, r, &e, err);
     if (status)
         return status;
-    if (!cm_images_fit(out, r->num, s->h, s->w, s->c, r->as_float))
-        out = cm_images_new(r->num, s->h, s->w, s->c, r->as_float);
+    const int inverts = e && e->task->start == CM_START_INVERTED;
+    const int with = (r->as_float ? CM_WITH_VALUES : 0) | (inverts ? CM_WITH_NOISE : 0);
+    if (!cm_images_fit(out, r->num, s->h, s->w, s->c, with))
+        out = cm_images_new(r->num, s->h, s->w, s->c, with);
     if (!out)
         return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %" PRId64 " images",
                        r->num);
-    for (int64_t i = 0; i < r->num; i++)
-        out->labels[i] =
-            r->labels ? r->labels[i]
-                      : cm_recipe_label(&s->recipe, (uint64_t)r->seed, r->first + i, i, r->num);
     out->first = r->first;
-    status = run(s, r, out, err);
+    if (e)
+        choose_ends(s, r);
+    status = run(s, r, e, out, err);
+    if (e && !status)
+        cm_editing_show(e);
     cm_images_release(out == *images ? NULL : status ? out : *images);
     if (!status)
         *images = out;

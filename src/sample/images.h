@@ -4,10 +4,13 @@
 
 #include "cm.h"
 
-/* n images [h,w,c], zeroed, labels too, and values where asked for; NULL: out of memory. */
-cm_images *cm_images_new(int64_t n, int h, int w, int c, int with_values);
+/* What images may have beside pixels and labels. */
+enum { CM_WITH_VALUES = 1, CM_WITH_NOISE = 2 };
+
+/* n images [h,w,c], zeroed, labels too, and what else is asked for; NULL: out of memory. */
+cm_images *cm_images_new(int64_t n, int h, int w, int c, int with);
 /* Whether they are such, and so can be filled again; NULL is not. */
-int cm_images_fit(const cm_images *images, int64_t n, int h, int w, int c, int with_values);
+int cm_images_fit(const cm_images *images, int64_t n, int h, int w, int c, int with);
 void cm_images_release(cm_images *images); /* NULL is allowed */
 /* As cm_images_check_path (cm.h). */
 cm_status cm_images_check(const char *path, const cm_images *expected, const cm_layout *layout,
@@ -20,5 +23,9 @@ cm_status cm_images_to_memory(const cm_images *images, const char *kind, const c
                               void **bytes, size_t *size, cm_error *err);
 cm_status cm_images_from_memory(const void *bytes, size_t size, const char *name,
                                 cm_images **images, cm_error *err);
+/* As cm_images_resize and cm_images_noise (cm.h). */
+cm_status cm_images_fit_as(const cm_images *images, int h, int w, int c, const char *fit,
+                           int nearest, cm_images **resized, cm_error *err);
+double cm_images_noise_level(const cm_images *images, int64_t i);
 
 #endif

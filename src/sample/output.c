@@ -9,6 +9,7 @@
 #include "io/image.h"
 #include "io/npz.h"
 #include "io/png.h"
+#include "io/safetensors.h"
 #include "model/class_names.h"
 #include "sample/sample_names.h"
 
@@ -51,6 +52,15 @@ static cm_sheet_layout sheet_of(const cm_images *m, const cm_layout *l)
                              .heading = l->heading};
 }
 
+static cm_status check_one(const cm_images *m, const cm_layout *l, cm_error *err)
+{
+    if (l->columns >= 0 || m->n == 1)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "layout: columns: expected 0 or more for %lld images, found %d", (long long)m->n,
+                   l->columns);
+}
+
 /* The file of a grid, in memory. */
 static cm_status encode_grid(const cm_images *m, const char *format, const char *name,
                              const cm_layout *l, uint8_t **bytes, size_t *size, cm_error *err)
@@ -59,7 +69,9 @@ static cm_status encode_grid(const cm_images *m, const char *format, const char 
     char number[24];
     json_t *names = NULL;
     cm_sheet sheet = {0};
-    cm_status s = cm_model_class_names(l->model, &names, err);
+    cm_status s = check_one(m, l, err);
+    if (!s)
+        s = cm_model_class_names(l->model, &names, err);
     if (!s)
         s = cm_sheet_new(&as, name, &sheet, err);
     for (int64_t i = 0; i < m->n && !s; i++)
@@ -146,6 +158,18 @@ static cm_status write_npz(const cm_images *m, const char *path, cm_error *err)
     return cm_npz_write(path, m->labels ? 2 : 1, arrays, err);
 }
 
+/* images and labels as a packed set has them (cm data), noise as a request takes it. */
+static cm_status write_tensors(const cm_images *m, const char *path, cm_error *err)
+{
+    cm_st_entry tensors[3] = {{"images", CM_ST_U8, 4, {m->n, m->h, m->w, m->c}, m->pixels}};
+    int n = 1;
+    if (m->labels)
+        tensors[n++] = (cm_st_entry){"labels", CM_ST_I64, 1, {m->n}, m->labels};
+    if (m->noise)
+        tensors[n++] = (cm_st_entry){"noise", CM_ST_F32, 4, {m->n, m->h, m->w, m->c}, m->noise};
+    return cm_st_write(path, n, tensors, 0, NULL, NULL, err);
+}
+
 static cm_status write_folder(const cm_images *m, const char *path, const cm_model *model,
                               cm_error *err)
 {
@@ -169,15 +193,50 @@ static cm_status write_folder(const cm_images *m, const char *path, const cm_mod
 
 /* ---- kinds of output --------------------------------------------------------- */
 
+#define A_PICTURE "a PNG, JPEG, WebP or GIF image"
+
+/* Whether a file that is there is of the kind; found is what cm_image_file_kind says. */
+static int is_picture_file(const char *path, const char *found, int is_picture)
+{
+    (void)path;
+    return is_picture || !strcmp(found, "a GIF image"); /* which is not read */
+}
+
+static int is_archive(const char *path, const char *found, int is_picture)
+{
+    (void)path, (void)is_picture;
+    return !strcmp(found, "a ZIP archive");
+}
+
+/* Of images: a model is none. */
+static int is_set(const char *path, const char *found, int is_picture)
+{
+    cm_st_file *f = NULL;
+    (void)found, (void)is_picture;
+    const int is = !cm_st_open(path, &f, NULL) && cm_st_find(f, "images");
+    cm_st_close(f);
+    return is;
+}
+
 /* Known by the end of the name, in any case; anything else is a folder. */
 static const struct kind {
     const char *suffix;
     const char *format; /* of the grid; NULL: arrays, of any number of channels */
     int most_side;      /* that the format holds; 0: as a sheet */
     int is_film;        /* a frame a column */
-} kinds[] = {{".png", "png", 0, 0},       {".jpg", "jpeg", 65500, 0}, {".jpeg", "jpeg", 65500, 0},
-             {".webp", "webp", 16383, 0}, {".gif", "gif", 0, 1},      {".npz", NULL, 0, 0}};
-#define KINDS ".png, .jpg, .webp, .gif or .npz"
+    cm_status (*write)(const cm_images *m, const char *path, cm_error *err); /* of arrays */
+    int (*is_own)(const char *path, const char *found, int is_picture);      /* may be replaced */
+    const char *own;                                                         /* is called so */
+} kinds[] = {
+    {".png", "png", 0, 0, NULL, is_picture_file, A_PICTURE},
+    {".jpg", "jpeg", 65500, 0, NULL, is_picture_file, A_PICTURE},
+    {".jpeg", "jpeg", 65500, 0, NULL, is_picture_file, A_PICTURE},
+    {".webp", "webp", 16383, 0, NULL, is_picture_file, A_PICTURE},
+    {".gif", "gif", 0, 1, NULL, is_picture_file, A_PICTURE},
+    {".npz", NULL, 0, 0, write_npz, is_archive, "an .npz"},
+    {".safetensors", NULL, 0, 0, write_tensors, is_set, "a .safetensors file of images"},
+};
+#define KINDS ".png, .jpg, .webp, .gif, .npz or .safetensors"
 
 static const struct kind *find_kind(const char *path)
 {
@@ -199,8 +258,8 @@ static const struct kind *kind_named(const char *name)
     return NULL;
 }
 
-/* A file that is there is replaced by one of its kind: pictures by a picture, an archive by an
- * archive; any other is somebody's, and the name a mistake. */
+/* A file that is there is replaced by one of its kind; any other is somebody's, and the name a
+ * mistake. */
 static cm_status check_replaced(const char *path, const struct kind *kind, cm_error *err)
 {
     const char *found = NULL;
@@ -209,13 +268,12 @@ static cm_status check_replaced(const char *path, const struct kind *kind, cm_er
     if (stat(path, &st) || !st.st_size)
         return CM_OK;
     const cm_status s = cm_image_file_kind(path, &found, &is_picture, err);
-    is_picture |= !s && !strcmp(found, "a GIF image"); /* which is not read */
-    if (s || (kind->format ? is_picture : !strcmp(found, "a ZIP archive")))
+    if (s || kind->is_own(path, found, is_picture))
         return s;
     return cm_fail(err, CM_ERR_ARGUMENT,
                    "%s: holds %s, which would be replaced; expected a new name, or that of %s",
                    path, !strcmp(found, "of no known kind") ? "data of no known kind" : found,
-                   kind->format ? "a PNG, JPEG, WebP or GIF image" : "an .npz");
+                   kind->own);
 }
 
 static cm_status encode(const cm_images *m, const struct kind *kind, const char *name,
@@ -245,7 +303,7 @@ cm_status cm_images_save(const cm_images *m, const char *path, const cm_layout *
     if (s)
         return s;
     if (kind && !kind->format)
-        return write_npz(m, path, err);
+        return kind->write(m, path, err);
     if (m->c != 1 && m->c != 3)
         return cm_fail(err, CM_ERR_UNSUPPORTED,
                        "%s: pictures have 1 or 3 channels, these %d (write an .npz)", path, m->c);
@@ -347,10 +405,6 @@ cm_status cm_images_to_memory(const cm_images *m, const char *kind, const cm_lay
                        cm_escape(found, sizeof found, kind));
     if (m->c != 1 && m->c != 3)
         return cm_fail(err, CM_ERR_UNSUPPORTED, "pictures have 1 or 3 channels, these %d", m->c);
-    if (layout->columns < 0 && m->n != 1)
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "layout: columns: expected 0 or more for %lld images, found %d",
-                       (long long)m->n, layout->columns);
     const cm_status s = encode(m, k, "grid", layout, &made, size, err);
     if (!s)
         *bytes = made;

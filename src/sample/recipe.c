@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_LEVELS = 10000, STREAM_LABEL = 0x1abe1 };
+enum { STREAM_LABEL = 0x1abe1 };
 
 static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, cm_levels *l,
                                   cm_error *err)
@@ -18,13 +18,13 @@ static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, 
         return cm_fail(err, CM_ERR_ARGUMENT, "ts and sigmas: give one of them");
     if (c->sigmas[0]) {
         const cm_status s =
-            cm_parse_real_list(c->sigmas, MAX_LEVELS, l->sigma, &l->n, "sigmas", err);
+            cm_parse_real_list(c->sigmas, CM_MOST_NOISE_LEVELS, l->sigma, &l->n, "sigmas", err);
         return s ? s : cm_sigma_list_check(&m->schedule, l->sigma, l->n, err);
     }
     if (c->ts[0]) {
-        int n = 0, *ts = cm_alloc_array(MAX_LEVELS, sizeof *ts);
+        int n = 0, *ts = cm_alloc_array(CM_MOST_NOISE_LEVELS, sizeof *ts);
         const int steps = c->steps ? (int)c->steps : m->scales;
-        cm_status s = ts ? cm_parse_int_list(c->ts, MAX_LEVELS, ts, &n, "ts", err)
+        cm_status s = ts ? cm_parse_int_list(c->ts, CM_MOST_NOISE_LEVELS, ts, &n, "ts", err)
                          : cm_fail(err, CM_ERR_MEMORY, "ts: out of memory");
         if (!s)
             s = cm_sigma_list_from_ts(&m->schedule, ts, n, steps, l->sigma, err);
@@ -98,8 +98,11 @@ static cm_status resolve_method(const cm_model *m, const cm_sample_params *c, cm
     r->levels.churn = (cm_churn){c->s_churn, c->s_tmin, c->s_tmax, c->s_noise};
     r->levels.schedule = &m->schedule;
     r->method = cm_sampling_method_find(c->sampler);
+    r->list_given = c->ts[0] || c->sigmas[0];
+    r->one_step = !strcmp(c->sampler, "onestep");
+    r->steps_given = c->steps > 0;
     if (!strcmp(c->sampler, "auto"))
-        r->method = cm_sampling_method_default(cm_model_is_teacher(m), c->ts[0] || c->sigmas[0]);
+        r->method = cm_sampling_method_default(cm_model_is_teacher(m), r->list_given);
     if (!r->method)
         return cm_fail(err, CM_ERR_ARGUMENT, "sampler: '%s' is none of its choices",
                        cm_escape(found, sizeof found, c->sampler));
@@ -164,11 +167,11 @@ static cm_status parse_list(const cm_model *m, const json_t *names, const char *
         CM_NO_NAME, (long long)with_comma, CM_NO_NAME, CM_NO_NAME);
 }
 
-/* all and random, which a class may be called too. */
+/* Words that a class may be called too. */
 static const struct rule {
     const char *word;
     int rule;
-} rules[] = {{"all", CM_LABEL_ALL}, {"random", CM_LABEL_RANDOM}};
+} rules[] = {{"all", CM_LABEL_ALL}, {"random", CM_LABEL_RANDOM}, {"auto", CM_LABEL_AUTO}};
 
 static const struct rule *find_rule(const char *text)
 {
@@ -200,7 +203,8 @@ static cm_status resolve_label(const cm_model *m, const cm_sample_params *c, cm_
     char found[128];
     json_t *names;
     const struct rule *rule = find_rule(c->label + (*c->label == CM_NO_NAME));
-    if (!m->net.num_classes && (!rule || rule->rule != CM_LABEL_ALL)) /* which is the default */
+    const int is_default = rule && rule->rule != CM_LABEL_RANDOM;
+    if (!m->net.num_classes && !is_default)
         return cm_fail(err, CM_ERR_ARGUMENT, "class %s: this model has no classes",
                        cm_escape(found, sizeof found, c->label));
     cm_status s = cm_model_class_names(m, &names, err);
@@ -213,7 +217,7 @@ static cm_status resolve_label(const cm_model *m, const cm_sample_params *c, cm_
 
 cm_status cm_recipe_make(const cm_model *m, const cm_sample_params *c, cm_recipe *r, cm_error *err)
 {
-    *r = (cm_recipe){.levels = {.sigma = cm_alloc_array(MAX_LEVELS + 2, sizeof(double))}};
+    *r = (cm_recipe){.levels = {.sigma = cm_alloc_array(CM_MOST_NOISE_LEVELS + 2, sizeof(double))}};
     cm_status s = r->levels.sigma ? resolve_method(m, c, r, err)
                                   : cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory");
     if (!s)
@@ -231,7 +235,7 @@ void cm_recipe_clear(cm_recipe *r)
 
 int64_t cm_recipe_label(const cm_recipe *r, uint64_t seed, int64_t index, int64_t i, int64_t num)
 {
-    if (!r->classes)
+    if (!r->classes || r->label_rule == CM_LABEL_AUTO)
         return -1;
     if (r->label_rule == CM_LABEL_LIST)
         return r->label[i * r->n_labels / num];

@@ -7,12 +7,15 @@
 #include "model/model.h"
 #include "sample/sampler.h"
 
-enum { CM_MAX_LABELS = sizeof(cm_text) / 2 };
+enum { CM_MAX_LABELS = sizeof(cm_text) / 2, CM_MOST_NOISE_LEVELS = 10000 };
 
 typedef struct cm_recipe {
     const cm_sampling_method *method;
     cm_levels levels;
-    enum { CM_LABEL_ALL, CM_LABEL_RANDOM, CM_LABEL_LIST } label_rule;
+    int list_given; /* the noise levels are the user's own */
+    int one_step;   /* and so is their number */
+    int steps_given;
+    enum { CM_LABEL_ALL, CM_LABEL_RANDOM, CM_LABEL_LIST, CM_LABEL_AUTO } label_rule;
     int64_t label[CM_MAX_LABELS]; /* CM_LABEL_LIST: an equal share each, in order */
     int n_labels;
     int classes;
@@ -25,7 +28,7 @@ cm_status cm_recipe_make(const cm_model *model, const cm_sample_params *params, 
 void cm_recipe_clear(cm_recipe *recipe);
 
 /* The class of image i of num images, which has this index among all of its seed; -1: the
- * model has none. */
+ * model has none, or it is to be told from the picture. */
 int64_t cm_recipe_label(const cm_recipe *r, uint64_t seed, int64_t index, int64_t i, int64_t num);
 
 #endif

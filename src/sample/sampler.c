@@ -9,11 +9,13 @@ static double clamped(double v)
     return v < -1 ? -1 : v > 1 ? 1 : v;
 }
 
-/* The result: from, which may be x, clamped. */
+/* The result: from, which may be x, within [-1, 1]. */
 static cm_status finish(const cm_sampling *s, const double *from, double *x)
 {
     for (size_t j = 0; j < s->count; j++)
-        x[j] = clamped(from[j]);
+        x[j] = s->constraint.run ? from[j] : clamped(from[j]);
+    if (s->constraint.run)
+        s->constraint.run(s->constraint.user, x, 1);
     return CM_OK;
 }
 
@@ -21,7 +23,7 @@ static void start(const cm_sampling *s, double sigma, double *x)
 {
     s->noise.draw(s->noise.user, 0, x);
     for (size_t j = 0; j < s->count; j++)
-        x[j] *= sigma;
+        x[j] = sigma * x[j] + (s->from ? s->from[j] : 0);
 }
 
 static cm_status denoise(const cm_sampling *s, const double *x, double sigma, double *denoised,
@@ -40,6 +42,8 @@ static cm_status denoise(const cm_sampling *s, const double *x, double sigma, do
     if (s->clip_denoised)
         for (size_t j = 0; j < s->count; j++)
             denoised[j] = clamped(denoised[j]);
+    if (s->constraint.run)
+        s->constraint.run(s->constraint.user, denoised, 0);
     if (s->watch.step)
         s->watch.step(s->watch.user, sigma, x, denoised);
     return CM_OK;
@@ -157,6 +161,19 @@ cm_status cm_sample_heun(const cm_sampling *s, const double *sigma, int n, const
             return status;
     }
     return finish(s, x, x);
+}
+
+cm_status cm_sample_invert(const cm_sampling *s, const double *sigma, int n, double *x,
+                           cm_error *err)
+{
+    for (int i = n; i > 0; i--) {
+        const cm_status status = heun_step(s, sigma[i], sigma[i - 1], x, err);
+        if (status)
+            return status;
+    }
+    for (size_t j = 0; j < s->count; j++)
+        x[j] /= sigma[0];
+    return CM_OK;
 }
 
 cm_status cm_sigma_list_check(const cm_noise_schedule *schedule, const double *sigma, int m,

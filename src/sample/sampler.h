@@ -9,9 +9,9 @@
  * draw i whether or not the others were asked for.  So a run does not depend on
  * which draws happened to have weight zero.
  *
- * Every sampler fills x[count] from x_T = sigma[0] z(0) on and clamps the result to
- * [-1, 1].  Nothing is allocated.  Errors, besides those of the denoiser:
- * CM_ERR_NUMERIC where it returns something that is not finite. */
+ * Every sampler fills x[count] from x_T on and clamps the result to [-1, 1].  Nothing is allocated.
+ * Errors, besides those of the denoiser: CM_ERR_NUMERIC where it returns something that is not
+ * finite. */
 #ifndef CM_SAMPLE_SAMPLER_H
 #define CM_SAMPLE_SAMPLER_H
 
@@ -39,14 +39,23 @@ typedef struct cm_watch_fn {
 
 enum { CM_SAMPLING_WORK = 3 }; /* vectors of work memory */
 
+/* What an edit knows of the images (Consistency Models, algorithm 4): x0[count], an estimate of
+ * them, becomes the nearest one that agrees; at the last of all within [-1, 1] too. */
+typedef struct cm_constraint {
+    void (*run)(void *user, double *x0, int is_last); /* NULL: nothing is known */
+    void *user;
+} cm_constraint;
+
 /* What a sampler works with. */
 typedef struct cm_sampling {
     cm_denoise_fn denoiser;
     cm_noise_source noise;
-    cm_watch_fn watch; /* step NULL: nobody looks */
-    size_t count;      /* length of x */
-    double *work;      /* CM_SAMPLING_WORK * count, the caller's */
-    int clip_denoised; /* clamp D to [-1, 1] at each call, as the released code does */
+    cm_watch_fn watch;        /* step NULL: nobody looks */
+    const double *from;       /* [count]: x_T = from + sigma[0] z(0); NULL: from 0 */
+    cm_constraint constraint; /* of each D, once it is clamped, and of the result */
+    size_t count;             /* length of x */
+    double *work;             /* CM_SAMPLING_WORK * count, the caller's */
+    int clip_denoised;        /* clamp D to [-1, 1] at each call, as the released code does */
 } cm_sampling;
 
 /* x = f(x_T, sigma_max).  One evaluation. */
@@ -73,6 +82,11 @@ typedef struct cm_churn {
  * evaluations where sigma[n] = 0. */
 cm_status cm_sample_heun(const cm_sampling *s, const double *sigma, int n, const cm_churn *churn,
                          double *x, cm_error *err);
+
+/* The other way: x[count], images at sigma[n], follow the ODE up to sigma[0] in Heun steps and
+ * become the noise that leads to them, x_T / sigma[0].  sigma[n] > 0.  2n evaluations. */
+cm_status cm_sample_invert(const cm_sampling *s, const double *sigma, int n, double *x,
+                           cm_error *err);
 
 /* ---- the table of samplers ---- */
 

@@ -263,8 +263,8 @@ static void test_eval_params(void)
 
 static void test_request(void)
 {
-    /* size num first seed | labels noise | draws as_float | progress stop step user */
-    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 4 * 8,
+    /* size num first seed | labels noise | draws as_float | edit progress stop step user */
+    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 5 * 8,
                    "a field that is not tried");
     cm_error made = {0};
     cm_sample_params p = cm_sample_default_params();
@@ -318,6 +318,107 @@ static void test_request(void)
     cm_sampler_free(sampler);
 }
 
+/* ---- edits ---- */
+
+static cm_request the_request;
+static cm_sampler *the_sampler;
+
+static cm_status try_edit(const void *edit, cm_error *err)
+{
+    cm_images *images = NULL;
+    cm_request r = the_request;
+    r.edit = edit;
+    const cm_status s = cm_sampler_run(the_sampler, &r, &images, err);
+    CHECK(!s == !!images, "images in spite of an error, or none without");
+    cm_images_free(images);
+    return s;
+}
+
+static void test_edit(void)
+{
+    _Static_assert(sizeof(cm_edit) == 8 + 512 + 4 * 8 + 4 * 8, "a field that is not tried");
+    static uint8_t pixels[2 * 32 * 32];
+    static float ends[2 * 32 * 32];
+    int64_t labels[2] = {0, 9};
+    cm_images picture = {.size = sizeof picture, .n = 1, .h = 32, .w = 32, .c = 1};
+    cm_error made = {0};
+    cm_sample_params p = cm_sample_default_params();
+    p.num = 2;
+    CHECK_OK(cm_sampler_new(model, &p, &the_sampler, &made), made);
+    the_request = cm_request_default();
+    the_request.labels = labels;
+    picture.pixels = pixels;
+    picture.labels = labels;
+    cm_images mask = picture, small = picture, two = picture;
+    two.n = 2;
+    cm_edit e = cm_edit_default("inpaint");
+    e.image = &picture;
+    e.mask = &mask;
+#define TRY(field, bad, word, found)              \
+    do {                                          \
+        const cm_edit saved = e;                  \
+        e.field = bad;                            \
+        REFUSED(try_edit(&e, &err), word, found); \
+        e = saved;                                \
+    } while (0)
+    for (const cm_option *o = cm_edit_options(); o->name; o++) {
+        if (o->type == CM_OPT_INT)
+            try_int(o, &e, try_edit);
+        else if (o->type == CM_OPT_REAL)
+            try_real(o, &e, try_edit);
+        else
+            try_text(o, &e, try_edit);
+    }
+    TRY(size, 0, "edit: size", "found 0");
+    TRY(size, sizeof e + 8, "edit: size", "found");
+    TRY(image, NULL, "image", "NULL");
+    TRY(mask, NULL, "mask", "NULL");
+    TRY(mask, &two, "mask: expected 1 or 1", "found 2");
+    TRY(ends, ends, "ends", "interpolate");
+    TRY(factor, 2, "factor", "upscale");
+    TRY(sigma, 0.1, "sigma", "denoise");
+    TRY(strength, 0.5, "strength", "stroke, vary");
+    TRY(to_seed, 2, "to-seed", "interpolate");
+    small.w = 31;
+    TRY(image, &small, "image", "found 31 x 32");
+    TRY(mask, &small, "mask", "found 31 x 32");
+    small.w = 0;
+    TRY(image, &small, "edit: image: images: w", "found 0");
+    TRY(mask, &small, "edit: mask: images: w", "found 0");
+    the_request.num = 3;
+    TRY(image, &two, "num: expected a multiple of the 2", "found 3");
+    the_request.num = 1;
+    e.mask = NULL;
+#define TRY_TASK(name, word, found)               \
+    do {                                          \
+        memcpy(e.task, name, sizeof name);        \
+        REFUSED(try_edit(&e, &err), word, found); \
+    } while (0)
+    TRY_TASK("colorize", "colour", "1 channel");
+    TRY_TASK("upscale", "factor", "found 0");
+    TRY_TASK("denoise", "sigma", "found 0");
+    TRY_TASK("invert", "invert", "--teacher");
+    TRY_TASK("interpolate", "image", "no effect");
+    e.factor = 3;
+    TRY_TASK("upscale", "factor", "found 3");
+    e.factor = 4;
+    TRY_TASK("upscale", "image: expected 8 x 8", "found 32 x 32");
+    e.factor = 0;
+    e.sigma = 81;
+    TRY_TASK("denoise", "sigma", "found 81");
+    e.sigma = 0.1;
+    the_request.num = 2;
+    TRY_TASK("denoise", "one answer", "found 2");
+    e.sigma = 0;
+    e.image = NULL;
+    e.ends = ends;
+    ends[2000] = NAN;
+    TRY_TASK("interpolate", "ends: element 2000", "found");
+#undef TRY
+#undef TRY_TASK
+    cm_sampler_free(the_sampler);
+}
+
 /* ---- images ---- */
 
 static cm_status write_file(const cm_images *m, cm_error *err)
@@ -336,7 +437,7 @@ static cm_status encode(const cm_images *m, cm_error *err)
 
 static void test_images(void)
 {
-    _Static_assert(sizeof(cm_images) == 2 * 8 + 4 * 4 + 3 * 8 + 8, "a field that is not tried");
+    _Static_assert(sizeof(cm_images) == 2 * 8 + 4 * 4 + 4 * 8 + 8, "a field that is not tried");
     uint8_t pixels[12] = {0};
     int64_t label = -1;
     cm_images m = {
@@ -380,7 +481,24 @@ static void test_images(void)
     REFUSED(cm_images_write(&m, longest, NULL, &err), "path", "aaaa");
     cm_layout one = cm_layout_default();
     one.columns = -1;
-    REFUSED(cm_images_write(&m, in_dir("x.png"), &one, &err), "columns", "-1");
+    cm_images pair = {.size = sizeof pair, .n = 2, .h = 1, .w = 1, .c = 3, .pixels = pixels};
+    pair.labels = (int64_t[]){-1, -1};
+    REFUSED(cm_images_write(&pair, in_dir("x.png"), &one, &err), "columns", "-1");
+    cm_images *resized = NULL;
+    double sigma;
+    REFUSED(cm_images_resize(NULL, 4, 4, 1, "crop", 0, &resized, &err), "images", "NULL");
+    REFUSED(cm_images_resize(&m, 0, 4, 1, "crop", 0, &resized, &err), "h", "found 0");
+    REFUSED(cm_images_resize(&m, 4, 65536, 1, "crop", 0, &resized, &err), "w", "found 65536");
+    REFUSED(cm_images_resize(&m, 4, 4, 2, "crop", 0, &resized, &err), "c", "found 2");
+    REFUSED(cm_images_resize(&m, 4, 4, 1, NULL, 0, &resized, &err), "fit", "NULL");
+    REFUSED(cm_images_resize(&m, 4, 4, 1, "fill", 0, &resized, &err), "fit", "fill");
+    REFUSED(cm_images_resize(&m, 4, 4, 1, "crop", 2, &resized, &err), "nearest", "found 2");
+    REFUSED(cm_images_resize(&m, 4, 4, 1, "crop", 0, NULL, &err), "resized", "NULL");
+    REFUSED(cm_images_noise(NULL, 0, &sigma, &err), "images", "NULL");
+    REFUSED(cm_images_noise(&m, 1, &sigma, &err), "i", "found 1");
+    REFUSED(cm_images_noise(&m, -1, &sigma, &err), "i", "found -1");
+    REFUSED(cm_images_noise(&m, 0, NULL, &err), "sigma", "NULL");
+    CHECK(!resized, "resized in spite of an error");
     REFUSED(cm_images_encode(&m, NULL, NULL, &bytes, &size, &err), "kind", "NULL");
     REFUSED(cm_images_encode(&m, "gif\n", NULL, &bytes, &size, &err), "kind", "gif\\x0a");
     REFUSED(cm_images_encode(&m, longest, NULL, &bytes, &size, &err), "kind", "aaaa");
@@ -480,6 +598,9 @@ static void test_layout(void)
         TRY(heading, "\xff", "heading", "UTF-8");
         TRY(heading, "a\033[31m", "heading", "a\\x1b[31m");
         TRY(heading, "two\nlines", "heading", "two\\x0alines");
+        TRY(texts, (const char *const[]){NULL}, "texts: element 0", "NULL");
+        TRY(texts, (const char *const[]){"a\033[31m"}, "texts: element 0", "another");
+        TRY(texts, (const char *const[]){longest}, "texts: element 0", "another");
     }
 #undef TRY
     CHECK(scratch_count(0) == 0, "something was made");
@@ -660,6 +781,7 @@ static const check_test tests[] = {
     {"fields of the params of training", test_train_params},
     {"fields of the params of evaluation", test_eval_params},
     {"fields of a request", test_request},
+    {"fields of an edit", test_edit},
     {"fields of a plot", test_plot},
     {"fields of images", test_images},
     {"labels of images", test_labels},

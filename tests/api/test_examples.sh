@@ -13,6 +13,7 @@ skipped=0
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 ln -s "$root/models" "$dir/models"
+ln -s "$root/docs" "$dir/docs"
 
 check() # check NAME COMMAND...
 {
@@ -49,6 +50,13 @@ for label in 3 7; do
     sample want.png --num 1 --class $label
     check "class $label of two_threads" cmp "class$label.png" want.png
 done
+
+check 'edit runs' "$bin/edit"
+(cd "$dir" && "$cm" edit inpaint --model models/fashion-mnist-cd.safetensors --out want.png \
+    --image docs/edit/boot.png --box 8,8,12,12 --class 9) >"$dir/log" 2>&1 || cat "$dir/log"
+check 'edit is what the command draws' cmp edit.png want.png
+# shellcheck disable=SC2016 # the code is not for the shell
+check 'and in less than 40 lines' test "$(wc -l <"$root/examples/edit.c")" -lt 40
 
 printf '7 3\nnonsense\n7 99\n7 7\n' | (cd "$dir" && "$bin/server_loop") >"$dir/answers" 2>"$dir/err"
 grep -q 'found 99' "$dir/err"

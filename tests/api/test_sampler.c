@@ -324,6 +324,37 @@ static void run_twice(const cm_model *m, const char *sampler, int num, int as_fl
     cm_sampler_free(s);
 }
 
+/* The same of edits; steps: by a teacher, which takes no mask here. */
+static void edit_twice(const cm_model *m, const char *task, int steps)
+{
+    static uint8_t pixels[32 * 32];
+    int64_t label = 3;
+    cm_error err = {0};
+    cm_sample_params p = params_of("auto", 2, 64);
+    p.steps = steps;
+    cm_sampler *s = session(m, &p);
+    cm_images *images = NULL;
+    cm_images in = {.size = sizeof in, .n = 1, .h = 32, .w = 32, .c = 1, .pixels = pixels};
+    cm_edit e = cm_edit_default(task);
+    cm_request r = cm_request_default();
+    in.labels = &label;
+    e.image = &in;
+    e.mask = steps ? NULL : &in;
+    r.labels = &label;
+    r.edit = &e;
+    CHECK_OK(cm_sampler_run(s, &r, &images, &err), err);
+    const cm_images *first = images;
+    const long before = allocations;
+    for (int i = 0; i < 3; i++) {
+        r.seed++;
+        CHECK_OK(cm_sampler_run(s, &r, &images, &err), err);
+    }
+    CHECK(images == first && allocations == before, "%s: %ld allocations", task,
+          allocations - before);
+    cm_images_free(images);
+    cm_sampler_free(s);
+}
+
 static void test_no_allocation(void)
 {
     if (!COUNTED)
@@ -335,6 +366,8 @@ static void test_no_allocation(void)
     run_twice(m, "onestep", 16, 1);
     run_twice(m, "multistep", 3, 0);
     run_twice(t, "heun", 2, 0);
+    edit_twice(m, "inpaint", 0);
+    edit_twice(t, "invert", 3);
     cm_model_free(m);
     cm_model_free(t);
 }

@@ -228,7 +228,7 @@ fails 1 'file/x.npz' sample --model $model --out file/x.npz
 fails 1 'file' sample --model $model --out file/x
 fails 1 'file is not a folder' sample --model missing --out file/x # before the model is opened
 fails 1 'nowhere: No such' sample --model missing --out nowhere/x.png
-fails 2 ".gif or .npz, or a folder; found '.bmp'" sample --model missing --out x.bmp
+fails 2 "or .safetensors, or a folder; found '.bmp'" sample --model missing --out x.bmp
 fails 2 "option 'trajectory': has no effect" sample --model missing --out x.npz --trajectory state
 fails 2 "option 'columns': has no effect" sample --model missing --out x.png --columns 2 \
     --trajectory state

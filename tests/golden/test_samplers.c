@@ -7,38 +7,15 @@
  * released code does: with rounding it has to give the golden, without it ours. */
 #include "check.h"
 #include "golden.h"
+#include "mixture.h"
 #include "sample/sampler.h"
 
-enum { samples = 2, pixels = 3 * 8 * 8, total = samples * pixels, components = 4 };
+enum { samples = 2, pixels = 3 * 8 * 8, total = samples * pixels };
 
 static const cm_noise_schedule schedule = CM_NOISE_SCHEDULE_DEFAULT;
 static cm_st_file *goldens;
 
 /* ---- the denoiser of the goldens ---------------------------------------- */
-
-/* E[x0|x] for data from an equal-weight mixture of N(means[k], 0.2^2 I): each
- * component's own posterior mean, weighted by its likelihood of x.  For one image. */
-static void mixture_mean(const double *means, const double *x, double sigma, double *denoised)
-{
-    const double s2 = 0.2 * 0.2, v = s2 + sigma * sigma;
-    double log_w[components], top = -1e300, sum = 0;
-    for (int k = 0; k < components; k++) {
-        double square = 0;
-        for (int j = 0; j < pixels; j++)
-            square += (x[j] - means[k * pixels + j]) * (x[j] - means[k * pixels + j]);
-        log_w[k] = -square / (2 * v);
-        top = fmax(top, log_w[k]);
-    }
-    for (int k = 0; k < components; k++)
-        sum += exp(log_w[k] - top);
-    for (int j = 0; j < pixels; j++) {
-        denoised[j] = 0;
-        for (int k = 0; k < components; k++) {
-            const double m = means[k * pixels + j];
-            denoised[j] += exp(log_w[k] - top) / sum * (m + s2 / v * (x[j] - m));
-        }
-    }
-}
 
 typedef struct golden_run {
     double *means, *noise, *want;
@@ -54,7 +31,7 @@ static cm_status run_mixture(void *user, const double *x, double sigma, double *
     (void)err;
     g->evaluations++;
     for (int i = 0; i < samples; i++)
-        mixture_mean(g->means, x + i * pixels, sigma, denoised + i * pixels);
+        mixture_mean(g->means, pixels, x + i * pixels, sigma, denoised + i * pixels);
     return CM_OK;
 }
 
@@ -143,14 +120,14 @@ static void reference(const golden_run *g, const double *sigma, int n, int secon
                         to_float);
             for (int j = 0; j < pixels && gamma > 0; j++)
                 xi[j] += added * churn->s_noise * g->noise[(step + 1) * total + i * pixels + j];
-            mixture_mean(g->means, xi, hat, d);
+            mixture_mean(g->means, pixels, xi, hat, d);
             for (int j = 0; j < pixels; j++) {
                 d[j] = (xi[j] - clip(d[j])) / hat;
                 x2[j] = xi[j] + d[j] * dt;
             }
             const int correct = second_order && to != 0;
             if (correct)
-                mixture_mean(g->means, x2, to, d2);
+                mixture_mean(g->means, pixels, x2, to, d2);
             for (int j = 0; j < pixels; j++) {
                 if (correct)
                     d[j] = (d[j] + (x2[j] - clip(d2[j])) / to) / 2;

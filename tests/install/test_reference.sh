@@ -77,6 +77,8 @@ if command -v bash >/dev/null; then
     ok 'bash: all values after =' offers sample --dtype =
     want='all'
     ok 'bash: a class' offers sample --class a
+    want='inpaint interpolate invert'
+    ok 'bash: a task' offers edit in
     want=''
     ok 'bash: no guess at a number' offers sample --num ''
     : >'two words.safetensors'

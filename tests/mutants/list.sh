@@ -248,3 +248,23 @@ mutant 'released: kind ignored' 'm->precondition = kind->precondition' \
     'm->precondition = \&cm_precondition_skip'
 mutant 'released: levels ignored' 'm->scales = kind->scales' 'm->scales = 40'
 mutant 'released: no attention' 'if \(dim\(f, 0, "output_blocks\.%d\.1\.qkv\.weight", block\)\)' 'if (0)'
+
+# ---- edits -------------------------------------------------------------------
+
+mutant 'inpaint: the mask the other way round' 'return k->mask\[pixel\] > 127;' \
+    'return k->mask[pixel] <= 127;'
+mutant 'colorize: luma not of unit length' 'square = luma_of\(luma\);' 'square = 1.0;'
+mutant 'colorize: what does not fit is cut off' 'share = room\(grey, x0\[i \+ c\], share\);' \
+    'share = 1;'
+mutant 'upscale: the first patch for all' 'const patch p = \{k, \(y \* k->w \+ x\) \* k->c \+ c\};' \
+    'const patch p = {k, c};'
+mutant 'slerp is a line' 'if \(sin\(angle\) > 1e-9\)' 'if (0)'
+mutant 'an edit does not start from its picture' 'sampling->from = e->seen;' 'sampling->from = NULL;'
+mutant 'candidates share their noise' 'CM_START_BETWEEN \? 0 : i % e->each;' '0 : 0;'
+mutant 'the noise of candidates depends on the number of pictures' \
+    'CM_START_BETWEEN \? 0 : i % e->each;' 'CM_START_BETWEEN ? 0 : i;'
+mutant 'strength the other way round' 'cm_sigma_at\(n, 1 - strength\)' 'cm_sigma_at(n, strength)'
+mutant 'what a search found is not read' 'known && !\(e->strength > 0\)' '0 && known'
+mutant 'noise of a picture without what black cut off' '/ pow\(cut_off, ground\)' '* 1'
+mutant 'a mask is averaged' 'cm_image_fit_nearest\(fit, &one, h, w, dst\);' \
+    's = cm_image_fit_as(fit, "image", \&one, h, w, dst, err);'

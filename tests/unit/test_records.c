@@ -5,6 +5,7 @@
 
 #include "base/philox.h"
 #include "cpu/cpu.h"
+#include "sample/edits.h"
 #include "sample/sampler.h"
 #include "train/optimizer.h"
 
@@ -105,6 +106,17 @@ static int count_samplers(void)
         n++;
     return n;
 }
+static const void *find_edit(const char *name)
+{
+    return cm_edit_task_find(name);
+}
+static int count_edits(void)
+{
+    int n = 0;
+    while (cm_edit_tasks[n].name)
+        n++;
+    return n;
+}
 static int count_boundaries(void)
 {
     return 2;
@@ -145,6 +157,7 @@ static void test_choices(void)
     check_choices(t, "target-ema-mode", find_target_ema_mode, count_target_ema_modes());
     check_choices(t, "boundary", find_boundary, count_boundaries());
     check_choices(cm_sample_options(), "sampler", find_sampler, count_samplers());
+    check_choices(cm_edit_options(), "task", find_edit, count_edits());
 }
 
 /* ---- distances ---- */

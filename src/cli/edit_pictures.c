@@ -1,0 +1,328 @@
+/* edit_pictures.c */
+#include "cli/edit_pictures.h"
+
+#include "cli/cli.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- which files ----------------------------------------------------------- */
+
+typedef struct paths {
+    char **path;
+    int64_t n;
+} paths;
+
+static cm_status no_memory(cm_error *err)
+{
+    return cli_fail(err, CM_ERR_MEMORY, "pictures: out of memory");
+}
+
+static cm_status add_path(paths *p, const char *folder, const char *name, cm_error *err)
+{
+    char path[4096];
+    const int n = snprintf(path, sizeof path, "%s%s%s", folder, *folder ? "/" : "", name);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return cli_fail(err, CM_ERR_ARGUMENT, "%.100s: the path is too long", path);
+    char **grown = realloc(p->path, (size_t)(p->n + 1) * sizeof *grown);
+    if (!grown)
+        return no_memory(err);
+    p->path = grown;
+    p->path[p->n] = strdup(path);
+    if (!p->path[p->n])
+        return no_memory(err);
+    p->n++;
+    return CM_OK;
+}
+
+static int is_shown(const struct dirent *e)
+{
+    return e->d_name[0] != '.';
+}
+
+/* What a folder holds by the bytes of the names; subfolders are left alone. */
+static cm_status list_folder(paths *p, const char *folder, cm_error *err)
+{
+    struct dirent **entries = NULL;
+    struct stat st;
+    const int n = scandir(folder, &entries, is_shown, NULL);
+    cm_status s = n < 0 ? cli_fail(err, CM_ERR_IO, "%s: cannot be read", folder) : CM_OK;
+    for (int i = 0; i < n && !s; i++)
+        s = add_path(p, folder, entries[i]->d_name, err);
+    for (int64_t i = p->n - 1; i >= 0; i--)
+        if (!stat(p->path[i], &st) && S_ISDIR(st.st_mode)) {
+            free(p->path[i]);
+            memmove(p->path + i, p->path + i + 1, (size_t)(--p->n - i) * sizeof *p->path);
+        }
+    for (int i = 0; i < n; i++)
+        free(entries[i]);
+    free(entries);
+    return s;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static cm_status list(const edit_wish *w, paths *p, int *is_folder, cm_error *err)
+{
+    struct stat st;
+    *is_folder = !stat(w->image, &st) && S_ISDIR(st.st_mode);
+    cm_status s = *is_folder ? list_folder(p, w->image, err) : add_path(p, "", w->image, err);
+    if (!s && p->n > 1)
+        qsort(p->path, (size_t)p->n, sizeof *p->path, by_bytes);
+    if (!s && *w->to)
+        s = add_path(p, "", w->to, err);
+    return s;
+}
+
+static void free_paths(paths *p)
+{
+    for (int64_t i = 0; i < p->n; i++)
+        free(p->path[i]);
+    free(p->path);
+}
+
+/* ---- sizes ------------------------------------------------------------------- */
+
+/* "2, 4, 8": what divides both sides. */
+static void show_factors(const cm_model_facts *f, char *text, size_t size)
+{
+    size_t at = 0;
+    *text = '\0';
+    for (int k = 2; k <= f->height && k <= f->width && at < size; k++)
+        if (f->height % k == 0 && f->width % k == 0)
+            at += (size_t)snprintf(text + at, size - at, "%s%d", at ? ", " : "", k);
+}
+
+/* Of the first picture, where the user gives none. */
+static cm_status find_factor(const edit_wish *w, const char *path, const cm_images *m,
+                             edit_pictures *p, cm_error *err)
+{
+    const cm_model_facts *f = &w->facts;
+    char factors[128];
+    const int k = f->height / m->h;
+    if (p->factor || !w->takes_factor)
+        return CM_OK;
+    p->factor = w->factor ? w->factor : k;
+    if (p->factor >= 2 && f->height % p->factor == 0 && f->width % p->factor == 0 &&
+        (w->factor || (m->h * k == f->height && m->w * k == f->width)))
+        return CM_OK;
+    show_factors(f, factors, sizeof factors);
+    if (w->factor)
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'factor': the model draws %d x %d: expected one of %s, found %lld",
+                        f->width, f->height, factors, (long long)w->factor);
+    return cli_fail(err, CM_ERR_ARGUMENT,
+                    "%s: is %d x %d, which the model's %d x %d are no multiple of: give --factor, "
+                    "one of %s",
+                    path, m->w, m->h, f->width, f->height, factors);
+}
+
+/* Room for n pictures. */
+static cm_status make(cm_images *to, int64_t n, int h, int w, int c, cm_error *err)
+{
+    *to = (cm_images){.size = sizeof *to, .n = n, .h = h, .w = w, .c = c};
+    to->pixels = calloc((size_t)n, (size_t)h * (size_t)w * (size_t)c);
+    to->labels = calloc((size_t)n, sizeof *to->labels);
+    return to->pixels && to->labels ? CM_OK : no_memory(err);
+}
+
+static void put(cm_images *to, int64_t i, const cm_images *one)
+{
+    const size_t bytes = (size_t)to->h * (size_t)to->w * (size_t)to->c;
+    memcpy(to->pixels + (size_t)i * bytes, one->pixels, bytes);
+    to->labels[i] = -1;
+}
+
+/* Picture i as the model is told, and as large as its images.  One that is larger than what
+ * the model is told becomes as large as its images first, so that a test image and its
+ * reduction are the same thing. */
+static cm_status fit(const edit_wish *w, edit_pictures *p, int64_t i, const cm_images *m,
+                     cm_error *err)
+{
+    const cm_model_facts *f = &w->facts;
+    const int k = p->factor ? (int)p->factor : 1, h = f->height / k, wide = f->width / k;
+    const int is_small = m->h <= h && m->w <= wide;
+    cm_images *small = NULL, *input = NULL;
+    cm_status s = CM_OK;
+    if (is_small && k > 1) {
+        s = cm_images_resize(m, h, wide, f->channels, w->fit, 0, &small, err);
+        if (!s)
+            s = cm_images_resize(small, f->height, f->width, f->channels, "stretch", 1, &input,
+                                 err);
+    } else {
+        s = cm_images_resize(m, f->height, f->width, f->channels, w->fit, 0, &input, err);
+        if (!s)
+            s = cm_images_resize(input, h, wide, f->channels, "stretch", 0, &small, err);
+    }
+    if (!s) {
+        put(&p->input, i, input);
+        put(&p->small, i, small);
+    }
+    cm_images_free(input);
+    cm_images_free(small);
+    return s;
+}
+
+/* ---- masks ------------------------------------------------------------------- */
+
+/* "8,8,12,12": four whole numbers of at most five digits. */
+static int read_box(const char *text, int box[4])
+{
+    char *end = NULL;
+    for (int i = 0; i < 4; i++, text = end + 1) {
+        const long v = strtol(text, &end, 10);
+        if (end == text || end - text > 5 || *end != (i < 3 ? ',' : '\0'))
+            return 0;
+        box[i] = (int)v;
+    }
+    return 1;
+}
+
+/* The box of a picture in white on black. */
+static cm_status draw_box(const char *text, const char *path, const cm_images *m, cm_images *mask,
+                          cm_error *err)
+{
+    int box[4] = {0};
+    if (!read_box(text, box))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'box': expected x,y,w,h such as 8,8,12,12, found '%s'", text);
+    const int x = box[0], y = box[1], w = box[2], h = box[3];
+    if (x < 0 || y < 0 || w < 1 || h < 1 || x + w > m->w || y + h > m->h)
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'box': expected a box within the %d x %d of %s, found %s", m->w,
+                        m->h, path, text);
+    const cm_status s = make(mask, 1, m->h, m->w, 1, err);
+    for (int row = y; row < y + h && !s; row++)
+        memset(mask->pixels + (size_t)row * (size_t)m->w + x, 255, (size_t)w);
+    return s;
+}
+
+static void clear(cm_images *m)
+{
+    free(m->pixels);
+    free(m->labels);
+    *m = (cm_images){0};
+}
+
+/* The mask of picture i.  One of the picture's own size goes where the picture goes, another is
+ * stretched over the model's image. */
+static cm_status fit_mask(const edit_wish *w, const cm_images *mask, const cm_images *m,
+                          edit_pictures *p, int64_t i, cm_error *err)
+{
+    const int same = mask->h == m->h && mask->w == m->w;
+    cm_images *fitted = NULL;
+    const cm_status s = cm_images_resize(mask, w->facts.height, w->facts.width, 1,
+                                         same ? w->fit : "stretch", 1, &fitted, err);
+    int filled = 0;
+    if (s)
+        return s;
+    for (int k = 0; k < fitted->h * fitted->w; k++)
+        filled += fitted->pixels[k] > 127;
+    put(&p->mask, i, fitted);
+    cm_images_free(fitted);
+    return filled ? CM_OK
+                  : cli_fail(err, CM_ERR_ARGUMENT,
+                             "%s: expected white where the picture is to be filled, found none",
+                             *w->box ? "option 'box'" : w->mask);
+}
+
+static cm_status add_mask(const edit_wish *w, const cm_images *mask, const char *path,
+                          const cm_images *m, edit_pictures *p, int64_t i, cm_error *err)
+{
+    cm_images box = {0};
+    if (mask)
+        return fit_mask(w, mask, m, p, i, err);
+    if (!*w->box)
+        return CM_OK;
+    cm_status s = draw_box(w->box, path, m, &box, err);
+    if (!s)
+        s = fit_mask(w, &box, m, p, i, err);
+    clear(&box);
+    return s;
+}
+
+/* ---- all of them ------------------------------------------------------------- */
+
+static void name_of(const char *path, char name[edit_name_bytes])
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(name, edit_name_bytes, "%s", slash ? slash + 1 : path);
+    char *dot = strrchr(name, '.');
+    if (dot && dot != name)
+        *dot = '\0';
+}
+
+static cm_status read_one(const edit_wish *w, const cm_images *mask, const char *path,
+                          int is_folder, edit_pictures *p, cm_error *err)
+{
+    cm_images *m = NULL;
+    cm_error why = {0};
+    cm_status s = cm_images_read(path, &m, &why);
+    if (s == CM_ERR_FORMAT && is_folder) {
+        cli_say(stderr, "cm: left out: %s", why.message);
+        return CM_OK;
+    }
+    if (s)
+        return cli_fail(err, s, "%s", why.message);
+    s = find_factor(w, path, m, p, err);
+    if (!s && !p->small.pixels)
+        s = make(&p->small, p->input.n, w->facts.height / (p->factor ? (int)p->factor : 1),
+                 w->facts.width / (p->factor ? (int)p->factor : 1), w->facts.channels, err);
+    if (!s)
+        s = fit(w, p, p->n, m, err);
+    if (!s)
+        s = add_mask(w, mask, path, m, p, p->n, err);
+    if (!s)
+        name_of(path, p->names[p->n++]);
+    cm_images_free(m);
+    return s;
+}
+
+static cm_status make_all(const edit_wish *w, int64_t n, int has_mask, edit_pictures *p,
+                          cm_error *err)
+{
+    const cm_model_facts *f = &w->facts;
+    p->names = calloc((size_t)n + 1, sizeof *p->names);
+    cm_status s = p->names ? CM_OK : no_memory(err);
+    if (!s && n)
+        s = make(&p->input, n, f->height, f->width, f->channels, err);
+    if (!s && n && has_mask)
+        s = make(&p->mask, n, f->height, f->width, 1, err);
+    return s;
+}
+
+cm_status edit_pictures_read(const edit_wish *w, edit_pictures *p, cm_error *err)
+{
+    paths files = {0};
+    cm_images *mask = NULL;
+    int is_folder = 0;
+    cm_status s = *w->mask ? cm_images_read(w->mask, &mask, err) : CM_OK;
+    if (!s)
+        s = list(w, &files, &is_folder, err);
+    if (!s)
+        s = make_all(w, files.n, mask || *w->box, p, err);
+    for (int64_t i = 0; i < files.n && !s; i++)
+        s = read_one(w, mask, files.path[i], is_folder, p, err);
+    if (!s && !p->n)
+        s = cli_fail(err, CM_ERR_FORMAT, "%s: expected PNG, JPEG or WebP pictures, found none",
+                     w->image);
+    p->input.n = p->small.n = p->n; /* some may have been left out */
+    p->mask.n = p->mask.pixels ? p->n : 0;
+    free_paths(&files);
+    cm_images_free(mask);
+    return s;
+}
+
+void edit_pictures_free(edit_pictures *p)
+{
+    clear(&p->input);
+    clear(&p->small);
+    clear(&p->mask);
+    free(p->names);
+    *p = (edit_pictures){0};
+}

@@ -1,0 +1,144 @@
+/* edit_levels.c */
+#include "sample/edit_levels.h"
+
+#include "base/text.h"
+#include "io/json.h"
+
+#include <string.h>
+
+static int number_of(const cm_edit_task *task)
+{
+    return (int)(task - cm_edit_tasks);
+}
+
+/* ---- the model's own ---- */
+
+static cm_status read_task(const json_t *j, const char *task, const cm_noise_schedule *schedule,
+                           int i, cm_edit_search *s, cm_error *err)
+{
+    char name[64];
+    const char *sigmas = "";
+    int64_t steps = 0;
+    snprintf(name, sizeof name, "model: \"edits\": \"%s\"", task);
+    cm_status status = cm_json_text(j, name, "sigmas", CM_JSON_OPTIONAL, &sigmas, err);
+    if (!status)
+        status = cm_json_int(j, name, "steps", 1, 10000, CM_JSON_OPTIONAL, &steps, err);
+    if (!status)
+        status = cm_parse_real_list(sigmas, CM_EDIT_MOST_LEVELS, s->sigma[i], &s->n[i], name, err);
+    if (!status && s->n[i])
+        status = cm_sigma_list_check(schedule, s->sigma[i], s->n[i], err);
+    s->steps[i] = (int)steps;
+    return status == CM_ERR_ARGUMENT
+               ? cm_fail(err, CM_ERR_FORMAT, "%s: \"sigmas\" is no list of falling noise levels",
+                         name)
+               : status;
+}
+
+cm_status cm_edit_search_read(const cm_model *m, cm_edit_search *s, cm_error *err)
+{
+    json_t *j = NULL;
+    if (!m->edits)
+        return CM_OK;
+    cm_status status = cm_json_parse(m->edits, strlen(m->edits), "model: \"edits\"", &j, err);
+    for (const cm_edit_task *t = cm_edit_tasks; t->name && !status; t++) {
+        const json_t *task = json_object_get(j, t->name);
+        if (task && !json_is_object(task))
+            status =
+                cm_fail(err, CM_ERR_FORMAT,
+                        "model: \"edits\": \"%s\": expected an object, found another", t->name);
+        else if (task)
+            status = read_task(task, t->name, &m->schedule, number_of(t), s, err);
+    }
+    json_decref(j);
+    return status;
+}
+
+/* ---- the choice ---- */
+
+/* Strength s is the level that leaves the share 1 - s of the grid undone. */
+static double level_at(const cm_noise_schedule *n, double strength)
+{
+    return cm_sigma_at(n, 1 - strength);
+}
+
+static cm_status check_used(const cm_recipe *r, const cm_edit_task *task, const cm_edit *e,
+                            cm_error *err)
+{
+    if (r->list_given && (task->needs & CM_EDIT_SIGMA))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "ts and sigmas: have no effect here, %s begins at the sigma of the picture",
+                       task->name);
+    if (r->list_given && e->strength > 0)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "strength: has no effect here, ts or sigmas give the noise levels");
+    if (task->start == CM_START_INVERTED && !r->method->of_teacher)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "%s: needs the ODE of a diffusion teacher, this model is a consistency "
+                       "model: give its teacher (--teacher)",
+                       task->name);
+    return CM_OK;
+}
+
+/* x_T of noise between two noises, or of no picture at all, is at sigma_max. */
+static double first_level(const cm_noise_schedule *n, const cm_edit_task *task, const cm_edit *e)
+{
+    if (task->needs & CM_EDIT_SIGMA)
+        return e->sigma;
+    return level_at(n, e->strength > 0 ? e->strength : task->strength);
+}
+
+static void levels_of_list(const cm_recipe *r, const cm_edit_search *search,
+                           const cm_edit_task *task, const cm_edit *e, cm_levels *l)
+{
+    const int known = search->n[number_of(task)];
+    const double strength = e->strength > 0 ? e->strength : task->strength;
+    l->n = 0;
+    if (r->list_given) {
+        l->n = r->levels.n;
+        memcpy(l->sigma, r->levels.sigma, (size_t)l->n * sizeof *l->sigma);
+    } else if (task->needs & CM_EDIT_SIGMA) {
+        l->sigma[l->n++] = e->sigma;
+    } else if (known && !(e->strength > 0)) {
+        l->n = known;
+        memcpy(l->sigma, search->sigma[number_of(task)], (size_t)known * sizeof *l->sigma);
+    } else {
+        for (; l->n < task->n; l->n++) {
+            const double way = task->n > 1 ? (double)l->n / (task->n - 1) : 0;
+            l->sigma[l->n] = level_at(l->schedule, strength * (1 - way * (1 - task->last)));
+        }
+    }
+    if (r->one_step)
+        l->n = 1;
+}
+
+cm_status cm_edit_levels(const cm_recipe *r, const cm_edit_search *search, const cm_edit_task *task,
+                         const cm_edit *e, const cm_sampling_method **method, cm_levels *l,
+                         cm_error *err)
+{
+    const cm_noise_schedule *n = r->levels.schedule;
+    cm_noise_schedule below = *n;
+    const double first = first_level(n, task, e);
+    const cm_status status = check_used(r, task, e, err);
+    if (status)
+        return status;
+    if (!(first > n->sigma_min && first <= n->sigma_max))
+        return cm_fail(
+            err, CM_ERR_ARGUMENT, "%s: expected a noise level above %g, at most %g, found %g",
+            task->needs & CM_EDIT_SIGMA ? "sigma" : "strength", n->sigma_min, n->sigma_max, first);
+    l->schedule = n;
+    l->churn = r->levels.churn;
+    if (!r->method->of_teacher) {
+        *method = cm_sampling_method_default(0, 1);
+        levels_of_list(r, search, task, e, l);
+        return CM_OK;
+    }
+    *method = r->method;
+    l->n = r->steps_given || !search->steps[number_of(task)] ? r->levels.n
+                                                             : search->steps[number_of(task)];
+    below.sigma_max = first;
+    cm_karras_grid(&below, l->n, l->sigma);
+    if (task->start == CM_START_INVERTED && l->n < 2)
+        return cm_fail(err, CM_ERR_ARGUMENT, "steps: expected at least 2 for %s, found %d",
+                       task->name, l->n);
+    return CM_OK;
+}

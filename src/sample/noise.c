@@ -1,0 +1,17 @@
+/* noise.c */
+#include "sample/noise.h"
+
+#include "base/philox.h"
+
+enum { STREAM_NOISE = 0x5a3b1e };
+
+void cm_noise_draw(uint64_t seed, int64_t number, int draw, int64_t n, float *z)
+{
+    for (int64_t e = 0; e < n; e += 4) {
+        float v[4];
+        cm_normal4(
+            cm_philox(seed, (uint32_t)(e / 4), (uint32_t)number, (uint32_t)draw, STREAM_NOISE), v);
+        for (int64_t k = 0; k < 4 && e + k < n; k++)
+            z[e + k] = v[k];
+    }
+}

@@ -1,0 +1,10 @@
+/* noise.h - the noise of an image: a function of the seed, its number and the draw only */
+#ifndef CM_SAMPLE_NOISE_H
+#define CM_SAMPLE_NOISE_H
+
+#include <stdint.h>
+
+/* z[n] from N(0, 1): element e is lane e mod 4 of Philox(seed; e/4, number, draw, r). */
+void cm_noise_draw(uint64_t seed, int64_t number, int draw, int64_t n, float *z);
+
+#endif

@@ -1,0 +1,194 @@
+#!/bin/sh
+# test_edit.sh - cm edit: each task by the command, where its results go, what the bytes of a
+# result must be, and what is refused
+#
+# usage: test_edit.sh CM MAKE_DATA MAKE_WEIGHTS
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/cli/check.sh
+. "$here/check.sh"
+student=$root/models/fashion-mnist-cd.safetensors
+teacher=$root/models/fashion-mnist-edm.safetensors
+pictures=$root/docs/edit
+boot=$pictures/boot.png
+quick='--class 9 --sigmas 80,5 --dtype f32' # of the student
+
+# edit TASK OPTION...: with the student, in two steps
+edit()
+{
+    task=$1
+    shift
+    # shellcheck disable=SC2086 # a list of words
+    run edit "$task" --model "$student" $quick "$@"
+}
+
+# side_of FILE OFFSET: a big-endian number below 65536 in a PNG's header
+side_of()
+{
+    od -An -v -tu1 -j "$2" -N 4 "$1" | awk '{ print $3 * 256 + $4 }'
+}
+# size_of FILE WIDTH HEIGHT
+is_size()
+{
+    [ "$(side_of "$1" 16)" -eq "$2" ] && [ "$(side_of "$1" 20)" -eq "$3" ]
+}
+says()
+{
+    grep -qE -e "$1" out
+}
+
+# ---- a task each ---------------------------------------------------------------
+
+edit inpaint --image "$boot" --box 8,8,12,12 --out one.png
+ok 'inpaint' succeeded
+ok 'is one picture of the model' is_size one.png 32 32
+ok 'a line says what was done' says '^one.png: inpaint, 1 image in [0-9.]+ s, seed 0$'
+edit upscale --image "$boot" --factor 4 --out up.png
+ok 'upscale' succeeded
+edit stroke --image "$boot" --out stroke.png
+ok 'stroke' succeeded
+run edit vary --model "$student" --image "$boot" --class 9 --num 3 --out vary.png
+ok 'vary' succeeded
+ok 'are three in a square' is_size vary.png 70 70
+run edit denoise --model "$student" --image "$boot" --class 9 --out denoise.png
+ok 'denoise' succeeded
+ok 'says what it takes for noise' says 'sigma 0\.[0-9]+ \(estimated\)'
+run edit denoise --model "$student" --image "$boot" --class 9 --sigma 0.2 --out denoise.png
+ok 'denoise by a given level' succeeded
+edit interpolate --seed 1 --to-seed 2 --frames 5 --out way.png
+ok 'interpolate between seeds' succeeded
+ok 'is a row' is_size way.png $((5 * 34 + 2)) 36
+run edit interpolate --model "$student" --teacher "$teacher" --steps 6 --image "$boot" \
+    --to "$pictures/sneaker.png" --class 9,7 --frames 4 --out way.png
+ok 'interpolate between pictures' succeeded
+run edit invert --model "$teacher" --steps 6 --image "$boot" --class 9 --out noise.safetensors
+ok 'invert' succeeded
+ok 'says how well it comes back' says 'back with an error of 0\.[0-9]+ \(rms\), [0-9.]+ at most'
+run info noise.safetensors
+ok 'noise and images' test "$(grep -cE 'noise|images' out)" -ge 2
+run edit invert --model "$student" --teacher "$teacher" --steps 6 --image "$boot" --class 9 \
+    --strip --out strip.png
+ok 'invert for a consistency model' succeeded
+ok 'input, noise and back' test "$(side_of strip.png 16)" -eq $((3 * 34 + 2))
+cat >colour.json <<'END'
+{"type":"adm","image_size":32,"in_channels":3,"out_channels":3,"model_channels":32,
+ "num_res_blocks":1,"channel_mult":[1,1],"attention_resolutions":[],"num_heads":1,
+ "use_scale_shift_norm":true,"resblock_updown":false}
+END
+golden_weights adm_lsun_like
+run edit colorize --model adm_lsun_like.safetensors --image "$boot" --sigmas 80,5 --out colour.png
+ok 'colorize' succeeded
+edit upscale --image colour.png --out up.png
+ok 'a picture of half the size, in colour, goes to its double by itself' succeeded
+ok 'in gray' is_size up.png 32 32
+run edit inpaint --model "$teacher" --steps 3 --image "$boot" --box 8,8,12,12 --class 9 --out t.png
+ok 'inpaint by a teacher' succeeded
+
+# ---- the bytes -----------------------------------------------------------------
+
+# Around the box the picture itself: of a mask that fills nothing that is seen to differ.
+run edit vary --model "$student" --image "$boot" --class 9 --out changed.png --scale 3
+ok 'a large picture' is_size changed.png 96 96
+edit inpaint --image "$boot" --box 8,8,12,12 --out again.png
+ok 'the same bytes again' cmp one.png again.png
+edit inpaint --image "$boot" --box 8,8,12,12 --out again.png --seed 1
+ok 'others with another seed' test "$(cmp -s one.png again.png; echo $?)" -eq 1
+edit inpaint --image one.png --box 10,10,12,12 --out again.png
+ok 'a result is a picture; the same box of it has the same frame' succeeded
+"$cm" edit inpaint --model "$student" --class 9 --sigmas 80,5 --dtype f32 --image "$boot" \
+    --mask again.png --out masked.png >out 2>err
+ok 'any picture is a mask' test -s masked.png
+
+# ---- where it goes -------------------------------------------------------------
+
+edit inpaint --image "$boot" --box 8,8,12,12 --num 3 --strip --scale 2 --out strip.png
+ok 'a strip' succeeded
+ok 'of input, what is told and three' test "$(side_of strip.png 16)" -eq $((2 * (5 * 34 + 2)))
+mkdir folder
+cp "$boot" folder/b.png
+cp "$pictures/coat.png" folder/a.png
+echo text >folder/notes.txt
+edit inpaint --image folder --box 8,8,12,12 --num 2 --out results
+ok 'a folder' succeeded
+ok 'what is no picture is left out' grep -q '^cm: left out: folder/notes.txt' err
+for name in a_1 a_2 b_1 b_2; do
+    ok "results/$name.png" is_size results/$name.png 32 32
+done
+ok 'and no more' test "$(find results -type f | wc -l)" -eq 4
+ok 'as if alone' cmp results/b_1.png one.png
+edit inpaint --image folder --box 8,8,12,12 --num 2 --out rows.png
+ok 'a row a picture' is_size rows.png 70 70
+edit inpaint --image folder --box 8,8,12,12 --out all.npz
+ok 'arrays' test -s all.npz
+edit inpaint --image folder --box 8,8,12,12 --out set.safetensors
+run data set.safetensors
+ok 'a packed set' grep -q '2 images' out
+edit inpaint --image folder --box 8,8,12,12 --out folder
+ok 'not over the input' one_error 2 'is the input itself'
+
+# ---- sizes -----------------------------------------------------------------------
+
+edit upscale --image "$boot" --factor 2 --out up.png
+run edit vary --model "$student" --image strip.png --fit pad --class 9 --out pad.png
+ok 'a wide picture, padded' succeeded
+for fit in crop stretch; do
+    run edit vary --model "$student" --image strip.png --fit $fit --class 9 --out $fit.png
+    ok "and $fit" test "$(cmp -s pad.png $fit.png; echo $?)" -eq 1
+done
+
+# ---- refused ---------------------------------------------------------------------
+
+fails 2 'argument TASK: expected one' edit --model "$student" --out x.png
+fails 2 'expected inpaint|colorize' edit paint --model "$student" --out x.png
+fails 2 "'model'" edit vary --image "$boot" --out x.png
+fails 2 "'out'" edit vary --model "$student" --image "$boot"
+fails 2 "'image'" edit vary --model "$student" --out x.png
+fails 2 "option 'mask': expected" edit inpaint --model "$student" --image "$boot" --out x.png
+fails 2 'give one of them' edit inpaint --model "$student" --image "$boot" --mask "$boot" \
+    --box 1,1,1,1 --out x.png
+for given in 'mask x' 'box 1,1,1,1' 'sigma 1' 'factor 2' 'to x' 'to-seed 3' 'frames 3' 'teacher x'; do
+    # shellcheck disable=SC2086
+    fails 2 "option '${given% *}': has no effect here, it is for" \
+        edit vary --model "$student" --image "$boot" --out x.png --$given
+done
+fails 2 "'num': has no effect" edit denoise --model "$student" --image "$boot" --num 2 --out x.png
+fails 2 "'strength': has no effect" edit inpaint --model "$student" --image "$boot" \
+    --box 1,1,1,1 --strength 0.5 --out x.png
+fails 2 'strength: has no effect here, ts or sigmas' edit vary --model "$student" --image "$boot" \
+    --strength 0.5 --sigmas 2 --out x.png
+fails 2 'ts and sigmas: have no effect' edit denoise --model "$student" --image "$boot" \
+    --sigmas 2 --out x.png
+fails 2 'within the 28 x 28' edit inpaint --model "$student" --image "$boot" --box 20,0,9,1 --out x.png
+fails 2 'expected x,y,w,h' edit inpaint --model "$student" --image "$boot" --box 1,2,3 --out x.png
+head -c 200 "$boot" >cut.png
+fails 4 'cut.png' edit vary --model "$student" --image cut.png --out x.png
+fails 4 'notes.txt' edit vary --model "$student" --image folder/notes.txt --out x.png
+fails 1 'missing.png' edit vary --model "$student" --image missing.png --out x.png
+fails 1 'missing.png' edit inpaint --model "$student" --image "$boot" --mask missing.png --out x.png
+mkdir empty
+fails 4 'empty: expected PNG' edit vary --model "$student" --image empty --out x.png
+printf 'P' >black.pgm
+fails 4 'black.pgm' edit inpaint --model "$student" --image "$boot" --mask black.pgm --out x.png
+fails 2 "option 'factor': the model draws 32 x 32: expected one of 2, 4, 8, 16, 32, found 3" \
+    edit upscale --model "$student" --image "$boot" --factor 3 --out x.png
+fails 2 'no multiple of: give --factor' edit upscale --model "$student" --image "$boot" --out x.png
+fails 2 'colour pictures' edit colorize --model "$student" --image "$boot" --out x.png
+fails 2 '--teacher' edit invert --model "$student" --image "$boot" --out x.safetensors
+fails 2 'is a teacher itself' edit invert --model "$teacher" --teacher "$teacher" \
+    --image "$boot" --out x.safetensors
+fails 2 'expected a diffusion teacher' edit invert --model "$student" --teacher "$student" \
+    --image "$boot" --out x.safetensors
+fails 2 'a picture at each end' edit interpolate --model "$student" --image "$boot" --out x.png
+fails 2 'told from a picture' edit interpolate --model "$student" --out x.png
+fails 2 "'teacher': has no effect" edit interpolate --model "$student" --teacher "$teacher" \
+    --class 1 --out x.png
+fails 2 "'to-seed': has no effect" edit interpolate --model "$teacher" --image "$boot" \
+    --to "$boot" --to-seed 3 --out x.png
+fails 2 'multistep sampler' edit inpaint --model "$teacher" --image "$boot" --box 1,1,2,2 \
+    --sigmas 80,5 --out x.png
+fails 2 "'columns': has no effect" edit vary --model "$student" --image "$boot" --columns 2 --out dir
+fails 2 "'strip': has no effect" edit vary --model "$student" --image "$boot" --strip --out x.npz
+fails 2 'class: expected' edit vary --model "$student" --image "$boot" --class boots --out x.png
+ok 'nothing was made' missing x.png
+
+finish
