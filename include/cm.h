@@ -233,8 +233,8 @@ typedef struct cm_model_facts {
 } cm_model_facts;
 CM_API cm_status cm_model_get_facts(const cm_model *model, cm_model_facts *facts, cm_error *err);
 
-/* Describe a model, a run folder, any .safetensors or PyTorch file, as lines for people or as a JSON
- * object.  *text is freed with cm_string_free. */
+/* Describe a model, a run folder, any .safetensors or PyTorch file, as lines for people or as a
+ * JSON object.  *text is freed with cm_string_free. */
 CM_API cm_status cm_describe(const char *path, char **text, cm_error *err);
 CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
@@ -301,7 +301,11 @@ typedef struct cm_request {
     void (*progress)(void *user, int64_t done, int64_t all);
     /* Asked before each; non-zero: CM_INTERRUPTED.  NULL allowed. */
     int (*stop)(void *user);
-    void *user; /* handed to both */
+    /* Told each step of the way of images first to first + n - 1 of the request: x at a noise
+     * level and what D(x, sigma) makes of it, both [n,h,w,c].  NULL allowed. */
+    void (*step)(void *user, int64_t first, int64_t n, double sigma, const double *x,
+                 const double *denoised);
+    void *user; /* handed to all */
 } cm_request;
 CM_API cm_request cm_request_default(void);
 
@@ -327,10 +331,11 @@ CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params
 /* How images are put into files. */
 enum { CM_MOST_COLUMNS = 1000000, CM_MOST_SCALE = 32 };
 typedef struct cm_layout {
-    size_t size;           /* of this struct; set by cm_layout_default */
-    int columns;           /* of a grid; 0: square; -1 (cm_images_encode): one image, no gaps */
-    int scale;             /* of a grid: each pixel becomes scale x scale, at least 1 */
-    int captions;          /* of a grid: 1: the class below each image, cut where it is too long */
+    size_t size;  /* of this struct; set by cm_layout_default */
+    int columns;  /* of a grid; 0: square; -1 (cm_images_encode): one image, no gaps */
+    int scale;    /* of a grid: each pixel becomes scale x scale, at least 1 */
+    int captions; /* of a grid: 1: the class below each image, cut where it is too long */
+    const char *const *texts; /* [n], UTF-8: captions in place of the classes; NULL: none */
     const char *heading;   /* of a grid: a line above, and the Title of a PNG; UTF-8; NULL: none */
     const cm_model *model; /* has the names of the classes; NULL: they are numbers */
 } cm_layout;
@@ -343,13 +348,15 @@ CM_API cm_layout cm_layout_default(void);
 CM_API cm_status cm_images_check_path(const char *path, const cm_images *expected,
                                       const cm_layout *layout, int64_t *next, cm_error *err);
 
-/* Write a grid (.png, .jpg, .webp), arr_0 and arr_1 (.npz), or one PNG an image (a folder,
- * made when missing: 000012_cat.png, the index and the class).  A file appears whole or not at
- * all, and replaces pictures only (.npz: archives).  layout NULL: as cm_layout_default.  Errors:
- * also CM_ERR_ARGUMENT (a label below -1 or that layout->model has no class for). */
+/* Write a grid (.png, .jpg, .webp), an animation (.gif: a frame a column of the grid, headed by
+ * its first text; columns 0: a frame an image), arr_0 and arr_1 (.npz), or one PNG an image (a
+ * folder, made when missing: 000012_cat.png, the index and the class).  A file appears whole or
+ * not at all, and replaces pictures only (.npz: archives).  layout NULL: as cm_layout_default.
+ * Errors: also CM_ERR_ARGUMENT (a label below -1 or that layout->model has no class for). */
 CM_API cm_status cm_images_write(const cm_images *images, const char *path, const cm_layout *layout,
                                  cm_error *err);
-/* That grid in memory.  kind: "png", "jpeg" or "webp".  *bytes is freed with cm_bytes_free. */
+/* That grid in memory.  kind: "png", "jpeg", "webp" or "gif".  *bytes is freed with cm_bytes_free.
+ */
 CM_API cm_status cm_images_encode(const cm_images *images, const char *kind,
                                   const cm_layout *layout, void **bytes, size_t *size,
                                   cm_error *err);
@@ -405,6 +412,55 @@ CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_tr
  * for a program whose user has given it.  Errors: CM_ERR_ARGUMENT says what it is for. */
 CM_API cm_status cm_train_check_used(const cm_train_params *config, int resume, const char *name,
                                      cm_error *err);
+
+/* ---- evaluation --------------------------------------------------------- */
+
+/* Settings; likewise cm_eval_options.  docs/evaluation.md has the scores and their sources. */
+typedef struct cm_eval_params {
+    size_t size;               /* of this struct; set by cm_eval_default_params */
+    cm_text ref;               /* real images, or statistics of some: a path */
+    cm_text samples, model;    /* images to judge, or the model that draws them */
+    cm_text features, weights; /* the network whose features are compared; its file */
+    cm_text train, test;       /* images that samples may be copies of; images that are none */
+    cm_text nearest;           /* a PNG of samples beside the nearest of train */
+    cm_text save_stats;        /* where the statistics of ref are written */
+    int64_t kept;              /* images of each set that are compared in pairs */
+    int json;                  /* the text is a JSON object */
+} cm_eval_params;
+CM_API const cm_option *cm_eval_options(void);
+CM_API cm_eval_params cm_eval_default_params(void);
+typedef struct cm_eval_hooks { /* functions may be NULL */
+    size_t size;               /* of this struct */
+    void (*progress)(void *user, const char *what, double done, double eta_s); /* done: 0 to 1 */
+    int (*stop)(void *user); /* non-zero: CM_INTERRUPTED */
+    void *user;              /* handed to both */
+} cm_eval_hooks;
+
+/* Score samples; *text is freed with cm_string_free.  sampling also has the batch, threads and
+ * seed; hooks may be NULL.  Errors: also CM_ERR_UNSUPPORTED (no OpenBLAS), CM_INTERRUPTED. */
+CM_API cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
+                         const cm_eval_hooks *hooks, char **text, cm_error *err);
+
+/* ---- pictures of runs --------------------------------------------------- */
+
+/* Settings of a plot; likewise cm_plot_options. */
+typedef struct cm_plot_params {
+    size_t size;   /* of this struct; set by cm_plot_default_params */
+    cm_text out;   /* the file: .png or .svg */
+    cm_text x;     /* steps, or time (of training) */
+    cm_text what;  /* list of loss, grad-norm, lr, N, mu, images/s, scores (all other numbers) and
+                      keys of log.jsonl, a panel each; empty: all that is logged */
+    double smooth; /* part of the x axis over which noisy lines are averaged; 0: they are not */
+} cm_plot_params;
+CM_API const cm_option *cm_plot_options(void);
+CM_API cm_plot_params cm_plot_default_params(void);
+
+/* Draw what n runs logged (folders, or files like log.jsonl), 1 to 28, in one picture, which
+ * appears whole or not at all and is a function of the logs and their names.  Lines of a log
+ * that are none are skipped, and `line` (NULL allowed) is told how many.
+ * Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_FORMAT (nothing to draw), CM_ERR_MEMORY. */
+CM_API cm_status cm_plot(const char *const *runs, int n, const cm_plot_params *params,
+                         void (*line)(void *user, const char *text), void *user, cm_error *err);
 
 /* ---- looking inside ----------------------------------------------------- */
 

@@ -23,8 +23,8 @@ typedef struct zip_maker {
 
 static inline void maker_number(FILE *f, uint64_t x, int bytes)
 {
-    for (int i = 0; i < bytes; i++)
-        fputc((int)(x >> 8 * i & 255), f);
+    for (int i = 0; i < bytes; i++, x >>= 8)
+        fputc((int)(x & 255), f);
 }
 
 /* What the two headers of an entry have in common, from the version on. */

@@ -68,6 +68,22 @@ cm_status cm_door_sample_params(const cm_sample_params *p, cm_error *err)
     return s ? s : cm_options_check(cm_sample_options(), p, err);
 }
 
+cm_status cm_door_plot_params(const cm_plot_params *p, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"params", p});
+    if (!s)
+        s = cm_door_size("plot params", p->size, sizeof *p, err);
+    return s ? s : cm_options_check(cm_plot_options(), p, err);
+}
+
+cm_status cm_door_eval_params(const cm_eval_params *p, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"params", p});
+    if (!s)
+        s = cm_door_size("eval params", p->size, sizeof *p, err);
+    return s ? s : cm_options_check(cm_eval_options(), p, err);
+}
+
 /* ---- structs whose fields no option table describes ---- */
 
 struct field {
@@ -163,6 +179,18 @@ cm_status cm_door_layout(const cm_layout *l, int least_columns, cm_error *err)
                     "layout: heading: expected UTF-8 without control characters, found %s",
                     cm_escape(found, sizeof found, l->heading));
     return s;
+}
+
+cm_status cm_door_texts(const char *const *texts, int64_t n, cm_error *err)
+{
+    for (int64_t i = 0; texts && i < n; i++)
+        if (!texts[i] || !memchr(texts[i], '\0', MOST_TEXT) || !can_be_shown(texts[i]))
+            return cm_fail(err, CM_ERR_ARGUMENT,
+                           "layout: texts: element %" PRId64
+                           ": expected UTF-8 of at most %d bytes without control characters, "
+                           "found %s",
+                           i, MOST_TEXT - 1, texts[i] ? "another" : "NULL");
+    return CM_OK;
 }
 
 cm_status cm_door_work(const cm_work *w, cm_error *err)

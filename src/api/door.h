@@ -24,6 +24,8 @@ cm_status cm_door_text(const char *what, const char *text, cm_error *err);
 /* Structs, with their pointers. */
 cm_status cm_door_train_params(const cm_train_params *params, cm_error *err);
 cm_status cm_door_sample_params(const cm_sample_params *params, cm_error *err);
+cm_status cm_door_plot_params(const cm_plot_params *params, cm_error *err);
+cm_status cm_door_eval_params(const cm_eval_params *params, cm_error *err);
 cm_status cm_door_request(const cm_request *request, cm_error *err);
 /* Its numbers; cm_door_images asks for the pointers too. */
 cm_status cm_door_shape(const cm_images *images, cm_error *err);
@@ -32,6 +34,8 @@ cm_status cm_door_images(const cm_images *images, cm_error *err);
 cm_status cm_door_labels(const cm_images *images, const cm_model *model, cm_error *err);
 /* least_columns: 0 or -1. */
 cm_status cm_door_layout(const cm_layout *layout, int least_columns, cm_error *err);
+/* n texts, or none: UTF-8 without control characters. */
+cm_status cm_door_texts(const char *const *texts, int64_t n, cm_error *err);
 cm_status cm_door_work(const cm_work *work, cm_error *err);
 
 #endif

@@ -45,6 +45,8 @@ cm_status cm_images_write(const cm_images *images, const char *path, const cm_la
     if (!s)
         s = cm_door_layout(l, 0, err);
     if (!s)
+        s = cm_door_texts(l->texts, images->n, err);
+    if (!s)
         s = cm_door_labels(images, l->model, err);
     return s ? s : cm_images_save(images, path, l, err);
 }
@@ -58,6 +60,8 @@ cm_status cm_images_encode(const cm_images *images, const char *kind, const cm_l
         s = cm_door_text("kind", kind, err);
     if (!s)
         s = cm_door_layout(l, -1, err);
+    if (!s)
+        s = cm_door_texts(l->texts, images->n, err);
     if (!s)
         s = cm_door_labels(images, l->model, err);
     if (!s)

@@ -14,8 +14,10 @@
     X(train,   "train a teacher, distil it, or train a consistency model alone")                  \
     X(data,    "say what a set of images holds, before training on it")                           \
     X(sample,  "generate images from a model")                                                    \
+    X(eval,    "score images against real ones: FID, precision, recall and others")               \
     X(info,    "describe a model, a run folder or a .safetensors file")                           \
     X(validate, "check models, runs and .safetensors files before they are used")                 \
+    X(plot,    "draw what runs logged: loss, scores, speed")                                       \
     X(forward, "run the raw network on tensors from a file")                                      \
     X(explain, "print the compiled plan: steps, shapes, memory, times")                           \
     X(bench,   "time training steps and sampling of a model")
@@ -57,6 +59,10 @@ typedef struct cli_usage {
  * Errors: CM_ERR_ARGUMENT; an unknown option proposes the nearest one. */
 cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **argument,
                     cm_error *err);
+
+/* The same with up to `most` arguments, in argv's order; those behind the last are NULL. */
+cm_status cli_parse_several(const cli_usage *usage, int argc, char **argv, const char **arguments,
+                            int most, cm_error *err);
 
 /* Whether argv gave this option, of a table whose given is not NULL. */
 int cli_was_given(const cli_usage *usage, const char *name);

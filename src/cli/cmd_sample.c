@@ -1,5 +1,6 @@
 /* cmd_sample.c - cm sample: images from a model, into a grid, an archive or a folder */
 #include "cli/cli.h"
+#include "cli/trajectory.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include <unistd.h>
 
 typedef struct sample_files {
-    cm_text model, out, heading;
+    cm_text model, out, heading, trajectory;
     int64_t columns, scale;
     int captions, go_on;
 } sample_files;
@@ -18,7 +19,8 @@ static const cm_option file_options[] = {
     {"model", CM_OPT_TEXT, offsetof(sample_files, model), "", NULL, 0, 0, "MODEL",
      "a .safetensors model, a released .pt checkpoint or a run folder"},
     {"out", CM_OPT_TEXT, offsetof(sample_files, out), "", NULL, 0, 0, "X",
-     "X.png, X.jpg or X.webp is a grid, X.npz holds arr_0 (pixels) and arr_1 (labels), - is a grid "
+     "X.png, X.jpg or X.webp is a grid, X.gif an animation, X.npz holds arr_0 (pixels) and arr_1 "
+     "(labels), - is a grid "
      "as PNG to "
      "standard output, else a folder of PNG images"},
     {"columns", CM_OPT_INT, offsetof(sample_files, columns), "0", NULL, 0, CM_MOST_COLUMNS, "N",
@@ -29,6 +31,11 @@ static const cm_option file_options[] = {
      "write the class below each image of the grid"},
     {"heading", CM_OPT_TEXT, offsetof(sample_files, heading), "", NULL, 0, 0, "TEXT",
      "a line above the grid, and the Title of a PNG file"},
+    {"trajectory", CM_OPT_TEXT, offsetof(sample_files, trajectory), "", "|state|estimate|both", 0,
+     0, "VIEW",
+     "show the way from noise: x at each noise level, the image that it leads to, or both; a row "
+     "an "
+     "image, of X.gif a frame a level"},
     {"continue", CM_OPT_FLAG, offsetof(sample_files, go_on), "false", NULL, 0, 1, NULL,
      "go on in a folder that holds samples: --first is the number after its last"},
     {0},
@@ -41,12 +48,13 @@ static const char text[] =
     "  cm sample --model M --num 100 --class all --columns 10 --out grid.png\n"
     "  cm sample --model M --class cat,dog --scale 4 --captions --out pets.png\n"
     "  cm sample --model M --sampler multistep --sigmas 80,5 --out x.png\n"
+    "  cm sample --model T --num 4 --trajectory both --scale 2 --out way.png\n"
     "  cm sample --model M --num 10000 --class random --out samples.npz\n";
 
 static const cli_group groups[] = {
     {"Common options", "model out num class seed sampler"},
     {"Sampler", "steps ts sigmas s-churn s-tmin s-tmax s-noise"},
-    {"Output", "columns scale captions heading first continue"},
+    {"Output", "columns scale captions heading trajectory first continue"},
     {"Machine", "dtype batch micro-batch threads"},
     {0},
 };
@@ -58,24 +66,49 @@ static int is_standard_output(const char *out)
     return !strcmp(out, "-");
 }
 
+/* Of these options none is given. */
+static cm_status refuse_given(const cli_usage *usage, const char *const *names, const char *why,
+                              cm_error *err)
+{
+    for (; *names; names++)
+        if (cli_was_given(usage, *names))
+            return cli_fail(err, CM_ERR_ARGUMENT, "option '%s': has no effect here, %s", *names,
+                            why);
+    return CM_OK;
+}
+
+/* What has an effect depends on where it goes and what is drawn. */
+static cm_status check_used(const cli_usage *usage, const sample_files *files, int to_folder,
+                            cm_error *err)
+{
+    static const char *const of_grid[] = {"columns", "scale",      "captions",
+                                          "heading", "trajectory", NULL};
+    static const char *const not_of_way[] = {"columns", "captions", NULL};
+    const char *dot = strrchr(files->out, '.');
+    if (to_folder || (dot && !strcasecmp(dot, ".npz")))
+        return refuse_given(usage, of_grid, "it is for a grid (.png)", err);
+    return *files->trajectory
+               ? refuse_given(usage, not_of_way,
+                              "a trajectory has a row an image, its noise levels below", err)
+               : CM_OK;
+}
+
 /* All that can be known before the work: --continue sets --first. */
 static cm_status check_out(const cli_usage *usage, const sample_files *files,
                            cm_sample_params *config, cm_error *err)
 {
-    static const char *const of_grid[] = {"columns", "scale", "captions", "heading", NULL};
-    const char *out = files->out, *dot = strrchr(out, '.');
+    const char *out = files->out;
     int64_t next = -1;
-    const cm_status status =
+    cm_status status =
         is_standard_output(out) ? CM_OK : cm_images_check_path(out, NULL, NULL, &next, err);
     if (status)
         return status;
     if (is_standard_output(out) && isatty(STDOUT_FILENO))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'out': standard output is a terminal; expected a file or a pipe");
-    for (int i = 0; of_grid[i]; i++)
-        if (cli_was_given(usage, of_grid[i]) && (next >= 0 || (dot && !strcasecmp(dot, ".npz"))))
-            return cli_fail(err, CM_ERR_ARGUMENT,
-                            "option '%s': has no effect here, it is for a grid (.png)", of_grid[i]);
+    status = check_used(usage, files, next >= 0, err);
+    if (status)
+        return status;
     if (files->go_on && next < 0)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'continue': expected a folder as --out, found '%s'", out);
@@ -90,16 +123,24 @@ static cm_status check_out(const cli_usage *usage, const sample_files *files,
     return CM_OK;
 }
 
+/* The images, or the way to them. */
+static cm_status write_picture(const cm_images *images, const cli_trajectory *way, const char *path,
+                               const cm_layout *layout, cm_error *err)
+{
+    return way->view ? cli_trajectory_write(way, images, path, layout, err)
+                     : cm_images_write(images, path, layout, err);
+}
+
 /* A file of the library's appears whole or not at all, which a pipe cannot: by way of one. */
-static cm_status write_standard_output(const cm_images *images, const cm_layout *layout,
-                                       cm_error *err)
+static cm_status write_standard_output(const cm_images *images, const cli_trajectory *way,
+                                       const cm_layout *layout, cm_error *err)
 {
     char path[] = "/tmp/cm-XXXXXX.png", bytes[65536];
     const int fd = mkstemps(path, 4);
     if (fd < 0)
         return cli_fail(err, CM_ERR_IO, "%s: %s", path, strerror(errno));
     close(fd);
-    cm_status status = cm_images_write(images, path, layout, err);
+    cm_status status = write_picture(images, way, path, layout, err);
     FILE *f = status ? NULL : fopen(path, "rb");
     for (size_t n; f && (n = fread(bytes, 1, sizeof bytes, f)) > 0;)
         fwrite(bytes, 1, n, stdout);
@@ -139,12 +180,45 @@ static cm_status check_size(const cm_model *model, int64_t num, const char *out,
     return status ? status : cm_images_check_path(out, &expected, layout, &next, err);
 }
 
+/* NULL: no trajectory is wanted. */
+static const cli_trajectory_view *find_view(const char *name)
+{
+    for (const cli_trajectory_view *v = cli_trajectory_views; v->name; v++)
+        if (!strcmp(v->name, name))
+            return v;
+    return NULL;
+}
+
+/* Draw the images, and note the way to them. */
+static cm_status sample(const cm_model *model, const cm_sample_params *config, cli_trajectory *way,
+                        cm_images **images, cm_error *err)
+{
+    cm_model_facts facts = {.size = sizeof facts};
+    cm_sampler *sampler = NULL;
+    cm_request request = cm_request_default();
+    request.num = config->num;
+    request.first = config->first;
+    request.seed = config->seed;
+    request.step = way->view ? cli_trajectory_step : NULL;
+    request.user = way;
+    cm_status status = cm_model_get_facts(model, &facts, err);
+    way->num = config->num;
+    way->size = (int64_t)facts.height * facts.width * facts.channels;
+    if (!status)
+        status = cm_sampler_new(model, config, &sampler, err);
+    if (!status)
+        status = cm_sampler_run(sampler, &request, images, err);
+    cm_sampler_free(sampler);
+    return status;
+}
+
 static cm_status generate(const sample_files *files, int class_given,
                           const cm_sample_params *config, cm_error *err)
 {
     cm_model *model = NULL;
     cm_images *images = NULL;
     double seconds = 0;
+    cli_trajectory way = {.view = find_view(files->trajectory)};
     const int to_pipe = is_standard_output(files->out);
     cm_status status = cm_model_open(files->model, &model, err);
     if (!status && class_given)
@@ -161,16 +235,17 @@ static cm_status generate(const sample_files *files, int class_given,
         status = check_size(model, config->num, files->out, &layout, err);
     if (!status) {
         const double start = cli_seconds();
-        status = cm_sample(model, config, &images, err);
+        status = sample(model, config, &way, &images, err);
         seconds = cli_seconds() - start;
     }
     if (!status)
-        status = to_pipe ? write_standard_output(images, &layout, err)
-                         : cm_images_write(images, files->out, &layout, err);
+        status = to_pipe ? write_standard_output(images, &way, &layout, err)
+                         : write_picture(images, &way, files->out, &layout, err);
     if (!status)
         cli_say(to_pipe ? stderr : stdout, "%s: %lld image%s in %.3f s (%.1f images/s), seed %lld",
                 files->out, (long long)images->n, images->n == 1 ? "" : "s", seconds,
                 (double)images->n / seconds, (long long)config->seed);
+    cli_trajectory_clear(&way);
     cm_images_free(images);
     cm_model_free(model);
     return status;

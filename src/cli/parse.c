@@ -15,7 +15,8 @@ enum {
 
 typedef struct parser {
     const cli_usage *usage;
-    const char **argument;
+    const char **arguments;
+    int most, taken; /* of them */
     cm_error *err;
     cm_status status;
     int count;
@@ -61,13 +62,16 @@ static void add_tables(parser *p)
 
 static error_t parse_argument(parser *p, const char *text)
 {
-    if (p->argument && !*p->argument) {
-        *p->argument = text;
+    if (p->taken < p->most) {
+        p->arguments[p->taken++] = text;
         return 0;
     }
-    p->status =
-        cli_fail(p->err, CM_ERR_ARGUMENT, "argument '%s': expected an option; see '%s --help'",
-                 text, p->usage->command);
+    p->status = p->most > 1 ? cli_fail(p->err, CM_ERR_ARGUMENT,
+                                       "argument '%s': expected at most %d; see '%s --help'", text,
+                                       p->most, p->usage->command)
+                            : cli_fail(p->err, CM_ERR_ARGUMENT,
+                                       "argument '%s': expected an option; see '%s --help'", text,
+                                       p->usage->command);
     return EINVAL;
 }
 
@@ -164,9 +168,15 @@ static cm_status find_mistake(const parser *p, int argc, char **argv)
 cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **argument,
                     cm_error *err)
 {
-    parser p = {.usage = usage, .argument = argument, .err = err};
-    if (argument)
-        *argument = NULL;
+    return cli_parse_several(usage, argc, argv, argument, argument ? 1 : 0, err);
+}
+
+cm_status cli_parse_several(const cli_usage *usage, int argc, char **argv, const char **arguments,
+                            int most, cm_error *err)
+{
+    parser p = {.usage = usage, .arguments = arguments, .most = most, .err = err};
+    for (int i = 0; i < most; i++)
+        arguments[i] = NULL;
     add_tables(&p);
     const struct argp argp = {.options = p.argp_options, .parser = parse_key};
     const error_t failed =

@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { least_bar = 8, most_bar = 40 };
+enum { least_bar = 8, most_bar = 40, numbers_bytes = 200 };
 static const double seconds_between_lines = 10;
 
 static int terminal_width(void)
@@ -65,18 +65,16 @@ static void draw_line(const char *line)
 
 /* The bar takes what the numbers leave; the last column stays empty, because some
  * terminals wrap after it. */
-static void format_bar(char line[cli_line_bytes], const cli_progress *p,
-                       const cm_train_progress *now)
+static void format_bar(char line[cli_line_bytes], const char *numbers, double done)
 {
-    char numbers[200], bar[most_bar + 1];
-    format_numbers(numbers, sizeof numbers, now);
+    char bar[most_bar + 1];
     const int width = terminal_width() - 1;
     int cells = width - (int)strlen(numbers) - 4;
     cells = cells > most_bar ? most_bar : cells;
     if (cells < least_bar) {
         snprintf(line, cli_line_bytes, "%.*s", width, numbers);
     } else {
-        const int full = (int)(fraction_done(p, now) * cells);
+        const int full = (int)(done * cells);
         memset(bar, '.', (size_t)cells);
         memset(bar, '#', (size_t)full);
         bar[cells] = '\0';
@@ -87,19 +85,27 @@ static void format_bar(char line[cli_line_bytes], const cli_progress *p,
 /* While samples are drawn the line of the last step is kept for afterwards. */
 static void draw_bar(cli_progress *p, const cm_train_progress *now)
 {
-    char drawing[cli_line_bytes], *line = now->to_draw ? drawing : p->line;
-    format_bar(line, p, now);
+    char numbers[numbers_bytes], drawing[cli_line_bytes], *line = now->to_draw ? drawing : p->line;
+    format_numbers(numbers, sizeof numbers, now);
+    format_bar(line, numbers, fraction_done(p, now));
     draw_line(line);
+}
+
+/* Not more often than is worth reading, but the last. */
+static int is_time_for_line(cli_progress *p, int is_last)
+{
+    const double time = cli_seconds();
+    if (p->last_line > 0 && time - p->last_line < seconds_between_lines && !is_last)
+        return 0;
+    p->last_line = time;
+    return 1;
 }
 
 static void print_line(cli_progress *p, const cm_train_progress *now)
 {
-    char numbers[200];
-    const double time = cli_seconds();
-    const int is_last = now->step >= now->steps && !now->to_draw;
-    if (p->last_line > 0 && time - p->last_line < seconds_between_lines && !is_last)
+    char numbers[numbers_bytes];
+    if (!is_time_for_line(p, now->step >= now->steps && !now->to_draw))
         return;
-    p->last_line = time;
     format_numbers(numbers, sizeof numbers, now);
     fprintf(stderr, "%s\n", numbers);
 }
@@ -135,6 +141,21 @@ void cli_progress_show(cli_progress *p, const cm_train_progress *now)
         draw_bar(p, now);
     else
         print_line(p, now);
+}
+
+void cli_progress_work(cli_progress *p, const char *what, double done, double eta_s)
+{
+    char numbers[numbers_bytes], eta[32];
+    if (p->quiet || (!p->terminal && !is_time_for_line(p, 0)))
+        return;
+    format_time(eta, sizeof eta, eta_s);
+    snprintf(numbers, sizeof numbers, "%s  %d%%  ETA %s", what, (int)(100 * done), eta);
+    if (!p->terminal) {
+        fprintf(stderr, "%s\n", numbers);
+        return;
+    }
+    format_bar(p->line, numbers, done > 1 ? 1 : done);
+    draw_line(p->line);
 }
 
 void cli_progress_end(cli_progress *p)

@@ -17,6 +17,8 @@ typedef struct cli_progress {
 void cli_progress_start(cli_progress *p, int quiet);
 /* Events get a line of their own. */
 void cli_progress_show(cli_progress *p, const cm_train_progress *now);
+/* Work that is not training: how much of it is done, 0 to 1, and the seconds left. */
+void cli_progress_work(cli_progress *p, const char *what, double done, double eta_s);
 /* A line of the command's own between the others. */
 void cli_progress_say(cli_progress *p, const char *text);
 /* Leave the last state on the terminal and go to a new line. */

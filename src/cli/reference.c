@@ -16,11 +16,18 @@ static const reference_shell *shell; /* NULL: its man page is wanted */
 cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **argument,
                     cm_error *err)
 {
+    return cli_parse_several(usage, argc, argv, argument, argument != NULL, err);
+}
+
+cm_status cli_parse_several(const cli_usage *usage, int argc, char **argv, const char **arguments,
+                            int most, cm_error *err)
+{
     (void)argc;
     (void)argv;
+    (void)arguments;
     (void)err;
     if (shell)
-        shell->command(usage, command->name, argument != NULL);
+        shell->command(usage, command->name, most > 0);
     else
         reference_man(usage, command->help);
     return CM_INTERRUPTED; /* the subcommand goes no further */

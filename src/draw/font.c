@@ -198,3 +198,72 @@ void cm_text_draw(const cm_canvas *to, const cm_text_line *l)
     if (is_cut)
         draw_glyph(to, ELLIPSIS, x, l->y, l->size);
 }
+
+/* ---- letters as lines ---- */
+
+static int is_ink(int glyph, int x, int y)
+{
+    return x >= 0 && x < CELL && y >= 0 && y < CM_FONT_HEIGHT && ink_of(glyph, y)[x] == '#';
+}
+
+/* A line goes from this pixel to the next in that direction.  A corner is not cut short. */
+static int is_joined(int glyph, int x, int y, int dx, int dy)
+{
+    return is_ink(glyph, x, y) && is_ink(glyph, x + dx, y + dy) &&
+           (!dx || !dy || (!is_ink(glyph, x + dx, y) && !is_ink(glyph, x, y + dy)));
+}
+
+static int is_alone(int glyph, int x, int y)
+{
+    for (int dy = -1; dy <= 1; dy++)
+        for (int dx = -1; dx <= 1; dx++)
+            if ((dx || dy) && is_ink(glyph, x + dx, y + dy))
+                return 0;
+    return is_ink(glyph, x, y);
+}
+
+/* Where the lines of a text go, and how far it is written. */
+struct strokes {
+    void (*stroke)(void *user, double x0, double y0, double x1, double y1);
+    void *user;
+    int left;
+};
+
+/* From the middle of this pixel that many pixels on. */
+static void stroke_line(const struct strokes *s, int x, int y, int dx, int dy)
+{
+    const double x0 = s->left + x + 0.5, y0 = y + 0.5;
+    s->stroke(s->user, x0, y0, x0 + dx, y0 + dy);
+}
+
+/* The lines that begin at a pixel. */
+static void stroke_pixel(const struct strokes *s, int glyph, int x, int y)
+{
+    static const int ways[][2] = {{1, 0}, {0, 1}, {1, 1}, {-1, 1}};
+    if (is_alone(glyph, x, y))
+        stroke_line(s, x, y, 0, 0);
+    for (int w = 0; w < 4; w++) {
+        const int dx = ways[w][0], dy = ways[w][1];
+        int n = 0;
+        if (is_joined(glyph, x - dx, y - dy, dx, dy)) /* it began before */
+            continue;
+        while (is_joined(glyph, x + n * dx, y + n * dy, dx, dy))
+            n++;
+        if (n)
+            stroke_line(s, x, y, n * dx, n * dy);
+    }
+}
+
+int cm_text_strokes(const char *text,
+                    void (*stroke)(void *user, double x0, double y0, double x1, double y1),
+                    void *user)
+{
+    struct strokes s = {stroke, user, 0};
+    while (*text) {
+        const int glyph = next_glyph(&text);
+        for (int i = 0; i < CM_FONT_HEIGHT * CELL && glyph > 0; i++)
+            stroke_pixel(&s, glyph, i % CELL, i / CELL);
+        s.left += advance(glyph);
+    }
+    return s.left ? s.left - 1 : 0;
+}

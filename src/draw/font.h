@@ -27,4 +27,11 @@ typedef struct cm_text_line {
  * is one box. */
 void cm_text_draw(const cm_canvas *canvas, const cm_text_line *line);
 
+/* The same letters as lines between the middles of neighbouring pixels, at size 1 from (0, 0):
+ * what a round pen draws at any size.  Each line, which may be a point, goes to `stroke`.
+ * Returns the width of the text in pixels. */
+int cm_text_strokes(const char *text,
+                    void (*stroke)(void *user, double x0, double y0, double x1, double y1),
+                    void *user);
+
 #endif

@@ -72,7 +72,7 @@ cm_status cm_sheet_check(const cm_sheet_layout *l, int most_side, const char *na
         return CM_OK;
     return cm_fail(
         err, CM_ERR_ARGUMENT,
-        "%s: %lld image%s at scale %d make a grid of %lld x %lld pixels; expected at most "
+        "%s: %lld image%s at scale %d: a grid of %lld x %lld pixels; expected at most "
         "%d a side and %d MiB in all (other columns, a smaller scale, a folder or an .npz)",
         name, (long long)l->n, cm_plural(l->n), l->scale, (long long)w, (long long)h, most,
         MOST_BYTES >> 20);

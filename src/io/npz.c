@@ -19,7 +19,10 @@ enum { NPY_HEADER = 256, NAME = 256 };
 static const struct {
     const char *descr;
     int bytes;
-} dtypes[] = {[CM_NPZ_U8] = {"|u1", 1}, [CM_NPZ_I64] = {"<i8", 8}, [CM_NPZ_F32] = {"<f4", 4}};
+} dtypes[] = {[CM_NPZ_U8] = {"|u1", 1},
+              [CM_NPZ_I64] = {"<i8", 8},
+              [CM_NPZ_F32] = {"<f4", 4},
+              [CM_NPZ_F64] = {"<f8", 8}};
 
 /* ---- one member --------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-typedef enum cm_npz_dtype { CM_NPZ_U8, CM_NPZ_I64, CM_NPZ_F32 } cm_npz_dtype;
+typedef enum cm_npz_dtype { CM_NPZ_U8, CM_NPZ_I64, CM_NPZ_F32, CM_NPZ_F64 } cm_npz_dtype;
 
 enum { CM_NPZ_MAX_RANK = 8 };
 

@@ -1,5 +1,5 @@
 /* pickle.h - reading one pickle of protocol 2 as PyTorch writes it: a program for a machine with
- * a stack and a memo, of which this runs 35 instructions, each with its operands' kinds
+ * a stack and a memo, of which this runs 33 instructions, each with its operands' kinds
  * checked.  It builds the values of pickle_values.h and calls nothing.
  * Source: CPython, Lib/pickletools.py. */
 #ifndef CM_IO_PICKLE_H

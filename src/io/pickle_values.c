@@ -122,9 +122,9 @@ cm_pv cm_pv_made(cm_pv_values *v, cm_pv_kind kind, uint32_t number, cm_pv b, cm_
     return made;
 }
 
-int cm_pv_append(cm_pv_values *v, cm_pv container, cm_pv key, cm_pv of)
+int cm_pv_append(cm_pv_values *v, cm_pv container, cm_pv key, cm_pv x)
 {
-    const cm_pv cell = cm_pv_made(v, CM_PV_CELL, 0, key, of);
+    const cm_pv cell = cm_pv_made(v, CM_PV_CELL, 0, key, x);
     if (!cell)
         return -1;
     value *c = &v->list[container];

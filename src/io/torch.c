@@ -9,7 +9,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "storages are used as they are");
 
-enum { MAX_DEPTH = 64, MAX_STEPS = CM_PV_MOST, MAX_NAMES = 8 << 20 };
+enum { MAX_DEPTH = 64, MAX_STEPS = 1 << 18, MAX_NAMES = 8 << 20 };
 
 /* A container that is walked through: the cell that the walk is at, and the index of it. */
 typedef struct level {

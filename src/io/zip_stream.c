@@ -67,7 +67,7 @@ static cm_status refill(cm_zip_stream *s, cm_error *err)
 /* Exactly n bytes to dst, or where n is 0 the end of the packed data. */
 static cm_status inflate_next(cm_zip_stream *s, unsigned char *dst, uInt n, cm_error *err)
 {
-    unsigned char spare;
+    unsigned char spare = 0;
     s->z.next_out = n ? dst : &spare;
     s->z.avail_out = n ? n : 1;
     for (;;) {

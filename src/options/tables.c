@@ -16,6 +16,12 @@ static const cm_option train_options[] = {CM_TRAIN_OPTIONS(X) {0}};
 #define X(...) ROW(cm_sample_params, __VA_ARGS__)
 static const cm_option sample_options[] = {CM_SAMPLE_OPTIONS(X) {0}};
 #undef X
+#define X(...) ROW(cm_plot_params, __VA_ARGS__)
+static const cm_option plot_options[] = {CM_PLOT_OPTIONS(X) {0}};
+#undef X
+#define X(...) ROW(cm_eval_params, __VA_ARGS__)
+static const cm_option eval_options[] = {CM_EVAL_OPTIONS(X) {0}};
+#undef X
 /* clang-format on */
 
 /* ---- the tables and the structs agree ---- */
@@ -33,9 +39,20 @@ struct sample_mirror {
     size_t size;
     CM_SAMPLE_OPTIONS(X)
 };
+struct plot_mirror {
+    size_t size;
+    CM_PLOT_OPTIONS(X)
+};
+
+struct eval_mirror {
+    size_t size;
+    CM_EVAL_OPTIONS(X)
+};
 #undef X
 _Static_assert(sizeof(struct train_mirror) == sizeof(cm_train_params), "a field without an option");
 _Static_assert(sizeof(struct sample_mirror) == sizeof(cm_sample_params), "likewise");
+_Static_assert(sizeof(struct plot_mirror) == sizeof(cm_plot_params), "likewise");
+_Static_assert(sizeof(struct eval_mirror) == sizeof(cm_eval_params), "likewise");
 
 #define KIND(config, field) \
     _Generic(((config *)0)->field, char *: CM_OPT_TEXT, int64_t: CM_OPT_INT, double: CM_OPT_REAL, \
@@ -50,6 +67,12 @@ CM_TRAIN_OPTIONS(X)
 #define X(type, field, ...) SAME(struct sample_mirror, cm_sample_params, type, field)
 CM_SAMPLE_OPTIONS(X)
 #undef X
+#define X(type, field, ...) SAME(struct plot_mirror, cm_plot_params, type, field)
+CM_PLOT_OPTIONS(X)
+#undef X
+#define X(type, field, ...) SAME(struct eval_mirror, cm_eval_params, type, field)
+CM_EVAL_OPTIONS(X)
+#undef X
 
 /* ---- what is public ---- */
 
@@ -61,6 +84,16 @@ const cm_option *cm_train_options(void)
 const cm_option *cm_sample_options(void)
 {
     return sample_options;
+}
+
+const cm_option *cm_plot_options(void)
+{
+    return plot_options;
+}
+
+const cm_option *cm_eval_options(void)
+{
+    return eval_options;
 }
 
 cm_train_params cm_train_default_params(void)
@@ -78,5 +111,23 @@ cm_sample_params cm_sample_default_params(void)
     memset(&params, 0, sizeof params);
     params.size = sizeof params;
     cm_options_defaults(sample_options, &params);
+    return params;
+}
+
+cm_plot_params cm_plot_default_params(void)
+{
+    cm_plot_params params;
+    memset(&params, 0, sizeof params);
+    params.size = sizeof params;
+    cm_options_defaults(plot_options, &params);
+    return params;
+}
+
+cm_eval_params cm_eval_default_params(void)
+{
+    cm_eval_params params;
+    memset(&params, 0, sizeof params);
+    params.size = sizeof params;
+    cm_options_defaults(eval_options, &params);
     return params;
 }

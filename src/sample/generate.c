@@ -48,6 +48,13 @@ static cm_status denoise(void *user, const double *x, double sigma, double *deno
     return CM_OK;
 }
 
+static void watch_step(void *user, double sigma, const double *x, const double *denoised)
+{
+    const struct batch *b = user;
+    const cm_request *r = b->request;
+    r->step(r->user, b->first, b->count, sigma, x, denoised);
+}
+
 static void draw_from_seed(const struct batch *b, int draw, double *z)
 {
     const int64_t image = b->sampler->session->image, first = b->request->first + b->first;
@@ -192,6 +199,7 @@ static cm_status run(cm_sampler *s, const cm_request *r, cm_images *images, cm_e
     b.all = r->num * s->recipe.method->evaluations(&s->recipe.levels);
     cm_sampling sampling = {.denoiser = {denoise, &b},
                             .noise = {draw_noise, &b},
+                            .watch = {r->step ? watch_step : NULL, &b},
                             .work = s->memory + session->batch * session->image,
                             .clip_denoised = 1};
     cm_status status = CM_OK;

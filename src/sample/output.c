@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "draw/sheet.h"
 #include "io/file.h"
+#include "io/gif.h"
 #include "io/image.h"
 #include "io/npz.h"
 #include "io/png.h"
@@ -23,17 +24,19 @@ enum { QUALITY = 92 };
 
 /* ---- grids ---- */
 
-/* "cat", else "3"; NULL: no class.  number is room for the latter. */
-static const char *caption_of(const json_t *names, int64_t label, char number[24])
-{
-    const char *name = cm_class_name(names, label);
-    snprintf(number, 24, "%lld", (long long)label);
-    return name ? name : label >= 0 ? number : NULL;
-}
-
 static int64_t label_of(const cm_images *m, int64_t i)
 {
     return m->labels ? m->labels[i] : -1;
+}
+
+/* The layout's own text, else "cat", else "3"; NULL: no class.  number is room for the latter. */
+static const char *caption_of(const cm_images *m, int64_t i, const cm_layout *l,
+                              const json_t *names, char number[24])
+{
+    const int64_t label = label_of(m, i);
+    const char *name = l->texts ? l->texts[i] : cm_class_name(names, label);
+    snprintf(number, 24, "%lld", (long long)label);
+    return name ? name : label >= 0 ? number : NULL;
 }
 
 static cm_sheet_layout sheet_of(const cm_images *m, const cm_layout *l)
@@ -61,7 +64,7 @@ static cm_status encode_grid(const cm_images *m, const char *format, const char 
         s = cm_sheet_new(&as, name, &sheet, err);
     for (int64_t i = 0; i < m->n && !s; i++)
         cm_sheet_put(&sheet, i, m->pixels + i * m->h * m->w * m->c,
-                     caption_of(names, label_of(m, i), number));
+                     caption_of(m, i, l, names, number));
     if (!s)
         s = cm_image_encode(&(cm_encoding){format, QUALITY, l->heading}, sheet.canvas.w,
                             sheet.canvas.h, m->c, sheet.canvas.pixels, bytes, size, err);
@@ -70,15 +73,65 @@ static cm_status encode_grid(const cm_images *m, const char *format, const char 
     return s;
 }
 
-static cm_status write_grid(const cm_images *m, const char *format, const char *path,
-                            const cm_layout *l, cm_error *err)
+/* ---- animations ---- */
+
+static int64_t frames_of(const cm_images *m, const cm_layout *l)
 {
-    uint8_t *bytes = NULL;
-    size_t size = 0;
-    cm_status s = encode_grid(m, format, path, l, &bytes, &size, err);
+    return l->columns > 0 && l->columns < m->n ? l->columns : m->n;
+}
+
+/* A frame: column k of the grid, as a square one. */
+static cm_sheet_layout frame_of(const cm_images *m, const cm_layout *l, int64_t k)
+{
+    cm_sheet_layout as = sheet_of(m, l);
+    as.n = (m->n + frames_of(m, l) - 1) / frames_of(m, l);
+    as.columns = 0;
+    as.captions = l->captions && !l->texts;
+    if (l->texts)
+        as.heading = *l->texts[k] ? l->texts[k] : " "; /* all frames are of one size */
+    return as;
+}
+
+static cm_status draw_frame(const cm_images *m, int64_t k, const char *name, const cm_layout *l,
+                            const json_t *names, cm_sheet *sheet, cm_error *err)
+{
+    char number[24];
+    const cm_sheet_layout as = frame_of(m, l, k);
+    const int64_t frames = frames_of(m, l);
+    const cm_status s = cm_sheet_new(&as, name, sheet, err);
+    for (int64_t i = k; i < m->n && !s; i += frames)
+        cm_sheet_put(sheet, i / frames, m->pixels + i * m->h * m->w * m->c,
+                     caption_of(m, i, l, names, number));
+    return s;
+}
+
+/* About four seconds, and the last frame to be looked at. */
+static int hundredths(int64_t k, int64_t frames)
+{
+    const int64_t each = 400 / frames;
+    return k == frames - 1 ? 150 : each > 50 ? 50 : each < 4 ? 4 : (int)each;
+}
+
+static cm_status encode_film(const cm_images *m, const char *name, const cm_layout *l,
+                             uint8_t **bytes, size_t *size, cm_error *err)
+{
+    json_t *names = NULL;
+    cm_gif *gif = NULL;
+    const int64_t frames = frames_of(m, l);
+    cm_status s = cm_model_class_names(l->model, &names, err);
+    for (int64_t k = 0; k < frames && !s; k++) {
+        cm_sheet sheet = {0};
+        s = draw_frame(m, k, name, l, names, &sheet, err);
+        if (!s && !gif)
+            s = cm_gif_new(sheet.canvas.w, sheet.canvas.h, m->c, name, &gif, err);
+        if (!s)
+            s = cm_gif_frame(gif, sheet.canvas.pixels, hundredths(k, frames), err);
+        cm_sheet_clear(&sheet);
+    }
     if (!s)
-        s = cm_file_save(path, bytes, size, err);
-    cm_free(bytes);
+        s = cm_gif_end(gif, bytes, size, err);
+    cm_gif_free(gif);
+    json_decref(names);
     return s;
 }
 
@@ -121,12 +174,10 @@ static const struct kind {
     const char *suffix;
     const char *format; /* of the grid; NULL: arrays, of any number of channels */
     int most_side;      /* that the format holds; 0: as a sheet */
-} kinds[] = {{".png", "png", 0},
-             {".jpg", "jpeg", 65500},
-             {".jpeg", "jpeg", 65500},
-             {".webp", "webp", 16383},
-             {".npz", NULL, 0}};
-#define KINDS ".png, .jpg, .webp or .npz"
+    int is_film;        /* a frame a column */
+} kinds[] = {{".png", "png", 0, 0},       {".jpg", "jpeg", 65500, 0}, {".jpeg", "jpeg", 65500, 0},
+             {".webp", "webp", 16383, 0}, {".gif", "gif", 0, 1},      {".npz", NULL, 0, 0}};
+#define KINDS ".png, .jpg, .webp, .gif or .npz"
 
 static const struct kind *find_kind(const char *path)
 {
@@ -158,12 +209,32 @@ static cm_status check_replaced(const char *path, const struct kind *kind, cm_er
     if (stat(path, &st) || !st.st_size)
         return CM_OK;
     const cm_status s = cm_image_file_kind(path, &found, &is_picture, err);
+    is_picture |= !s && !strcmp(found, "a GIF image"); /* which is not read */
     if (s || (kind->format ? is_picture : !strcmp(found, "a ZIP archive")))
         return s;
     return cm_fail(err, CM_ERR_ARGUMENT,
                    "%s: holds %s, which would be replaced; expected a new name, or that of %s",
                    path, !strcmp(found, "of no known kind") ? "data of no known kind" : found,
-                   kind->format ? "a PNG, JPEG or WebP image" : "an .npz");
+                   kind->format ? "a PNG, JPEG, WebP or GIF image" : "an .npz");
+}
+
+static cm_status encode(const cm_images *m, const struct kind *kind, const char *name,
+                        const cm_layout *l, uint8_t **bytes, size_t *size, cm_error *err)
+{
+    return kind->is_film ? encode_film(m, name, l, bytes, size, err)
+                         : encode_grid(m, kind->format, name, l, bytes, size, err);
+}
+
+static cm_status write_picture(const cm_images *m, const struct kind *kind, const char *path,
+                               const cm_layout *l, cm_error *err)
+{
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    cm_status s = encode(m, kind, path, l, &bytes, &size, err);
+    if (!s)
+        s = cm_file_save(path, bytes, size, err);
+    cm_free(bytes);
+    return s;
 }
 
 cm_status cm_images_save(const cm_images *m, const char *path, const cm_layout *layout,
@@ -178,7 +249,7 @@ cm_status cm_images_save(const cm_images *m, const char *path, const cm_layout *
     if (m->c != 1 && m->c != 3)
         return cm_fail(err, CM_ERR_UNSUPPORTED,
                        "%s: pictures have 1 or 3 channels, these %d (write an .npz)", path, m->c);
-    return kind ? write_grid(m, kind->format, path, layout, err)
+    return kind ? write_picture(m, kind, path, layout, err)
                 : write_folder(m, path, layout->model, err);
 }
 
@@ -231,7 +302,8 @@ static cm_status check_size(const char *path, const struct kind *kind, const cm_
 {
     if (!expected || !kind || !kind->format)
         return CM_OK;
-    const cm_sheet_layout l = sheet_of(expected, layout);
+    const cm_sheet_layout l =
+        kind->is_film ? frame_of(expected, layout, 0) : sheet_of(expected, layout);
     return cm_sheet_check(&l, kind->most_side, path, err);
 }
 
@@ -271,7 +343,7 @@ cm_status cm_images_to_memory(const cm_images *m, const char *kind, const cm_lay
     char found[128];
     const struct kind *k = kind_named(kind);
     if (!k || !k->format)
-        return cm_fail(err, CM_ERR_ARGUMENT, "kind: expected png, jpeg or webp, found '%s'",
+        return cm_fail(err, CM_ERR_ARGUMENT, "kind: expected png, jpeg, webp or gif, found '%s'",
                        cm_escape(found, sizeof found, kind));
     if (m->c != 1 && m->c != 3)
         return cm_fail(err, CM_ERR_UNSUPPORTED, "pictures have 1 or 3 channels, these %d", m->c);
@@ -279,7 +351,7 @@ cm_status cm_images_to_memory(const cm_images *m, const char *kind, const cm_lay
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "layout: columns: expected 0 or more for %lld images, found %d",
                        (long long)m->n, layout->columns);
-    const cm_status s = encode_grid(m, k->format, "grid", layout, &made, size, err);
+    const cm_status s = encode(m, k, "grid", layout, &made, size, err);
     if (!s)
         *bytes = made;
     return s;

@@ -40,6 +40,8 @@ static cm_status denoise(const cm_sampling *s, const double *x, double sigma, do
     if (s->clip_denoised)
         for (size_t j = 0; j < s->count; j++)
             denoised[j] = clamped(denoised[j]);
+    if (s->watch.step)
+        s->watch.step(s->watch.user, sigma, x, denoised);
     return CM_OK;
 }
 
@@ -131,7 +133,9 @@ static cm_status heun_step(const cm_sampling *s, double sigma, double next, doub
     for (size_t j = 0; j < s->count; j++)
         x2[j] = x[j] + dt * d[j];
     if (next > 0) { /* the slope does not exist at 0 */
-        status = slope(s, x2, next, d2, err);
+        cm_sampling trial = *s;
+        trial.watch.step = NULL;
+        status = slope(&trial, x2, next, d2, err);
         if (status)
             return status;
         for (size_t j = 0; j < s->count; j++)

@@ -30,12 +30,20 @@ typedef struct cm_noise_source {
     void *user;
 } cm_noise_source;
 
+typedef struct cm_watch_fn {
+    /* x[count] at a level of the way, and D(x, sigma), before the next level; trial points of a
+     * step are not told. */
+    void (*step)(void *user, double sigma, const double *x, const double *denoised);
+    void *user;
+} cm_watch_fn;
+
 enum { CM_SAMPLING_WORK = 3 }; /* vectors of work memory */
 
 /* What a sampler works with. */
 typedef struct cm_sampling {
     cm_denoise_fn denoiser;
     cm_noise_source noise;
+    cm_watch_fn watch; /* step NULL: nobody looks */
     size_t count;      /* length of x */
     double *work;      /* CM_SAMPLING_WORK * count, the caller's */
     int clip_denoised; /* clamp D to [-1, 1] at each call, as the released code does */

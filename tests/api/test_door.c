@@ -51,6 +51,12 @@ static cm_status try_session(const void *params, cm_error *err)
     return s;
 }
 
+static cm_status try_plot(const void *params, cm_error *err)
+{
+    static const char *const runs[] = {"models"};
+    return cm_plot(runs, 1, params, NULL, NULL, err);
+}
+
 static cm_status try_train(const void *params, cm_error *err)
 {
     return cm_train(params, 0, NULL, err);
@@ -214,10 +220,51 @@ static void test_train_params(void)
 
 /* ---- requests ---- */
 
+static cm_status try_eval(const void *params, cm_error *err)
+{
+    const cm_sample_params sampling = cm_sample_default_params();
+    char *text = NULL;
+    const cm_status s = cm_eval(params, &sampling, NULL, &text, err);
+    CHECK(!text, "scores in spite of an error");
+    return s;
+}
+
+static void test_eval_params(void)
+{
+    _Static_assert(sizeof(cm_eval_hooks) == 4 * 8, "a field that is not tried");
+    cm_eval_params p = cm_eval_default_params();
+    const cm_sample_params sampling = cm_sample_default_params();
+    cm_sample_params bad = sampling;
+    cm_eval_hooks hooks = {0};
+    char *text = NULL;
+    REFUSED(try_eval(&p, &err), "ref", "found none");
+    snprintf(p.ref, sizeof p.ref, "fashion-mnist");
+    REFUSED(try_eval(&p, &err), "samples", "expected");
+    snprintf(p.samples, sizeof p.samples, "fashion-mnist");
+    snprintf(p.features, sizeof p.features, "vgg");
+    REFUSED(try_eval(&p, &err), "features", "'vgg'");
+    p = cm_eval_default_params();
+    p.kept = -1;
+    REFUSED(try_eval(&p, &err), "kept", "found -1");
+    p.kept = 10;
+    p.json = 2;
+    REFUSED(try_eval(&p, &err), "json", "found");
+    p.json = 0;
+    p.size = 8;
+    REFUSED(try_eval(&p, &err), "size", "found 8");
+    p.size = sizeof p;
+    bad.batch = 0;
+    REFUSED(cm_eval(&p, &bad, NULL, &text, &err), "batch", "found 0");
+    REFUSED(cm_eval(&p, &sampling, &hooks, &text, &err), "hooks: size", "found 0");
+    REFUSED(cm_eval(&p, NULL, NULL, &text, &err), "params", "NULL");
+    REFUSED(cm_eval(&p, &sampling, NULL, NULL, &err), "text", "NULL");
+    REFUSED(cm_eval(NULL, &sampling, NULL, &text, &err), "params", "NULL");
+}
+
 static void test_request(void)
 {
-    /* size num first seed | labels noise | draws as_float | progress stop user */
-    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 3 * 8,
+    /* size num first seed | labels noise | draws as_float | progress stop step user */
+    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 4 * 8,
                    "a field that is not tried");
     cm_error made = {0};
     cm_sample_params p = cm_sample_default_params();
@@ -404,7 +451,7 @@ static cm_status encode_as(const cm_layout *l, cm_error *err)
 
 static void test_layout(void)
 {
-    _Static_assert(sizeof(cm_layout) == 8 + 3 * 4 + 4 + 2 * 8, "a field that is not tried");
+    _Static_assert(sizeof(cm_layout) == 8 + 3 * 4 + 4 + 3 * 8, "a field that is not tried");
     uint8_t pixel = 0;
     int64_t label = -1;
     cm_layout l = cm_layout_default();
@@ -427,6 +474,8 @@ static void test_layout(void)
         TRY(scale, 33, "scale", "found 33");
         TRY(captions, 2, "captions", "found 2");
         TRY(captions, -1, "captions", "found -1");
+        TRY(texts, (const char *const[]){NULL}, "texts", "element 0");
+        TRY(texts, (const char *const[]){"\xff"}, "texts", "element 0");
         TRY(heading, longest, "heading", "aaaa");
         TRY(heading, "\xff", "heading", "UTF-8");
         TRY(heading, "a\033[31m", "heading", "a\\x1b[31m");
@@ -555,6 +604,21 @@ static void test_work(void)
     REFUSED(cm_bench(model, &w, &r, &err), "size", "found 0");
 }
 
+static void test_plot(void)
+{
+    static const char *const runs[] = {"a", NULL, ""};
+    cm_plot_params p = cm_plot_default_params();
+    const cm_option *t = cm_plot_options();
+    for (const cm_option *o = t; o->name; o++)
+        if (strcmp(o->name, "what") != 0) /* whose words only the logs can judge */
+            try_params((const cm_option[]){*o, {0}}, &p, &p.size, try_plot);
+    REFUSED(cm_plot(NULL, 1, &p, NULL, NULL, &err), "runs", "NULL");
+    REFUSED(cm_plot(runs, 0, &p, NULL, NULL, &err), "n", "found 0");
+    REFUSED(cm_plot(runs, 29, &p, NULL, NULL, &err), "n", "found 29");
+    REFUSED(cm_plot(runs, 2, &p, NULL, NULL, &err), "runs", "NULL");
+    REFUSED(cm_plot(runs + 2, 1, &p, NULL, NULL, &err), "runs", "none");
+}
+
 /* ---- options, sampling's pointers, and what has no status ---- */
 
 static void test_rest(void)
@@ -594,7 +658,9 @@ static void test_rest(void)
 static const check_test tests[] = {
     {"fields of the params of sampling", test_sample_params},
     {"fields of the params of training", test_train_params},
+    {"fields of the params of evaluation", test_eval_params},
     {"fields of a request", test_request},
+    {"fields of a plot", test_plot},
     {"fields of images", test_images},
     {"labels of images", test_labels},
     {"fields of a layout", test_layout},

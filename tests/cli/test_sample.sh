@@ -141,6 +141,28 @@ works 'an upper-case archive' sample --model $model --num 2 --out UPPER.NPZ
 ok 'is a zip file' starts_with UPPER.NPZ 504b0304
 works 'a JPEG' sample --model $model --num 2 --out x.JPG
 ok 'is one' starts_with x.JPG ffd8ff
+# width and height of a PNG
+png_size()
+{
+    od -An -tu1 -j16 -N8 "$1" | awk '{ print $3 * 256 + $4, $7 * 256 + $8 }'
+}
+# frames of a GIF, by their control extensions
+gif_frames()
+{
+    od -An -v -tx1 "$1" | tr -d ' \n' | grep -o 21f904 | wc -l
+}
+works 'a trajectory' sample --model $model --num 2 --sampler multistep --sigmas 80,5 \
+    --trajectory both --out way.png
+# three columns; two rows an image of 16 + 2 pixels and a caption of 11; a heading of 11
+ok 'is a row an image and view, a column a level' test "$(png_size way.png)" = '56 129'
+works 'a trajectory as GIF' sample --model $model --num 2 --sampler multistep --sigmas 80,5 \
+    --trajectory state --out way.gif
+ok 'is one' starts_with way.gif 47494638
+ok 'has a frame a level, and the images' test "$(gif_frames way.gif)" = 3
+works 'images as GIF' sample --model $model --num 5 --out frames.gif
+ok 'are frames' test "$(gif_frames frames.gif)" = 5
+works 'a trajectory to standard output' sample --model $model --num 1 --trajectory estimate --out -
+ok 'is a PNG' starts_with out 89504e47
 works 'a WebP' sample --model $model --num 2 --out x.webp
 ok 'is one too' starts_with x.webp 52494646
 grid - --batch 1
@@ -206,7 +228,11 @@ fails 1 'file/x.npz' sample --model $model --out file/x.npz
 fails 1 'file' sample --model $model --out file/x
 fails 1 'file is not a folder' sample --model missing --out file/x # before the model is opened
 fails 1 'nowhere: No such' sample --model missing --out nowhere/x.png
-fails 2 ".webp or .npz, or a folder; found '.gif'" sample --model missing --out x.gif
+fails 2 ".gif or .npz, or a folder; found '.bmp'" sample --model missing --out x.bmp
+fails 2 "option 'trajectory': has no effect" sample --model missing --out x.npz --trajectory state
+fails 2 "option 'columns': has no effect" sample --model missing --out x.png --columns 2 \
+    --trajectory state
+fails 2 'expected state|estimate|both' sample --model missing --out x.png --trajectory all
 fails 2 "found '.TiFF'" sample --model missing --out x.TiFF
 fails 1 'file: is not a folder' sample --model missing --out file
 fails 2 'columns' sample --model missing --out folder2 --columns 2

@@ -601,10 +601,10 @@ not_trained 2 'score: expected FD-' --method classifier --score FID
 not_trained 2 'sigma-data' --method classifier --sigma-data 1
 not_trained 2 'it is for --method classifier' --method edm --score FD-x
 not_trained 2 'two classes' --method classifier --data tall-images-idx3-ubyte
-judge parts --steps 3
-judge parts --resume --steps 6
-judge whole --steps 6
-ok 'a resumed one is that of one go' same parts whole
+judge judged3 --steps 3
+judge judged3 --resume --steps 6
+judge judged6 --steps 6
+ok 'a resumed one is that of one go' same judged3 judged6
 
 # ---- folders of pictures -----------------------------------------------------
 

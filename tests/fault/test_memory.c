@@ -10,6 +10,8 @@
  * usage: test_memory [MOST]: failures of each kind to try, chosen at random; 0: all */
 #include "tiny_run.h"
 
+#include "io/file.h"
+#include "io/gif.h"
 #include "io/image.h"
 
 #include <errno.h>
@@ -176,6 +178,56 @@ static cm_status do_encode(cm_error *err)
         same_picture(bytes, n);
     cm_free(bytes);
     return s;
+}
+
+static cm_status do_gif(cm_error *err)
+{
+    uint8_t pixels[40 * 40 * 3], *bytes = NULL;
+    size_t n = 0;
+    cm_gif *gif = NULL;
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i * i % 251);
+    of_libraries = 1;
+    cm_status s = cm_gif_new(40, 40, 3, "film", &gif, err);
+    for (int i = 0; i < 2 && !s; i++)
+        s = cm_gif_frame(gif, pixels, 10, err);
+    if (!s)
+        s = cm_gif_end(gif, &bytes, &n, err);
+    cm_gif_free(gif);
+    of_libraries = 0;
+    if (!s)
+        same_picture(bytes, n);
+    cm_free(bytes);
+    return s;
+}
+
+static void write_plot_log(void)
+{
+    static const char text[] = "{\"step\":1,\"loss\":2,\"FD\":3}\nhalf\n{\"step\":2,\"loss\":1}\n";
+    put(in_dir("log.jsonl"), text, sizeof text - 1);
+    remove(in_dir("plot.svg"));
+}
+
+static cm_status do_plot(cm_error *err)
+{
+    const char *run = in_dir("log.jsonl");
+    cm_plot_params p = cm_plot_default_params();
+    snprintf(p.out, sizeof p.out, "%s", in_dir("plot.svg"));
+    return cm_plot(&run, 1, &p, NULL, NULL, err);
+}
+
+/* A plot is there, whole, or not at all. */
+static void plot_is_whole(long n, cm_status status)
+{
+    void *bytes = NULL;
+    size_t size = 0;
+    cm_error err = {0};
+    const cm_status s = cm_file_read(in_dir("plot.svg"), 1 << 20, &bytes, &size, &err);
+    CHECK((s == CM_OK) == (status == CM_OK), "allocation %ld: %s, and the plot %s", n,
+          cm_status_name(status), s ? "is missing" : "is there");
+    if (!s)
+        same_picture(bytes, size);
+    cm_free(bytes);
 }
 
 /* ---- the sweep --------------------------------------------------------------- */
@@ -444,6 +496,14 @@ static void write_pictures(void)
         picture_digest = 0;
         sweep_all(&(sweep){formats[i], do_encode, NULL, NULL});
     }
+    picture_name = "gif";
+    picture_digest = 0;
+    sweep_all(&(sweep){"gif", do_gif, NULL, NULL});
+    picture_name = "plot";
+    picture_digest = 0;
+    sweep_all(&(sweep){"plot", do_plot, write_plot_log, plot_is_whole});
+    remove(in_dir("log.jsonl"));
+    remove(in_dir("plot.svg"));
 }
 
 static void edm(void)

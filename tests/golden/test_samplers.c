@@ -392,6 +392,79 @@ static void test_multistep_gaussian(void)
     CHECK_CLOSE(x[1] - x[0], first * 80, 1e-15);
 }
 
+/* ---- the way ---- */
+
+typedef struct way {
+    int n;
+    double sigma[40], x[40][3], D[40][3];
+} way;
+
+static void note_step(void *user, double sigma, const double *x, const double *denoised)
+{
+    way *w = user;
+    w->sigma[w->n] = sigma;
+    memcpy(w->x[w->n], x, sizeof w->x[0]);
+    memcpy(w->D[w->n++], denoised, sizeof w->D[0]);
+}
+
+/* What is told of the ODE is a point a level and its estimate by the closed form, and one Euler
+ * or Heun step leads from each to the next. */
+static void test_watched_ode(void)
+{
+    static const double z[] = {-1.5, 0.25, 2};
+    enum { N = 18 };
+    double grid[N + 1], x[3];
+    const cm_churn none = {0};
+    cm_karras_grid(&schedule, N, grid);
+    grid[N] = 0;
+    for (int second_order = 0; second_order < 2; second_order++) {
+        gaussian g = {.mean = 0.1, .std = 0.2, .z = z};
+        way w = {0};
+        cm_error err = {0};
+        cm_sampling s = gaussian_sampler(&g);
+        s.watch = (cm_watch_fn){note_step, &w};
+        CHECK_OK(second_order ? cm_sample_heun(&s, grid, N, &none, x, &err)
+                              : cm_sample_euler(&s, grid, N, x, &err),
+                 err);
+        CHECK(w.n == N, "%d steps told", w.n);
+        for (int i = 0; i < w.n; i++)
+            for (int j = 0; j < 3; j++) {
+                const double v = 0.04 + grid[i] * grid[i], dt = grid[i + 1] - grid[i];
+                const double next = i + 1 < N ? w.x[i + 1][j] : x[j];
+                const double slope = (w.x[i][j] - 0.1) * grid[i] / v; /* (x - D) / sigma */
+                const double trial = w.x[i][j] + dt * slope;
+                const double second =
+                    (trial - 0.1) * grid[i + 1] / (0.04 + grid[i + 1] * grid[i + 1]);
+                const int has_second = second_order && i + 1 < N;
+                CHECK(w.sigma[i] == grid[i], "level %d: %g", i, w.sigma[i]);
+                CHECK_CLOSE(w.D[i][j], 0.1 + 0.04 / v * (w.x[i][j] - 0.1), 1e-14);
+                CHECK_CLOSE(next, has_second ? w.x[i][j] + dt * (slope + second) / 2 : trial,
+                            1e-12);
+            }
+        for (int j = 0; j < 3; j++)
+            CHECK_CLOSE(w.x[0][j], 80 * z[j], 1e-15);
+    }
+}
+
+/* Of a consistency model: f(x), and that with noise of the next level. */
+static void test_watched_multistep(void)
+{
+    static const double z[] = {0, 1, -1, 0.5, 0.25, 1}, sigma[] = {80, 0.8};
+    gaussian g = {.mean = 0.05, .std = 0.3, .consistency = 1, .z = z};
+    way w = {0};
+    cm_error err = {0};
+    double x[3];
+    cm_sampling s = gaussian_sampler(&g);
+    s.watch = (cm_watch_fn){note_step, &w};
+    CHECK_OK(cm_sample_multistep(&s, &schedule, sigma, 2, x, &err), err);
+    CHECK(w.n == 2 && w.sigma[0] == 80 && w.sigma[1] == 0.8, "%d levels", w.n);
+    for (int j = 0; j < 3; j++) {
+        CHECK_CLOSE(w.x[0][j], 80 * z[j], 1e-15);
+        CHECK_CLOSE(w.x[1][j], w.D[0][j] + sqrt(0.64 - 0.002 * 0.002) * z[3 + j], 1e-15);
+        CHECK_CLOSE(x[j], w.D[1][j], 1e-15);
+    }
+}
+
 /* ---- clamping, errors --------------------------------------------------- */
 
 static void test_clamp(void)
@@ -505,6 +578,8 @@ int main(void)
         {"convergence", test_convergence},
         {"straight_line", test_straight_line},
         {"multistep_gaussian", test_multistep_gaussian},
+        {"watched_ode", test_watched_ode},
+        {"watched_multistep", test_watched_multistep},
         {"clamp", test_clamp},
         {"bad_denoiser", test_bad_denoiser},
         {"lists", test_lists},

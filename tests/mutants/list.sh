@@ -218,3 +218,33 @@ mutant 'combining marks are boxes' 'code >= 0x300 && code <= 0x36f \? NOTHING' '
 mutant 'a slash in the name of a file' 'strchr\(" /' 'strchr(" '
 mutant 'files of others are samples' 'digits < DIGITS \|\|' ''
 mutant 'seconds of the log begin again' 'l->before \+ now - l->start' 'now - l->start'
+
+# ---- files of other programs: archives, PyTorch's checkpoints ------------------
+
+mutant 'zip: the CRC is not compared' 's->crc == s->e->crc' '1'
+mutant 'zip: entries may overlap' 'of->packed > end - of->at' '0'
+mutant 'zip: a name twice' \
+    'if \(!strcmp\(z->by_name\[i\]->of\.name, z->by_name\[i - 1\]->of\.name\)\)' 'if (0)'
+mutant 'zip: names lead out' 'if \(leads_out\(of->name\)\)' 'if (0)'
+mutant 'zip: no limit on all bytes' 'e->of\.bytes > limits->total_bytes - total' '0'
+mutant 'zip: no limit on the ratio' 'total / limits->ratio > z->source\.size' '0'
+mutant 'zip: more than its size' 'if \(!n && !s->z\.avail_out\)' 'if (0)'
+mutant 'zip: entries after the count' '    if \(left\)$' '    if (0)'
+mutant 'pickle: a dict takes what is no dict' 'CM_PV_DICT, &dict\)' '-1, \&dict)'
+mutant 'pickle: text without a look at its bytes' \
+    'memchr\(room, 0, n\) \|\| !cm_utf8_ok\(room\)' '0'
+mutant 'torch: elements outside the storage' 'return last < t->storage\.elements;' 'return 1;'
+mutant 'torch: more elements than the storage' 'count > t->storage\.elements\)' '0)'
+mutant 'torch: strides are not looked at' 't->dim\[i\] != 1 && t->stride\[i\] != step' '0'
+mutant 'torch: the offset is lost' '\.begin = at \+ \(uint64_t\)t->offset \* size' '.begin = at'
+mutant 'torch: a name twice' \
+    'if \(!strcmp\(c->file->by_name\[i\]->name, c->file->by_name\[i - 1\]->name\)\)' 'if (0)'
+mutant 'torch: the CRC of a storage' 'if \(f->check && !offset\)' 'if (0)'
+mutant 'torch: size of an entry' 'e->deflated \|\| e->bytes != cm_torch_storage_bytes\(s\)' '0'
+mutant 'torch: elements in the row' 'elements != \(uint64_t\)p->is\.elements' '0'
+mutant 'torch: the row may go on' '!s && at != c->file->source\.size' '0'
+mutant 'released: image size ignored' 'json_integer\(family->image_size\)' 'json_integer(64)'
+mutant 'released: kind ignored' 'm->precondition = kind->precondition' \
+    'm->precondition = \&cm_precondition_skip'
+mutant 'released: levels ignored' 'm->scales = kind->scales' 'm->scales = 40'
+mutant 'released: no attention' 'if \(dim\(f, 0, "output_blocks\.%d\.1\.qkv\.weight", block\)\)' 'if (0)'

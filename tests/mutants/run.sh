@@ -18,7 +18,8 @@ survived=0
 # In this order; the second line is built and run only for what the first lets through.
 first='oracle_train oracle_options cli_train cli_sample'
 more='step records network golden_losses golden_samplers golden_schedules checkpoint options data
-    session verify random_graphs pool ops api_sampler api_door api_contexts image sheet'
+    session verify random_graphs pool ops api_sampler api_door api_contexts image sheet
+    cli_data cli_length zip torch released'
 first_programs='src/cli/cm tests/oracle/test_train tests/oracle/test_two_values
     tests/cli/make_data tests/cli/make_weights'
 
@@ -126,7 +127,8 @@ first=$passing
 # shellcheck disable=SC2086
 leave_out_failing $more
 more='step records network golden_losses golden_samplers golden_schedules checkpoint options data
-    session verify random_graphs pool ops api_sampler api_door api_contexts image sheet'
+    session verify random_graphs pool ops api_sampler api_door api_contexts image sheet
+    cli_data cli_length zip torch released'
 # shellcheck source=tests/mutants/list.sh
 . "$root/tests/mutants/list.sh"
 say "$caught caught, $survived survived"

@@ -59,7 +59,7 @@ quoted_includes | LAYERS="$layers" awk '
             k = split(layer[i], folder, " ")
             for (j = 1; j <= k; j++) rank[folder[j]] = i
         }
-        n = split("options run sample train api cli", folder, " ")
+        n = split("options run sample eval train api cli", folder, " ")
         for (i = 1; i <= n; i++) speaks[folder[i]] = 1
     }
     {
@@ -83,7 +83,7 @@ check 'every include points down'
 grep -rnE 'include.*dnnl' src --include='*.[ch]' | grep -v '^src/cpu/' >"$found"
 check 'oneDNN is known to src/cpu/ only'
 
-grep -rnE 'include.*(dnnl|omp\.h|jansson|png|zip|xxhash|zlib)' src/cli --include='*.[ch]' >"$found"
+grep -rnE 'include.*(dnnl|omp\.h|jansson|png|zip|xxhash|zlib|gif_lib|cairo)' src/cli --include='*.[ch]' >"$found"
 check 'cli/ knows no library but libcm'
 
 # ---- headers ----------------------------------------------------------------

@@ -100,8 +100,9 @@ static void test_nearest(void)
 {
     static const cm_option known[] = {
         {.name = "a"}, {.name = "abcd"}, {.name = "abcdefg"}, {.name = "classes"}, {0}};
-    const cm_option *const tables[] = {known, cm_train_options(), cm_sample_options()};
-    for (int t = 0; t < 3; t++)
+    const cm_option *const tables[] = {known, cm_train_options(), cm_sample_options(),
+                                       cm_plot_options()};
+    for (int t = 0; t < 4; t++)
         for (const cm_option *o = tables[t]; o->name; o++)
             for (int k = 0; k < 4 * (int)strlen(o->name); k++) {
                 char name[200];
@@ -253,6 +254,7 @@ static void test_tables(void)
 {
     check_table(cm_train_options(), sizeof(cm_train_params));
     check_table(cm_sample_options(), sizeof(cm_sample_params));
+    check_table(cm_plot_options(), sizeof(cm_plot_params));
 }
 
 /* ---- setting ------------------------------------------------------------ */

@@ -173,7 +173,7 @@ static void test_too_large(void)
     cm_sheet s;
     const cm_sheet_layout l = {.n = 1, .h = 5, .w = 60000, .c = 1, .scale = 32};
     CHECK(cm_sheet_new(&l, "x.png", &s, &err) == CM_ERR_ARGUMENT, "1.9 million pixels wide");
-    has(&err, "x.png: 1 images at scale 32 make a grid of 1920128 x 288 pixels");
+    has(&err, "x.png: 1 image at scale 32: a grid of 1920128 x 288 pixels");
 }
 
 /* ---- text ---------------------------------------------------------------- */

@@ -273,9 +273,10 @@ static void damaged_legacy(void)
         {"bytes left of the file", n - 1, 0},
         {"cut short", n - 500, 0},
         {"storage \"", n, 12},
+        {"expected its end at byte", n + 1, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint8_t *copy = cm_alloc(n);
+        uint8_t *copy = cm_alloc(n + 1);
         cm_st_file *f = NULL;
         memcpy(copy, data, n);
         copy[n - 1 - cases[i].byte] ^= cases[i].byte ? 0xff : 0;
@@ -342,7 +343,7 @@ static void bombs(void)
         p[n++] = '.';
         bomb("doubled tuples", p, n,
              depths[i] < 20    ? "expected tensors, found none"
-             : depths[i] <= 63 ? "expected at most 1048576 items"
+             : depths[i] <= 63 ? "expected at most 262144 items"
                                : "at most 64 deep");
     }
     n = repeat(p, "\x80\2N", 3, "\x85", 1, 100000, ".");

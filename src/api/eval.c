@@ -1,0 +1,26 @@
+/* eval.c - the public function that judges samples */
+#include "api/door.h"
+#include "base/error.h"
+#include "eval/evaluate.h"
+
+cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
+                  const cm_eval_hooks *hooks, char **text, cm_error *err)
+{
+    cm_scores scores;
+    cm_status s = cm_door_need(err, {"text", text});
+    if (!s)
+        s = cm_door_eval_params(params, err);
+    if (!s)
+        s = cm_door_sample_params(sampling, err);
+    if (!s && hooks)
+        s = cm_door_size("eval hooks", hooks->size, sizeof *hooks, err);
+    if (!s)
+        s = cm_evaluate(params, sampling, hooks, &scores, err);
+    if (s)
+        return s;
+    char *report = params->json ? cm_scores_json(&scores) : cm_scores_text(&scores);
+    if (!report)
+        return cm_fail(err, CM_ERR_MEMORY, "scores: out of memory");
+    *text = report;
+    return CM_OK;
+}

@@ -1,0 +1,114 @@
+/* collect.c */
+#include "eval/collect.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+
+cm_eval_phase cm_eval_phase_begin(const cm_eval_hooks *hooks, const char *what, double all)
+{
+    return (cm_eval_phase){.hooks = hooks, .what = what, .all = all, .begun = cm_seconds()};
+}
+
+cm_status cm_eval_phase_add(cm_eval_phase *p, double done, cm_error *err)
+{
+    const cm_eval_hooks *h = p->hooks;
+    p->done += done;
+    if (h && h->stop && h->stop(h->user))
+        return cm_fail(err, CM_INTERRUPTED, "evaluation: stopped by the caller");
+    const double took = cm_seconds() - p->begun;
+    if (h && h->progress)
+        h->progress(h->user, p->what, p->done / p->all, took * (p->all - p->done) / p->done);
+    return CM_OK;
+}
+
+/* Room for a batch on its way. */
+typedef struct room {
+    uint8_t *pixels;
+    int64_t *labels;
+    float *features, *spatial, *logits;
+} room;
+
+static void room_free(room *r)
+{
+    cm_free(r->pixels);
+    cm_free(r->labels);
+    cm_free(r->features);
+    cm_free(r->spatial);
+    cm_free(r->logits);
+}
+
+/* An empty array is one element. */
+static float *floats(int batch, int64_t d)
+{
+    return cm_alloc_array((size_t)batch, (size_t)(d + 1) * sizeof(float));
+}
+
+static cm_status room_new(int batch, const cm_image_source *s, cm_feature_dims dims, room *r,
+                          cm_error *err)
+{
+    const size_t image = (size_t)s->h * (size_t)s->w * (size_t)s->c;
+    *r = (room){.pixels = cm_alloc_array((size_t)batch, image),
+                .labels = cm_alloc_array((size_t)batch, sizeof *r->labels),
+                .features = floats(batch, dims.features),
+                .spatial = floats(batch, dims.spatial),
+                .logits = floats(batch, dims.logits)};
+    if (r->pixels && r->labels && r->features && r->spatial && r->logits)
+        return CM_OK;
+    room_free(r);
+    return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory for %d images at a time", s->name, batch);
+}
+
+static void count_agreement(cm_collection *to, int64_t n, const float *logits,
+                            const int64_t *labels)
+{
+    for (int64_t i = 0; i < n; i++, logits += to->classes) {
+        int64_t best = 0;
+        for (int64_t k = 1; k < to->classes; k++)
+            if (logits[k] > logits[best])
+                best = k;
+        to->with_class += labels[i] >= 0 && labels[i] < to->classes;
+        to->agree += labels[i] == best;
+    }
+}
+
+static cm_status give(cm_collection *to, int64_t n, const room *r, int64_t d, cm_error *err)
+{
+    if (to->features)
+        cm_moments_add(to->features, n, r->features);
+    if (to->spatial)
+        cm_moments_add(to->spatial, n, r->spatial);
+    if (to->score)
+        cm_class_score_add(to->score, n, r->logits);
+    if (to->classes)
+        count_agreement(to, n, r->logits, r->labels);
+    const int64_t left = to->kept ? to->most_kept - to->kept->n : 0;
+    return left > 0 ? cm_feature_set_add(to->kept, d, n < left ? n : left, r->features, err)
+                    : CM_OK;
+}
+
+cm_status cm_collect(cm_extractor *e, int batch, cm_image_source *source, cm_collection *to,
+                     cm_eval_phase *phase, cm_error *err)
+{
+    const cm_feature_dims dims = cm_extractor_dims(e);
+    room r;
+    cm_status s = room_new(batch, source, dims, &r, err);
+    if (s)
+        return s;
+    while (source->done < source->n && !s) {
+        const int64_t left = source->n - source->done, n = left < batch ? left : batch;
+        s = cm_image_source_next(source, n, r.pixels, r.labels, err);
+        if (!s)
+            s = cm_extractor_run(e, n, r.pixels, source->h, source->w, source->c, r.features,
+                                 to->spatial ? r.spatial : NULL,
+                                 to->score || to->classes ? r.logits : NULL, err);
+        if (!s)
+            s = give(to, n, &r, dims.features, err);
+        if (!s)
+            s = cm_eval_phase_add(phase, (double)n, err);
+    }
+    room_free(&r);
+    return s;
+}

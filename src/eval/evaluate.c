@@ -1,0 +1,390 @@
+/* evaluate.c - the reference, then the samples, then all pairs of them */
+#include "eval/evaluate.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "eval/collect.h"
+#include "eval/frechet.h"
+#include "eval/kid.h"
+#include "eval/memorising.h"
+#include "eval/neighbours.h"
+#include "eval/statistics_file.h"
+#include "io/file.h"
+#include "model/class_names.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* The reference, or the samples. */
+typedef struct side {
+    cm_image_source source; /* kind NULL: statistics only */
+    cm_saved_statistics statistics;
+    cm_feature_set kept;
+    cm_neighbours near;
+    double agreement;
+} side;
+
+typedef struct eval {
+    const cm_eval_params *params;
+    const cm_sample_params *sampling;
+    const cm_eval_hooks *hooks;
+    cm_scores *scores;
+    int batch, threads;
+    cm_extractor *extractor;
+    cm_feature_dims dims;
+    int is_inception;
+    cm_linear linear;
+    side ref, samples;
+    cm_class_score score;
+} eval;
+
+void cm_scores_note(cm_scores *scores, const char *fmt, ...)
+{
+    va_list ap;
+    if (scores->n_notes == CM_SCORE_NOTES)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(scores->notes[scores->n_notes++], CM_SCORE_NOTE, fmt, ap);
+    va_end(ap);
+}
+
+/* ---- the network ---------------------------------------------------------------- */
+
+/* What the distances of the Inception networks are called. */
+static const struct inception {
+    const char *network, *distance, *kernel;
+} inceptions[] = {
+    {"inception", "FID", "KID"},
+    {"inception-pytorch", "FID-pytorch", "KID-pytorch"},
+};
+
+/* Its name, and of one of ours also which weights: statistics are of both. */
+static void name_network(eval *e)
+{
+    cm_scores *r = e->scores;
+    const cm_model *m = cm_extractor_model(e->extractor);
+    e->is_inception = !m;
+    for (size_t i = 0; i < sizeof inceptions / sizeof *inceptions; i++)
+        if (!m && !strcmp(inceptions[i].network, e->params->features)) {
+            snprintf(r->network, sizeof r->network, "%s", inceptions[i].network);
+            snprintf(r->distance, sizeof r->distance, "%s", inceptions[i].distance);
+            snprintf(r->kernel, sizeof r->kernel, "%s", inceptions[i].kernel);
+        }
+    if (!m)
+        return;
+    const XXH64_hash_t hash = XXH3_64bits(m->flat, cm_params_floats(m->params) * sizeof *m->flat);
+    snprintf(r->distance, sizeof r->distance, "%s", m->score);
+    snprintf(r->kernel, sizeof r->kernel, "KD-%s", m->score + strlen("FD-"));
+    snprintf(r->network, sizeof r->network, "%s %016" PRIx64, m->score, (uint64_t)hash);
+}
+
+static cm_status open_network(eval *e, cm_error *err)
+{
+    const cm_status s = cm_extractor_open(e->params->features, e->params->weights, e->batch,
+                                          e->threads, &e->extractor, err);
+    if (s)
+        return s;
+    e->dims = cm_extractor_dims(e->extractor);
+    name_network(e);
+    return CM_OK;
+}
+
+/* ---- the two sides ------------------------------------------------------------------ */
+
+/* Samples first: a data set is brought to their size. */
+static cm_status open_sides(eval *e, cm_error *err)
+{
+    const cm_eval_params *p = e->params;
+    cm_image_source *of = &e->samples.source;
+    int has_statistics = 0;
+    cm_status s = CM_OK;
+    if (*p->model)
+        s = cm_image_source_draw(p->model, e->sampling, of, err);
+    else if (*p->samples)
+        s = cm_image_source_open(p->samples, 0, 0, 0, of, err);
+    if (!s)
+        s = cm_statistics_read(p->ref, e->scores->network, e->dims.features, e->dims.spatial,
+                               &has_statistics, &e->ref.statistics, err);
+    if (!s && (!has_statistics || e->ref.statistics.has_images))
+        s = cm_image_source_open(p->ref, of->h, of->w, of->c, &e->ref.source, err);
+    if (s)
+        return s;
+    snprintf(e->scores->samples, sizeof e->scores->samples, "%s", of->name);
+    cm_escape_utf8(e->scores->ref, sizeof e->scores->ref, p->ref);
+    e->scores->n_samples = of->n;
+    e->scores->n_ref = has_statistics ? e->ref.statistics.features.n : e->ref.source.n;
+    return CM_OK;
+}
+
+/* The classes of these images are those that the network tells apart. */
+static int64_t common_classes(const eval *e, const side *x)
+{
+    json_t *own = NULL;
+    const cm_model *m = cm_extractor_model(e->extractor);
+    if (!m || !x->source.classes || cm_model_class_names(m, &own, NULL))
+        return 0;
+    const int same = !own || !x->source.names || json_equal(own, x->source.names);
+    json_decref(own);
+    return same ? e->dims.logits : 0;
+}
+
+static cm_status collect(eval *e, side *x, const char *what, int is_samples, cm_error *err)
+{
+    const int need_features = !x->statistics.features.d;
+    const int need_spatial = e->dims.spatial && (need_features || x->statistics.spatial.d == 0);
+    cm_collection to = {.kept = e->params->kept ? &x->kept : NULL,
+                        .most_kept = e->params->kept,
+                        .classes = common_classes(e, x)};
+    cm_eval_phase phase = cm_eval_phase_begin(e->hooks, what, (double)x->source.n);
+    cm_status s = CM_OK;
+    if (is_samples && e->is_inception) {
+        s = cm_class_score_start(&e->score, e->dims.logits, err);
+        to.score = &e->score;
+    }
+    if (!s && need_features)
+        s = cm_moments_new(&e->linear, (int)e->dims.features, &to.features, err);
+    if (!s && need_features && need_spatial)
+        s = cm_moments_new(&e->linear, (int)e->dims.spatial, &to.spatial, err);
+    if (!s)
+        s = cm_collect(e->extractor, e->batch, &x->source, &to, &phase, err);
+    if (!s && to.features)
+        s = cm_moments_finish(to.features, &x->statistics.features, err);
+    if (!s && to.spatial)
+        s = cm_moments_finish(to.spatial, &x->statistics.spatial, err);
+    cm_moments_free(to.features);
+    cm_moments_free(to.spatial);
+    x->agreement = to.with_class ? (double)to.agree / (double)to.with_class : (double)NAN;
+    return s;
+}
+
+static cm_status collect_sides(eval *e, cm_error *err)
+{
+    cm_status s = CM_OK;
+    e->ref.agreement = e->samples.agreement = (double)NAN;
+    if (e->ref.source.kind)
+        s = collect(e, &e->ref, "reference", 0, err);
+    if (!s && *e->params->save_stats) {
+        const cm_saved_statistics *of = &e->ref.statistics;
+        s = cm_statistics_write(e->params->save_stats, e->scores->network, &of->features,
+                                of->spatial.d ? &of->spatial : NULL, err);
+    }
+    if (!s && e->samples.source.kind)
+        s = collect(e, &e->samples, "samples", 1, err);
+    const double *centre = e->ref.statistics.features.mean;
+    if (!s)
+        s = cm_feature_set_centre(&e->ref.kept, centre, err);
+    if (!s)
+        s = cm_feature_set_centre(&e->samples.kept, centre, err);
+    e->scores->agreement = e->samples.agreement;
+    e->scores->agreement_ref = e->ref.agreement;
+    if (!s && e->score.classes)
+        e->scores->inception = cm_class_score_finish(&e->score);
+    return s;
+}
+
+/* ---- scores ---------------------------------------------------------------------------- */
+
+static void warn_few(eval *e, const char *name, int64_t n)
+{
+    const int64_t d = e->dims.features;
+    if (n && n <= d)
+        cm_scores_note(e->scores,
+                       "%.200s: %" PRId64 " images, not more than the %" PRId64
+                       " features: their covariance lacks rank, and %s is far too high",
+                       name, n, d, e->scores->distance);
+}
+
+static cm_status distances(eval *e, cm_error *err)
+{
+    const cm_saved_statistics *a = &e->ref.statistics, *b = &e->samples.statistics;
+    cm_scores *r = e->scores;
+    cm_eval_phase phase = cm_eval_phase_begin(e->hooks, r->distance, a->spatial.d ? 2 : 1);
+    cm_status s =
+        cm_frechet(&e->linear, &a->features, r->ref, &b->features, r->samples, &r->frechet, err);
+    if (!s)
+        s = cm_eval_phase_add(&phase, 1, err);
+    if (!s && a->spatial.d && b->spatial.d) {
+        s = cm_frechet(&e->linear, &a->spatial, r->ref, &b->spatial, r->samples, &r->spatial, err);
+        if (!s)
+            s = cm_eval_phase_add(&phase, 1, err);
+    }
+    warn_few(e, r->ref, r->n_ref);
+    warn_few(e, r->samples, r->n_samples);
+    return s;
+}
+
+static cm_status after_tile(void *user, double products, cm_error *err)
+{
+    return cm_eval_phase_add(user, products, err);
+}
+
+static cm_status own_pairs(cm_products *p, side *x, cm_kid *kid,
+                           void (*visit)(void *, const cm_tile *), cm_eval_phase *phase,
+                           cm_error *err)
+{
+    const cm_tile_visitor visitors[] = {{cm_neighbours_visit, &x->near}, {visit, kid}, {0}};
+    const cm_status s = cm_neighbours_start(&x->near, x->kept.n, err);
+    return s ? s : cm_products_each(p, &x->kept, &x->kept, visitors, after_tile, phase, err);
+}
+
+static cm_status compare_pairs(eval *e, cm_products *p, cm_kid *kid, cm_overlap *o, cm_error *err)
+{
+    side *a = &e->ref, *b = &e->samples;
+    const double n = (double)a->kept.n, m = (double)b->kept.n;
+    cm_eval_phase phase =
+        cm_eval_phase_begin(e->hooks, "pairs of images", (n * n + m * m) / 2 + n * m);
+    cm_status s = own_pairs(p, a, kid, cm_kid_visit_real, &phase, err);
+    if (!s)
+        s = own_pairs(p, b, kid, cm_kid_visit_samples, &phase, err);
+    if (!s)
+        s = cm_overlap_start(o, &a->near, &b->near, err);
+    const cm_tile_visitor both[] = {{cm_overlap_visit, o}, {cm_kid_visit_both, kid}, {0}};
+    return s ? s : cm_products_each(p, &a->kept, &b->kept, both, after_tile, &phase, err);
+}
+
+/* Precision, recall, density, coverage and KID. */
+static cm_status pairs(eval *e, cm_error *err)
+{
+    cm_products *p = NULL;
+    cm_kid kid = {.n = 0};
+    cm_overlap o = {.real = NULL};
+    cm_scores *r = e->scores;
+    r->kept_ref = e->ref.kept.n;
+    r->kept_samples = e->samples.kept.n;
+    cm_status s = cm_products_new(e->dims.features, e->threads, &p, err);
+    if (!s)
+        s = cm_kid_start(&kid, r->kept_ref, r->kept_samples, (uint64_t)e->sampling->seed, err);
+    if (!s)
+        s = compare_pairs(e, p, &kid, &o, err);
+    if (!s) {
+        const cm_overlap_scores scores = cm_overlap_finish(&o);
+        r->precision = scores.precision;
+        r->recall = scores.recall;
+        r->density = scores.density;
+        r->coverage = scores.coverage;
+        cm_kid_finish(&kid, &r->kid, &r->kid_deviation);
+    }
+    cm_kid_clear(&kid);
+    cm_overlap_clear(&o);
+    cm_products_free(p);
+    return s;
+}
+
+static cm_status score_pairs(eval *e, cm_error *err)
+{
+    cm_scores *r = e->scores;
+    cm_status s = CM_OK;
+    if (!e->params->kept || !e->samples.kept.n)
+        return CM_OK;
+    if (!e->ref.kept.n) {
+        cm_scores_note(r,
+                       "%.200s: statistics without images: precision, recall, density, coverage "
+                       "and %s need them",
+                       r->ref, r->kernel);
+    } else if (e->ref.kept.n <= CM_DENSITY_K || e->samples.kept.n <= CM_DENSITY_K) {
+        cm_scores_note(r, "precision and the like need more than %d images of each kind",
+                       CM_DENSITY_K);
+    } else {
+        s = pairs(e, err);
+    }
+    return s;
+}
+
+/* ---- in order ----------------------------------------------------------------------------- */
+
+static cm_status check_params(const cm_eval_params *p, cm_error *err)
+{
+    if (!*p->ref)
+        return cm_fail(err, CM_ERR_ARGUMENT, "ref: expected the real images, found none");
+    if (*p->samples && *p->model)
+        return cm_fail(err, CM_ERR_ARGUMENT, "samples and model: expected one of them, found both");
+    if (!*p->samples && !*p->model && !*p->save_stats)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "samples: expected images to judge, a model that draws them, or save-stats");
+    if (*p->test && !*p->train)
+        return cm_fail(err, CM_ERR_ARGUMENT, "test: has no effect without train");
+    if (*p->nearest && !*p->train)
+        return cm_fail(err, CM_ERR_ARGUMENT, "nearest: has no effect without train");
+    if (*p->train && ((!*p->samples && !*p->model) || !p->kept))
+        return cm_fail(err, CM_ERR_ARGUMENT, "train: has no effect without samples that are kept");
+    return CM_OK;
+}
+
+/* What can be known before the work. */
+static cm_status check_files(const cm_eval_params *p, cm_error *err)
+{
+    const cm_status s = *p->save_stats ? cm_file_check(p->save_stats, err) : CM_OK;
+    return s || !*p->nearest ? s : cm_file_check(p->nearest, err);
+}
+
+static cm_status run(eval *e, cm_error *err)
+{
+    cm_status s = open_network(e, err);
+    if (!s)
+        s = cm_linear_open(e->threads, &e->linear, err);
+    if (!s)
+        s = open_sides(e, err);
+    if (!s)
+        s = collect_sides(e, err);
+    if (s || !e->samples.source.kind)
+        return s;
+    s = distances(e, err);
+    if (!s)
+        s = score_pairs(e, err);
+    const cm_memorising_task task = {.params = e->params,
+                                     .hooks = e->hooks,
+                                     .extractor = e->extractor,
+                                     .batch = e->batch,
+                                     .threads = e->threads,
+                                     .samples = &e->samples.source,
+                                     .kept = &e->samples.kept,
+                                     .centre = e->ref.statistics.features.mean};
+    return s || !*e->params->train ? s : cm_memorising(&task, e->scores, err);
+}
+
+static void side_clear(side *x)
+{
+    cm_image_source_close(&x->source);
+    cm_saved_statistics_clear(&x->statistics);
+    cm_feature_set_clear(&x->kept);
+    cm_neighbours_clear(&x->near);
+}
+
+cm_status cm_evaluate(const cm_eval_params *params, const cm_sample_params *sampling,
+                      const cm_eval_hooks *hooks, cm_scores *scores, cm_error *err)
+{
+    const double none = (double)NAN;
+    eval e = {.params = params,
+              .sampling = sampling,
+              .hooks = hooks,
+              .scores = scores,
+              .batch = (int)sampling->batch,
+              .threads = cm_threads_resolve(sampling->threads)};
+    *scores = (cm_scores){.frechet = none,
+                          .spatial = none,
+                          .inception = none,
+                          .precision = none,
+                          .recall = none,
+                          .density = none,
+                          .coverage = none,
+                          .kid = none,
+                          .kid_deviation = none,
+                          .agreement = none,
+                          .agreement_ref = none,
+                          .nearest = none,
+                          .nearest_test = none,
+                          .nearer = none};
+    cm_status s = check_params(params, err);
+    if (!s)
+        s = check_files(params, err);
+    if (!s)
+        s = run(&e, err);
+    side_clear(&e.ref);
+    side_clear(&e.samples);
+    cm_class_score_clear(&e.score);
+    cm_linear_close(&e.linear);
+    cm_extractor_close(e.extractor);
+    return s;
+}

@@ -1,0 +1,292 @@
+/* image_source.c - the kinds of sources */
+#include "eval/image_source.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "data/dataset.h"
+#include "io/npz_read.h"
+#include "model/class_names.h"
+#include "run/resolve.h"
+#include "sample/generate.h"
+#include "sample/recipe.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* pixels and labels of count images from image `first` on. */
+struct cm_source_kind {
+    cm_status (*read)(cm_image_source *s, int64_t first, int64_t count, uint8_t *pixels,
+                      int64_t *labels, cm_error *err);
+    void (*close)(void *state);
+};
+
+static size_t image_bytes(const cm_image_source *s)
+{
+    return (size_t)s->h * (size_t)s->w * (size_t)s->c;
+}
+
+static cm_status out_of_memory(const cm_image_source *s, cm_error *err)
+{
+    return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", s->name);
+}
+
+/* ---- data sets ------------------------------------------------------------ */
+
+static cm_status read_dataset(cm_image_source *s, int64_t first, int64_t count, uint8_t *pixels,
+                              int64_t *labels, cm_error *err)
+{
+    const cm_dataset *d = s->state;
+    (void)err;
+    memcpy(pixels, d->pixels + (size_t)first * image_bytes(s), (size_t)count * image_bytes(s));
+    for (int64_t i = 0; i < count; i++)
+        labels[i] = d->labels ? d->labels[first + i] : -1;
+    return CM_OK;
+}
+
+static void close_dataset(void *state)
+{
+    cm_dataset_free(state);
+}
+
+static const struct cm_source_kind dataset_kind = {read_dataset, close_dataset};
+
+static cm_status open_dataset(const char *path, int h, int w, int c, cm_image_source *s,
+                              cm_error *err)
+{
+    const cm_dataset_options o = {.h = h, .w = w, .channels = c, .background = {255, 255, 255}};
+    cm_dataset *d = NULL;
+    const cm_status status = cm_dataset_open(path, &o, &d, err);
+    if (status)
+        return status;
+    s->kind = &dataset_kind;
+    s->state = d;
+    s->n = d->n;
+    s->h = d->h;
+    s->w = d->w;
+    s->c = d->c;
+    s->classes = d->classes;
+    if (!d->class_names)
+        return CM_OK;
+    s->names = json_array();
+    for (int k = 0; k < d->classes; k++)
+        if (json_array_append_new(s->names, json_string(d->class_names[k])))
+            return out_of_memory(s, err);
+    return CM_OK;
+}
+
+/* ---- archives -------------------------------------------------------------- */
+
+typedef struct archive {
+    cm_npz *npz;
+    cm_npz_member images, labels;
+    int64_t at; /* image that the streams are at */
+} archive;
+
+static void close_archive(void *state)
+{
+    archive *a = state;
+    cm_npz_member_close(&a->images);
+    cm_npz_member_close(&a->labels);
+    cm_npz_close(a->npz);
+    cm_free(a);
+}
+
+static cm_status check_images(const cm_npz_member *m, const cm_npz *npz, cm_error *err)
+{
+    char text[256];
+    enum { SIDE = 65535 };
+    if (!m->stream)
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: expected the images as arr_0 (uint8 [N,H,W,C]), found %s", m->path,
+                       cm_npz_names(npz, text, sizeof text));
+    if (strcmp(m->descr, "|u1") != 0 || m->rank != 4 || m->dim[0] < 1 || m->dim[1] < 1 ||
+        m->dim[2] < 1 || m->dim[1] > SIDE || m->dim[2] > SIDE || (m->dim[3] != 1 && m->dim[3] != 3))
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: arr_0: expected uint8 [N,H,W,3] or [N,H,W,1] of 0 to 255, found %s",
+                       m->path, cm_npz_describe(m, text));
+    return CM_OK;
+}
+
+/* Both streams, from the first image on.  arr_1 counts where it fits. */
+static cm_status rewind_archive(archive *a, cm_error *err)
+{
+    cm_npz_member_close(&a->images);
+    cm_npz_member_close(&a->labels);
+    a->at = 0;
+    cm_status s = cm_npz_find(a->npz, "arr_0", &a->images, err);
+    if (!s)
+        s = check_images(&a->images, a->npz, err);
+    if (!s)
+        s = cm_npz_find(a->npz, "arr_1", &a->labels, err);
+    const cm_npz_member *l = &a->labels;
+    if (!s && l->stream && (l->rank != 1 || l->dim[0] != a->images.dim[0] || l->descr[1] != 'i'))
+        cm_npz_member_close(&a->labels);
+    return s;
+}
+
+static cm_status read_archive(cm_image_source *s, int64_t first, int64_t count, uint8_t *pixels,
+                              int64_t *labels, cm_error *err)
+{
+    archive *a = s->state;
+    cm_status status = first < a->at ? rewind_archive(a, err) : CM_OK;
+    for (; a->at < first && !status; a->at++) {
+        status = cm_npz_read_u8(&a->images, (int64_t)image_bytes(s), pixels, err);
+        if (!status && a->labels.stream)
+            status = cm_npz_read_i64(&a->labels, 1, labels, err);
+    }
+    if (!status)
+        status = cm_npz_read_u8(&a->images, count * (int64_t)image_bytes(s), pixels, err);
+    for (int64_t i = 0; i < count; i++)
+        labels[i] = -1;
+    if (!status && a->labels.stream)
+        status = cm_npz_read_i64(&a->labels, count, labels, err);
+    a->at += count;
+    return status;
+}
+
+static const struct cm_source_kind archive_kind = {read_archive, close_archive};
+
+static cm_status open_archive(const char *path, cm_image_source *s, cm_error *err)
+{
+    archive *a = cm_alloc(sizeof *a);
+    if (!a)
+        return out_of_memory(s, err);
+    s->kind = &archive_kind;
+    s->state = a;
+    cm_status status = cm_npz_open(path, &a->npz, err);
+    if (!status)
+        status = rewind_archive(a, err);
+    if (status)
+        return status;
+    s->n = a->images.dim[0];
+    s->h = (int)a->images.dim[1];
+    s->w = (int)a->images.dim[2];
+    s->c = (int)a->images.dim[3];
+    s->classes = a->labels.stream ? INT32_MAX : 0;
+    return CM_OK;
+}
+
+/* ---- models ------------------------------------------------------------------ */
+
+typedef struct drawn {
+    cm_model *model;
+    cm_sampler *sampler;
+    cm_recipe recipe;
+    cm_sample_params sampling;
+    cm_images *images;
+} drawn;
+
+static void close_drawn(void *state)
+{
+    drawn *d = state;
+    cm_images_release(d->images);
+    cm_recipe_clear(&d->recipe);
+    cm_sampler_release(d->sampler);
+    cm_model_release(d->model);
+    cm_free(d);
+}
+
+/* Labels are those of one request for all images. */
+static cm_status read_drawn(cm_image_source *s, int64_t first, int64_t count, uint8_t *pixels,
+                            int64_t *labels, cm_error *err)
+{
+    drawn *d = s->state;
+    const uint64_t seed = (uint64_t)d->sampling.seed;
+    const cm_request request = {.size = sizeof request,
+                                .num = count,
+                                .first = d->sampling.first + first,
+                                .seed = d->sampling.seed,
+                                .labels = s->classes ? labels : NULL};
+    for (int64_t i = 0; i < count; i++)
+        labels[i] = cm_recipe_label(&d->recipe, seed, request.first + i, first + i, s->n);
+    const cm_status status = cm_sampler_draw(d->sampler, &request, &d->images, err);
+    if (!status)
+        memcpy(pixels, d->images->pixels, (size_t)count * image_bytes(s));
+    return status;
+}
+
+static const struct cm_source_kind drawn_kind = {read_drawn, close_drawn};
+
+static cm_status open_drawn(const char *path, const cm_sample_params *sampling, cm_image_source *s,
+                            cm_error *err)
+{
+    drawn *d = cm_alloc(sizeof *d);
+    if (!d)
+        return out_of_memory(s, err);
+    s->kind = &drawn_kind;
+    s->state = d;
+    d->sampling = *sampling;
+    cm_status status = cm_run_open_model(path, &d->model, err);
+    if (!status)
+        status = cm_model_check_draws(d->model, s->name, err);
+    if (!status)
+        status = cm_sampler_make(d->model, sampling, &d->sampler, err);
+    if (!status)
+        status = cm_recipe_make(d->model, sampling, &d->recipe, err);
+    if (!status)
+        status = cm_model_class_names(d->model, &s->names, err);
+    if (status)
+        return status;
+    s->n = sampling->num;
+    s->h = d->model->net.height;
+    s->w = d->model->net.width;
+    s->c = d->model->net.out_channels;
+    s->classes = d->model->net.num_classes;
+    return CM_OK;
+}
+
+/* ---- all of them --------------------------------------------------------------- */
+
+static void begin(const char *path, cm_image_source *s)
+{
+    *s = (cm_image_source){.n = 0};
+    cm_escape_utf8(s->name, sizeof s->name, path);
+}
+
+cm_status cm_image_source_open(const char *path, int h, int w, int c, cm_image_source *s,
+                               cm_error *err)
+{
+    begin(path, s);
+    cm_status status =
+        cm_npz_is(path) ? open_archive(path, s, err) : open_dataset(path, h, w, c, s, err);
+    if (!status && h && (s->h != h || s->w != w || s->c != c))
+        status = cm_fail(err, CM_ERR_FORMAT,
+                         "%s: expected images of %dx%d with %d channels as the others, found %dx%d "
+                         "with %d",
+                         s->name, w, h, c, s->w, s->h, s->c);
+    if (status)
+        cm_image_source_close(s);
+    return status;
+}
+
+cm_status cm_image_source_draw(const char *path, const cm_sample_params *sampling,
+                               cm_image_source *s, cm_error *err)
+{
+    begin(path, s);
+    const cm_status status = open_drawn(path, sampling, s, err);
+    if (status)
+        cm_image_source_close(s);
+    return status;
+}
+
+void cm_image_source_close(cm_image_source *s)
+{
+    if (s->kind)
+        s->kind->close(s->state);
+    json_decref(s->names);
+    *s = (cm_image_source){.n = 0};
+}
+
+cm_status cm_image_source_next(cm_image_source *s, int64_t count, uint8_t *pixels, int64_t *labels,
+                               cm_error *err)
+{
+    const cm_status status = s->kind->read(s, s->done, count, pixels, labels, err);
+    s->done += count;
+    return status;
+}
+
+cm_status cm_image_source_pick(cm_image_source *s, int64_t i, uint8_t *pixels, cm_error *err)
+{
+    int64_t label;
+    return s->kind->read(s, i, 1, pixels, &label, err);
+}

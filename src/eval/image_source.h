@@ -1,0 +1,39 @@
+/* image_source.h - images to be judged, one batch after another, wherever they come from
+ *
+ *     a data set     a folder, an IDX file, a packed set, fashion-mnist: in memory, as bytes
+ *     an .npz file   arr_0 uint8 [N,H,W,C] and, where it is there, arr_1, integers [N]: streamed
+ *     a model        drawn as they are asked for, as cm sample draws them */
+#ifndef CM_EVAL_IMAGE_SOURCE_H
+#define CM_EVAL_IMAGE_SOURCE_H
+
+#include "cm.h"
+
+#include <jansson.h>
+
+typedef struct cm_image_source {
+    char name[512]; /* for messages */
+    int64_t n, done;
+    int h, w, c;
+    int classes;   /* 0: no labels */
+    json_t *names; /* of the classes; NULL: none */
+    const struct cm_source_kind *kind;
+    void *state;
+} cm_image_source;
+
+/* h, w, c: what a data set is brought to, 0: its own; others must have it already.
+ * Errors: CM_ERR_IO, CM_ERR_FORMAT (a bad file; no images in it; another size), CM_ERR_MEMORY. */
+cm_status cm_image_source_open(const char *path, int h, int w, int c, cm_image_source *source,
+                               cm_error *err);
+/* sampling->num images of the model at path.  Errors: those of cm_sampler_new, CM_ERR_IO. */
+cm_status cm_image_source_draw(const char *path, const cm_sample_params *sampling,
+                               cm_image_source *source, cm_error *err);
+void cm_image_source_close(cm_image_source *source); /* also of one that is all zero */
+
+/* The next count images, of those that are left; labels [count], -1: none.
+ * Errors: CM_ERR_IO, CM_ERR_FORMAT (cut short, damaged), CM_ERR_NUMERIC, CM_ERR_MEMORY. */
+cm_status cm_image_source_next(cm_image_source *source, int64_t count, uint8_t *pixels,
+                               int64_t *labels, cm_error *err);
+/* Image i again; what comes next is not changed. */
+cm_status cm_image_source_pick(cm_image_source *source, int64_t i, uint8_t *pixels, cm_error *err);
+
+#endif

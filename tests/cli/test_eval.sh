@@ -1,0 +1,105 @@
+#!/bin/sh
+# test_eval.sh - cm eval with a classifier trained here for two steps: the scores of a set
+# beside itself, of a folder, an archive and a model, saved statistics, what is refused.
+#
+# usage: test_eval.sh CM MAKE_DATA
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/cli/check.sh
+. "$here/check.sh"
+"$make_data" "$scratch" || exit 1
+real=tiny-images-idx3-ubyte
+
+# shellcheck disable=SC2086 # a list of words
+works 'train a tiny model' train $tiny --method ct --steps 2 --out run
+works 'train a classifier' train --method classifier --data $real --steps 2 --batch 4 \
+    --threads 1 --score FD-bars --out judge
+works 'and another' train --method classifier --data $real --steps 3 --batch 4 --threads 1 \
+    --score FD-bars --out other
+[ "$code" -eq 0 ] || finish || exit 1
+small='--features small --weights judge --threads 1'
+
+# score NAME: its number in the last run's JSON
+score()
+{
+    sed -n 's/^ *"'"$1"'": \([-0-9.e]*\),*$/\1/p' out
+}
+near() # near A B [TOLERANCE]
+{
+    awk -v a="$1" -v b="$2" -v t="${3:-1e-9}" 'BEGIN {
+        d = a - b
+        exit !(a != "" && b != "" && (d < 0 ? -d : d) <= t) }'
+}
+
+# ---- a set beside itself -----------------------------------------------------
+
+# shellcheck disable=SC2086
+{
+works 'a set beside itself' eval --ref $real --samples $real $small --json
+ok 'its distance is 0' near "$(score frechet)" 0 1e-9
+ok 'precision is 1' near "$(score precision)" 1
+ok 'recall is 1' near "$(score recall)" 1
+ok 'coverage is 1' near "$(score coverage)" 1
+ok 'the network is named, and which weights' grep -qE '"features": "FD-bars [0-9a-f]{16}"' out
+ok 'few images are said' grep -q 'their covariance lacks rank, and FD-bars is far too high' out
+ok 'no FID, no Inception score' test -z "$(grep -E 'FID|Inception|inception_score' out)"
+ok 'agreement of both' near "$(score agreement)" "$(score agreement_ref)"
+
+works 'as lines' eval --ref $real --samples $real $small
+ok 'with the name of the distance' grep -qE '^FD-bars +[0-9.e-]+ ' out
+ok 'and of the kernel distance' grep -qE '^KD-bars ' out
+works 'without pairs' eval --ref $real --samples $real $small --kept 0 --json
+ok 'no precision' test -z "$(score precision)"
+
+# ---- the same samples, from everywhere ----------------------------------------
+
+works 'an archive' sample --model run --num 30 --out s.npz --dtype f32 --threads 1
+works 'a folder' sample --model run --num 30 --out s --dtype f32 --threads 1
+works 'score the model' eval --ref $real --model run --num 30 --dtype f32 --batch 7 $small --json
+model=$(score frechet) kernel=$(score kid) agreement=$(score agreement)
+works 'score the archive' eval --ref $real --samples s.npz $small --json
+ok 'the same distance' near "$(score frechet)" "$model"
+ok 'the same kernel distance' near "$(score kid)" "$kernel"
+ok 'the same agreement' near "$(score agreement)" "$agreement"
+works 'score the folder' eval --ref $real --samples s $small --json --kept 0
+ok 'the same distance' near "$(score frechet)" "$model"
+works 'with three threads' eval --ref $real --samples s.npz --features small --weights judge \
+    --threads 3 --json
+ok 'the same, to the last digit' test "$(score frechet) $(score kid)" = "$model $kernel"
+
+# ---- statistics -----------------------------------------------------------------
+
+works 'save statistics' eval --ref $real $small --save-stats stats.npz
+works 'score with them' eval --ref stats.npz --samples s.npz $small --json
+ok 'the same distance' near "$(score frechet)" "$model"
+ok 'what needs images is said' grep -q 'statistics without images: precision' out
+fails 4 'expected statistics of the network FD-bars' eval --ref stats.npz --samples s.npz \
+    --features small --weights other
+head -c 3000 stats.npz >cut.npz
+fails 4 'cut.npz: ' eval --ref cut.npz --samples s.npz $small
+fails 4 'stats.npz: expected the images as arr_0' eval --ref $real --samples stats.npz $small
+
+# ---- memorising ------------------------------------------------------------------
+
+works 'nearest training images' eval --ref $real --samples $real $small --train $real \
+    --test s.npz --nearest near.png --json
+ok 'copies are at distance 0' near "$(score nearest)" 0
+ok 'all are nearer than the test set' near "$(score nearer)" 1
+ok 'a picture' test -s near.png
+
+# ---- what is refused ----------------------------------------------------------------
+
+fails 2 'ref' eval --samples $real
+fails 2 'samples' eval --ref $real
+fails 2 "option 'sampler': has no effect here" eval --ref $real --samples $real --sampler heun
+fails 2 'expected one of them, found both' eval --ref $real --samples $real --model run $small
+fails 2 'test: has no effect without train' eval --ref $real --samples $real --test s $small
+fails 1 'nowhere' eval --ref nowhere --samples $real $small
+fails 2 'found a classifier' eval --ref $real --model judge $small
+head -c 2000 s.npz >short.npz
+fails 4 'short.npz: ' eval --ref $real --samples short.npz $small
+fails 1 'missing/stats.npz' eval --ref $real --save-stats missing/stats.npz $small
+ok 'nothing is left of it' missing missing
+}
+
+finish
