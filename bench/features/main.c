@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { MOST = 1000 };
 
@@ -28,15 +29,18 @@ static void measure(cm_plan *plan, int batch, double seconds)
     double time[MOST];
     int n = 0;
     cm_plan_run(plan); /* packs the weights */
+    const clock_t before = clock();
     for (const double start = cm_seconds();
          n < MOST && (n < 3 || cm_seconds() - start < seconds);) {
         const double begin = cm_seconds();
         cm_plan_run(plan);
         time[n++] = cm_seconds() - begin;
     }
+    const double busy = (double)(clock() - before) / CLOCKS_PER_SEC / n;
     qsort(time, (size_t)n, sizeof *time, ascending);
-    printf("inception, batch %d: best %.2f images/s, median %.2f, of %d passes\n", batch,
-           batch / time[0], batch / time[n / 2], n);
+    printf("inception, batch %d: best %.2f images/s, median %.2f, of %d passes; processor time "
+           "%.3f s a pass\n",
+           batch, batch / time[0], batch / time[n / 2], n, busy);
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-/* resize.c - bilinear resizing of f32 [N,H,W,C], and its adjoint; see ops/resize.c */
+/* interpolate.c - bilinear resizing of f32 [N,H,W,C], and its adjoint; see ops/interpolate.c */
 #include "cpu/kernels/vec.h"
 
 /* Where a row or column of the result reads: (1 - f) x[a] + f x[b]. */

@@ -1,4 +1,4 @@
-/* resize.c - bilinear resizing of f32 [N,H,W,C] to another height and width, and its adjoint
+/* interpolate.c - bilinear resizing of f32 [N,H,W,C] to another height and width, and its adjoint
  *
  * Row r of the result reads the image at r' = r H / H' (TensorFlow 1, align_corners=False) or,
  * with the centres of pixels on each other, at r' = max((r + 1/2) H / H' - 1/2, 0) (PyTorch,
