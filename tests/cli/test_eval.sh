@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/cli/check.sh
 . "$here/check.sh"
 "$make_data" "$scratch" || exit 1
-real=tiny-images-idx3-ubyte
+real='tiny-images-idx3-ubyte'
 
 # shellcheck disable=SC2086 # a list of words
 works 'train a tiny model' train $tiny --method ct --steps 2 --out run

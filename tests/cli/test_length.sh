@@ -51,7 +51,7 @@ ok 'averages are of so many steps, not of the one that was timed' \
 scales=$(awk -v n="$steps" 'BEGIN { m = sqrt((n - 1) / n * (151 ^ 2 - 4) + 4) - 1
     print (m > int(m) ? int(m) + 1 : int(m)) + 1 }')
 ok 'N(k) ends when the time does' \
-    grep -q "^{\"step\":$steps,.*\"scales\":$scales[,}]" chosen/run/log.jsonl
+    grep -q "^{\"step\":$steps,.*\"scales\":${scales}[,}]" chosen/run/log.jsonl
 
 (cd asked && exec "$cm" train --steps "$steps" --minutes 0.05 $tiny --out run >out 2>err)
 ok 'a number and a time are refused' test $? -eq 2
