@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "eval/frechet.h"
 #include "sample/generate.h"
+#include "sample/noise.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -160,19 +161,26 @@ cm_status cm_tune_judge_take(cm_tune_judge *j, const cm_edit_task *task, cm_erro
         s = make_small(j, err);
     if (!s && (task->needs & CM_EDIT_MASK))
         s = make_mask(j, err);
-    j->edit.image = j->small ? j->small : j->pictures;
     return s;
 }
 
 /* ---- a list ---- */
 
+/* Pictures that are edited together, from picture `first` on. */
+static int64_t batch_at(const cm_tune_judge *j, int64_t first)
+{
+    const int64_t left = j->pictures->n - first;
+    return left < j->params->batch ? left : j->params->batch;
+}
+
 static void tell(void *user, int64_t done, int64_t all)
 {
     const cm_tune_judge *j = user;
-    const double took = cm_seconds() - j->begun;
+    const double took = cm_seconds() - j->begun, n = (double)j->pictures->n;
+    const int64_t in_batch = batch_at(j, j->first);
+    const double part = ((double)j->first + (double)in_batch * (double)done / (double)all) / n;
     if (j->hooks && j->hooks->progress)
-        j->hooks->progress(j->hooks->user, j->what, (double)done / (double)all,
-                           took * (double)(all - done) / (double)done);
+        j->hooks->progress(j->hooks->user, j->what, part, took * (1 - part) / part);
 }
 
 static int should_stop(void *user)
@@ -181,37 +189,76 @@ static int should_stop(void *user)
     return j->hooks && j->hooks->stop && j->hooks->stop(j->hooks->user);
 }
 
-/* The very settings that cm edit would be given. */
+/* Pictures first to first + n - 1 of m. */
+static cm_images part_of(const cm_images *m, int64_t first, int64_t n)
+{
+    cm_images part = *m;
+    part.n = n;
+    part.pixels += first * m->h * m->w * m->c;
+    part.labels = NULL;
+    return part;
+}
+
+/* The pictures of a batch.  noise has room for all of its draws, *out is its images. */
+static cm_status edit_batch(cm_tune_judge *j, cm_sampler *sampler, int64_t seed, float *noise,
+                            cm_images **out, cm_error *err)
+{
+    const int64_t first = j->first, n = batch_at(j, first);
+    const int64_t image = (int64_t)j->pictures->h * j->pictures->w * j->pictures->c;
+    const int draws = cm_sampler_draws_of(sampler);
+    const cm_images given = part_of(j->small ? j->small : j->pictures, first, n);
+    cm_edit edit = j->edit;
+    edit.image = &given;
+    for (int d = 0; d < draws; d++)
+        for (int64_t i = 0; i < n; i++)
+            cm_noise_draw((uint64_t)seed, first + i, d, image, noise + (d * n + i) * image);
+    const cm_request request = {.size = sizeof request,
+                                .num = n,
+                                .seed = seed,
+                                .labels = j->has_labels ? j->labels + first : NULL,
+                                .noise = noise,
+                                .draws = draws,
+                                .edit = &edit,
+                                .progress = tell,
+                                .stop = should_stop,
+                                .user = j};
+    const cm_status s = cm_sampler_draw(sampler, &request, out, err);
+    if (s)
+        return s;
+    memcpy(j->edited->pixels + first * image, (*out)->pixels, (size_t)(n * image));
+    if (!j->has_labels)
+        memcpy(j->labels + first, (*out)->labels, (size_t)n * sizeof *j->labels);
+    return CM_OK;
+}
+
+/* With the very settings that cm edit would be given. */
 static cm_status edit_pictures(cm_tune_judge *j, const cm_tune_list *list, int64_t seed,
                                cm_error *err)
 {
+    const cm_images *m = j->pictures;
+    const size_t image = (size_t)m->h * (size_t)m->w * (size_t)m->c;
     cm_sample_params p = cm_sample_default_params();
     cm_sampler *sampler = NULL;
-    const int64_t n = j->pictures->n;
-    p.num = n;
+    cm_images *out = NULL;
+    p.num = m->n;
     p.batch = j->params->batch;
     p.threads = j->params->threads;
     p.steps = list->steps;
     memcpy(p.sigmas, list->sigmas, sizeof p.sigmas);
-    const cm_request request = {.size = sizeof request,
-                                .num = n,
-                                .seed = seed,
-                                .labels = j->has_labels ? j->labels : NULL,
-                                .edit = &j->edit,
-                                .progress = tell,
-                                .stop = should_stop,
-                                .user = j};
     j->begun = cm_seconds();
     snprintf(j->what, sizeof j->what, "%.20s, %d evaluation%s", j->edit.task, list->evaluations,
              cm_plural(list->evaluations));
     cm_status s = cm_sampler_make(j->model, &p, &sampler, err);
-    if (!s)
-        s = cm_sampler_draw(sampler, &request, &j->edited, err);
+    const size_t draws = s ? 0 : (size_t)cm_sampler_draws_of(sampler);
+    float *noise = cm_alloc_array(draws * (size_t)batch_at(j, 0) + 1, image * sizeof *noise);
+    if (!s && (!noise || (!j->edited && !(j->edited = cm_images_new(m->n, m->h, m->w, m->c, 0)))))
+        s = out_of_memory(j, err);
+    for (j->first = 0; j->first < m->n && !s; j->first += j->params->batch)
+        s = edit_batch(j, sampler, seed, noise, &out, err);
+    j->has_labels |= !s && j->model->net.num_classes;
+    cm_images_release(out);
+    cm_free(noise);
     cm_sampler_release(sampler);
-    if (!s && j->model->net.num_classes && !j->has_labels) {
-        memcpy(j->labels, j->edited->labels, (size_t)n * sizeof *j->labels);
-        j->has_labels = 1;
-    }
     return s;
 }
 

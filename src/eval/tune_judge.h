@@ -5,7 +5,9 @@
  *     agreement  the share of pictures that it takes for what it takes the untouched ones for
  *
  * inpaint fills the middle half of each side, upscale has the means of patches, colorize the
- * gray.  The classes are those that cm edit finds (--class auto), found once a task. */
+ * gray.  Each picture has noise of its own: with one for all, as cm edit draws it, a seed would
+ * count as one draw, however many pictures there are.  The classes are those that cm edit finds
+ * (--class auto), found once a task. */
 #ifndef CM_EVAL_TUNE_JUDGE_H
 #define CM_EVAL_TUNE_JUDGE_H
 
@@ -37,6 +39,7 @@ typedef struct cm_tune_judge {
     cm_edit edit;
     int64_t *labels; /* [num], of the task once they are found */
     int has_labels;
+    int64_t first; /* picture of the batch that is edited now */
     char what[64]; /* for progress */
     double begun;
 } cm_tune_judge;
