@@ -1,7 +1,8 @@
-/* tune.c - levels are found one after another, from the highest down.
+/* tune.c - levels are found one after another.
  *
  * Of a consistency model the next level is sought on a geometric grid of 16, from sigma_max to a
- * tenth of sigma_data: every second one below the last level, then the two beside the best.  All
+ * tenth of sigma_data, above, between or below those that are there (what is best alone is lower
+ * than what is best first): every second one, then the two beside the best.  All
  * of these are drawn with one noise (--seed).  The best list of each length is drawn again with
  * two other noises: their mean is its score, for the least of many scores flatters.  As these
  * differ only by the noise,
@@ -110,46 +111,56 @@ static double grid_level(const search *s, int k)
     return n->sigma_max * pow(low / n->sigma_max, k / (GRID - 1.));
 }
 
-/* The list with level k below it, if that is better than *found. */
-static cm_status try_level(search *s, const cm_tune_list *list, int k, cm_tune_list *found,
-                           double *score, int *at, cm_error *err)
+/* The list of the levels that are set in a set of the grid's. */
+static cm_tune_list list_of(const search *s, unsigned set)
 {
-    cm_tune_list longer = *list;
+    cm_tune_list list = {.evaluations = 0};
+    for (int k = 0; k < GRID; k++)
+        if (set >> k & 1)
+            append_level(s, grid_level(s, k), &list);
+    return list;
+}
+
+/* The set with level k, where that is not there yet and better than the best so far. */
+static cm_status try_level(search *s, unsigned set, int k, int *best, double *score, cm_error *err)
+{
     double value, agreement;
-    append_level(s, grid_level(s, k), &longer);
+    if (k < 0 || k >= GRID || set >> k & 1)
+        return CM_OK;
+    const cm_tune_list list = list_of(s, set | 1U << k);
     const cm_status status =
-        cm_tune_judge_score(&s->judge, &longer, s->params->seed, &value, &agreement, err);
+        cm_tune_judge_score(&s->judge, &list, s->params->seed, &value, &agreement, err);
     if (!status && value < *score) {
-        *found = longer;
         *score = value;
-        *at = k;
+        *best = k;
     }
     return status;
 }
 
-/* *list gets the best level below grid level *last, which becomes it. */
-static cm_status add_level(search *s, cm_tune_list *list, int *last, cm_error *err)
+/* *set, which is not full, gets the level that helps most. */
+static cm_status add_level(search *s, unsigned *set, cm_error *err)
 {
-    const cm_tune_list from = *list;
-    const int first = *last + 1;
     double score = (double)INFINITY;
+    int best = 0;
     cm_status status = CM_OK;
-    for (int k = first; k < GRID && !status; k += 2)
-        status = try_level(s, &from, k, list, &score, last, err);
-    const int middle = *last;
+    for (int k = 0; k < GRID && !status; k += 2)
+        status = try_level(s, *set, k, &best, &score, err);
+    const int middle = best;
     for (int k = middle - 1; k <= middle + 1 && !status; k += 2)
-        if (k >= first && k < GRID)
-            status = try_level(s, &from, k, list, &score, last, err);
+        status = try_level(s, *set, k, &best, &score, err);
+    *set |= 1U << best;
     return status;
 }
 
+/* At most half of the grid: so many of every second one are left to try. */
 static cm_status search_levels(search *s, cm_error *err)
 {
-    cm_tune_list list = {.evaluations = 0};
-    int last = -1, taken = 1;
+    unsigned set = 0;
+    int taken = 1;
     cm_status status = CM_OK;
-    while (taken && last < GRID - 1 && list.evaluations < s->params->most && !status) {
-        status = add_level(s, &list, &last, err);
+    for (int n = 0; taken && n < GRID / 2 && n < s->params->most && !status; n++) {
+        status = add_level(s, &set, err);
+        const cm_tune_list list = list_of(s, set);
         if (!status)
             status = judge(s, &list, &taken, err);
     }

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/cli/check.sh
 . "$here/check.sh"
 "$make_data" "$scratch" || exit 1
-real=tiny-images-idx3-ubyte
+real='tiny-images-idx3-ubyte'
 
 # shellcheck disable=SC2086 # a list of words
 {
@@ -31,7 +31,7 @@ tune() # tune MODEL OPTION...
 edits()
 {
     n=$(od -An -v -tu8 -N 8 "$1" | tr -d ' ')
-    tail -c +9 "$1" | head -c "$n" | tr -d '\\' |
+    tail -c +9 "$1" | head -c "$n" | tr -d '\134' | # the backslash
         sed -n 's/.*"'"$2"'":{\([^}]*\)}.*/\1/p' |
         sed -n 's/.*"'"$3"'":"*\([-A-Za-z0-9.,]*\).*/\1/p' | sed 's/,$//'
 }
@@ -69,6 +69,7 @@ works 'it is a model' validate tuned.safetensors
 
 # The best row of the table has the score that the file gives.
 chosen=$(edits tuned.safetensors inpaint evaluations)
+# shellcheck disable=SC2016 # awk's
 ok 'the score is that of its row' awk -v n="$chosen" -v want="$(edits tuned.safetensors inpaint score)" \
     '$1 == "inpaint" && $2 == n && $3 + 0 == want + 0 { found = 1 } END { exit !found }' table
 
