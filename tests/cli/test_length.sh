@@ -47,7 +47,11 @@ ok 'the last step is the last of the run' grep -q "^{\"step\":$steps,.*\"lr\":" 
 ok 'averages are of so many steps, not of the one that was timed' \
     test "$(setting chosen/run ema-rates)" != 0
 # A progressive N(k) ends at its end, a learning rate that falls at (nearly) 0.
-ok 'N(k) ends when the time does' grep -q "^{\"step\":$steps,.*\"scales\":15[01]" chosen/run/log.jsonl
+# Of k = steps - 1 of so many: ceil(sqrt(k / steps (151^2 - 2^2) + 2^2) - 1) + 1.
+scales=$(awk -v n="$steps" 'BEGIN { m = sqrt((n - 1) / n * (151 ^ 2 - 4) + 4) - 1
+    print (m > int(m) ? int(m) + 1 : int(m)) + 1 }')
+ok 'N(k) ends when the time does' \
+    grep -q "^{\"step\":$steps,.*\"scales\":$scales[,}]" chosen/run/log.jsonl
 
 (cd asked && exec "$cm" train --steps "$steps" --minutes 0.05 $tiny --out run >out 2>err)
 ok 'a number and a time are refused' test $? -eq 2

@@ -161,6 +161,7 @@ const setting sample_settings[] = {
     {"scale", DRAW, "1|2|5", .changes = IMAGES, .measure = width_of_grid, .measures = "32|64|160"},
     {"captions", DRAW, "no|yes", .changes = IMAGES},
     {"heading", DRAW, "|pets|toys", .changes = IMAGES},
+    {"trajectory", DRAW, "|state|estimate|both", .changes = IMAGES},
     {"sampler", DRAW, "heun|euler", .changes = IMAGES},
     {"sampler", DRAW_CM, "onestep|multistep", .changes = IMAGES},
     {"sampler", DRAW_CM " --sigmas 80,0.5", "multistep", .changes = IMAGES},

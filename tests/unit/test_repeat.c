@@ -41,12 +41,22 @@ static const cm_net_config net = {.arch = &cm_arch_adm,
                                              .num_heads = 2,
                                              .use_scale_shift_norm = 1}};
 
-static cm_train_step *step_new(cm_params *params, const char *method, cm_dtype dtype, int threads)
+static const cm_net_config convnet = {.arch = &cm_arch_convnet,
+                                      .height = 8,
+                                      .width = 8,
+                                      .in_channels = 3,
+                                      .out_channels = 3,
+                                      .num_classes = 3,
+                                      .time_input = &cm_time_log250,
+                                      .of.convnet = {32, 1, 2, {1, 2}}};
+
+static cm_train_step *step_new(const cm_net_config *config, cm_params *params, const char *method,
+                               cm_dtype dtype, int threads)
 {
     step_settings o;
     step_settings_make(&o, method, BATCH);
     o.options.accumulate = o.settings.objective->needs_teacher ? 1 : 2;
-    const cm_step_config c = step_settings_config(&o, &net, params, 0.9, dtype, threads);
+    const cm_step_config c = step_settings_config(&o, config, params, 0.9, dtype, threads);
     cm_error err = {0};
     cm_train_step *s = NULL;
     if (!CHECK_OK(cm_train_step_new(&c, &s, &err), err))
@@ -77,10 +87,11 @@ static void run_steps(cm_train_step *s)
     }
 }
 
-static void check_method(cm_params *params, const char *method, cm_dtype dtype, int threads)
+static void check_method(const cm_net_config *config, cm_params *params, const char *method,
+                         cm_dtype dtype, int threads)
 {
-    cm_train_step *a = step_new(params, method, dtype, threads),
-                  *b = step_new(params, method, dtype, threads);
+    cm_train_step *a = step_new(config, params, method, dtype, threads),
+                  *b = step_new(config, params, method, dtype, threads);
     if (a && b) {
         const float *const mine[] = {a->grad, a->params, a->m, a->v, a->ema[0], a->target};
         const float *const other[] = {b->grad, b->params, b->m, b->v, b->ema[0], b->target};
@@ -99,17 +110,24 @@ static void check_method(cm_params *params, const char *method, cm_dtype dtype, 
     cm_train_step_free(b);
 }
 
-static void test_steps(void)
+static void check_methods(const cm_net_config *config, int classifies)
 {
     cm_error err = {0};
     cm_params *params = NULL;
-    if (!CHECK_OK(cm_net_params_new(&net, &params, &err), err))
+    if (!CHECK_OK(cm_net_params_new(config, &params, &err), err))
         return;
     for (const cm_objective *const *method = cm_objectives; *method; method++)
-        for (int threads = 1; threads <= MOST_THREADS; threads++)
+        for (int threads = 1; threads <= MOST_THREADS && (*method)->classifies == classifies;
+             threads++)
             for (int bf16 = 0; bf16 <= cm_cpu_has_bf16(); bf16++)
-                check_method(params, (*method)->name, bf16 ? CM_BF16 : CM_F32, threads);
+                check_method(config, params, (*method)->name, bf16 ? CM_BF16 : CM_F32, threads);
     cm_params_free(params);
+}
+
+static void test_steps(void)
+{
+    check_methods(&net, 0);
+    check_methods(&convnet, 1);
 }
 
 /* ---- one op at a time ---- */

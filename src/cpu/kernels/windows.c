@@ -1,5 +1,5 @@
 /* windows.c - means and maxima over windows of pixels of [N,H,W,C], and their derivatives; see
- * ops/windows.c.  A task is a row of pixels of the result; sums are f32. */
+ * ops/pooling.c.  A task is a row of pixels of the result; sums are f32. */
 #include "cpu/kernels/vec.h"
 
 enum { BLOCK = 256 }; /* channels at a time */

@@ -1,4 +1,4 @@
-/* windows.c - avg_pool2d and max_pool2d of [N,H,W,C] over windows of k x k pixels
+/* pooling.c - avg_pool2d and max_pool2d of [N,H,W,C] over windows of k x k pixels
  *
  * The mean is over the pixels that there are: zeros around the image are not counted
  * (count_include_pad=False in PyTorch, and TensorFlow's SAME).  It is linear, so its adjoint
