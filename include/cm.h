@@ -472,6 +472,25 @@ typedef struct cm_eval_hooks { /* functions may be NULL */
 CM_API cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
                          const cm_eval_hooks *hooks, char **text, cm_error *err);
 
+/* Settings of a search for the noise levels of edits; likewise cm_tune_options. */
+typedef struct cm_tune_params {
+    size_t size;                  /* of this struct; set by cm_tune_default_params */
+    cm_text model, data, weights; /* a file; real pictures; the classifier that judges */
+    cm_text task;                 /* list of inpaint, colorize, upscale; empty: all that suit */
+    cm_text out;                  /* where the model is written with them; empty: nowhere */
+    int64_t num, most, factor;    /* pictures; evaluations an edit; of upscale */
+    int64_t seed, batch, threads;
+} cm_tune_params;
+CM_API const cm_option *cm_tune_options(void);
+CM_API cm_tune_params cm_tune_default_params(void);
+
+/* Edit pictures with one noise level after another and more of them, and judge the results
+ * (docs/editing.md); each row of the table goes to `line`, NULL allowed.  out, which is a new
+ * file or replaces a model, appears whole or not at all and has the weights of the model.  The
+ * same settings give the same table.  hooks may be NULL.  Errors: as of cm_eval. */
+CM_API cm_status cm_tune(const cm_tune_params *params, const cm_eval_hooks *hooks,
+                         void (*line)(void *user, const char *text), void *user, cm_error *err);
+
 /* ---- pictures of runs --------------------------------------------------- */
 
 /* Settings of a plot; likewise cm_plot_options. */

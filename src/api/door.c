@@ -84,6 +84,14 @@ cm_status cm_door_eval_params(const cm_eval_params *p, cm_error *err)
     return s ? s : cm_options_check(cm_eval_options(), p, err);
 }
 
+cm_status cm_door_tune_params(const cm_tune_params *p, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"params", p});
+    if (!s)
+        s = cm_door_size("tune params", p->size, sizeof *p, err);
+    return s ? s : cm_options_check(cm_tune_options(), p, err);
+}
+
 /* ---- structs whose fields no option table describes ---- */
 
 struct field {

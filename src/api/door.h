@@ -26,6 +26,7 @@ cm_status cm_door_train_params(const cm_train_params *params, cm_error *err);
 cm_status cm_door_sample_params(const cm_sample_params *params, cm_error *err);
 cm_status cm_door_plot_params(const cm_plot_params *params, cm_error *err);
 cm_status cm_door_eval_params(const cm_eval_params *params, cm_error *err);
+cm_status cm_door_tune_params(const cm_tune_params *params, cm_error *err);
 cm_status cm_door_request(const cm_request *request, cm_error *err);
 /* Its numbers; cm_door_images asks for the pointers too. */
 cm_status cm_door_shape(const cm_images *images, cm_error *err);

@@ -1,7 +1,8 @@
-/* eval.c - the public function that judges samples */
+/* eval.c - the public functions that judge: samples, and noise levels of edits */
 #include "api/door.h"
 #include "base/error.h"
 #include "eval/evaluate.h"
+#include "eval/tune.h"
 
 cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
                   const cm_eval_hooks *hooks, char **text, cm_error *err)
@@ -23,4 +24,13 @@ cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling
         return cm_fail(err, CM_ERR_MEMORY, "scores: out of memory");
     *text = report;
     return CM_OK;
+}
+
+cm_status cm_tune(const cm_tune_params *params, const cm_eval_hooks *hooks,
+                  void (*line)(void *user, const char *text), void *user, cm_error *err)
+{
+    cm_status s = cm_door_tune_params(params, err);
+    if (!s && hooks)
+        s = cm_door_size("eval hooks", hooks->size, sizeof *hooks, err);
+    return s ? s : cm_tune_edits(params, hooks, line, user, err);
 }

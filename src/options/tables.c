@@ -26,6 +26,9 @@ static const cm_option plot_options[] = {CM_PLOT_OPTIONS(X) {0}};
 #define X(...) ROW(cm_eval_params, __VA_ARGS__)
 static const cm_option eval_options[] = {CM_EVAL_OPTIONS(X) {0}};
 #undef X
+#define X(...) ROW(cm_tune_params, __VA_ARGS__)
+static const cm_option tune_options[] = {CM_TUNE_OPTIONS(X) {0}};
+#undef X
 /* clang-format on */
 
 /* ---- the tables and the structs agree ---- */
@@ -56,12 +59,17 @@ struct eval_mirror {
     size_t size;
     CM_EVAL_OPTIONS(X)
 };
+struct tune_mirror {
+    size_t size;
+    CM_TUNE_OPTIONS(X)
+};
 #undef X
 _Static_assert(sizeof(struct train_mirror) == sizeof(cm_train_params), "a field without an option");
 _Static_assert(sizeof(struct sample_mirror) == sizeof(cm_sample_params), "likewise");
 _Static_assert(sizeof(struct edit_mirror) == offsetof(cm_edit, image), "likewise");
 _Static_assert(sizeof(struct plot_mirror) == sizeof(cm_plot_params), "likewise");
 _Static_assert(sizeof(struct eval_mirror) == sizeof(cm_eval_params), "likewise");
+_Static_assert(sizeof(struct tune_mirror) == sizeof(cm_tune_params), "likewise");
 
 #define KIND(config, field) \
     _Generic(((config *)0)->field, char *: CM_OPT_TEXT, int64_t: CM_OPT_INT, double: CM_OPT_REAL, \
@@ -84,6 +92,9 @@ CM_PLOT_OPTIONS(X)
 #undef X
 #define X(type, field, ...) SAME(struct eval_mirror, cm_eval_params, type, field)
 CM_EVAL_OPTIONS(X)
+#undef X
+#define X(type, field, ...) SAME(struct tune_mirror, cm_tune_params, type, field)
+CM_TUNE_OPTIONS(X)
 #undef X
 
 /* ---- what is public ---- */
@@ -111,6 +122,11 @@ const cm_option *cm_plot_options(void)
 const cm_option *cm_eval_options(void)
 {
     return eval_options;
+}
+
+const cm_option *cm_tune_options(void)
+{
+    return tune_options;
 }
 
 cm_train_params cm_train_default_params(void)
@@ -156,5 +172,14 @@ cm_eval_params cm_eval_default_params(void)
     memset(&params, 0, sizeof params);
     params.size = sizeof params;
     cm_options_defaults(eval_options, &params);
+    return params;
+}
+
+cm_tune_params cm_tune_default_params(void)
+{
+    cm_tune_params params;
+    memset(&params, 0, sizeof params);
+    params.size = sizeof params;
+    cm_options_defaults(tune_options, &params);
     return params;
 }

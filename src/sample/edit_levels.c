@@ -61,6 +61,15 @@ static double level_at(const cm_noise_schedule *n, double strength)
     return cm_sigma_at(n, 1 - strength);
 }
 
+void cm_edit_ladder(const cm_noise_schedule *schedule, const cm_edit_task *task, double strength,
+                    int n, double *sigma)
+{
+    for (int i = 0; i < n; i++) {
+        const double way = n > 1 ? (double)i / (n - 1) : 0;
+        sigma[i] = level_at(schedule, strength * (1 - way * (1 - task->last)));
+    }
+}
+
 static cm_status check_used(const cm_recipe *r, const cm_edit_task *task, const cm_edit *e,
                             cm_error *err)
 {
@@ -102,10 +111,8 @@ static void levels_of_list(const cm_recipe *r, const cm_edit_search *search,
         l->n = known;
         memcpy(l->sigma, search->sigma[number_of(task)], (size_t)known * sizeof *l->sigma);
     } else {
-        for (; l->n < task->n; l->n++) {
-            const double way = task->n > 1 ? (double)l->n / (task->n - 1) : 0;
-            l->sigma[l->n] = level_at(l->schedule, strength * (1 - way * (1 - task->last)));
-        }
+        l->n = task->n;
+        cm_edit_ladder(l->schedule, task, strength, l->n, l->sigma);
     }
     if (r->one_step)
         l->n = 1;

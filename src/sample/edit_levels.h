@@ -27,6 +27,11 @@ typedef struct cm_edit_search {
 /* Errors: CM_ERR_FORMAT names the key, CM_ERR_MEMORY. */
 cm_status cm_edit_search_read(const cm_model *model, cm_edit_search *search, cm_error *err);
 
+/* n levels of a task as it has them without a search: even on the grid, from the strength that
+ * leaves its share of it undone, the last with task->last of it. */
+void cm_edit_ladder(const cm_noise_schedule *schedule, const cm_edit_task *task, double strength,
+                    int n, double *sigma);
+
 /* The method and levels for this edit; levels->sigma has the room of a recipe's.
  * Errors: CM_ERR_ARGUMENT (settings that do not go together). */
 cm_status cm_edit_levels(const cm_recipe *recipe, const cm_edit_search *search,

@@ -261,6 +261,37 @@ static void test_eval_params(void)
     REFUSED(cm_eval(NULL, &sampling, NULL, &text, &err), "params", "NULL");
 }
 
+static void test_tune_params(void)
+{
+    _Static_assert(sizeof(cm_tune_params) == 8 + 5 * sizeof(cm_text) + 6 * 8, "likewise");
+    cm_tune_params p = cm_tune_default_params();
+    cm_eval_hooks hooks = {0};
+    REFUSED(cm_tune(NULL, NULL, NULL, NULL, &err), "params", "NULL");
+    REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "model", "found none");
+    snprintf(p.model, sizeof p.model, "models/fashion-mnist-cd.safetensors");
+    REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "data", "found none");
+    snprintf(p.data, sizeof p.data, "fashion-mnist-test");
+    REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "weights", "found none");
+    snprintf(p.weights, sizeof p.weights, "nowhere");
+    snprintf(p.task, sizeof p.task, "stroke");
+    REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "task", "found 'stroke'");
+    *p.task = '\0';
+    REFUSED(cm_tune(&p, &hooks, NULL, NULL, &err), "hooks: size", "found 0");
+    struct {
+        const char *name;
+        int64_t *field;
+    } numbers[] = {{"num", &p.num},   {"most", &p.most},   {"factor", &p.factor},
+                   {"seed", &p.seed}, {"batch", &p.batch}, {"threads", &p.threads}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        const int64_t good = *numbers[i].field;
+        *numbers[i].field = -1;
+        REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), numbers[i].name, "found -1");
+        *numbers[i].field = good;
+    }
+    p.size = 8;
+    REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "size", "found 8");
+}
+
 static void test_request(void)
 {
     /* size num first seed | labels noise | draws as_float | edit progress stop step user */
@@ -780,6 +811,7 @@ static const check_test tests[] = {
     {"fields of the params of sampling", test_sample_params},
     {"fields of the params of training", test_train_params},
     {"fields of the params of evaluation", test_eval_params},
+    {"fields of the params of the search for edits", test_tune_params},
     {"fields of a request", test_request},
     {"fields of an edit", test_edit},
     {"fields of a plot", test_plot},

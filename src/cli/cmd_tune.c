@@ -1,0 +1,81 @@
+/* cmd_tune.c - cm tune: the noise levels of edits by a model */
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+
+static const char text[] =
+    "Find the noise levels with which a model edits best: real pictures are edited and\n"
+    "compared with themselves by the features of a classifier, with one level, then with\n"
+    "more as long as that helps.  The levels become part of the model's file, and cm edit\n"
+    "takes them where --sigmas is not given (of a teacher: --steps).\n"
+    "\n"
+    "  cm train --method classifier --data fashion-mnist --out runs/judge\n"
+    "  cm tune --model M --data fashion-mnist-test --weights runs/judge --out tuned.safetensors\n"
+    "\n"
+    "The distance (FD-...) is for comparing the rows of a task among each other only.\n";
+
+static const cli_group groups[] = {
+    {"Common options", "model data weights out task"},
+    {"Search", "num most factor seed"},
+    {"Machine", "batch threads quiet"},
+    {0},
+};
+
+typedef struct own_options {
+    int quiet;
+} own_options;
+
+static const cm_option own_table[] = {
+    {"quiet", CM_OPT_FLAG, offsetof(own_options, quiet), "false", NULL, 0, 1, NULL,
+     "print nothing but the table and errors"},
+    {0},
+};
+
+static void show(void *user, const char *what, double done, double eta_s)
+{
+    cli_progress_work(user, what, done, eta_s);
+}
+
+static int should_stop(void *user)
+{
+    (void)user;
+    return cli_stop_wish() == CM_TRAIN_STOP;
+}
+
+/* As it goes, also into a file. */
+static void print_row(void *user, const char *row)
+{
+    cli_progress_end(user);
+    cli_say(stdout, "%s", row);
+    fflush(stdout);
+}
+
+cm_status cli_tune(int argc, char **argv, cm_error *err)
+{
+    own_options own;
+    unsigned char given[cli_max_options] = {0};
+    cm_tune_params params = cm_tune_default_params();
+    const cli_table tables[] = {{cm_tune_options(), &params, given}, {own_table, &own, NULL}};
+    const cli_usage usage = {
+        "cm tune", "--model M --data DATA --weights CLASSIFIER", text, tables, 2, groups};
+    cm_options_defaults(own_table, &own);
+    cm_status status = cli_parse(&usage, argc, argv, NULL, err);
+    if (!status)
+        status = cli_require(&usage, "model", params.model, err);
+    if (!status)
+        status = cli_require(&usage, "data", params.data, err);
+    if (!status)
+        status = cli_require(&usage, "weights", params.weights, err);
+    if (status)
+        return status;
+    cli_warn_threads(params.threads);
+    cli_progress progress;
+    const cm_eval_hooks hooks = {sizeof hooks, show, should_stop, &progress};
+    cli_catch_signals();
+    cli_progress_start(&progress, own.quiet);
+    status = cm_tune(&params, &hooks, print_row, &progress, err);
+    cli_progress_end(&progress);
+    if (!status && *params.out)
+        cli_say(stdout, "wrote %s", params.out);
+    return status;
+}

@@ -1,0 +1,357 @@
+/* tune.c - levels are found one after another.
+ *
+ * Of a consistency model the next level is sought on a geometric grid of 16, from sigma_max to a
+ * tenth of sigma_data, above, between or below those that are there (what is best alone is lower
+ * than what is best first): every second one, then the two beside the best.  All
+ * of these are drawn with one noise (--seed).  The best list of each length is drawn again with
+ * two other noises: their mean is its score, for the least of many scores flatters.  As these
+ * differ only by the noise,
+ *
+ *     deviation^2 = mean over the lists so far of (score_1 - score_2)^2 / 2
+ *
+ * is also the variance of the difference of two such means.  A list takes the place of the best
+ * where its score is lower by more than twice the deviation; the first that does not ends the
+ * search.  Ladders of 2, 4, 8 and 20 levels, even on the model's own grid as without a search, are
+ * judged in the same way, and so are the numbers of steps of a teacher. */
+#include "eval/tune.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "eval/tune_judge.h"
+#include "io/json.h"
+#include "model/annotate.h"
+#include "sample/edit_levels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { GRID = 16 };
+static const int ladders[] = {2, 4, 8, 20, 0}; /* levels */
+static const int teacher_steps[] = {2, 3, 5, 9, 18, 0};
+
+typedef struct search {
+    const cm_tune_params *params;
+    void (*line)(void *user, const char *text);
+    void *user;
+    const cm_model *model;
+    cm_tune_judge judge;
+    json_t *edits; /* of the model, with what is found */
+    /* Of the task: */
+    const cm_edit_task *task;
+    cm_tune_list best; /* evaluations 0: none yet */
+    double score, agreement, squares;
+    int judged;
+} search;
+
+__attribute__((format(printf, 2, 3))) static void say(const search *s, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (s->line)
+        s->line(s->user, text);
+}
+
+/* ---- a list is judged ---- */
+
+static double deviation(const search *s)
+{
+    return sqrt(s->squares / s->judged);
+}
+
+/* With two noises.  *taken: it is the best now. */
+static cm_status judge(search *s, const cm_tune_list *list, int *taken, cm_error *err)
+{
+    double score[2] = {0}, agreement[2] = {0};
+    cm_status status = CM_OK;
+    for (int i = 0; i < 2 && !status; i++)
+        status = cm_tune_judge_score(&s->judge, list, s->params->seed + 1 + i, &score[i],
+                                     &agreement[i], err);
+    if (status)
+        return status;
+    const double d = score[0] - score[1], mean = (score[0] + score[1]) / 2;
+    const double agree = (agreement[0] + agreement[1]) / 2;
+    s->squares += d * d / 2;
+    s->judged++;
+    *taken = !s->best.evaluations || mean < s->score - 2 * deviation(s);
+    if (*taken) {
+        s->best = *list;
+        s->score = mean;
+        s->agreement = agree;
+    }
+    say(s, "%-9s %11d  %10.4g  %8.2g  %8.1f%%  %s%.400s", s->task->name, list->evaluations, mean,
+        deviation(s), 100 * agree, *list->sigmas ? "sigmas " : "steps ", list->sigmas);
+    return CM_OK;
+}
+
+/* ---- consistency models ---- */
+
+/* Three digits, short enough to be read, unless that is above sigma_max. */
+static void append_level(const search *s, double sigma, cm_tune_list *list)
+{
+    char text[CM_REAL_TEXT];
+    double read = sigma;
+    const size_t at = strlen(list->sigmas);
+    cm_text_to_real(cm_text_rounded(text, sigma, 3), &read);
+    if (read > s->model->schedule.sigma_max)
+        cm_text_from_real(text, sigma);
+    snprintf(list->sigmas + at, sizeof list->sigmas - at, "%s%s", at ? "," : "", text);
+    list->evaluations++;
+}
+
+/* Level k of the grid. */
+static double grid_level(const search *s, int k)
+{
+    const cm_noise_schedule *n = &s->model->schedule;
+    const double tenth = n->sigma_data / 10;
+    const double low =
+        tenth > n->sigma_min && tenth < n->sigma_max ? tenth : sqrt(n->sigma_min * n->sigma_max);
+    return n->sigma_max * pow(low / n->sigma_max, k / (GRID - 1.));
+}
+
+/* The list of the levels that are set in a set of the grid's. */
+static cm_tune_list list_of(const search *s, unsigned set)
+{
+    cm_tune_list list = {.evaluations = 0};
+    for (int k = 0; k < GRID; k++)
+        if (set >> k & 1)
+            append_level(s, grid_level(s, k), &list);
+    return list;
+}
+
+/* The set with level k, where that is not there yet and better than the best so far. */
+static cm_status try_level(search *s, unsigned set, int k, int *best, double *score, cm_error *err)
+{
+    double value, agreement;
+    if (k < 0 || k >= GRID || set >> k & 1)
+        return CM_OK;
+    const cm_tune_list list = list_of(s, set | 1U << k);
+    const cm_status status =
+        cm_tune_judge_score(&s->judge, &list, s->params->seed, &value, &agreement, err);
+    if (!status && value < *score) {
+        *score = value;
+        *best = k;
+    }
+    return status;
+}
+
+/* *set, which is not full, gets the level that helps most. */
+static cm_status add_level(search *s, unsigned *set, cm_error *err)
+{
+    double score = (double)INFINITY;
+    int best = 0;
+    cm_status status = CM_OK;
+    for (int k = 0; k < GRID && !status; k += 2)
+        status = try_level(s, *set, k, &best, &score, err);
+    const int middle = best;
+    for (int k = middle - 1; k <= middle + 1 && !status; k += 2)
+        status = try_level(s, *set, k, &best, &score, err);
+    *set |= 1U << best;
+    return status;
+}
+
+/* At most half of the grid: so many of every second one are left to try. */
+static cm_status search_levels(search *s, cm_error *err)
+{
+    unsigned set = 0;
+    int taken = 1;
+    cm_status status = CM_OK;
+    for (int n = 0; taken && n < GRID / 2 && n < s->params->most && !status; n++) {
+        status = add_level(s, &set, err);
+        const cm_tune_list list = list_of(s, set);
+        if (!status)
+            status = judge(s, &list, &taken, err);
+    }
+    return status;
+}
+
+static cm_status judge_ladders(search *s, cm_error *err)
+{
+    double sigma[CM_EDIT_MOST_LEVELS];
+    cm_status status = CM_OK;
+    int taken;
+    for (const int *n = ladders; *n && *n <= s->params->most && !status; n++) {
+        cm_tune_list list = {.evaluations = 0};
+        cm_edit_ladder(&s->model->schedule, s->task, s->task->strength, *n, sigma);
+        for (int i = 0; i < *n; i++)
+            append_level(s, sigma[i], &list);
+        status = judge(s, &list, &taken, err);
+    }
+    return status;
+}
+
+/* ---- teachers ---- */
+
+static cm_status judge_steps(search *s, cm_error *err)
+{
+    cm_status status = CM_OK;
+    int taken;
+    for (const int *n = teacher_steps; *n && 2 * *n - 1 <= s->params->most && !status; n++) {
+        const cm_tune_list list = {.steps = *n, .evaluations = 2 * *n - 1}; /* of Heun */
+        status = judge(s, &list, &taken, err);
+    }
+    if (!status && !s->judged)
+        return cm_fail(err, CM_ERR_ARGUMENT, "most: expected at least 3 for a teacher, found %d",
+                       (int)s->params->most);
+    return status;
+}
+
+/* ---- a task ---- */
+
+static double rounded(double value)
+{
+    char text[CM_REAL_TEXT];
+    cm_text_to_real(cm_text_rounded(text, value, 4), &value);
+    return value;
+}
+
+static cm_status keep_best(search *s, cm_error *err)
+{
+    const cm_tune_list *b = &s->best;
+    const cm_tune_params *p = s->params;
+    json_t *j = json_pack("{s:i,s:f,s:f,s:s,s:f,s:s,s:I,s:I}", "evaluations", b->evaluations,
+                          "score", rounded(s->score), "deviation", rounded(deviation(s)),
+                          "score_name", cm_extractor_model(s->judge.extractor)->score, "agreement",
+                          rounded(s->agreement), "data", p->data, "num",
+                          (json_int_t)s->judge.pictures->n, "seed", (json_int_t)p->seed);
+    int failed = !j || (*b->sigmas ? json_object_set_new(j, "sigmas", json_string(b->sigmas))
+                                   : json_object_set_new(j, "steps", json_integer(b->steps)));
+    if (!failed && (s->task->needs & CM_EDIT_FACTOR))
+        failed = json_object_set_new(j, "factor", json_integer(s->judge.edit.factor));
+    if (!failed)
+        failed = json_object_set(s->edits, s->task->name, j);
+    json_decref(j);
+    return failed ? cm_fail(err, CM_ERR_MEMORY, "edits: out of memory, or data is not UTF-8")
+                  : CM_OK;
+}
+
+static cm_status search_task(search *s, const cm_edit_task *task, cm_error *err)
+{
+    s->task = task;
+    s->best = (cm_tune_list){.evaluations = 0};
+    s->squares = s->judged = 0;
+    cm_status status = cm_tune_judge_take(&s->judge, task, err);
+    if (status)
+        return status;
+    if (cm_model_is_teacher(s->model)) {
+        status = judge_steps(s, err);
+    } else {
+        status = search_levels(s, err);
+        if (!status)
+            status = judge_ladders(s, err);
+    }
+    if (status)
+        return status;
+    char steps[32];
+    snprintf(steps, sizeof steps, "%d", (int)s->best.steps);
+    say(s, "%s: %s %.400s", task->name, *s->best.sigmas ? "sigmas" : "steps",
+        *s->best.sigmas ? s->best.sigmas : steps);
+    return keep_best(s, err);
+}
+
+/* ---- which tasks: what they keep of a picture leaves one answer to look for, while in the
+ * others the noise level is what the user asks for ---- */
+
+static int is_searched(const cm_edit_task *t, const cm_model *m)
+{
+    return t->keep && (!(t->needs & CM_EDIT_COLOUR) || m->net.out_channels == 3);
+}
+
+static unsigned bit_of(const cm_edit_task *t)
+{
+    return 1U << (t - cm_edit_tasks);
+}
+
+static cm_status read_tasks(const cm_tune_params *p, const cm_model *m, unsigned *tasks,
+                            cm_error *err)
+{
+    const char *text = p->task;
+    int takes_factor = 0;
+    char shown[64], name[32];
+    for (*tasks = 0; *text; text += *text == ',') {
+        const size_t n = strcspn(text, ",");
+        snprintf(name, sizeof name, "%.*s", (int)n, text);
+        const cm_edit_task *t = cm_edit_task_find(name);
+        text += n;
+        if (!t || !t->keep)
+            return cm_fail(err, CM_ERR_ARGUMENT,
+                           "task: expected some of inpaint, colorize, upscale, found '%s'",
+                           cm_escape(shown, sizeof shown, name));
+        if (!is_searched(t, m))
+            return cm_fail(err, CM_ERR_ARGUMENT,
+                           "task: %s needs a model of colour pictures, this one has %d channel%s",
+                           t->name, m->net.out_channels, cm_plural(m->net.out_channels));
+        *tasks |= bit_of(t);
+    }
+    for (const cm_edit_task *t = cm_edit_tasks; t->name; t++) {
+        if (!*p->task && is_searched(t, m))
+            *tasks |= bit_of(t);
+        takes_factor |= (t->needs & CM_EDIT_FACTOR) && (*tasks & bit_of(t));
+    }
+    return !p->factor || takes_factor
+               ? CM_OK
+               : cm_fail(err, CM_ERR_ARGUMENT, "factor: has no effect here, it is for upscale");
+}
+
+/* ---- in order ---- */
+
+static cm_status write_out(search *s, cm_error *err)
+{
+    char *text = cm_json_dump(s->edits, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (!text)
+        return cm_fail(err, CM_ERR_MEMORY, "edits: out of memory");
+    const cm_status status =
+        cm_model_annotate(s->params->model, "edits", text, s->params->out, err);
+    cm_free(text);
+    return status;
+}
+
+static cm_status run(search *s, const cm_eval_hooks *hooks, cm_error *err)
+{
+    const cm_tune_params *p = s->params;
+    const cm_model *m = s->model;
+    unsigned tasks = 0;
+    cm_status status = cm_model_check_draws(m, p->model, err);
+    if (!status)
+        status = read_tasks(p, m, &tasks, err);
+    if (!status)
+        status = m->edits
+                     ? cm_json_parse(m->edits, strlen(m->edits), "model: \"edits\"", &s->edits, err)
+                 : (s->edits = json_object()) ? CM_OK
+                                              : cm_fail(err, CM_ERR_MEMORY, "edits: out of memory");
+    if (!status)
+        status = cm_tune_judge_open(&s->judge, m, p, hooks, err);
+    if (status)
+        return status;
+    say(s, "%-9s %11s  %10s  %8s  %9s", "task", "evaluations",
+        cm_extractor_model(s->judge.extractor)->score, "+-", "same class");
+    for (const cm_edit_task *t = cm_edit_tasks; t->name && !status; t++)
+        if (tasks & bit_of(t))
+            status = search_task(s, t, err);
+    return status || !*p->out ? status : write_out(s, err);
+}
+
+cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
+                        void (*line)(void *user, const char *text), void *user, cm_error *err)
+{
+    search s = {.params = p, .line = line, .user = user};
+    const struct {
+        const char *name, *value;
+    } needed[] = {{"model", p->model}, {"data", p->data}, {"weights", p->weights}};
+    cm_model *m = NULL;
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (!*needed[i].value)
+            return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a path, found none", needed[i].name);
+    cm_status status = *p->out ? cm_model_annotate_check(p->model, p->out, err) : CM_OK;
+    if (!status)
+        status = cm_model_read(p->model, NULL, &m, err);
+    s.model = m;
+    if (!status)
+        status = run(&s, hooks, err);
+    cm_tune_judge_close(&s.judge);
+    json_decref(s.edits);
+    cm_model_release(m);
+    return status;
+}

@@ -1,0 +1,281 @@
+/* tune_judge.c */
+#include "eval/tune_judge.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "data/dataset.h"
+#include "eval/frechet.h"
+#include "sample/generate.h"
+#include "sample/noise.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- the pictures, untouched ---- */
+
+static cm_status out_of_memory(const cm_tune_judge *j, cm_error *err)
+{
+    return cm_fail(err, CM_ERR_MEMORY, "out of memory for %" PRId64 " pictures", j->params->num);
+}
+
+/* num of them, or all where there are fewer, even over the set: folders are in order of class. */
+static cm_status read_pictures(cm_tune_judge *j, cm_error *err)
+{
+    const cm_net_config *net = &j->model->net;
+    const cm_dataset_options o = {.h = net->height,
+                                  .w = net->width,
+                                  .channels = net->out_channels,
+                                  .background = {255, 255, 255}};
+    char shown[512];
+    cm_dataset *d = NULL;
+    cm_status s = cm_dataset_open(j->params->data, &o, &d, err);
+    if (s)
+        return s;
+    const int64_t n = j->params->num < d->n ? j->params->num : d->n;
+    const size_t image = (size_t)d->h * (size_t)d->w * (size_t)d->c;
+    if (n < 2)
+        s = cm_fail(err, CM_ERR_ARGUMENT, "%s: expected at least 2 pictures, found %" PRId64,
+                    cm_escape(shown, sizeof shown, j->params->data), n);
+    if (!s && !(j->pictures = cm_images_new(n, d->h, d->w, d->c, 0)))
+        s = out_of_memory(j, err);
+    for (int64_t i = 0; i < n && !s; i++)
+        memcpy(j->pictures->pixels + (size_t)i * image, d->pixels + (size_t)(i * d->n / n) * image,
+               image);
+    cm_dataset_free(d);
+    return s;
+}
+
+static int64_t largest(const float *v, int64_t n)
+{
+    int64_t best = 0;
+    for (int64_t k = 1; k < n; k++)
+        if (v[k] > v[best])
+            best = k;
+    return best;
+}
+
+static cm_status look_at(cm_tune_judge *j, const cm_images *m, cm_statistics *statistics,
+                         cm_error *err)
+{
+    cm_moments *moments = NULL;
+    cm_status s = cm_extractor_run(j->extractor, m->n, m->pixels, m->h, m->w, m->c, j->features,
+                                   NULL, j->logits, err);
+    if (!s)
+        s = cm_moments_new(&j->linear, (int)cm_extractor_dims(j->extractor).features, &moments,
+                           err);
+    if (s)
+        return s;
+    cm_moments_add(moments, m->n, j->features);
+    s = cm_moments_finish(moments, statistics, err);
+    cm_moments_free(moments);
+    return s;
+}
+
+cm_status cm_tune_judge_open(cm_tune_judge *j, const cm_model *model, const cm_tune_params *p,
+                             const cm_eval_hooks *hooks, cm_error *err)
+{
+    j->params = p;
+    j->hooks = hooks;
+    j->model = model;
+    const int threads = cm_threads_resolve(p->threads);
+    cm_status s =
+        cm_extractor_open("small", p->weights, (int)p->batch, threads, &j->extractor, err);
+    if (!s)
+        s = cm_linear_open(threads, &j->linear, err);
+    if (!s)
+        s = read_pictures(j, err);
+    if (s)
+        return s;
+    const cm_feature_dims dims = cm_extractor_dims(j->extractor);
+    const int64_t n = j->pictures->n;
+    j->features = cm_alloc_array((size_t)n, (size_t)dims.features * sizeof *j->features);
+    j->logits = cm_alloc_array((size_t)n, (size_t)dims.logits * sizeof *j->logits);
+    j->taken_for = cm_alloc_array((size_t)n, sizeof *j->taken_for);
+    j->labels = cm_alloc_array((size_t)n, sizeof *j->labels);
+    if (!j->features || !j->logits || !j->taken_for || !j->labels)
+        return out_of_memory(j, err);
+    s = look_at(j, j->pictures, &j->untouched, err);
+    for (int64_t i = 0; i < n && !s; i++)
+        j->taken_for[i] = largest(j->logits + i * dims.logits, dims.logits);
+    return s;
+}
+
+static void drop_task(cm_tune_judge *j)
+{
+    cm_images_release(j->small);
+    cm_images_release(j->mask);
+    cm_images_release(j->edited);
+    j->small = j->mask = j->edited = NULL;
+    j->has_labels = 0;
+}
+
+void cm_tune_judge_close(cm_tune_judge *j)
+{
+    drop_task(j);
+    cm_images_release(j->pictures);
+    cm_statistics_clear(&j->untouched);
+    cm_free(j->taken_for);
+    cm_free(j->features);
+    cm_free(j->logits);
+    cm_free(j->labels);
+    cm_linear_close(&j->linear);
+    cm_extractor_close(j->extractor);
+}
+
+/* ---- a task ---- */
+
+static cm_status make_small(cm_tune_judge *j, cm_error *err)
+{
+    const cm_images *m = j->pictures;
+    const int64_t k = j->params->factor ? j->params->factor : CM_TUNE_FACTOR;
+    if (k < 2 || k > m->h || k > m->w || m->h % k || m->w % k)
+        return cm_fail(
+            err, CM_ERR_ARGUMENT,
+            "factor: expected at least 2 and to divide the %d x %d of the model, found %" PRId64,
+            m->w, m->h, k);
+    j->edit.factor = k;
+    return cm_images_fit_as(m, m->h / (int)k, m->w / (int)k, m->c, "stretch", 0, &j->small, err);
+}
+
+/* White from a quarter to three quarters of each side. */
+static cm_status make_mask(cm_tune_judge *j, cm_error *err)
+{
+    const int h = j->pictures->h, w = j->pictures->w;
+    j->mask = cm_images_new(1, h, w, 1, 0);
+    if (!j->mask)
+        return out_of_memory(j, err);
+    for (int y = h / 4; y < h - h / 4; y++)
+        memset(j->mask->pixels + y * w + w / 4, 255, (size_t)(w - w / 4 * 2));
+    j->edit.mask = j->mask;
+    return CM_OK;
+}
+
+cm_status cm_tune_judge_take(cm_tune_judge *j, const cm_edit_task *task, cm_error *err)
+{
+    cm_status s = CM_OK;
+    drop_task(j);
+    j->edit = cm_edit_default(task->name);
+    if (task->needs & CM_EDIT_FACTOR)
+        s = make_small(j, err);
+    if (!s && (task->needs & CM_EDIT_MASK))
+        s = make_mask(j, err);
+    return s;
+}
+
+/* ---- a list ---- */
+
+/* Pictures that are edited together, from picture `first` on. */
+static int64_t batch_at(const cm_tune_judge *j, int64_t first)
+{
+    const int64_t left = j->pictures->n - first;
+    return left < j->params->batch ? left : j->params->batch;
+}
+
+static void tell(void *user, int64_t done, int64_t all)
+{
+    const cm_tune_judge *j = user;
+    const double took = cm_seconds() - j->begun, n = (double)j->pictures->n;
+    const int64_t in_batch = batch_at(j, j->first);
+    const double part = ((double)j->first + (double)in_batch * (double)done / (double)all) / n;
+    if (j->hooks && j->hooks->progress)
+        j->hooks->progress(j->hooks->user, j->what, part, took * (1 - part) / part);
+}
+
+static int should_stop(void *user)
+{
+    const cm_tune_judge *j = user;
+    return j->hooks && j->hooks->stop && j->hooks->stop(j->hooks->user);
+}
+
+/* Pictures first to first + n - 1 of m. */
+static cm_images part_of(const cm_images *m, int64_t first, int64_t n)
+{
+    cm_images part = *m;
+    part.n = n;
+    part.pixels += first * m->h * m->w * m->c;
+    part.labels = NULL;
+    return part;
+}
+
+/* The pictures of a batch.  noise has room for all of its draws, *out is its images. */
+static cm_status edit_batch(cm_tune_judge *j, cm_sampler *sampler, int64_t seed, float *noise,
+                            cm_images **out, cm_error *err)
+{
+    const int64_t first = j->first, n = batch_at(j, first);
+    const int64_t image = (int64_t)j->pictures->h * j->pictures->w * j->pictures->c;
+    const int draws = cm_sampler_draws_of(sampler);
+    const cm_images given = part_of(j->small ? j->small : j->pictures, first, n);
+    cm_edit edit = j->edit;
+    edit.image = &given;
+    for (int d = 0; d < draws; d++)
+        for (int64_t i = 0; i < n; i++)
+            cm_noise_draw((uint64_t)seed, first + i, d, image, noise + (d * n + i) * image);
+    const cm_request request = {.size = sizeof request,
+                                .num = n,
+                                .seed = seed,
+                                .labels = j->has_labels ? j->labels + first : NULL,
+                                .noise = noise,
+                                .draws = draws,
+                                .edit = &edit,
+                                .progress = tell,
+                                .stop = should_stop,
+                                .user = j};
+    const cm_status s = cm_sampler_draw(sampler, &request, out, err);
+    if (s)
+        return s;
+    memcpy(j->edited->pixels + first * image, (*out)->pixels, (size_t)(n * image));
+    if (!j->has_labels)
+        memcpy(j->labels + first, (*out)->labels, (size_t)n * sizeof *j->labels);
+    return CM_OK;
+}
+
+/* With the very settings that cm edit would be given. */
+static cm_status edit_pictures(cm_tune_judge *j, const cm_tune_list *list, int64_t seed,
+                               cm_error *err)
+{
+    const cm_images *m = j->pictures;
+    const size_t image = (size_t)m->h * (size_t)m->w * (size_t)m->c;
+    cm_sample_params p = cm_sample_default_params();
+    cm_sampler *sampler = NULL;
+    cm_images *out = NULL;
+    p.num = m->n;
+    p.batch = j->params->batch;
+    p.threads = j->params->threads;
+    p.steps = list->steps;
+    memcpy(p.sigmas, list->sigmas, sizeof p.sigmas);
+    j->begun = cm_seconds();
+    snprintf(j->what, sizeof j->what, "%.20s, %d evaluation%s", j->edit.task, list->evaluations,
+             cm_plural(list->evaluations));
+    cm_status s = cm_sampler_make(j->model, &p, &sampler, err);
+    const size_t draws = s ? 0 : (size_t)cm_sampler_draws_of(sampler);
+    float *noise = cm_alloc_array(draws * (size_t)batch_at(j, 0) + 1, image * sizeof *noise);
+    if (!s && (!noise || (!j->edited && !(j->edited = cm_images_new(m->n, m->h, m->w, m->c, 0)))))
+        s = out_of_memory(j, err);
+    for (j->first = 0; j->first < m->n && !s; j->first += j->params->batch)
+        s = edit_batch(j, sampler, seed, noise, &out, err);
+    j->has_labels |= !s && j->model->net.num_classes;
+    cm_images_release(out);
+    cm_free(noise);
+    cm_sampler_release(sampler);
+    return s;
+}
+
+cm_status cm_tune_judge_score(cm_tune_judge *j, const cm_tune_list *list, int64_t seed,
+                              double *score, double *agreement, cm_error *err)
+{
+    const int64_t n = j->pictures->n, classes = cm_extractor_dims(j->extractor).logits;
+    int64_t agree = 0;
+    cm_statistics found = {0};
+    cm_status s = edit_pictures(j, list, seed, err);
+    if (!s)
+        s = look_at(j, j->edited, &found, err);
+    if (!s)
+        s = cm_frechet(&j->linear, &j->untouched, "pictures", &found, "edits", score, err);
+    cm_statistics_clear(&found);
+    for (int64_t i = 0; i < n && !s; i++)
+        agree += largest(j->logits + i * classes, classes) == j->taken_for[i];
+    *agreement = (double)agree / (double)n;
+    return s;
+}

@@ -1,0 +1,143 @@
+#!/bin/sh
+# test_tune.sh - cm tune with a model and a classifier trained here for two steps: its table, the
+# file it writes, that cm edit takes what is in it, what is refused.
+#
+# usage: test_tune.sh CM MAKE_DATA
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/cli/check.sh
+. "$here/check.sh"
+"$make_data" "$scratch" || exit 1
+real='tiny-images-idx3-ubyte'
+
+# shellcheck disable=SC2086 # a list of words
+{
+works 'train a tiny teacher' train $tiny --method edm --steps 2 --out teacher
+works 'and a consistency model' train $tiny --method ct --steps 2 --out run
+}
+works 'and a classifier' train --method classifier --data $real --steps 2 --batch 4 --threads 1 \
+    --score FD-bars --out judge
+[ "$code" -eq 0 ] || finish || exit 1
+cp run/model.safetensors m.safetensors
+cp teacher/model.safetensors t.safetensors
+
+tune() # tune MODEL OPTION...
+{
+    model=$1
+    shift
+    run tune --model "$model" --data $real --weights judge --threads 1 --quiet "$@"
+}
+# edits FILE TASK KEY: its value in the metadata, a text or a number
+edits()
+{
+    n=$(od -An -v -tu8 -N 8 "$1" | tr -d ' ')
+    tail -c +9 "$1" | head -c "$n" | tr -d '\134' | # the backslash
+        sed -n 's/.*"'"$2"'":{\([^}]*\)}.*/\1/p' |
+        sed -n 's/.*"'"$3"'":"*\([-A-Za-z0-9.,]*\).*/\1/p' | sed 's/,$//'
+}
+# data_of FILE: the bytes behind the header, whose length is the first 8 bytes
+data_of()
+{
+    n=$(od -An -v -tu8 -N 8 "$1" | tr -d ' ')
+    tail -c +$((n + 9)) "$1" | cksum
+}
+# levels_of TASK: those of the line that ends its table
+levels_of()
+{
+    sed -n 's/^'"$1"': sigmas //p' out
+}
+
+# ---- a consistency model -------------------------------------------------------
+
+tune m.safetensors --num 12 --most 3 --out tuned.safetensors
+ok 'search' succeeded
+cp out table
+ok 'the distance has its own name' grep -qE '^task +evaluations +FD-bars +\+- +same class$' table
+ok 'one level is judged' grep -qE '^inpaint +1 +[0-9.e-]+ +[0-9.e-]+ +[0-9.]+%  sigmas [0-9.]+$' table
+ok 'and a ladder' grep -qE '^upscale +2 .* sigmas 80,0.0851$' table
+ok 'of no more than was allowed' test -z "$(grep -E '^(inpaint|upscale) +(4|8|20) ' table)"
+ok 'of both tasks' test "$(grep -cE '^(inpaint|upscale): sigmas ' table)" -eq 2
+ok 'not colorize, of a gray model' test -z "$(grep colorize table)"
+levels=$(levels_of inpaint)
+ok 'the levels are in the file' test "$(edits tuned.safetensors inpaint sigmas)" = "$levels"
+ok 'and of upscale' test "$(edits tuned.safetensors upscale sigmas)" = "$(levels_of upscale)"
+ok 'with the score' test -n "$(edits tuned.safetensors inpaint score)"
+ok 'by its name' test "$(edits tuned.safetensors inpaint score_name)" = FD-bars
+ok 'and its number of pictures' test "$(edits tuned.safetensors inpaint num)" = 12
+ok 'the weights are the same bytes' test "$(data_of tuned.safetensors)" = "$(data_of m.safetensors)"
+works 'it is a model' validate tuned.safetensors
+
+# The best row of the table has the score that the file gives.
+chosen=$(edits tuned.safetensors inpaint evaluations)
+# shellcheck disable=SC2016 # awk's
+ok 'the score is that of its row' awk -v n="$chosen" -v want="$(edits tuned.safetensors inpaint score)" \
+    '$1 == "inpaint" && $2 == n && $3 + 0 == want + 0 { found = 1 } END { exit !found }' table
+
+tune m.safetensors --num 12 --most 3 --out again.safetensors --batch 5
+ok 'again, other batches: the same bytes' cmp tuned.safetensors again.safetensors
+tune tuned.safetensors --num 12 --most 3 --task upscale --out tuned.safetensors
+ok 'one task of a tuned file, in its place' succeeded
+ok 'changes nothing that was found' cmp tuned.safetensors again.safetensors
+tune m.safetensors --num 12 --most 3 --task upscale --seed 5
+ok 'without a file' succeeded
+ok 'nothing is written' test "$(find . -maxdepth 1 -name '*.safetensors' | wc -l)" -eq 4
+
+# ---- what cm edit makes of it -----------------------------------------------------
+
+works 'a picture' sample --model m.safetensors --num 1 --out p.png --threads 1
+same='--image p.png --box 4,4,8,8 --class 1 --threads 1'
+# shellcheck disable=SC2086 # a list of words
+{
+works 'edit with the tuned model' edit inpaint --model tuned.safetensors $same --out a.npz
+works 'with its levels given' edit inpaint --model m.safetensors $same --sigmas "$levels" --out b.npz
+works 'with the others' edit inpaint --model m.safetensors $same --out c.npz
+}
+ok 'the levels are its own' cmp a.npz b.npz
+ok 'which are not those of a model without' test "$(cksum <a.npz)" != "$(cksum <c.npz)"
+
+# ---- a teacher -------------------------------------------------------------------
+
+tune t.safetensors --num 6 --most 5 --task inpaint --out t.safetensors
+ok 'a teacher' succeeded
+ok 'two steps and three' test "$(grep -cE '^inpaint +[35] .* steps' out)" -eq 2
+steps=$(edits t.safetensors inpaint steps)
+ok 'has steps' grep -qx "inpaint: steps $steps" out
+# shellcheck disable=SC2086 # a list of words
+{
+works 'edit with it' edit inpaint --model t.safetensors $same --out a.npz
+works 'by steps' edit inpaint --model t.safetensors $same --steps "$steps" --out b.npz
+}
+ok 'the same' cmp a.npz b.npz
+
+# ---- what is refused ----------------------------------------------------------------
+
+fails 2 "option 'data'" tune --model m.safetensors --weights judge
+fails 2 "option 'weights'" tune --model m.safetensors --data $real
+refused() # refused CODE TEXT OPTION...
+{
+    want=$1
+    words=$2
+    shift 2
+    tune m.safetensors "$@"
+    ok "refused: $*" one_error "$want" "$words"
+}
+refused 2 "found 'vary'" --task inpaint,vary
+refused 2 "found ''" --task ,
+refused 2 'colorize needs a model of colour pictures, this one has 1 channel' --task colorize
+refused 2 'to divide the 16 x 16 of the model, found 3' --task upscale --factor 3
+refused 2 'factor: has no effect here' --task inpaint --factor 2
+refused 2 'expected a classifier' --weights run
+refused 1 'nowhere' --data nowhere
+refused 2 "found '1'" --num 1
+refused 1 'missing/x.safetensors' --out missing/x.safetensors
+refused 2 'is there already and is no model' --out p.png
+ok 'which is as it was' grep -q PNG p.png
+tune run --out x.safetensors
+ok 'a run folder' one_error 1 'run: '
+tune judge/model.safetensors --num 6
+ok 'a classifier as the model' one_error 2 'found a classifier'
+tune t.safetensors --num 6 --most 2
+ok 'a teacher takes three' one_error 2 'most: expected at least 3 for a teacher, found 2'
+ok 'nothing is left of them' missing x.safetensors
+
+finish
