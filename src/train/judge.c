@@ -22,12 +22,12 @@ static int is_best(const float *logits, int classes, int32_t label)
 static cm_status measure(const cm_trainer *t, double *accuracy, cm_error *err)
 {
     const cm_dataset *d = t->held;
-    const cm_model model = cm_trainer_model(t, t->step->ema[0]);
+    const cm_model judge = cm_trainer_model(t, t->step->ema[0]);
     const int classes = t->net.num_classes;
     cm_extractor *e = NULL;
     int64_t right = 0;
     float *logits = cm_alloc_array((size_t)d->n * (size_t)classes, sizeof *logits);
-    cm_status s = logits ? cm_extractor_of(&model, BATCH, t->threads, &e, err)
+    cm_status s = logits ? cm_extractor_of(&judge, BATCH, t->threads, &e, err)
                          : cm_fail(err, CM_ERR_MEMORY, "held-out pictures: out of memory");
     if (!s)
         s = cm_extractor_run(e, d->n, d->pixels, d->h, d->w, d->c, NULL, NULL, logits, err);

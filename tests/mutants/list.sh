@@ -107,9 +107,9 @@ mutant 'the last average is exported' 'cm_trainer_model\(l->t, l->t->step->ema\[
     'cm_trainer_model(l->t, l->t->step->ema[l->t->n_ema - 1])'
 mutant 'a run is opened as its last average' '\(int\)strcspn\(rates, ","\), rates\)' \
     '99, strrchr(rates, 44) ? strrchr(rates, 44) + 1 : rates)'
-mutant 'exported sigma_min wrong' '^ *m->schedule\.sigma_min, "sigma_max"' '0.002, "sigma_max"'
-mutant 'exported sigma_max wrong' '"sigma_max", m->schedule\.sigma_max' '"sigma_max", 80.0'
-mutant 'exported sigma_data wrong' '^ *m->schedule\.sigma_data, "rho"' '0.5, "rho"'
+mutant 'exported sigma_min wrong' '^ *n->sigma_min, "sigma_max"' '0.002, "sigma_max"'
+mutant 'exported sigma_max wrong' '"sigma_max", n->sigma_max' '"sigma_max", 80.0'
+mutant 'exported sigma_data wrong' '"sigma_data", n->sigma_data' '"sigma_data", 0.5'
 mutant 'exported schedule: the default' '^ {12,}\.schedule = t->settings\.schedule,$' \
     '.schedule = CM_NOISE_SCHEDULE_DEFAULT,'
 mutant 'exported kind: always skip' '\.precondition = t->settings\.precondition,$' \
@@ -138,11 +138,11 @@ mutant 's-noise ignored' '\{c->s_churn, c->s_tmin, c->s_tmax, c->s_noise\}' \
     '{c->s_churn, c->s_tmin, c->s_tmax, 1}'
 mutant 'Euler is the default of teachers' '\.run = run_heun' '.run = run_euler'
 mutant 'onestep even where levels are given' \
-    'cm_sampling_method_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
+    'cm_sampling_method_default\(cm_model_is_teacher\(m\), r->list_given\)' \
     'cm_sampling_method_default(cm_model_is_teacher(m), 0)'
 mutant 'multistep is the default of consistency models' \
     \
-    'cm_sampling_method_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
+    'cm_sampling_method_default\(cm_model_is_teacher\(m\), r->list_given\)' \
     'cm_sampling_method_default(cm_model_is_teacher(m), 1)'
 mutant 'training draws by Euler' 'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
     'snprintf(c.sampler, sizeof c.sampler, "%s", *sampler == 104 ? "euler" : sampler)'
@@ -171,8 +171,8 @@ mutant 'steps ignored' 'c->steps \? \(int\)c->steps : r->method->steps' 'r->meth
 
 mutant 'second level of multistep fixed' 'return wanted < highest && wanted >= schedule->sigma_min' \
     'return 1'
-mutant 'samples before the checkpoint end the run' '            draw_samples\(l\);' \
-    '            { draw_samples(l); s = CM_ERR_IO; }'
+mutant 'samples before the checkpoint end the run' '^        draw_samples\(l\);' \
+    '        { draw_samples(l); s = CM_ERR_IO; }'
 mutant 'losses of before a resume forgotten' '&t->loss_count, err\)\) \|\|' '\&offset, err)) ||'
 mutant 'the log is not cut at resume' 'cm_runlog_open\(t->config\.out, log_offset, &t->log, err\)' \
     'cm_runlog_open(t->config.out, INT64_MAX, \&t->log, err)'
@@ -190,12 +190,12 @@ mutant 'sums of the last worker forgotten' 'for \(int k = 1; k < s->n; k\+\+\)' 
     'for (int k = 1; k < s->n - 1; k++)'
 mutant 'a slice of rows without its halo' 'c\.pad_top = \(int\)\(c\.x - above\);' 'c.pad_top = 0;'
 mutant 'a forked child without workers' 'if \(p->process != getpid\(\)\)' 'if (0)'
-mutant 'first of a request ignored' ', first = b->request->first \+ b->first;' ', first = b->first;'
-mutant 'labels of a request ignored' 'r->labels \? r->labels\[i\]' '0 \&\& r->labels ? r->labels[i]'
-mutant 'noise of the caller: draw 0 alone' '\(draw \* b->request->num \+ b->first\)' '(b->first)'
+mutant 'first of a request ignored' 'r->first \+ number, draw, n, b->sampler->noise' 'number, draw, n, b->sampler->noise'
+mutant 'labels of a request ignored' 'r->labels             \? r->labels\[i\]' '0 \&\& r->labels ? r->labels[i]'
+mutant 'noise of the caller: draw 0 alone' 'r->noise \+ \(draw \* r->num \+ at\) \* n' 'r->noise + at * n'
 mutant 'size of a struct unchecked' 'return found == expected' 'return 1'
 mutant 'NaN passes the door' 'value >= o->min && value <= o->max\)' '!(value < o->min || value > o->max))'
-mutant 'EXIF orientation ignored' 'if \(orientation <= 1\)' 'if (1)'
+mutant 'EXIF orientation ignored' 'if \(orientation < 2 \|\| orientation > 8\)' 'if (1)'
 
 # ---- the length of a run --------------------------------------------------------
 mutant 'curriculum of the one step that was timed' \
@@ -209,7 +209,7 @@ mutant 'presets over what is given' 'if \(!status && \*run->preset\)' 'if (0)'
 mutant 'scale of a grid ignored' '\.scale = l->scale,' '.scale = 1,'
 mutant 'captions ignored' '\.captions = l->captions,' '.captions = 0,'
 mutant 'heading ignored' '\.heading = l->heading\}' '.heading = NULL}'
-mutant 'heading is no title' 'QUALITY, l->heading, bytes' 'QUALITY, NULL, bytes'
+mutant 'heading is no title' '\{format, QUALITY, l->heading\}' '{format, QUALITY, NULL}'
 mutant 'sample-scale ignored' '\.scale = \(int\)t->config\.sample_scale' '.scale = 2'
 mutant 'only the first row of a pixel' 'for \(int k = 1; k < l->scale; k\+\+\)' \
     'for (int k = 1; k < 1; k++)'
