@@ -148,10 +148,19 @@ static cm_status check_given(const edit_run *r, cm_error *err)
     return between ? CM_OK : cli_require(r->usage, "image", f->image, err);
 }
 
-static int is_same_folder(const char *a, const char *b)
+static int is_same_file(const char *a, const char *b)
 {
     struct stat x, y;
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Whether writing to out could replace this input: itself, or a file of a folder of inputs. */
+static int would_replace(const char *input, const char *out)
+{
+    cm_text folder;
+    const char *slash = strrchr(out, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - out) + 1 : 1, slash ? out : ".");
+    return *input && (is_same_file(input, out) || is_same_file(input, folder));
 }
 
 static cm_status check_out(const edit_run *r, cm_error *err)
@@ -171,9 +180,12 @@ static cm_status check_out(const edit_run *r, cm_error *err)
     if (arrays && cli_was_given(r->usage, "scale"))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'scale': has no effect here, it is for pictures");
-    if (*r->files.image && is_same_folder(r->files.image, out))
-        return cli_fail(err, CM_ERR_ARGUMENT,
-                        "%s: is the input itself: the results would take its place", out);
+    const char *const inputs[] = {r->files.image, r->files.to, r->files.mask};
+    for (int i = 0; i < 3; i++)
+        if (would_replace(inputs[i], out))
+            return cli_fail(err, CM_ERR_ARGUMENT,
+                            "%s: is the input itself or among the inputs: results would replace it",
+                            out);
     return CM_OK;
 }
 

@@ -159,8 +159,8 @@ cm_status cm_run_held(const char *run, int fd, cm_error *err)
         return s;
     return cm_fail(err, CM_ERR_IO,
                    "%s: this folder was moved, removed or replaced while its run went on, which "
-                   "ends here (its lock is gone); continue from its last checkpoint with --resume, "
-                   "--out where it is now",
+                   "ends here (its lock is gone); the steps since its last checkpoint are lost: "
+                   "continue from that, if there was one, with --resume, --out where it is now",
                    run);
 }
 

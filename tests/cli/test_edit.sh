@@ -125,6 +125,11 @@ run data set.safetensors
 ok 'a packed set' grep -q '2 images' out
 edit inpaint --image folder --box 8,8,12,12 --out folder
 ok 'not over the input' one_error 2 'is the input itself'
+edit inpaint --image folder --box 8,8,12,12 --out folder/grid.png
+ok 'nor among the inputs' one_error 2 'is the input itself'
+cp again.png mask.png
+edit inpaint --image "$boot" --mask mask.png --out mask.png
+ok 'nor over the mask' one_error 2 'is the input itself'
 
 # ---- sizes -----------------------------------------------------------------------
 
