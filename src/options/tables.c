@@ -99,52 +99,9 @@ CM_TUNE_OPTIONS(X)
 
 /* ---- what is public ---- */
 
-const cm_option *cm_train_options(void)
-{
-    return train_options;
-}
-
-const cm_option *cm_sample_options(void)
-{
-    return sample_options;
-}
-
 const cm_option *cm_edit_options(void)
 {
     return edit_options;
-}
-
-const cm_option *cm_plot_options(void)
-{
-    return plot_options;
-}
-
-const cm_option *cm_eval_options(void)
-{
-    return eval_options;
-}
-
-const cm_option *cm_tune_options(void)
-{
-    return tune_options;
-}
-
-cm_train_params cm_train_default_params(void)
-{
-    cm_train_params params;
-    memset(&params, 0, sizeof params); /* the padding too: equal settings are equal bytes */
-    params.size = sizeof params;
-    cm_options_defaults(train_options, &params);
-    return params;
-}
-
-cm_sample_params cm_sample_default_params(void)
-{
-    cm_sample_params params;
-    memset(&params, 0, sizeof params);
-    params.size = sizeof params;
-    cm_options_defaults(sample_options, &params);
-    return params;
 }
 
 cm_edit cm_edit_default(const char *task)
@@ -157,29 +114,23 @@ cm_edit cm_edit_default(const char *task)
     return edit;
 }
 
-cm_plot_params cm_plot_default_params(void)
-{
-    cm_plot_params params;
-    memset(&params, 0, sizeof params);
-    params.size = sizeof params;
-    cm_options_defaults(plot_options, &params);
-    return params;
-}
-
-cm_eval_params cm_eval_default_params(void)
-{
-    cm_eval_params params;
-    memset(&params, 0, sizeof params);
-    params.size = sizeof params;
-    cm_options_defaults(eval_options, &params);
-    return params;
-}
-
-cm_tune_params cm_tune_default_params(void)
-{
-    cm_tune_params params;
-    memset(&params, 0, sizeof params);
-    params.size = sizeof params;
-    cm_options_defaults(tune_options, &params);
-    return params;
-}
+/* The table and the defaults of a struct of settings; memset, since equal settings are equal
+ * bytes, the padding too. */
+#define SETTINGS(word)                                  \
+    const cm_option *cm_##word##_options(void)          \
+    {                                                   \
+        return word##_options;                          \
+    }                                                   \
+    cm_##word##_params cm_##word##_default_params(void) \
+    {                                                   \
+        cm_##word##_params params;                      \
+        memset(&params, 0, sizeof params);              \
+        params.size = sizeof params;                    \
+        cm_options_defaults(word##_options, &params);   \
+        return params;                                  \
+    }
+SETTINGS(train)
+SETTINGS(sample)
+SETTINGS(plot)
+SETTINGS(eval)
+SETTINGS(tune)
