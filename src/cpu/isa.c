@@ -41,6 +41,12 @@ cm_isa cm_cpu_isa(void)
     return isa;
 }
 
+int cm_cpu_direct_only(void)
+{
+    const char *text = getenv("CM_CONV");
+    return text && !strcmp(text, "direct");
+}
+
 cm_status cm_cpu_check(cm_error *err)
 {
     cm_isa isa;
