@@ -132,6 +132,16 @@ static const cm_option *find_option(const cli_usage *usage, const char *name, si
     return NULL;
 }
 
+int cli_takes_path(const cm_option *o)
+{
+    static const char *const paths[] = {"MODEL", "CLASSIFIER", "RUN", "DATA", "FILE",
+                                        "IN",    "OUT",        "X",   "R",    "S"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths && o->type == CM_OPT_TEXT; i++)
+        if (!strcmp(o->metavar, paths[i]))
+            return 1;
+    return 0;
+}
+
 int cli_was_given(const cli_usage *usage, const char *name)
 {
     for (int t = 0; t < usage->table_count; t++)

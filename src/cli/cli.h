@@ -59,13 +59,18 @@ typedef struct cli_usage {
  * configuration files come first and the same argv can be read again over them.
  * *argument is the one argument that is not an option, NULL when there is none;
  * with argument NULL there must be none.  --help prints and exits.
- * Errors: CM_ERR_ARGUMENT; an unknown option proposes the nearest one. */
+ * Errors: CM_ERR_ARGUMENT; an unknown option proposes the nearest one; an empty value is none,
+ * and "-" no file but where an option takes it. */
 cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **argument,
                     cm_error *err);
 
 /* The same with up to `most` arguments, in argv's order; those behind the last are NULL. */
 cm_status cli_parse_several(const cli_usage *usage, int argc, char **argv, const char **arguments,
                             int most, cm_error *err);
+
+/* What an option takes is a file or folder, or, where its value is called X, "-" too: standard
+ * output. */
+int cli_takes_path(const cm_option *o);
 
 /* Whether argv gave this option, of a table whose given is not NULL. */
 int cli_was_given(const cli_usage *usage, const char *name);

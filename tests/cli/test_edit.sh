@@ -123,6 +123,17 @@ ok 'arrays' test -s all.npz
 edit inpaint --image folder --box 8,8,12,12 --out set.safetensors
 run data set.safetensors
 ok 'a packed set' grep -q '2 images' out
+edit inpaint --image folder --box 8,8,12,12 --num 2 --out -
+ok 'to standard output' succeeded
+ok 'nothing but the picture, as in a file' cmp out rows.png
+ok 'what was done is said beside it' grep -qE '^-: inpaint, 4 images in [0-9.]+ s, seed 0$' err
+edit inpaint --image "$boot" --box 8,8,12,12 --out -
+ok 'one picture too' cmp out one.png
+edit inpaint --image "$boot" --box 8,8,12,12 --num 3 --strip --scale 2 --out -
+ok 'and a strip' cmp out strip.png
+ok 'no folder of that name' missing ./-
+edit inpaint --image "$boot" --box 8,8,12,12 --columns 3 --out wide.png
+ok 'columns of one picture are those of a grid' test "$(side_of wide.png 16)" -gt 32
 edit inpaint --image folder --box 8,8,12,12 --out folder
 ok 'not over the input' one_error 2 'is the input itself'
 edit inpaint --image folder --box 8,8,12,12 --out folder/grid.png

@@ -66,6 +66,10 @@ ok 'cm alone is wrong usage' test "$code" -eq 2
 fails 2 "'trian'; did you mean 'train'?" trian
 fails 2 "'sampel'; did you mean 'sample'?" help sampel
 fails 2 "'xyzzy'; 'cm help' lists them" xyzzy
+for words in 'help train' '--help' '-h' '--version'; do
+    # shellcheck disable=SC2086 # words of a command
+    fails 2 "argument 'extra': expected no more behind '$words'" $words extra
+done
 fails 2 "did you mean 'model'" sample --modle x --out y
 fails 2 "did you mean '--model'" sample -model x
 fails 2 "did you mean 'batch'" train --batsh=3
@@ -113,6 +117,35 @@ for command in "train --data x --out y" "sample --model x --out y" "bench" "expl
     # shellcheck disable=SC2086
     fails 2 ", 65536], found '65537'" $command --batch 65537
 done
+
+# ---- no file: "-", and nothing -----------------------------------------------------
+
+# Every option of every command whose value is called as files are.
+for command in train data sample edit eval tune info validate plot forward explain bench; do
+    task=
+    [ $command = edit ] && task=vary
+    COLUMNS=200 "$cm" help $command |
+        sed -nE 's/^ +--([a-z-]+)=(MODEL|CLASSIFIER|RUN|DATA|FILE|IN|OUT|R|S)( .*)?$/\1/p' >options
+    for option in $(cat options); do
+        # shellcheck disable=SC2086 # no task, no word
+        fails 2 "option '$option': expected a file or folder, found '-'" \
+            $command $task --$option -
+    done
+    cat options >>all
+done
+ok 'which are many' test "$(wc -l <all)" -gt 30
+for command in info data plot; do
+    fails 2 "argument '-': expected a file or folder, found '-'" $command -
+done
+ok 'no file of that name was made' missing ./-
+for option in teacher init preset config weighting scale-mode out data; do
+    fails 2 "option '$option': expected a value, found none" train --data x --out y --$option ''
+done
+for option in sigmas ts trajectory heading; do
+    fails 2 "option '$option': expected a value, found none" sample --model x --out y --$option=
+done
+run train --data x --out y --attention-resolutions ''
+ok 'a list may be empty where that means something' one_error 1 'x: '
 
 # ---- instruction sets ---------------------------------------------------------
 
