@@ -351,6 +351,11 @@ CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, 
 CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params,
                            cm_images **images, cm_error *err);
 
+/* Whether the setting of this name (of cm_sample_options) changes anything beside the others, with
+ * this model; else as cm_train_check_used. */
+CM_API cm_status cm_sample_check_used(const cm_model *model, const cm_sample_params *params,
+                                      const char *name, cm_error *err);
+
 /* How images are put into files. */
 enum { CM_MOST_COLUMNS = 1000000, CM_MOST_SCALE = 32 };
 typedef struct cm_layout {

@@ -119,6 +119,10 @@ static cm_status check_used(const edit_run *r, cm_error *err)
     }
     if (*f->mask && *f->box)
         return cli_fail(err, CM_ERR_ARGUMENT, "options 'mask' and 'box': give one of them");
+    if (cli_was_given(r->usage, "strength") && (*r->params.ts || *r->params.sigmas))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'strength': has no effect here, --ts or --sigmas give the noise "
+                        "levels");
     if (f->strip && !*f->image)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'strip': has no effect here, it is for --image");
@@ -200,9 +204,8 @@ static cm_status open_models(edit_run *r, cm_error *err)
     r->facts.size = sizeof r->facts;
     if (!s)
         s = cm_model_get_facts(r->model, &r->facts, err);
-    if (!s && !r->facts.classes && cli_was_given(r->usage, "class"))
-        s = cli_fail(err, CM_ERR_ARGUMENT,
-                     "option 'class': has no effect here, this model has no classes");
+    if (!s && !*r->files.teacher) /* of two models what is given may be for the other */
+        s = cli_check_sampling(r->usage, r->model, &r->params, err);
     if (s || !*r->files.teacher)
         return s;
     if (!r->facts.is_consistency)

@@ -41,6 +41,18 @@ static void take_sampling(cm_option to[cli_max_options])
     } while (from[i++].name);
 }
 
+/* What the user gives has an effect on the model. */
+static cm_status check_drawing(const cli_usage *usage, const cm_eval_params *params,
+                               const cm_sample_params *draw, cm_error *err)
+{
+    cm_model *model = NULL;
+    cm_status status = cm_model_open(params->model, &model, err);
+    if (!status)
+        status = cli_check_sampling(usage, model, draw, err);
+    cm_model_free(model);
+    return status;
+}
+
 /* What the user gives has an effect. */
 static cm_status check_used(const cm_option *sampling, const unsigned char *given,
                             const cm_eval_params *params, cm_error *err)
@@ -80,6 +92,8 @@ cm_status cli_eval(int argc, char **argv, cm_error *err)
         status = cli_require(&usage, "samples", params.samples, err);
     if (!status)
         status = check_used(sampling, given, &params, err);
+    if (!status && *params.model)
+        status = check_drawing(&usage, &params, &draw, err);
     if (status)
         return status;
     cli_warn_threads(draw.threads);

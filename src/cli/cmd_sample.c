@@ -101,7 +101,7 @@ static cm_status check_out(const cli_usage *usage, const sample_files *files,
     if (files->go_on && next < 0)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'continue': expected a folder as --out, found '%s'", out);
-    if (files->go_on && config->first)
+    if (files->go_on && cli_was_given(usage, "first"))
         return cli_fail(err, CM_ERR_ARGUMENT, "options 'first' and 'continue': give one of them");
     if (next > config->first && !files->go_on)
         return cli_fail(err, CM_ERR_ARGUMENT,
@@ -128,15 +128,15 @@ static cm_status write_drawing(const void *what, const char *path, cm_error *err
 
 /* ---- the work ---------------------------------------------------------------- */
 
-/* The library cannot tell a class that is given from the default. */
-static cm_status check_classes(const cm_model *model, const char *option, cm_error *err)
+/* Captions are of classes. */
+static cm_status check_classes(const cm_model *model, cm_error *err)
 {
     cm_model_facts facts = {.size = sizeof facts};
     const cm_status status = cm_model_get_facts(model, &facts, err);
     if (status || facts.classes)
         return status;
     return cli_fail(err, CM_ERR_ARGUMENT,
-                    "option '%s': has no effect here, this model has no classes", option);
+                    "option 'captions': has no effect here, this model has no classes");
 }
 
 /* Whether the images that are to come fit their file. */
@@ -186,7 +186,7 @@ static cm_status sample(const cm_model *model, const cm_sample_params *config, c
     return status;
 }
 
-static cm_status generate(const sample_files *files, int class_given,
+static cm_status generate(const cli_usage *usage, const sample_files *files,
                           const cm_sample_params *config, cm_error *err)
 {
     cm_model *model = NULL;
@@ -195,10 +195,10 @@ static cm_status generate(const sample_files *files, int class_given,
     cli_trajectory way = {.view = find_view(files->trajectory)};
     const int to_pipe = cli_is_pipe(files->out);
     cm_status status = cm_model_open(files->model, &model, err);
-    if (!status && class_given)
-        status = check_classes(model, "class", err);
+    if (!status)
+        status = cli_check_sampling(usage, model, config, err);
     if (!status && files->captions)
-        status = check_classes(model, "captions", err);
+        status = check_classes(model, err);
     const cm_layout layout = {.size = sizeof layout,
                               .columns = (int)files->columns,
                               .scale = (int)files->scale,
@@ -246,5 +246,5 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
     if (status)
         return status;
     cli_warn_threads(config.threads);
-    return generate(&files, cli_was_given(&usage, "class"), &config, err);
+    return generate(&usage, &files, &config, err);
 }

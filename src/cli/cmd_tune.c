@@ -2,6 +2,8 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 
+#include <string.h>
+
 static const char text[] =
     "Find the noise levels with which a model edits best: real pictures are edited and\n"
     "compared with themselves by the features of a classifier, with one level, then with\n"
@@ -45,6 +47,10 @@ cm_status cli_tune(int argc, char **argv, cm_error *err)
         status = cli_require(&usage, "data", params.data, err);
     if (!status)
         status = cli_require(&usage, "weights", params.weights, err);
+    if (!status && cli_was_given(&usage, "factor") && *params.task &&
+        !strstr(params.task, "upscale"))
+        status = cli_fail(err, CM_ERR_ARGUMENT,
+                          "option 'factor': has no effect here, it is for upscale");
     if (status)
         return status;
     cli_warn_threads(params.threads);

@@ -87,6 +87,6 @@ int main(int argc, char **argv)
         status = cli_fail(&err, CM_ERR_IO, "standard output: %s",
                           lost ? "cannot be written" : strerror(errno));
     if (status)
-        fprintf(stderr, "cm: %s\n", err.message[0] ? err.message : cm_status_name(status));
+        cli_say(stderr, "cm: %s", err.message[0] ? err.message : cm_status_name(status));
     return exit_code(status);
 }

@@ -128,11 +128,9 @@ void cli_progress_say(cli_progress *p, const char *text)
 {
     if (p->quiet)
         return;
-    if (!p->terminal) {
-        fprintf(stderr, "%s\n", text);
-        return;
-    }
-    fprintf(stderr, "\r\x1b[K%s\n", text);
+    if (p->terminal)
+        fputs("\r\x1b[K", stderr);
+    cli_say(stderr, "%s", text);
     if (*p->line)
         draw_line(p->line);
 }

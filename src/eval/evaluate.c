@@ -112,7 +112,7 @@ static cm_status open_sides(eval *e, cm_error *err)
     if (s)
         return s;
     snprintf(e->scores->samples, sizeof e->scores->samples, "%s", of->name);
-    cm_escape_utf8(e->scores->ref, sizeof e->scores->ref, p->ref);
+    cm_escape(e->scores->ref, sizeof e->scores->ref, p->ref);
     e->scores->n_samples = of->n;
     e->scores->n_ref = has_statistics ? e->ref.statistics.features.n : e->ref.source.n;
     return CM_OK;

@@ -240,7 +240,7 @@ static cm_status open_drawn(const char *path, const cm_sample_params *sampling, 
 static void begin(const char *path, cm_image_source *s)
 {
     *s = (cm_image_source){.n = 0};
-    cm_escape_utf8(s->name, sizeof s->name, path);
+    cm_escape(s->name, sizeof s->name, path);
 }
 
 cm_status cm_image_source_open(const char *path, int h, int w, int c, cm_image_source *s,

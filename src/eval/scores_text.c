@@ -123,7 +123,7 @@ char *cm_scores_json(const cm_scores *s)
     for (int i = 0; i < s->n_notes; i++)
         bad |= json_array_append_new(notes, json_string(s->notes[i]));
     bad |= set(j, "scores", scores) | set(j, "notes", notes);
-    char *text = bad ? NULL : cm_json_dump(j, JSON_INDENT(2));
+    char *text = bad ? NULL : cm_json_for_machines(j);
     json_decref(j);
     return text;
 }

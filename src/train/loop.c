@@ -42,7 +42,7 @@ static void report(const struct loop *l, const char *event)
     if (!l->hooks || !l->hooks->progress)
         return;
     if (event) /* paths in it may be of a config.json that someone else made */
-        event = cm_escape_utf8(shown, sizeof shown, event);
+        event = cm_escape(shown, sizeof shown, event);
     const double elapsed = cm_seconds() - l->start;
     const double per_step = t->k > l->first ? elapsed / (double)(t->k - l->first) : 0.0;
     double eta = per_step * (double)(t->config.steps - t->k);

@@ -170,8 +170,17 @@ done
 fails 2 "'num': has no effect" edit denoise --model "$student" --image "$boot" --num 2 --out x.png
 fails 2 "'strength': has no effect" edit inpaint --model "$student" --image "$boot" \
     --box 1,1,1,1 --strength 0.5 --out x.png
-fails 2 'strength: has no effect here, ts or sigmas' edit vary --model "$student" --image "$boot" \
-    --strength 0.5 --sigmas 2 --out x.png
+for strength in 0.5 0; do
+    fails 2 "option 'strength': has no effect here, --ts or --sigmas" edit vary --model "$student" \
+        --image "$boot" --strength $strength --sigmas 2 --out x.png
+done
+for given in 's-churn 0' 's-tmin 0' 's-tmax 1e6' 's-noise 1'; do
+    # shellcheck disable=SC2086
+    fails 2 "option '${given% *}': has no effect here" \
+        edit vary --model "$student" --image "$boot" --out x.png --$given
+done
+fails 2 "'columns': has no effect" edit inpaint --model "$student" --image "$boot" --box 1,1,1,1 \
+    --strip --columns 0 --out x.png
 fails 2 'ts and sigmas: have no effect' edit denoise --model "$student" --image "$boot" \
     --sigmas 2 --out x.png
 fails 2 'within the 28 x 28' edit inpaint --model "$student" --image "$boot" --box 20,0,9,1 --out x.png

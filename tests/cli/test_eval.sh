@@ -93,6 +93,7 @@ fails 2 'ref' eval --samples $real
 fails 2 'samples' eval --ref $real
 fails 2 "option 'sampler': has no effect here" eval --ref $real --samples $real --sampler heun
 fails 2 'expected one of them, found both' eval --ref $real --samples $real --model run $small
+fails 2 "option 's-noise': has no effect here" eval --ref $real --model "$root/models/fashion-mnist-cd.safetensors" --s-noise 1 $small
 fails 2 'test: has no effect without train' eval --ref $real --samples $real --test s $small
 fails 1 'nowhere' eval --ref nowhere --samples $real $small
 fails 2 'found a classifier' eval --ref $real --model judge $small

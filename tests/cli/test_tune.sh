@@ -67,6 +67,15 @@ ok 'and its number of pictures' test "$(edits tuned.safetensors inpaint num)" = 
 ok 'the weights are the same bytes' test "$(data_of tuned.safetensors)" = "$(data_of m.safetensors)"
 works 'it is a model' validate tuned.safetensors
 
+# What cannot be read of them matters to edits alone.
+LC_ALL=C sed 's/"edits":"{/"edits":"[/' tuned.safetensors >broken.safetensors
+ok 'levels that are no JSON' test "$(cmp -s tuned.safetensors broken.safetensors; echo $?)" -eq 1
+works 'images of that model' sample --model broken.safetensors --num 1 --out plain.png
+fails 4 'model: "edits"' edit inpaint --model broken.safetensors \
+    --image "$root/docs/edit/boot.png" --box 1,1,2,2 --class 0 --out no.png
+fails 4 'broken.safetensors: model: "edits"' validate broken.safetensors
+rm broken.safetensors
+
 # The best row of the table has the score that the file gives.
 chosen=$(edits tuned.safetensors inpaint evaluations)
 # shellcheck disable=SC2016 # awk's
@@ -125,7 +134,8 @@ refused 2 "found 'vary'" --task inpaint,vary
 refused 2 "found ''" --task ,
 refused 2 'colorize needs a model of colour pictures, this one has 1 channel' --task colorize
 refused 2 'to divide the 16 x 16 of the model, found 3' --task upscale --factor 3
-refused 2 'factor: has no effect here' --task inpaint --factor 2
+refused 2 "option 'factor': has no effect here" --task inpaint --factor 2
+refused 2 "option 'factor': has no effect here" --task inpaint --factor 0
 refused 2 'expected a classifier' --weights run
 refused 1 'nowhere' --data nowhere
 refused 2 "found '1'" --num 1
