@@ -151,8 +151,8 @@ void cli_describe_option(const cm_option *o, char text[cli_help_bytes])
     const int is_flag = o->type == CM_OPT_FLAG;
     const int off_by_default = is_flag && !strcmp(o->initial, "false");
     const int named = *o->initial && !off_by_default;
+    const char *initial = o->initial + (*o->initial == ':'); /* which nobody needs to type */
     snprintf(text, cli_help_bytes, "%s%s%s%s%s%s%s%s", o->help, *choices || named ? " (" : "",
-             choices, *choices && named ? "; " : "", named ? "default " : "",
-             named ? o->initial : "", named && is_flag ? "; --no-... turns it off" : "",
-             *choices || named ? ")" : "");
+             choices, *choices && named ? "; " : "", named ? "default " : "", named ? initial : "",
+             named && is_flag ? "; --no-... turns it off" : "", *choices || named ? ")" : "");
 }

@@ -221,11 +221,12 @@ static cm_status open_models(edit_run *r, cm_error *err)
                         r->files.teacher);
     if (!s && (facts.height != r->facts.height || facts.width != r->facts.width ||
                facts.channels != r->facts.channels || facts.classes != r->facts.classes))
-        return cli_fail(err, CM_ERR_ARGUMENT,
-                        "option 'teacher': %s: expected images of %d x %d with %d channels and %d "
-                        "classes, as the model has, found %d x %d, %d and %d",
-                        r->files.teacher, r->facts.width, r->facts.height, r->facts.channels,
-                        r->facts.classes, facts.width, facts.height, facts.channels, facts.classes);
+        return cli_fail(
+            err, CM_ERR_ARGUMENT,
+            "option 'teacher': %s: expected images of %d x %d channels and classes %d and "
+            "%d, as the model has, found %d x %d, %d and %d",
+            r->files.teacher, r->facts.width, r->facts.height, r->facts.channels, r->facts.classes,
+            facts.width, facts.height, facts.channels, facts.classes);
     return s;
 }
 

@@ -9,7 +9,7 @@
 #include "eval/memorising.h"
 #include "eval/neighbours.h"
 #include "eval/statistics_file.h"
-#include "io/file.h"
+#include "io/replace.h"
 #include "model/class_names.h"
 
 #include <inttypes.h>
@@ -315,8 +315,9 @@ static cm_status check_params(const cm_eval_params *p, cm_error *err)
 /* What can be known before the work. */
 static cm_status check_files(const cm_eval_params *p, cm_error *err)
 {
-    const cm_status s = *p->save_stats ? cm_file_check(p->save_stats, err) : CM_OK;
-    return s || !*p->nearest ? s : cm_file_check(p->nearest, err);
+    const cm_status s =
+        *p->save_stats ? cm_replace_check(p->save_stats, &cm_replaced_archive, err) : CM_OK;
+    return s || !*p->nearest ? s : cm_replace_check(p->nearest, &cm_replaced_picture, err);
 }
 
 static cm_status run(eval *e, cm_error *err)

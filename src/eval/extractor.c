@@ -2,6 +2,7 @@
 #include "eval/extractor.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "graph/plan.h"
 #include "io/weights_file.h"
 #include "nn/features/inception.h"
@@ -80,8 +81,9 @@ static cm_status check_small(const cm_extractor *e, int h, int w, int c, cm_erro
     if (h == n->height && w == n->width && c == n->in_channels)
         return CM_OK;
     return cm_fail(err, CM_ERR_ARGUMENT,
-                   "features: %s is made for %dx%d images with %d channels, found %dx%d with %d",
-                   e->model->score, n->width, n->height, n->in_channels, w, h, c);
+                   "features: %s is made for %dx%d images with %d channel%s, found %dx%d with %d",
+                   e->model->score, n->width, n->height, n->in_channels, cm_plural(n->in_channels),
+                   w, h, c);
 }
 
 static cm_feature_nodes build_small(const cm_extractor *e, cm_net *net, cm_node *pixels)

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "data/dataset.h"
 #include "io/npz_read.h"
 #include "model/class_names.h"
@@ -250,10 +251,11 @@ cm_status cm_image_source_open(const char *path, int h, int w, int c, cm_image_s
     cm_status status =
         cm_npz_is(path) ? open_archive(path, s, err) : open_dataset(path, h, w, c, s, err);
     if (!status && h && (s->h != h || s->w != w || s->c != c))
-        status = cm_fail(err, CM_ERR_FORMAT,
-                         "%s: expected images of %dx%d with %d channels as the others, found %dx%d "
-                         "with %d",
-                         s->name, w, h, c, s->w, s->h, s->c);
+        status =
+            cm_fail(err, CM_ERR_FORMAT,
+                    "%s: expected images of %dx%d with %d channel%s as the others, found %dx%d "
+                    "with %d",
+                    s->name, w, h, c, cm_plural(c), s->w, s->h, s->c);
     if (status)
         cm_image_source_close(s);
     return status;

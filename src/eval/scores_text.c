@@ -73,9 +73,10 @@ static void put_sides(writer *w, const cm_scores *s)
 {
     put(w, "reference  %s", s->ref);
     if (s->n_ref)
-        put(w, ", %" PRId64 " images", s->n_ref);
+        put(w, ", %" PRId64 " image%s", s->n_ref, cm_plural(s->n_ref));
     if (s->n_samples)
-        put(w, "\nsamples    %s, %" PRId64 " images", s->samples, s->n_samples);
+        put(w, "\nsamples    %s, %" PRId64 " image%s", s->samples, s->n_samples,
+            cm_plural(s->n_samples));
     put(w, "\nfeatures   %s\n", s->network);
 }
 
@@ -95,8 +96,8 @@ char *cm_scores_text(const cm_scores *s)
             r->percent ? "%" : "", r->meaning);
     }
     if (s->kept_samples)
-        put(&w, "pairs: the first %" PRId64 " images of the reference and %" PRId64 " samples\n",
-            s->kept_ref, s->kept_samples);
+        put(&w, "pairs: the first %" PRId64 " image%s of the reference and %" PRId64 " sample%s\n",
+            s->kept_ref, cm_plural(s->kept_ref), s->kept_samples, cm_plural(s->kept_samples));
     for (int i = 0; i < s->n_notes; i++)
         put(&w, "note: %s\n", s->notes[i]);
     return w.text;

@@ -344,8 +344,8 @@ cm_status cm_sampler_draw(cm_sampler *s, const cm_request *r, cm_images **images
     if (!cm_images_fit(out, r->num, s->h, s->w, s->c, with))
         out = cm_images_new(r->num, s->h, s->w, s->c, with);
     if (!out)
-        return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %" PRId64 " images",
-                       r->num);
+        return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %" PRId64 " image%s",
+                       r->num, cm_plural(r->num));
     out->first = r->first;
     if (e)
         choose_ends(s, r);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/philox.h"
+#include "base/text.h"
 #include "data/summary.h"
 #include "io/file.h"
 #include "io/json.h"
@@ -101,6 +102,20 @@ static void report_memory(const struct loop *l)
              (double)cm_train_step_bytes(s) * mib,
              (double)cm_plan_get_memory(s->part).activations * mib,
              (double)cm_train_step_kept_bytes(s) * mib);
+    report(l, event);
+}
+
+/* A rise that ends behind the run. */
+static void report_warmup(const struct loop *l)
+{
+    const cm_train_params *c = &l->t->config;
+    char event[160];
+    if (c->lr_warmup <= c->steps)
+        return;
+    snprintf(event, sizeof event,
+             "warning: lr-warmup of %" PRId64 " steps in a run of %" PRId64
+             ": the learning rate ends at %.3g of lr",
+             c->lr_warmup, c->steps, (double)c->steps / (double)c->lr_warmup);
     report(l, event);
 }
 
@@ -389,8 +404,9 @@ static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
                           cm_stream_key((uint64_t)t->config.seed, STREAM_DATA), t->config.flip,
                           t->k, &t->loader, err);
     if (!s && !asked)
-        snprintf(note, sizeof note, "%" PRId64 " steps of %" PRId64 " images fit in the time",
-                 t->config.steps, t->config.batch);
+        snprintf(note, sizeof note, "%" PRId64 " step%s of %" PRId64 " image%s fit in the time",
+                 t->config.steps, cm_plural(t->config.steps), t->config.batch,
+                 cm_plural(t->config.batch));
     if (!s && note[0])
         report(l, note);
     return s;
@@ -419,6 +435,7 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
         l.before = t->seconds;
         report_data(&l);
         report_memory(&l);
+        report_warmup(&l);
         s = loop(&l, err);
     }
     if (!s)

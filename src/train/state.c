@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/pool.h"
+#include "base/text.h"
 #include "io/json.h"
 #include "run/checkpoint.h"
 #include "run/config.h"
@@ -216,9 +217,10 @@ cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *e
         s = read_state(t, folder, state, &threads, &log_offset, err);
     if (!s && threads != t->threads && !note[0])
         snprintf(note, size,
-                 "this run began with %" PRId64 " threads and goes on with %d: sums are rounded in "
+                 "this run began with %" PRId64
+                 " thread%s and goes on with %d: sums are rounded in "
                  "another order, so not bit for bit",
-                 threads, t->threads);
+                 threads, cm_plural(threads), t->threads);
     for (int i = 0; i < n && !s; i++)
         s = load_file(t, folder, &files[i], err);
     json_decref(state);

@@ -116,6 +116,14 @@ for name in a_1 a_2 b_1 b_2; do
 done
 ok 'and no more' test "$(find results -type f | wc -l)" -eq 4
 ok 'as if alone' cmp results/b_1.png one.png
+mkdir -p deep/one deep/two
+cp folder/b.png deep
+cp folder/b.png deep/one
+cp folder/b.png deep/.hidden.png
+edit inpaint --image deep/ --box 8,8,12,12 --out deep.png
+ok 'a folder with folders' cmp deep.png one.png
+ok 'which are counted' grep -qx 'cm: left out of deep/: 2 subfolders, the first of them one' err
+ok 'and what is hidden' grep -qx 'cm: left out of deep/: a hidden file, .hidden.png' err
 edit inpaint --image folder --box 8,8,12,12 --num 2 --out rows.png
 ok 'a row a picture' is_size rows.png 70 70
 edit inpaint --image folder --box 8,8,12,12 --out all.npz

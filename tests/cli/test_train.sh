@@ -606,6 +606,13 @@ judge judged3 --resume --steps 6
 judge judged6 --steps 6
 ok 'a resumed one is that of one go' same judged3 judged6
 
+# ---- a rise longer than the run ------------------------------------------------
+
+train long_rise --method edm --steps 2 --lr-warmup 100
+ok 'is warned of' grep -q '^warning: lr-warmup of 100 steps in a run of 2: the learning rate ends at 0.02 of lr$' err
+train short_rise --method edm --steps 2 --lr-warmup 2
+ok 'one that ends in time is not' test "$(grep -c warning err)" -eq 0
+
 # ---- folders of pictures -----------------------------------------------------
 
 "$cm" sample --model straight/run --sampler euler --steps 2 --num 3 --class 0 --out photos/a >out

@@ -31,13 +31,17 @@ works 'cm train -h' train -h
 ok 'cm help X is cm X --help' cmp out help
 works 'cm help' help
 ok 'lists the commands' grep -q '^  train ' out
-for command in train data sample info validate forward explain bench ''; do
+for command in train data sample edit eval tune info validate plot forward explain bench ''; do
     for columns in $(seq 40 200); do
+        echo "@$columns"
         # shellcheck disable=SC2086 # no command, no word
-        COLUMNS=$columns "$cm" help $command | sed "s/^/$columns /"
+        COLUMNS=$columns "$cm" help $command
     done >out
-    ok "cm help $command in 40 to 200 columns" test -z "$(awk 'length - length($1) - 1 >= $1' out)"
+    ok "cm help $command in 40 to 200 columns" \
+        test -z "$(awk '/^@/ { width = substr($0, 2) + 0; next } length >= width' out)"
 done
+"$cm" help edit >out
+ok 'a default as it is typed' says '(default auto)'
 # An example that is broken is still the command that it was.
 COLUMNS=40 "$cm" help bench | sed -n '/^  cm/,/^$/p' >narrow
 ok 'examples are broken' grep -q '\\$' narrow
@@ -223,6 +227,18 @@ fails 1 'nowhere/x' forward --model "$goldens/adm_lsun_like.weights.safetensors"
 fails 1 '/dev/full: expected a file to replace' data photos --pack /dev/full
 fails 1 '/dev/full' train --data photos --out /dev/full
 fails 1 '/dev/full' sample --model "$shipped" --out /dev/full
+cp "$shipped" kept.safetensors
+for output in kept.safetensors photos/a/exif3.jpg; do
+    cp $output kept
+    fails 2 "$output: holds " forward --model "$goldens/adm_lsun_like.weights.safetensors" \
+        --input "$goldens/adm_lsun_like.io.safetensors" --output $output
+    ok 'it stays' cmp $output kept
+done
+echo text >notes.txt
+cp notes.txt plot.svg
+fails 2 'plot.svg: holds ' plot photos --out plot.svg
+fails 2 'notes.txt: holds ' eval --ref photos --samples photos --train photos --nearest notes.txt
+fails 2 'notes.txt: holds ' eval --ref photos --save-stats notes.txt
 fails 1 '/proc/x.png: cannot create' sample --model missing --out /proc/x.png
 mkfifo pipe
 for command in 'info' 'validate' 'data' 'train --out y --data' 'sample --out y.png --model' 'bench --model' \
