@@ -130,11 +130,11 @@ for command in train data sample edit eval tune info validate plot forward expla
     [ $command = edit ] && task=vary
     COLUMNS=200 "$cm" help $command |
         sed -nE 's/^ +--([a-z-]+)=(MODEL|CLASSIFIER|RUN|DATA|FILE|IN|OUT|R|S)( .*)?$/\1/p' >options
-    for option in $(cat options); do
+    while read -r option; do
         # shellcheck disable=SC2086 # no task, no word
         fails 2 "option '$option': expected a file or folder, found '-'" \
             $command $task --$option -
-    done
+    done <options
     cat options >>all
 done
 ok 'which are many' test "$(wc -l <all)" -gt 30
