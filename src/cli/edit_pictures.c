@@ -20,13 +20,21 @@ static cm_status no_memory(cm_error *err)
     return cli_fail(err, CM_ERR_MEMORY, "pictures: out of memory");
 }
 
-static cm_status add_path(paths *p, const char *folder, const char *name, cm_error *err)
+enum { most_path = 4096 };
+
+/* 0: it is too long. */
+static int join(char path[most_path], const char *folder, const char *name)
 {
-    char path[4096];
     const size_t length = strlen(folder);
     const int joined = !length || folder[length - 1] == '/';
-    const int n = snprintf(path, sizeof path, "%s%s%s", folder, joined ? "" : "/", name);
-    if (n < 0 || (size_t)n >= sizeof path)
+    const int n = snprintf(path, most_path, "%s%s%s", folder, joined ? "" : "/", name);
+    return n >= 0 && n < most_path;
+}
+
+static cm_status add_path(paths *p, const char *folder, const char *name, cm_error *err)
+{
+    char path[most_path];
+    if (!join(path, folder, name))
         return cli_fail(err, CM_ERR_ARGUMENT, "%.100s: the path is too long", path);
     char **grown = realloc(p->path, (size_t)(p->n + 1) * sizeof *grown);
     if (!grown)
@@ -70,6 +78,7 @@ static int is_folder(const char *path)
 /* What a folder holds; folders within are not entered, as their pictures may have equal names. */
 static cm_status list_folder(paths *p, const char *folder, cm_error *err)
 {
+    char path[most_path];
     struct dirent **entries = NULL;
     left_out folders = {.what = "subfolder"}, hidden = {.what = "hidden file"};
     const int n = scandir(folder, &entries, NULL, alphasort);
@@ -78,12 +87,12 @@ static cm_status list_folder(paths *p, const char *folder, cm_error *err)
         const char *name = entries[i]->d_name;
         if (!strcmp(name, ".") || !strcmp(name, ".."))
             continue;
-        s = add_path(p, folder, name, err);
-        const int is_inner = !s && is_folder(p->path[p->n - 1]);
-        if (is_inner || (!s && name[0] == '.')) {
-            leave_out(is_inner ? &folders : &hidden, name);
-            free(p->path[--p->n]);
-        }
+        if (join(path, folder, name) && is_folder(path))
+            leave_out(&folders, name);
+        else if (name[0] == '.')
+            leave_out(&hidden, name);
+        else
+            s = add_path(p, folder, name, err);
     }
     tell_left_out(&folders, folder);
     tell_left_out(&hidden, folder);
