@@ -482,6 +482,7 @@ typedef struct cm_tune_params {
     size_t size;                  /* of this struct; set by cm_tune_default_params */
     cm_text model, data, weights; /* a file; real pictures; the classifier that judges */
     cm_text task;                 /* list of inpaint, colorize, upscale; empty: all that suit */
+    cm_text classes;              /* of the pictures: auto, as cm edit tells them, or the data's */
     cm_text out;                  /* where the model is written with them; empty: nowhere */
     int64_t num, most, factor;    /* pictures; evaluations an edit; of upscale */
     int64_t seed, batch, threads;

@@ -17,7 +17,7 @@ static const char text[] =
 
 static const cli_group groups[] = {
     {"Common options", "model data weights out task"},
-    {"Search", "num most factor seed"},
+    {"Search", "num most factor classes seed"},
     {"Machine", "batch threads quiet"},
     {0},
 };

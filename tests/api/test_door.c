@@ -263,7 +263,7 @@ static void test_eval_params(void)
 
 static void test_tune_params(void)
 {
-    _Static_assert(sizeof(cm_tune_params) == 8 + 5 * sizeof(cm_text) + 6 * 8, "likewise");
+    _Static_assert(sizeof(cm_tune_params) == 8 + 6 * sizeof(cm_text) + 6 * 8, "likewise");
     cm_tune_params p = cm_tune_default_params();
     cm_eval_hooks hooks = {0};
     REFUSED(cm_tune(NULL, NULL, NULL, NULL, &err), "params", "NULL");
@@ -276,6 +276,9 @@ static void test_tune_params(void)
     snprintf(p.task, sizeof p.task, "stroke");
     REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "task", "found 'stroke'");
     *p.task = '\0';
+    snprintf(p.classes, sizeof p.classes, "none");
+    REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "classes", "'none'");
+    snprintf(p.classes, sizeof p.classes, "auto");
     REFUSED(cm_tune(&p, &hooks, NULL, NULL, &err), "hooks: size", "found 0");
     struct {
         const char *name;
