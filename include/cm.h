@@ -452,6 +452,8 @@ typedef struct cm_eval_params {
     cm_text ref;               /* real images, or statistics of some: a path */
     cm_text samples, model;    /* images to judge, or the model that draws them */
     cm_text features, weights; /* the network whose features are compared; its file */
+    int lpips;                 /* instead LPIPS of pairs: the i-th of samples and of ref */
+    cm_text lpips_weights;     /* VGG16 is in weights, what LPIPS adds to it in this */
     cm_text train, test;       /* images that samples may be copies of; images that are none */
     cm_text nearest;           /* a PNG of samples beside the nearest of train */
     cm_text save_stats;        /* where the statistics of ref are written */

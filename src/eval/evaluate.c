@@ -40,16 +40,6 @@ typedef struct eval {
     cm_class_score score;
 } eval;
 
-void cm_scores_note(cm_scores *scores, const char *fmt, ...)
-{
-    va_list ap;
-    if (scores->n_notes == CM_SCORE_NOTES)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(scores->notes[scores->n_notes++], CM_SCORE_NOTE, fmt, ap);
-    va_end(ap);
-}
-
 /* ---- the network ---------------------------------------------------------------- */
 
 /* What the distances of the Inception networks are called. */
@@ -103,12 +93,12 @@ static cm_status open_sides(eval *e, cm_error *err)
     if (*p->model)
         s = cm_image_source_draw(p->model, e->sampling, of, err);
     else if (*p->samples)
-        s = cm_image_source_open(p->samples, 0, 0, 0, of, err);
+        s = cm_image_source_open(p->samples, 0, 0, 0, 0, of, err);
     if (!s)
         s = cm_statistics_read(p->ref, e->scores->network, e->dims.features, e->dims.spatial,
                                &has_statistics, &e->ref.statistics, err);
     if (!s && (!has_statistics || e->ref.statistics.has_images))
-        s = cm_image_source_open(p->ref, of->h, of->w, of->c, &e->ref.source, err);
+        s = cm_image_source_open(p->ref, of->h, of->w, of->c, 0, &e->ref.source, err);
     if (s)
         return s;
     snprintf(e->scores->samples, sizeof e->scores->samples, "%s", of->name);
@@ -303,6 +293,8 @@ static cm_status check_params(const cm_eval_params *p, cm_error *err)
     if (!*p->samples && !*p->model && !*p->save_stats)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "samples: expected images to judge, a model that draws them, or save-stats");
+    if (*p->lpips_weights)
+        return cm_fail(err, CM_ERR_ARGUMENT, "lpips-weights: has no effect without lpips");
     if (*p->test && !*p->train)
         return cm_fail(err, CM_ERR_ARGUMENT, "test: has no effect without train");
     if (*p->nearest && !*p->train)
@@ -355,27 +347,13 @@ static void side_clear(side *x)
 cm_status cm_evaluate(const cm_eval_params *params, const cm_sample_params *sampling,
                       const cm_eval_hooks *hooks, cm_scores *scores, cm_error *err)
 {
-    const double none = (double)NAN;
     eval e = {.params = params,
               .sampling = sampling,
               .hooks = hooks,
               .scores = scores,
               .batch = (int)sampling->batch,
               .threads = cm_threads_resolve(sampling->threads)};
-    *scores = (cm_scores){.frechet = none,
-                          .spatial = none,
-                          .inception = none,
-                          .precision = none,
-                          .recall = none,
-                          .density = none,
-                          .coverage = none,
-                          .kid = none,
-                          .kid_deviation = none,
-                          .agreement = none,
-                          .agreement_ref = none,
-                          .nearest = none,
-                          .nearest_test = none,
-                          .nearer = none};
+    *scores = cm_scores_none();
     cm_status s = check_params(params, err);
     if (!s)
         s = check_files(params, err);

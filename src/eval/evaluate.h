@@ -21,10 +21,12 @@ typedef struct cm_scores {
     double agreement, agreement_ref; /* shares of the images that are taken for their class */
     double nearest, nearest_test;    /* median distances to the nearest training image */
     double nearer; /* share of (sample, test image) of which the sample is nearer */
+    double lpips, lpips_deviation, lpips_least, lpips_most; /* of the pairs */
     char notes[CM_SCORE_NOTES][CM_SCORE_NOTE];
     int n_notes;
 } cm_scores;
 
+cm_scores cm_scores_none(void); /* nothing was asked for */
 __attribute__((format(printf, 2, 3))) void cm_scores_note(cm_scores *scores, const char *fmt, ...);
 
 /* As cm_eval (cm.h), whose arguments are in range. */

@@ -10,7 +10,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct kind kind;
 
@@ -64,6 +63,9 @@ static void use_model(cm_extractor *e, const cm_model *m)
 static cm_status open_small(cm_extractor *e, const char *weights, cm_error *err)
 {
     char shown[512];
+    if (!*weights)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "weights: expected a classifier (cm train --method classifier), found none");
     cm_status s = cm_run_open_model(weights, &e->owned, err);
     if (!s && !cm_model_is_classifier(e->owned))
         s = cm_fail(err, CM_ERR_ARGUMENT,
@@ -91,19 +93,10 @@ static cm_feature_nodes build_small(const cm_extractor *e, cm_net *net, cm_node 
 
 /* ---- inception ---- */
 
-static cm_status check_there(const char *weights, cm_error *err)
-{
-    struct stat st;
-    char shown[512];
-    if (!stat(weights, &st))
-        return CM_OK;
-    return cm_fail(err, CM_ERR_IO,
-                   "%s: no such file: the Inception network's weights are expected there, "
-                   "pt_inception-2015-12-05-6726825d.pth, 95628359 bytes, SHA-256 "
-                   "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2, which the "
-                   "pytorch-fid project publishes as its release fid_weights",
-                   cm_escape(shown, sizeof shown, *weights ? weights : "(none)"));
-}
+static const cm_published published = {
+    "the Inception network's weights", "pt_inception-2015-12-05-6726825d.pth",
+    "95628359 bytes, SHA-256 6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2, "
+    "which the pytorch-fid project publishes as its release fid_weights"};
 
 /* All of a file's tensors, and all that the network needs. */
 static cm_status load(cm_extractor *e, const char *weights, cm_error *err)
@@ -125,7 +118,8 @@ static cm_status load(cm_extractor *e, const char *weights, cm_error *err)
 
 static cm_status open_inception(cm_extractor *e, const char *weights, cm_error *err)
 {
-    cm_status s = check_there(weights, err);
+    weights = *weights ? weights : published.file;
+    cm_status s = cm_weights_check_there(weights, &published, err);
     if (!s)
         s = cm_device_open(&e->device, err);
     if (!s)

@@ -9,7 +9,8 @@
  * where they have another.  One thread uses it at a time. */
 typedef struct cm_extractor cm_extractor;
 
-/* name says the network, weights its file, which may be safetensors or PyTorch's:
+/* name says the network, weights its file, which may be safetensors or PyTorch's; empty: that of
+ * the name it is published under:
  *   inception          that of the Frechet inception distance, as TensorFlow has it: images of
  *                      any size, RGB or gray; its weights under the names they have in
  *                      pt_inception-2015-12-05-6726825d.pth

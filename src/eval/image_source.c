@@ -50,10 +50,11 @@ static void close_dataset(void *state)
 
 static const struct cm_source_kind dataset_kind = {read_dataset, close_dataset};
 
-static cm_status open_dataset(const char *path, int h, int w, int c, cm_image_source *s,
+static cm_status open_dataset(const char *path, int h, int w, int c, int strict, cm_image_source *s,
                               cm_error *err)
 {
-    const cm_dataset_options o = {.h = h, .w = w, .channels = c, .background = {255, 255, 255}};
+    const cm_dataset_options o = {
+        .h = h, .w = w, .channels = c, .background = {255, 255, 255}, .strict = strict};
     cm_dataset *d = NULL;
     const cm_status status = cm_dataset_open(path, &o, &d, err);
     if (status)
@@ -243,12 +244,12 @@ static void begin(const char *path, cm_image_source *s)
     cm_escape_utf8(s->name, sizeof s->name, path);
 }
 
-cm_status cm_image_source_open(const char *path, int h, int w, int c, cm_image_source *s,
-                               cm_error *err)
+cm_status cm_image_source_open(const char *path, int h, int w, int c, int strict,
+                               cm_image_source *s, cm_error *err)
 {
     begin(path, s);
     cm_status status =
-        cm_npz_is(path) ? open_archive(path, s, err) : open_dataset(path, h, w, c, s, err);
+        cm_npz_is(path) ? open_archive(path, s, err) : open_dataset(path, h, w, c, strict, s, err);
     if (!status && h && (s->h != h || s->w != w || s->c != c))
         status = cm_fail(err, CM_ERR_FORMAT,
                          "%s: expected images of %dx%d with %d channels as the others, found %dx%d "

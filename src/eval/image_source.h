@@ -20,10 +20,11 @@ typedef struct cm_image_source {
     void *state;
 } cm_image_source;
 
-/* h, w, c: what a data set is brought to, 0: its own; others must have it already.
+/* h, w, c: what a data set is brought to, 0: its own; others must have it already.  strict: a
+ * damaged image in a folder is an error, else it is left out.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT (a bad file; no images in it; another size), CM_ERR_MEMORY. */
-cm_status cm_image_source_open(const char *path, int h, int w, int c, cm_image_source *source,
-                               cm_error *err);
+cm_status cm_image_source_open(const char *path, int h, int w, int c, int strict,
+                               cm_image_source *source, cm_error *err);
 /* sampling->num images of the model at path.  Errors: those of cm_sampler_new, CM_ERR_IO. */
 cm_status cm_image_source_draw(const char *path, const cm_sample_params *sampling,
                                cm_image_source *source, cm_error *err);

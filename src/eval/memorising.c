@@ -29,7 +29,7 @@ static cm_status gather(memory *m, const char *path, int64_t most, const char *w
                         cm_error *err)
 {
     const cm_image_source *as = m->of->samples;
-    cm_status s = cm_image_source_open(path, as->h, as->w, as->c, &g->source, err);
+    cm_status s = cm_image_source_open(path, as->h, as->w, as->c, 0, &g->source, err);
     if (s)
         return s;
     if (g->source.n > most)
