@@ -3,17 +3,15 @@
 #define CM_EVAL_EVALUATE_H
 
 #include "cm.h"
-#include "model/model.h"
+#include "eval/extractor.h"
 
 enum { CM_SCORE_NOTES = 12, CM_SCORE_NOTE = 320 };
 
 /* What was found; NaN: this was not asked for, or cannot be told. */
 typedef struct cm_scores {
-    char network[128];            /* "inception", "FD-fashion 0123456789abcdef" */
-    char distance[CM_SCORE_NAME]; /* "FID", "FD-fashion" */
-    char kernel[CM_SCORE_NAME];   /* "KID", "KD-fashion" */
-    char ref[512], samples[512];  /* where they are from; empty: none */
-    int64_t n_ref, n_samples;     /* n_ref 0: not known */
+    cm_score_names names;
+    char ref[512], samples[512]; /* where they are from; empty: none */
+    int64_t n_ref, n_samples;    /* n_ref 0: not known */
     int64_t kept_ref, kept_samples;
     double frechet, spatial, inception;
     double precision, recall, density, coverage;

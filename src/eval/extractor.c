@@ -7,9 +7,11 @@
 #include "nn/features/inception.h"
 #include "run/resolve.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 typedef struct kind kind;
 
@@ -34,7 +36,7 @@ struct cm_extractor {
 };
 
 struct kind {
-    const char *name;
+    const char *name, *distance, *kernel; /* these NULL: the file says them */
     cm_status (*open)(cm_extractor *e, const char *weights, cm_error *err);
     cm_status (*check)(const cm_extractor *e, int h, int w, int c, cm_error *err);
     /* pixels f32 [N,H,W,C] */
@@ -166,9 +168,10 @@ static cm_feature_nodes build_pytorch(const cm_extractor *e, cm_net *net, cm_nod
 
 enum { SMALL, KINDS = 3 };
 static const kind kinds[KINDS] = {
-    [SMALL] = {"small", open_small, check_small, build_small},
-    {"inception", open_inception, check_inception, build_tensorflow},
-    {"inception-pytorch", open_inception, check_inception, build_pytorch},
+    [SMALL] = {"small", NULL, NULL, open_small, check_small, build_small},
+    {"inception", "FID", "KID", open_inception, check_inception, build_tensorflow},
+    {"inception-pytorch", "FID-pytorch", "KID-pytorch", open_inception, check_inception,
+     build_pytorch},
 };
 
 static cm_status extractor_new(const kind *k, int batch, int threads, cm_extractor **out,
@@ -249,6 +252,24 @@ void cm_extractor_close(cm_extractor *e)
 cm_feature_dims cm_extractor_dims(const cm_extractor *e)
 {
     return e->dims;
+}
+
+cm_score_names cm_extractor_names(const cm_extractor *e)
+{
+    const kind *k = e->kind;
+    const cm_model *m = e->model;
+    cm_score_names n;
+    if (!m) {
+        snprintf(n.network, sizeof n.network, "%s", k->name);
+        snprintf(n.distance, sizeof n.distance, "%s", k->distance);
+        snprintf(n.kernel, sizeof n.kernel, "%s", k->kernel);
+        return n;
+    }
+    const XXH64_hash_t hash = XXH3_64bits(m->flat, cm_params_floats(m->params) * sizeof *m->flat);
+    snprintf(n.network, sizeof n.network, "%s %016" PRIx64, m->score, (uint64_t)hash);
+    snprintf(n.distance, sizeof n.distance, "%s", m->score);
+    snprintf(n.kernel, sizeof n.kernel, "KD-%s", m->score + strlen("FD-"));
+    return n;
 }
 
 const cm_model *cm_extractor_model(const cm_extractor *e)

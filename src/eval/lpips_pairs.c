@@ -119,8 +119,8 @@ static cm_status measure(pairs *p, cm_error *err)
 
 static void report(const pairs *p, cm_scores *r)
 {
-    snprintf(r->network, sizeof r->network, "VGG16, LPIPS 0.1");
-    snprintf(r->distance, sizeof r->distance, "LPIPS");
+    snprintf(r->names.network, sizeof r->names.network, "VGG16, LPIPS 0.1");
+    snprintf(r->names.distance, sizeof r->names.distance, "LPIPS");
     snprintf(r->ref, sizeof r->ref, "%s", p->ref.name);
     snprintf(r->samples, sizeof r->samples, "%s", p->samples.name);
     r->n_ref = r->n_samples = p->n;

@@ -16,12 +16,12 @@ static const struct row {
     int digits, percent;
     const char *meaning;
 } rows[] = {
-    {"frechet", NULL, offsetof(cm_scores, distance), offsetof(cm_scores, frechet), 5, 0,
+    {"frechet", NULL, offsetof(cm_scores, names.distance), offsetof(cm_scores, frechet), 5, 0,
      "Frechet distance of the features; 0 is best"},
     {"spatial", "sFID", 0, offsetof(cm_scores, spatial), 5, 0, "of the spatial features"},
     {"inception_score", "Inception score", 0, offsetof(cm_scores, inception), 5, 0,
      "higher is better"},
-    {"kid", NULL, offsetof(cm_scores, kernel), offsetof(cm_scores, kid), 5, 0,
+    {"kid", NULL, offsetof(cm_scores, names.kernel), offsetof(cm_scores, kid), 5, 0,
      "kernel distance, mean of the subsets; 0 is best"},
     {"kid_deviation", "  its deviation", 0, offsetof(cm_scores, kid_deviation), 2, 0,
      "over the subsets"},
@@ -103,7 +103,7 @@ static void put_sides(writer *w, const cm_scores *s)
         put(w, ", %" PRId64 " images", s->n_ref);
     if (s->n_samples)
         put(w, "\nsamples    %s, %" PRId64 " images", s->samples, s->n_samples);
-    put(w, "\nfeatures   %s\n", s->network);
+    put(w, "\nfeatures   %s\n", s->names.network);
 }
 
 char *cm_scores_text(const cm_scores *s)
@@ -137,8 +137,9 @@ static int set(json_t *j, const char *key, json_t *value)
 char *cm_scores_json(const cm_scores *s)
 {
     json_t *j = json_object(), *scores = json_object(), *notes = json_array();
-    int bad = set(j, "features", json_string(s->network)) |
-              set(j, "name", json_string(s->distance)) | set(j, "reference", json_string(s->ref)) |
+    int bad = set(j, "features", json_string(s->names.network)) |
+              set(j, "name", json_string(s->names.distance)) |
+              set(j, "reference", json_string(s->ref)) |
               set(j, "samples", json_string(s->samples)) |
               set(j, "reference_images", json_integer(s->n_ref)) |
               set(j, "sample_images", json_integer(s->n_samples)) |
