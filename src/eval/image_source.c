@@ -230,17 +230,18 @@ static cm_status open_drawn(const char *path, const cm_model *model,
     s->state = d;
     d->sampling = *sampling;
     cm_status status = path ? cm_run_open_model(path, &d->owned, err) : CM_OK;
-    const cm_model *m = d->model = path ? d->owned : model;
+    d->model = path ? d->owned : model;
     if (!status)
-        status = cm_model_check_draws(m, s->name, err);
+        status = cm_model_check_draws(d->model, s->name, err);
     if (!status)
-        status = cm_sampler_make(m, sampling, &d->sampler, err);
+        status = cm_sampler_make(d->model, sampling, &d->sampler, err);
     if (!status)
-        status = cm_recipe_make(m, sampling, &d->recipe, err);
+        status = cm_recipe_make(d->model, sampling, &d->recipe, err);
     if (!status)
-        status = cm_model_class_names(m, &s->names, err);
+        status = cm_model_class_names(d->model, &s->names, err);
     if (status)
         return status;
+    const cm_model *m = d->model;
     s->n = sampling->num;
     s->h = m->net.height;
     s->w = m->net.width;

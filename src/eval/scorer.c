@@ -55,8 +55,8 @@ static cm_status look_at_reference(cm_scorer *x, const cm_scorer_config *c,
     return s;
 }
 
-static cm_status open(cm_scorer *x, const cm_scorer_config *c, const cm_eval_hooks *hooks,
-                      cm_error *err)
+static cm_status open_parts(cm_scorer *x, const cm_scorer_config *c, const cm_eval_hooks *hooks,
+                            cm_error *err)
 {
     const cm_dataset *d = c->data;
     cm_status s =
@@ -78,7 +78,7 @@ cm_status cm_scorer_open(const cm_scorer_config *c, const cm_eval_hooks *hooks, 
     if (!x)
         return cm_fail(err, CM_ERR_MEMORY, "scores: out of memory");
     x->batch = batch_of(c->threads);
-    const cm_status s = open(x, c, hooks, err);
+    const cm_status s = open_parts(x, c, hooks, err);
     if (s)
         cm_scorer_close(x);
     else
