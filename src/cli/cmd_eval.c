@@ -14,6 +14,7 @@ static const char text[] =
     "  cm eval --ref fashion-mnist --model MODEL --num 10000 --features small \\\n"
     "    --weights CLASSIFIER --train fashion-mnist --test fashion-mnist-test\n"
     "  cm eval --ref photos --save-stats photos.npz\n"
+    "  cm eval --ref pictures --samples edited --lpips\n"
     "\n"
     "FID, sFID and the Inception score are those of the Inception network alone, whose\n"
     "weights its project (pytorch-fid) publishes; with a classifier of this program\n"
@@ -22,6 +23,7 @@ static const char text[] =
 static const cli_group groups[] = {
     {"Common options", "ref samples model num features weights kept json"},
     {"Memorising", "train test nearest"},
+    {"Pairs", "lpips lpips-weights"},
     {"Statistics", "save-stats"},
     {"Drawing samples", "sampler steps ts sigmas s-churn s-tmin s-tmax s-noise class first "
                         "micro-batch dtype"},
