@@ -29,6 +29,7 @@ cm_status cm_cpu_check(cm_error *err);
 cm_status cm_isa_from_name(const char *name, cm_isa best, cm_isa *isa, cm_error *err);
 /* Convolutions without Winograd's transforms, by CM_CONV=direct in the environment: to compare. */
 int cm_cpu_direct_only(void);
+int cm_cpu_has_amx(void);         /* in tiles: far faster than vectors can be */
 int cm_cpu_has_bf16(void);        /* matrix products in bf16 run in hardware */
 int cm_cpu_prefers_bf16(void);    /* and a network as a whole is faster with them */
 const char *cm_cpu_library(void); /* "oneDNN 2.6.3" */

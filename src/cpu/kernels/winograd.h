@@ -238,12 +238,14 @@ CM_INLINE void pixels_of(const winograd_tiles *t, int64_t i, int side, int margi
 }
 
 /* Whether the convolution that n is, or is a gradient of, is of this kind: 3 x 3, each pixel, as
- * many out as in, channels in whole granules.  w: type of its weights. */
+ * many out as in, channels in whole granules; bf16 where the processor has no tiles for it.
+ * w: type of its weights. */
 static inline int is_winograd(const cm_node *n, const cm_type *w)
 {
-    return !cm_cpu_direct_only() && n->in[0]->type.dtype == CM_F32 && w->dim[2] == TAPS &&
-           w->dim[3] == TAPS && n->attr.conv.stride == 1 && n->attr.conv.pad_h == 1 &&
-           n->attr.conv.pad_w == 1 && w->dim[0] % GRANULE == 0 && w->dim[1] % GRANULE == 0;
+    return !cm_cpu_direct_only() && (n->in[0]->type.dtype == CM_F32 || !cm_cpu_has_amx()) &&
+           w->dim[2] == TAPS && w->dim[3] == TAPS && n->attr.conv.stride == 1 &&
+           n->attr.conv.pad_h == 1 && n->attr.conv.pad_w == 1 && w->dim[0] % GRANULE == 0 &&
+           w->dim[1] % GRANULE == 0;
 }
 
 #endif
