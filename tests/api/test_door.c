@@ -794,6 +794,12 @@ static void test_rest(void)
     REFUSED(cm_options_read(t, &p, NULL, &err), "path", "NULL");
     REFUSED(cm_sample(NULL, &p, &images, &err), "model", "NULL");
     REFUSED(cm_sample(model, &p, NULL, &err), "images", "NULL");
+    REFUSED(cm_sample_check_used(NULL, &p, "steps", &err), "model", "NULL");
+    REFUSED(cm_sample_check_used(model, NULL, "steps", &err), "params", "NULL");
+    REFUSED(cm_sample_check_used(model, &p, NULL, &err), "name", "NULL");
+    REFUSED(cm_sample_check_used(model, &p, "bogus", &err), "name", "bogus");
+    REFUSED(cm_sample_check_used(model, &p, "s-noise", &err), "s-noise", "has no effect");
+    CHECK(!cm_sample_check_used(model, &p, "seed", NULL), "the seed always matters");
     REFUSED(cm_sampler_new(NULL, &p, &sampler, &err), "model", "NULL");
     REFUSED(cm_sampler_new(model, &p, NULL, &err), "sampler", "NULL");
     CHECK(cm_sample(NULL, NULL, NULL, NULL) == CM_ERR_ARGUMENT, "without err");

@@ -15,9 +15,9 @@
 #include "base/memory.h"
 
 enum {
-    BLOCK = 24,  /* tiles: v of 128 channels, and a panel of u and m, are in the cache */
-    LEAST = 8,   /* tiles, below which panels are shared out instead */
-    MANY = 256,  /* tiles, beside whose products packing is a percent */
+    BLOCK = 24, /* tiles: v of 128 channels, and a panel of u and m, are in the cache */
+    LEAST = 8,  /* tiles, below which panels are shared out instead */
+    MANY = 256, /* tiles, beside whose products packing is a percent */
     DEPTH = 64, /* channels a run; the error of a sum grows with it */
     M_PITCH = BLOCK * PANEL + APART,
 };

@@ -124,43 +124,30 @@ CM_INLINE double point_scale(int p)
     return 1 / n[p];
 }
 
-/* ---- two dimensions ---- */
-
-/* x [in][in] to y [out][out]: columns, then rows. */
-CM_INLINE void both_ways(winograd_transform *f, int in, int out, const vec *x, vec *y)
-{
-    vec t[PAIRS], column[POINTS], result[POINTS];
-    UNROLL
-    for (int j = 0; j < in; j++) {
-        UNROLL
-        for (int i = 0; i < in; i++)
-            column[i] = x[i * in + j];
-        f(column, result);
-        UNROLL
-        for (int i = 0; i < out; i++)
-            t[i * in + j] = result[i];
-    }
-    UNROLL
-    for (int i = 0; i < out; i++)
-        f(t + i * in, y + i * out);
-}
+/* ---- two dimensions: columns, then rows ---- */
 
 CM_INLINE vec load_as(const void *p, int64_t i, int bf16)
 {
+    if (!bf16)
+        return load((const float *)p + i);
     float wide[WIDTH];
     CM_SIMD
     for (int k = 0; k < WIDTH; k++)
-        wide[k] = cm_get(p, i + k, bf16);
+        wide[k] = cm_get(p, i + k, 1);
     return load(wide);
 }
 
 CM_INLINE void store_as(void *p, int64_t i, int bf16, vec v)
 {
     float wide[WIDTH];
+    if (!bf16) {
+        store((float *)p + i, v);
+        return;
+    }
     store(wide, v);
     CM_SIMD
     for (int k = 0; k < WIDTH; k++)
-        cm_put(p, i + k, bf16, wide[k]);
+        cm_put(p, i + k, 1, wide[k]);
 }
 
 /* Channels [0, n) of side x side pixels to their 36 values, of which pair i is at v + i pitch. */
@@ -168,25 +155,44 @@ CM_INLINE void to_points(winograd_transform *f, int side, const void *const *pix
                          int bf16, float *v, int64_t pitch)
 {
     for (int64_t k = 0; k < n; k += WIDTH) {
-        vec x[PAIRS], y[PAIRS];
+        vec half[PAIRS], from[POINTS], to[POINTS];
         UNROLL
-        for (int i = 0; i < side * side; i++)
-            x[i] = load_as(pixel[i], k, bf16);
-        both_ways(f, side, POINTS, x, y);
+        for (int j = 0; j < side; j++) {
+            UNROLL
+            for (int i = 0; i < side; i++)
+                from[i] = load_as(pixel[i * side + j], k, bf16);
+            f(from, to);
+            UNROLL
+            for (int i = 0; i < POINTS; i++)
+                half[i * side + j] = to[i];
+        }
         UNROLL
-        for (int i = 0; i < PAIRS; i++)
-            store(v + i * pitch + k, y[i]);
+        for (int i = 0; i < POINTS; i++) {
+            f(half + i * side, to);
+            UNROLL
+            for (int j = 0; j < POINTS; j++)
+                store(v + (i * POINTS + j) * pitch + k, to[j]);
+        }
     }
 }
 
-/* A vector of channels from their 36 values to side x side. */
+/* A vector of channels from their 36 values to y [side][side]. */
 CM_INLINE void from_points(winograd_transform *f, int side, const float *m, int64_t pitch, vec *y)
 {
-    vec x[PAIRS];
+    vec half[PAIRS], from[POINTS], to[POINTS];
     UNROLL
-    for (int i = 0; i < PAIRS; i++)
-        x[i] = load(m + i * pitch);
-    both_ways(f, POINTS, side, x, y);
+    for (int j = 0; j < POINTS; j++) {
+        UNROLL
+        for (int i = 0; i < POINTS; i++)
+            from[i] = load(m + (i * POINTS + j) * pitch);
+        f(from, to);
+        UNROLL
+        for (int i = 0; i < side; i++)
+            half[i * POINTS + j] = to[i];
+    }
+    UNROLL
+    for (int i = 0; i < side; i++)
+        f(half + i * POINTS, y + i * side);
 }
 
 /* ---- tiles of images ---- */
@@ -232,12 +238,14 @@ CM_INLINE void pixels_of(const winograd_tiles *t, int64_t i, int side, int margi
 }
 
 /* Whether the convolution that n is, or is a gradient of, is of this kind: 3 x 3, each pixel, as
- * many out as in, channels in whole granules.  w: type of its weights. */
+ * many out as in, channels in whole granules; bf16 where the processor has no tiles for it.
+ * w: type of its weights. */
 static inline int is_winograd(const cm_node *n, const cm_type *w)
 {
-    return !cm_cpu_direct_only() && n->in[0]->type.dtype == CM_F32 && w->dim[2] == TAPS &&
-           w->dim[3] == TAPS && n->attr.conv.stride == 1 && n->attr.conv.pad_h == 1 &&
-           n->attr.conv.pad_w == 1 && w->dim[0] % GRANULE == 0 && w->dim[1] % GRANULE == 0;
+    return !cm_cpu_direct_only() && (n->in[0]->type.dtype == CM_F32 || !cm_cpu_has_amx()) &&
+           w->dim[2] == TAPS && w->dim[3] == TAPS && n->attr.conv.stride == 1 &&
+           n->attr.conv.pad_h == 1 && n->attr.conv.pad_w == 1 && w->dim[0] % GRANULE == 0 &&
+           w->dim[1] % GRANULE == 0;
 }
 
 #endif

@@ -173,14 +173,16 @@ static void finish(const task *t, int64_t c, int64_t k)
     const gradient *s = t->s;
     const int64_t pitch = s->k_size * s->c_size;
     const float *from = t->sums + (k / PANEL * s->c_size + c) * PANEL + k % PANEL;
-    vec x[PAIRS], y[TAPS * TAPS];
+    float all[PAIRS * WIDTH];
+    vec y[TAPS * TAPS];
     for (int i = 0; i < PAIRS; i++) {
-        x[i] = load(from + i * pitch);
+        vec x = load(from + i * pitch);
         for (int64_t p = 1; p < s->parts; p++)
-            x[i] += load(from + i * pitch + p * sums_of(s));
-        x[i] *= splat((float)(point_scale(i / POINTS) * point_scale(i % POINTS)));
+            x += load(from + i * pitch + p * sums_of(s));
+        const double scale = point_scale(i / POINTS) * point_scale(i % POINTS);
+        store(all + i * WIDTH, x * splat((float)scale));
     }
-    both_ways(three_outputs, POINTS, TAPS, x, y);
+    from_points(three_outputs, TAPS, all, WIDTH, y);
     for (int j = 0; j < WIDTH; j++) {
         float *to =
             (float *)t->call->out + ((t->k_first + k + j) * s->c + t->c_first + c) * TAPS * TAPS;
