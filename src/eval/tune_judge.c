@@ -288,6 +288,7 @@ static cm_status edit_pictures(cm_tune_judge *j, const cm_tune_list *list, int64
     cm_sample_params p = cm_sample_default_params();
     cm_sampler *sampler = NULL;
     cm_images *out = NULL;
+    snprintf(p.label, sizeof p.label, ":auto");
     p.num = m->n;
     p.batch = j->params->batch;
     p.threads = j->params->threads;
