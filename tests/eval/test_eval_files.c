@@ -67,6 +67,30 @@ static void test_arrays(void)
     cm_npz_close(npz);
 }
 
+/* By numpy.savez_compressed: integers of 32 bits. */
+static void test_foreign_arrays(void)
+{
+    static const char archive[] = "tests/fuzz/corpus/npz/images-labels.npz";
+    int64_t labels[2] = {0};
+    uint8_t black[2 * 8 * 8];
+    cm_npz *npz = NULL;
+    cm_npz_member m;
+    CHECK_OK(cm_npz_open(archive, &npz, &err), err);
+    CHECK_OK(cm_npz_find(npz, "arr_1", &m, &err), err);
+    CHECK(!strcmp(m.descr, "<i4") && m.rank == 1 && m.elements == 2, "another array");
+    CHECK_OK(cm_npz_read_i64(&m, 2, labels, &err), err);
+    CHECK(labels[0] == 7 && labels[1] == INT32_MIN, "%lld, %lld", (long long)labels[0],
+          (long long)labels[1]);
+    cm_npz_member_close(&m);
+    CHECK_OK(cm_npz_find(npz, "arr_0", &m, &err), err);
+    CHECK(m.rank == 4 && m.dim[1] == 8 && m.elements == sizeof black, "another array");
+    CHECK_OK(cm_npz_read_u8(&m, sizeof black, black, &err), err);
+    for (size_t i = 0; i < sizeof black; i++)
+        CHECK(!black[i], "byte %zu: %d", i, black[i]);
+    cm_npz_member_close(&m);
+    cm_npz_close(npz);
+}
+
 /* A member whose header is this dictionary, and four bytes of data: numpy's own spacing, and what
  * is not numpy's.  Stored without compression, with the CRC of an archive of our own: the header
  * text is replaced in a file that has room for it. */
@@ -287,6 +311,7 @@ static void test_wrong_archives(void)
 
 static const check_test tests[] = {
     {"npz: arrays of every type", test_arrays},
+    {"npz: arrays by numpy", test_foreign_arrays},
     {"npz: headers", test_headers},
     {"statistics: written and read", test_statistics},
     {"statistics: of others", test_foreign_statistics},
