@@ -260,11 +260,11 @@ mutant 'upscale: the first patch for all' 'const patch p = \{k, \(y \* k->w \+ x
     'const patch p = {k, c};'
 mutant 'slerp is a line' 'if \(sin\(angle\) > 1e-9\)' 'if (0)'
 mutant 'an edit does not start from its picture' 'sampling->from = e->seen;' 'sampling->from = NULL;'
-mutant 'candidates share their noise' 'CM_START_BETWEEN \? 0 : i % e->each;' '0 : 0;'
+mutant 'candidates share their noise' 'CM_START_BETWEEN \? 0 : i % e->each;' 'CM_START_BETWEEN ? 0 : 0;'
 mutant 'the noise of candidates depends on the number of pictures' \
     'CM_START_BETWEEN \? 0 : i % e->each;' 'CM_START_BETWEEN ? 0 : i;'
 mutant 'strength the other way round' 'cm_sigma_at\(n, 1 - strength\)' 'cm_sigma_at(n, strength)'
-mutant 'what a search found is not read' 'known && !\(e->strength > 0\)' '0 && known'
+mutant 'what a search found is not read' 'known && !\(e->strength > 0\)' '0 \&\& known'
 mutant 'noise of a picture without what black cut off' '/ pow\(cut_off, ground\)' '* 1'
 mutant 'a mask is averaged' 'cm_image_fit_nearest\(fit, &one, h, w, dst\);' \
     's = cm_image_fit_as(fit, "image", \&one, h, w, dst, err);'
