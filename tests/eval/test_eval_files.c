@@ -7,6 +7,7 @@
 #include "eval/statistics_file.h"
 #include "io/npz_read.h"
 
+#include <float.h>
 #include <sys/stat.h>
 
 static cm_error err;
@@ -231,6 +232,24 @@ static void test_foreign_statistics(void)
     write_arrays(in_dir("f.npz"), 1, nan);
     CHECK(read_statistics(in_dir("f.npz"), "inception", 3, &s) == CM_ERR_FORMAT, "%s", err.message);
     has(&err, "sigma: expected floats [3,same] of this network, found no such array");
+    bad[1] = bad[3] = 0.9 * DBL_MAX; /* whose sum is none */
+    bad[5] = 0;
+    write_arrays(in_dir("f.npz"), 2, nan);
+    CHECK_OK(read_statistics(in_dir("f.npz"), "inception", 3, &s), err);
+    CHECK(s.features.covariance[1] == bad[1] && s.features.covariance[3] == bad[1], "%g",
+          s.features.covariance[1]);
+    cm_saved_statistics_clear(&s);
+    bad[3] = -bad[1];
+    write_arrays(in_dir("f.npz"), 2, nan);
+    CHECK(read_statistics(in_dir("f.npz"), "inception", 3, &s) == CM_ERR_FORMAT, "%s", err.message);
+    has(&err, "expected a symmetric matrix");
+    const int64_t less = -5;
+    const cm_npz_array counted[] = {{"mu", CM_NPZ_F64, 1, {3}, mean},
+                                    {"sigma", CM_NPZ_F64, 2, {3, 3}, covariance},
+                                    {"n", CM_NPZ_I64, 0, {0}, &less}};
+    write_arrays(in_dir("f.npz"), 3, counted);
+    CHECK(read_statistics(in_dir("f.npz"), "inception", 3, &s) == CM_ERR_FORMAT, "%s", err.message);
+    has(&err, "f.npz: n: expected a number of images, found -5");
 }
 
 /* Every byte changed, and every length: an answer each time, and never other numbers. */
