@@ -3,9 +3,10 @@
  * are put into an archive by the names below with right checksums, so that damage comes to what
  * reads their headers.  What opens is read, at once and in parts.  ./run fuzz npz
  *
- * The corpus is NumPy's: savez and savez_compressed of small arrays (*.npz), and np.save of the
- * same, joined in the order of the names (*.npy); type-*.npy are other types, shapes and orders,
- * and versions 2 and 3 of the header, by numpy.lib.format.write_array. */
+ * The corpus is by NumPy 2.4: savez and savez_compressed of small arrays (*.npz), and np.save of
+ * such, joined in the order of the names (all.npy; others are all.npy with what their names say);
+ * type-*.npy are other types, shapes and orders, and version*.npy other versions of the header, by
+ * numpy.lib.format.write_array. */
 #define _GNU_SOURCE /* memmem */
 #include "fed_file.h"
 #include "torch_maker.h"
