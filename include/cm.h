@@ -164,6 +164,11 @@ typedef struct cm_train_params {
     int64_t log_every;        /* steps between lines of log.jsonl */
     int64_t sample_every;     /* steps between sample grids (0: ten in a run) */
     int64_t sample_scale;     /* each pixel of the sample grids is drawn as N x N */
+    int64_t eval_every;       /* steps between scores of samples in log.jsonl (0: none) */
+    int64_t eval_num;         /* samples that are scored */
+    cm_text eval_features;    /* whose features are compared: as of cm_eval_params */
+    cm_text eval_weights;     /* weights of that network */
+    cm_text eval_ref;         /* real images or statistics (default: the data) */
     int64_t save_every;       /* steps between checkpoints (0: ten in a run) */
     int64_t keep;             /* checkpoints to keep */
     double max_minutes;       /* stop after this long as if it had been the last step (0: no
@@ -351,6 +356,11 @@ CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, 
 CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params,
                            cm_images **images, cm_error *err);
 
+/* Whether the setting of this name (of cm_sample_options) changes anything beside the others, with
+ * this model; else as cm_train_check_used. */
+CM_API cm_status cm_sample_check_used(const cm_model *model, const cm_sample_params *params,
+                                      const char *name, cm_error *err);
+
 /* How images are put into files. */
 enum { CM_MOST_COLUMNS = 1000000, CM_MOST_SCALE = 32 };
 typedef struct cm_layout {
@@ -432,7 +442,7 @@ typedef struct cm_train_hooks {
  * since they order the sums over samples.  resume continues the run found there bit for bit
  * (same number of threads).  Its settings are then those of RUN/config.json
  * (cm_options_read), of which steps, threads, recompute, max-minutes, keep, sample-scale, the
- * *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
+ * eval-* and *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as is a
  * run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step
  * and the first node that was not finite; nothing of it is saved.  CM_INTERRUPTED:
  * hooks->stop said so, and the steps that were done are saved.  hooks may be NULL. */
@@ -452,6 +462,8 @@ typedef struct cm_eval_params {
     cm_text ref;               /* real images, or statistics of some: a path */
     cm_text samples, model;    /* images to judge, or the model that draws them */
     cm_text features, weights; /* the network whose features are compared; its file */
+    int lpips;                 /* instead LPIPS of pairs: the i-th of samples and of ref */
+    cm_text lpips_weights;     /* VGG16 is in weights, what LPIPS adds to it in this */
     cm_text train, test;       /* images that samples may be copies of; images that are none */
     cm_text nearest;           /* a PNG of samples beside the nearest of train */
     cm_text save_stats;        /* where the statistics of ref are written */
@@ -477,6 +489,7 @@ typedef struct cm_tune_params {
     size_t size;                  /* of this struct; set by cm_tune_default_params */
     cm_text model, data, weights; /* a file; real pictures; the classifier that judges */
     cm_text task;                 /* list of inpaint, colorize, upscale; empty: all that suit */
+    cm_text classes;              /* of the pictures: auto, as cm edit tells them, or the data's */
     cm_text out;                  /* where the model is written with them; empty: nowhere */
     int64_t num, most, factor;    /* pictures; evaluations an edit; of upscale */
     int64_t seed, batch, threads;

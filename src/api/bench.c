@@ -1,5 +1,6 @@
 /* bench.c - the public functions that look inside: plans, times, the machine */
 #include "api/door.h"
+#include "base/text.h"
 #include "model/compute.h"
 #include "train/workload.h"
 
@@ -52,5 +53,6 @@ void cm_machine(char *text, size_t size)
         return;
     processor_name(name, sizeof name);
     cm_device_describe(device, sizeof device);
-    snprintf(text, size, "%s, %d cores, %s", name, cm_threads_resolve(0), device);
+    const int cores = cm_threads_resolve(0);
+    snprintf(text, size, "%s, %d core%s, %s", name, cores, cm_plural(cores), device);
 }

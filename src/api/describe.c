@@ -163,15 +163,6 @@ static void print_value(FILE *f, const json_t *value)
     }
 }
 
-/* Columns that text takes, about: characters. */
-static int width_of(const char *text)
-{
-    int n = 0;
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
-}
-
 /* The first names of a list, from column `left` on, and how many more there are. */
 static void print_names(FILE *f, const json_t *list, int left)
 {
@@ -182,8 +173,8 @@ static void print_names(FILE *f, const json_t *list, int left)
     for (size_t i = 0; i < n && i <= most; i++) {
         const char *text = json_string_value(json_array_get(list, i));
         snprintf(more, sizeof more, "and %zu more (--json has all)", n - most);
-        const char *item = i == most ? more : cm_escape_utf8(name, sizeof name, text ? text : "?");
-        const int needs = width_of(item) + 2; /* ", " */
+        const char *item = i == most ? more : cm_escape(name, sizeof name, text ? text : "?");
+        const int needs = cm_utf8_width(item) + 2; /* ", " */
         if (i && at + needs > width) {
             fprintf(f, ",\n%*s", left, "");
             at = left;
@@ -247,24 +238,6 @@ static char *to_text(json_t *object)
     return text;
 }
 
-/* jansson escapes all that is not printable ASCII but DEL. */
-static char *to_json(const json_t *object)
-{
-    static const char escaped[] = "\\u007f";
-    char *dump = cm_json_dump(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-    size_t size = 1;
-    for (const char *c = dump; c && *c; c++)
-        size += *c == 0x7f ? sizeof escaped - 1 : 1;
-    char *text = dump ? cm_alloc(size) : NULL, *to = text;
-    for (const char *c = dump; text && *c; c++)
-        if (*c == 0x7f)
-            to = (char *)memcpy(to, escaped, sizeof escaped - 1) + sizeof escaped - 1;
-        else
-            *to++ = *c;
-    cm_free(dump);
-    return text;
-}
-
 /* ---- both ---------------------------------------------------------------- */
 
 static cm_status describe(const char *path, int as_json, char **text, cm_error *err)
@@ -279,7 +252,7 @@ static cm_status describe(const char *path, int as_json, char **text, cm_error *
     int bad = json_object_set_new(o, "file", text_value(path));
     s = !stat(path, &st) && S_ISDIR(st.st_mode) ? describe_run(o, path, &bad, err)
                                                 : describe_file(o, path, &bad, err);
-    char *out = s || bad ? NULL : as_json ? to_json(o) : to_text(o);
+    char *out = s || bad ? NULL : as_json ? cm_json_for_machines(o) : to_text(o);
     if (!s && !out)
         s = cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
     json_decref(o);

@@ -52,6 +52,16 @@ cm_status cm_door_text(const char *what, const char *text, cm_error *err)
     return CM_OK;
 }
 
+cm_status cm_door_option(const cm_option *table, const char *of, const char *name, cm_error *err)
+{
+    char shown[64];
+    const cm_status s = cm_door_text("name", name, err);
+    if (s || cm_option_find(table, name))
+        return s;
+    return cm_fail(err, CM_ERR_ARGUMENT, "name: expected an option of %s, found '%s'", of,
+                   cm_escape(shown, sizeof shown, name));
+}
+
 cm_status cm_door_train_params(const cm_train_params *p, cm_error *err)
 {
     cm_status s = cm_door_need(err, {"params", p});

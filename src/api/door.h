@@ -20,6 +20,8 @@ cm_status cm_door_size(const char *what, size_t found, size_t expected, cm_error
 cm_status cm_door_range(const char *what, int64_t found, int64_t min, int64_t max, cm_error *err);
 /* Text of 1 to 4095 bytes: a path, a name. */
 cm_status cm_door_text(const char *what, const char *text, cm_error *err);
+/* The name of an option of the table, which is of `of`, e.g. "training". */
+cm_status cm_door_option(const cm_option *table, const char *of, const char *name, cm_error *err);
 
 /* Structs, with their pointers. */
 cm_status cm_door_train_params(const cm_train_params *params, cm_error *err);

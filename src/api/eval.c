@@ -2,6 +2,7 @@
 #include "api/door.h"
 #include "base/error.h"
 #include "eval/evaluate.h"
+#include "eval/lpips_pairs.h"
 #include "eval/tune.h"
 
 cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
@@ -16,7 +17,8 @@ cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling
     if (!s && hooks)
         s = cm_door_size("eval hooks", hooks->size, sizeof *hooks, err);
     if (!s)
-        s = cm_evaluate(params, sampling, hooks, &scores, err);
+        s = params->lpips ? cm_lpips_pairs(params, sampling, hooks, &scores, err)
+                          : cm_evaluate(params, sampling, hooks, &scores, err);
     if (s)
         return s;
     char *report = params->json ? cm_scores_json(&scores) : cm_scores_text(&scores);

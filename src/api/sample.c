@@ -2,6 +2,7 @@
 #include "api/door.h"
 #include "base/pool.h"
 #include "sample/generate.h"
+#include "sample/recipe.h"
 #include "sample/tensors.h"
 
 cm_status cm_sampler_new(const cm_model *model, const cm_sample_params *params,
@@ -44,6 +45,17 @@ cm_status cm_sample(const cm_model *model, const cm_sample_params *params, cm_im
     if (!s)
         s = cm_door_sample_params(params, err);
     return s ? s : cm_generate(model, params, images, err);
+}
+
+cm_status cm_sample_check_used(const cm_model *model, const cm_sample_params *params,
+                               const char *name, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"model", model});
+    if (!s)
+        s = cm_door_sample_params(params, err);
+    if (!s)
+        s = cm_door_option(cm_sample_options(), "sampling", name, err);
+    return s ? s : cm_recipe_check_used(model, params, name, err);
 }
 
 cm_status cm_forward(const char *weights, const char *config_json, const char *input,

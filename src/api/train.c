@@ -1,7 +1,5 @@
 /* train.c - the public functions on training */
 #include "api/door.h"
-#include "base/error.h"
-#include "options/options.h"
 #include "train/loop.h"
 #include "train/unused.h"
 
@@ -19,14 +17,10 @@ cm_status cm_train(const cm_train_params *params, int resume, const cm_train_hoo
 cm_status cm_train_check_used(const cm_train_params *config, int resume, const char *name,
                               cm_error *err)
 {
-    char shown[64];
     cm_status s = cm_door_train_params(config, err);
     if (!s)
         s = cm_door_range("resume", resume, 0, 1, err);
     if (!s)
-        s = cm_door_text("name", name, err);
-    if (!s && !cm_option_find(cm_train_options(), name))
-        s = cm_fail(err, CM_ERR_ARGUMENT, "name: expected an option of training, found '%s'",
-                    cm_escape(shown, sizeof shown, name));
+        s = cm_door_option(cm_train_options(), "training", name, err);
     return s ? s : cm_check_used(config, resume, name, err);
 }

@@ -28,11 +28,11 @@ const char *cm_status_name(cm_status s)
 enum { PIECE = 20 }; /* bytes of one character, escaped, and a zero */
 
 /* Write the character at p, or its escaped bytes, to piece; returns how many bytes of p. */
-static int escape_one(const char *p, int ascii, char piece[PIECE])
+static int escape_one(const char *p, char piece[PIECE])
 {
     uint32_t code = 0;
     const int length = cm_utf8_next(p, &code), n = length ? length : 1;
-    const int shown = length && cm_is_shown(code) && (code < 0x80 || !ascii);
+    const int shown = length && cm_is_shown(code);
     for (int i = 0; i < n; i++)
         if (shown)
             piece[i] = p[i];
@@ -43,17 +43,24 @@ static int escape_one(const char *p, int ascii, char piece[PIECE])
     return n;
 }
 
-static const char *escape(char *buf, size_t size, const char *text, int ascii)
+const char *cm_escape(char *buf, size_t size, const char *text)
 {
+    static const char mark[] = "...";
     char piece[PIECE];
-    size_t used = 0;
+    size_t used = 0, before_mark = 0; /* where it can be cut */
     for (const char *p = text; *p;) {
-        p += escape_one(p, ascii, piece);
+        p += escape_one(p, piece);
         const size_t n = strlen(piece);
-        if (used + n + 1 > size)
+        if (used + n + 1 > size) {
+            used = before_mark;
+            if (used + sizeof mark <= size)
+                memcpy(buf + used, mark, sizeof mark - 1), used += sizeof mark - 1;
             break;
+        }
         memcpy(buf + used, piece, n);
         used += n;
+        if (used + sizeof mark <= size)
+            before_mark = used;
     }
     buf[used] = '\0';
     return buf;
@@ -62,31 +69,21 @@ static const char *escape(char *buf, size_t size, const char *text, int ascii)
 void cm_error_set(cm_error *err, cm_status s, const char *fmt, ...)
 {
     if (err) {
-        char raw[sizeof err->message];
+        char raw[2 * sizeof err->message]; /* so that a cut is marked */
         va_list ap;
         va_start(ap, fmt);
         vsnprintf(raw, sizeof raw, fmt, ap);
         va_end(ap);
         err->status = s;
-        escape(err->message, sizeof err->message, raw, 0); /* file names may be UTF-8 */
+        cm_escape(err->message, sizeof err->message, raw);
     }
-}
-
-const char *cm_escape(char *buf, size_t size, const char *text)
-{
-    return escape(buf, size, text, 1);
-}
-
-const char *cm_escape_utf8(char *buf, size_t size, const char *text)
-{
-    return escape(buf, size, text, 0);
 }
 
 void cm_print_escaped(FILE *f, const char *text)
 {
     char piece[PIECE];
     for (const char *p = text; *p;) {
-        p += escape_one(p, 0, piece);
+        p += escape_one(p, piece);
         fputs(piece, f);
     }
 }

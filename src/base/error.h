@@ -22,11 +22,10 @@ static inline cm_status cm_failed(cm_status s)
     return s;
 }
 
-/* Copy text with control bytes and non-ASCII escaped as \xNN: names from files
- * must not reach a terminal raw.  Returns buf. */
+/* Copy text with what a terminal must not see (utf8.h: control characters and the like, bytes
+ * that are not UTF-8) escaped as \xNN: names from files must not reach one raw.  What does not
+ * fit is cut before a character and marked by "...".  Returns buf. */
 const char *cm_escape(char *buf, size_t size, const char *text);
-/* The same, but UTF-8 stays where a terminal may see it (utf8.h). */
-const char *cm_escape_utf8(char *buf, size_t size, const char *text);
 void cm_print_escaped(FILE *f, const char *text);
 
 _Noreturn void cm_assert_failed(const char *expr, const char *file, int line);

@@ -35,6 +35,15 @@ static inline int cm_utf8_ok(const char *text)
     return 1;
 }
 
+/* Columns that text takes, about: its characters. */
+static inline int cm_utf8_width(const char *text)
+{
+    int n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
 /* No control character (C0, DEL, C1), line separator or change of direction: those could
  * forge what a terminal shows. */
 static inline int cm_is_shown(uint32_t code)

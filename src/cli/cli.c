@@ -1,7 +1,6 @@
 /* cli.c - what the subcommands share */
 #include "cli/cli.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,63 +9,6 @@
 
 /* ---- small helpers --------------------------------------------------------- */
 
-/* Bytes of the character at c, and what it is; 0: not UTF-8, or longer than it need be. */
-static int read_character(const unsigned char *c, unsigned *code)
-{
-    /* By the upper four bits of the first byte. */
-    static const unsigned char length[16] = {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 2, 2, 3, 4};
-    static const unsigned smallest[5] = {0, 0, 0x80, 0x800, 0x10000};
-    const int n = length[c[0] >> 4];
-    *code = n < 2 ? c[0] : c[0] & (0xffu >> n);
-    for (int i = 1; i < n; i++) {
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-        *code = *code << 6 | (c[i] & 0x3fu);
-    }
-    return *code < smallest[n] || *code > 0x10ffff ? 0 : n;
-}
-
-/* Control characters (C0, DEL, C1) and changes of direction could forge what is shown. */
-static int forges(unsigned code)
-{
-    return code < ' ' || (code >= 0x7f && code <= 0x9f) || code == 0x61c ||
-           (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-           (code >= 0x2066 && code <= 0x2069);
-}
-
-void cli_clean(char *text)
-{
-    unsigned code = 0;
-    for (unsigned char *c = (unsigned char *)text; *c;) {
-        const int n = read_character(c, &code), bad = !n || forges(code);
-        if (bad)
-            memset(c, '?', (size_t)(n ? n : 1));
-        c += n ? n : 1;
-    }
-}
-
-cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    err->status = s;
-    vsnprintf(err->message, sizeof err->message, fmt, args);
-    va_end(args);
-    cli_clean(err->message);
-    return s;
-}
-
-void cli_say(FILE *f, const char *fmt, ...)
-{
-    char line[sizeof(cm_text) + 512];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(line, sizeof line, fmt, args);
-    va_end(args);
-    cli_clean(line);
-    fprintf(f, "%s\n", line);
-}
-
 cm_status cli_require(const cli_usage *usage, const char *option, const char *value, cm_error *err)
 {
     if (*value)
@@ -74,6 +16,16 @@ cm_status cli_require(const cli_usage *usage, const char *option, const char *va
     return cli_fail(err, CM_ERR_ARGUMENT,
                     "option '%s': expected a value, found none; see '%s --help'", option,
                     usage->command);
+}
+
+cm_status cli_check_sampling(const cli_usage *usage, const cm_model *model,
+                             const cm_sample_params *params, cm_error *err)
+{
+    cm_status status = CM_OK;
+    for (const cm_option *o = cm_sample_options(); o->name && !status; o++)
+        if (cli_was_given(usage, o->name))
+            status = cm_sample_check_used(model, params, o->name, err);
+    return status;
 }
 
 void cli_warn_threads(int64_t threads)
@@ -89,12 +41,6 @@ double cli_seconds(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-void cli_print_text(char *text)
-{
-    fputs(text, stdout);
-    cm_string_free(text);
 }
 
 /* ---- lists ----------------------------------------------------------------- */
@@ -130,6 +76,16 @@ static const cm_option *find_option(const cli_usage *usage, const char *name, si
             if (strlen(o->name) == length && !memcmp(o->name, name, length))
                 return o;
     return NULL;
+}
+
+int cli_takes_path(const cm_option *o)
+{
+    static const char *const paths[] = {"MODEL", "CLASSIFIER", "RUN", "DATA", "FILE",
+                                        "IN",    "OUT",        "X",   "R",    "S"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths && o->type == CM_OPT_TEXT; i++)
+        if (!strcmp(o->metavar, paths[i]))
+            return 1;
+    return 0;
 }
 
 int cli_was_given(const cli_usage *usage, const char *name)
@@ -195,8 +151,8 @@ void cli_describe_option(const cm_option *o, char text[cli_help_bytes])
     const int is_flag = o->type == CM_OPT_FLAG;
     const int off_by_default = is_flag && !strcmp(o->initial, "false");
     const int named = *o->initial && !off_by_default;
+    const char *initial = o->initial + (*o->initial == ':'); /* which nobody needs to type */
     snprintf(text, cli_help_bytes, "%s%s%s%s%s%s%s%s", o->help, *choices || named ? " (" : "",
-             choices, *choices && named ? "; " : "", named ? "default " : "",
-             named ? o->initial : "", named && is_flag ? "; --no-... turns it off" : "",
-             *choices || named ? ")" : "");
+             choices, *choices && named ? "; " : "", named ? "default " : "", named ? initial : "",
+             named && is_flag ? "; --no-... turns it off" : "", *choices || named ? ")" : "");
 }

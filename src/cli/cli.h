@@ -59,13 +59,18 @@ typedef struct cli_usage {
  * configuration files come first and the same argv can be read again over them.
  * *argument is the one argument that is not an option, NULL when there is none;
  * with argument NULL there must be none.  --help prints and exits.
- * Errors: CM_ERR_ARGUMENT; an unknown option proposes the nearest one. */
+ * Errors: CM_ERR_ARGUMENT; an unknown option proposes the nearest one; an empty value is none,
+ * and "-" no file but where an option takes it. */
 cm_status cli_parse(const cli_usage *usage, int argc, char **argv, const char **argument,
                     cm_error *err);
 
 /* The same with up to `most` arguments, in argv's order; those behind the last are NULL. */
 cm_status cli_parse_several(const cli_usage *usage, int argc, char **argv, const char **arguments,
                             int most, cm_error *err);
+
+/* What an option takes is a file or folder, or, where its value is called X, "-" too: standard
+ * output. */
+int cli_takes_path(const cm_option *o);
 
 /* Whether argv gave this option, of a table whose given is not NULL. */
 int cli_was_given(const cli_usage *usage, const char *name);
@@ -112,18 +117,26 @@ void cli_print_commands(void);
 
 /* ---- small helpers --------------------------------------------------------- */
 
-/* What a terminal must not see raw (control characters, changes of direction, bytes that are
- * not UTF-8) becomes '?'.  The library escapes what it says; this is for arguments. */
-void cli_clean(char *text);
-/* Print a line, cleaned. */
+/* Copy text with what a terminal must not see raw (control characters, changes of direction,
+ * bytes that are not UTF-8) as \xNN.  The library escapes what it says; this is for arguments. */
+void cli_escape(char *to, size_t size, const char *text);
+/* Print text, which is escaped and UTF-8; what is not ASCII as \xNN where the locale (LC_ALL,
+ * LC_CTYPE, LANG) is of another character set. */
+void cli_print(FILE *f, const char *text);
+/* Print a line, escaped. */
 void cli_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Fill *err and return s. */
+/* Fill *err, escaped, and return s. */
 cm_status cli_fail(cm_error *err, cm_status s, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* CM_ERR_ARGUMENT when value is empty: the option must be given. */
 cm_status cli_require(const cli_usage *usage, const char *option, const char *value, cm_error *err);
+
+/* Every option of cm_sample_options that argv gave changes something, whatever its value: a
+ * library that sees the values alone cannot tell. */
+cm_status cli_check_sampling(const cli_usage *usage, const cm_model *model,
+                             const cm_sample_params *params, cm_error *err);
 
 /* A line on stderr where there are more threads than cores. */
 void cli_warn_threads(int64_t threads);

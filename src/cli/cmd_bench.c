@@ -54,8 +54,9 @@ static void name_network(bench *b)
     const char *name = slash && slash[1] ? slash + 1 : path;
     const char *dot = strrchr(name, '.');
     const int n = dot ? (int)(dot - name) : (int)strlen(name);
-    snprintf(b->network, sizeof b->network, "%.*s", n, name);
-    cli_clean(b->network);
+    char raw[sizeof(cm_text)];
+    snprintf(raw, sizeof raw, "%.*s", n, name);
+    cli_escape(b->network, sizeof b->network, raw);
     for (char *c = b->network; *c; c++) /* so that it is a JSON text as it is */
         if (*c == '"' || *c == '\\')
             *c = '_';
@@ -74,9 +75,9 @@ static void show(bench *b, const char *work, const char *dtype, int batch, const
                r->images_per_s, efficiency, r->matrix_floor_ms, r->memory_floor_ms,
                (long long)r->peak_bytes, (long long)r->needed_bytes);
     else
-        printf("%-8s %-20s %-5s %5d %10.2f %9.1f %10.2f %12.2f %12.2f %9.1f %9.1f\n", work,
-               b->network, dtype, batch, r->ms, r->images_per_s, efficiency, r->matrix_floor_ms,
-               r->memory_floor_ms, (double)r->peak_bytes * mib, (double)r->needed_bytes * mib);
+        cli_say(stdout, "%-8s %-20s %-5s %5d %10.2f %9.1f %10.2f %12.2f %12.2f %9.1f %9.1f", work,
+                b->network, dtype, batch, r->ms, r->images_per_s, efficiency, r->matrix_floor_ms,
+                r->memory_floor_ms, (double)r->peak_bytes * mib, (double)r->needed_bytes * mib);
     fflush(stdout);
     b->rows++;
 }
@@ -132,7 +133,7 @@ static cm_status run_all(bench *b, cm_error *err)
     if (!status)
         status = run_dtype(b, "bf16", err);
     if (status == CM_ERR_UNSUPPORTED) {
-        fprintf(stderr, "left out: %s\n", err->message);
+        cli_say(stderr, "left out: %s", err->message);
         return CM_OK;
     }
     return status;

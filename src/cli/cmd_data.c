@@ -26,7 +26,7 @@ static const char text[] =
 static void print_line(void *user, const char *line)
 {
     (void)user;
-    puts(line);
+    cli_say(stdout, "%s", line);
 }
 
 /* What the user gives has an effect. */

@@ -1,5 +1,6 @@
 /* cmd_edit.c - cm edit: pictures changed by a model that was not trained for it */
 #include "cli/edit_tasks.h"
+#include "cli/pipe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static const cm_option file_options[] = {
      "interpolate: images from end to end"},
     {"out", CM_OPT_TEXT, offsetof(edit_files, out), "", NULL, 0, 0, "X",
      "X.png, X.jpg or X.webp is the picture, or a grid of several; X.npz and X.safetensors hold "
-     "arrays; else a folder"},
+     "arrays; - is that picture or grid as PNG to standard output; else a folder"},
     {"strip", CM_OPT_FLAG, offsetof(edit_files, strip), "false", NULL, 0, 1, NULL,
      "show the input, what the model sees of it and the results side by side"},
     {"columns", CM_OPT_INT, offsetof(edit_files, columns), "0", NULL, 0, 1e6, "N",
@@ -118,10 +119,14 @@ static cm_status check_used(const edit_run *r, cm_error *err)
     }
     if (*f->mask && *f->box)
         return cli_fail(err, CM_ERR_ARGUMENT, "options 'mask' and 'box': give one of them");
+    if (cli_was_given(r->usage, "strength") && (*r->params.ts || *r->params.sigmas))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'strength': has no effect here, --ts or --sigmas give the noise "
+                        "levels");
     if (f->strip && !*f->image)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'strip': has no effect here, it is for --image");
-    if (f->strip && f->columns)
+    if (f->strip && cli_was_given(r->usage, "columns"))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'columns': has no effect here, a strip is a row a picture");
     return CM_OK;
@@ -167,8 +172,9 @@ static cm_status check_out(const edit_run *r, cm_error *err)
 {
     static const char *const of_picture[] = {"columns", "heading", "strip", NULL};
     const char *out = r->files.out, *dot = strrchr(out, '.');
-    int64_t next;
-    const cm_status s = cm_images_check_path(out, NULL, NULL, &next, err);
+    int64_t next = -1;
+    const cm_status s =
+        cli_is_pipe(out) ? cli_pipe_check(err) : cm_images_check_path(out, NULL, NULL, &next, err);
     if (s)
         return s;
     const int arrays = dot && (!strcasecmp(dot, ".npz") || !strcasecmp(dot, ".safetensors"));
@@ -181,7 +187,7 @@ static cm_status check_out(const edit_run *r, cm_error *err)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'scale': has no effect here, it is for pictures");
     const char *const inputs[] = {r->files.image, r->files.to, r->files.mask};
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3 && !cli_is_pipe(out); i++)
         if (would_replace(inputs[i], out))
             return cli_fail(err, CM_ERR_ARGUMENT,
                             "%s: is the input itself or among the inputs: results would replace it",
@@ -198,9 +204,8 @@ static cm_status open_models(edit_run *r, cm_error *err)
     r->facts.size = sizeof r->facts;
     if (!s)
         s = cm_model_get_facts(r->model, &r->facts, err);
-    if (!s && !r->facts.classes && cli_was_given(r->usage, "class"))
-        s = cli_fail(err, CM_ERR_ARGUMENT,
-                     "option 'class': has no effect here, this model has no classes");
+    if (!s && !*r->files.teacher) /* of two models what is given may be for the other */
+        s = cli_check_sampling(r->usage, r->model, &r->params, err);
     if (s || !*r->files.teacher)
         return s;
     if (!r->facts.is_consistency)
@@ -216,11 +221,12 @@ static cm_status open_models(edit_run *r, cm_error *err)
                         r->files.teacher);
     if (!s && (facts.height != r->facts.height || facts.width != r->facts.width ||
                facts.channels != r->facts.channels || facts.classes != r->facts.classes))
-        return cli_fail(err, CM_ERR_ARGUMENT,
-                        "option 'teacher': %s: expected images of %d x %d with %d channels and %d "
-                        "classes, as the model has, found %d x %d, %d and %d",
-                        r->files.teacher, r->facts.width, r->facts.height, r->facts.channels,
-                        r->facts.classes, facts.width, facts.height, facts.channels, facts.classes);
+        return cli_fail(
+            err, CM_ERR_ARGUMENT,
+            "option 'teacher': %s: expected images of %d x %d channels and classes %d and "
+            "%d, as the model has, found %d x %d, %d and %d",
+            r->files.teacher, r->facts.width, r->facts.height, r->facts.channels, r->facts.classes,
+            facts.width, facts.height, facts.channels, facts.classes);
     return s;
 }
 
@@ -269,7 +275,8 @@ static cm_status edit_all(edit_run *r, cm_error *err)
     if (!s)
         s = edit_write(&r->result, err);
     if (!s)
-        cli_say(stdout, "%s: %s, %lld image%s in %.3f s%s, seed %lld", f->out, r->kind->task,
+        cli_say(cli_is_pipe(f->out) ? stderr : stdout,
+                "%s: %s, %lld image%s in %.3f s%s, seed %lld", f->out, r->kind->task,
                 (long long)r->images->n, r->images->n == 1 ? "" : "s", seconds, r->note,
                 (long long)r->params.seed);
     cm_images_free(r->images);

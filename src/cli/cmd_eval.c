@@ -1,7 +1,6 @@
 /* cmd_eval.c - cm eval: how good samples are */
 #include "cli/cli.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +14,7 @@ static const char text[] =
     "  cm eval --ref fashion-mnist --model MODEL --num 10000 --features small \\\n"
     "    --weights CLASSIFIER --train fashion-mnist --test fashion-mnist-test\n"
     "  cm eval --ref photos --save-stats photos.npz\n"
+    "  cm eval --ref pictures --samples edited --lpips\n"
     "\n"
     "FID, sFID and the Inception score are those of the Inception network alone, whose\n"
     "weights its project (pytorch-fid) publishes; with a classifier of this program\n"
@@ -23,20 +23,11 @@ static const char text[] =
 static const cli_group groups[] = {
     {"Common options", "ref samples model num features weights kept json"},
     {"Memorising", "train test nearest"},
+    {"Pairs", "lpips lpips-weights"},
     {"Statistics", "save-stats"},
     {"Drawing samples", "sampler steps ts sigmas s-churn s-tmin s-tmax s-noise class first "
                         "micro-batch dtype"},
     {"Machine", "batch threads seed quiet"},
-    {0},
-};
-
-typedef struct own_options {
-    int quiet;
-} own_options;
-
-static const cm_option own_table[] = {
-    {"quiet", CM_OPT_FLAG, offsetof(own_options, quiet), "false", NULL, 0, 1, NULL,
-     "print nothing but the scores and errors"},
     {0},
 };
 
@@ -50,6 +41,18 @@ static void take_sampling(cm_option to[cli_max_options])
         if (from[i].name && !strcmp(from[i].name, "num"))
             to[i].initial = "50000";
     } while (from[i++].name);
+}
+
+/* What the user gives has an effect on the model. */
+static cm_status check_drawing(const cli_usage *usage, const cm_eval_params *params,
+                               const cm_sample_params *draw, cm_error *err)
+{
+    cm_model *model = NULL;
+    cm_status status = cm_model_open(params->model, &model, err);
+    if (!status)
+        status = cli_check_sampling(usage, model, draw, err);
+    cm_model_free(model);
+    return status;
 }
 
 /* What the user gives has an effect. */
@@ -69,29 +72,19 @@ static cm_status check_used(const cm_option *sampling, const unsigned char *give
     return CM_OK;
 }
 
-static void show(void *user, const char *what, double done, double eta_s)
-{
-    cli_progress_work(user, what, done, eta_s);
-}
-
-static int should_stop(void *user)
-{
-    (void)user;
-    return cli_stop_wish() == CM_TRAIN_STOP;
-}
-
 cm_status cli_eval(int argc, char **argv, cm_error *err)
 {
-    own_options own;
+    cli_quiet own;
     cm_option sampling[cli_max_options];
     unsigned char given[cli_max_options] = {0};
     cm_sample_params draw = cm_sample_default_params();
     cm_eval_params params = cm_eval_default_params();
-    const cli_table tables[] = {
-        {cm_eval_options(), &params, NULL}, {sampling, &draw, given}, {own_table, &own, NULL}};
+    const cli_table tables[] = {{cm_eval_options(), &params, NULL},
+                                {sampling, &draw, given},
+                                {cli_quiet_options, &own, NULL}};
     const cli_usage usage = {"cm eval", "--ref R --samples S", text, tables, 3, groups};
     char *report = NULL;
-    cm_options_defaults(own_table, &own);
+    cm_options_defaults(cli_quiet_options, &own);
     take_sampling(sampling);
     cm_options_defaults(sampling, &draw);
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
@@ -101,13 +94,13 @@ cm_status cli_eval(int argc, char **argv, cm_error *err)
         status = cli_require(&usage, "samples", params.samples, err);
     if (!status)
         status = check_used(sampling, given, &params, err);
+    if (!status && *params.model)
+        status = check_drawing(&usage, &params, &draw, err);
     if (status)
         return status;
     cli_warn_threads(draw.threads);
     cli_progress progress;
-    const cm_eval_hooks hooks = {sizeof hooks, show, should_stop, &progress};
-    cli_catch_signals();
-    cli_progress_start(&progress, own.quiet);
+    const cm_eval_hooks hooks = cli_progress_of_work(&progress, own.quiet);
     status = cm_eval(&params, &draw, &hooks, &report, err);
     cli_progress_end(&progress);
     if (!status)

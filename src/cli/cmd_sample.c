@@ -1,13 +1,11 @@
 /* cmd_sample.c - cm sample: images from a model, into a grid, an archive or a folder */
 #include "cli/cli.h"
+#include "cli/pipe.h"
 #include "cli/trajectory.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 typedef struct sample_files {
     cm_text model, out, heading, trajectory;
@@ -61,11 +59,6 @@ static const cli_group groups[] = {
 
 /* ---- where it goes --------------------------------------------------------- */
 
-static int is_standard_output(const char *out)
-{
-    return !strcmp(out, "-");
-}
-
 /* Of these options none is given. */
 static cm_status refuse_given(const cli_usage *usage, const char *const *names, const char *why,
                               cm_error *err)
@@ -100,19 +93,15 @@ static cm_status check_out(const cli_usage *usage, const sample_files *files,
     const char *out = files->out;
     int64_t next = -1;
     cm_status status =
-        is_standard_output(out) ? CM_OK : cm_images_check_path(out, NULL, NULL, &next, err);
-    if (status)
-        return status;
-    if (is_standard_output(out) && isatty(STDOUT_FILENO))
-        return cli_fail(err, CM_ERR_ARGUMENT,
-                        "option 'out': standard output is a terminal; expected a file or a pipe");
-    status = check_used(usage, files, next >= 0, err);
+        cli_is_pipe(out) ? cli_pipe_check(err) : cm_images_check_path(out, NULL, NULL, &next, err);
+    if (!status)
+        status = check_used(usage, files, next >= 0, err);
     if (status)
         return status;
     if (files->go_on && next < 0)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'continue': expected a folder as --out, found '%s'", out);
-    if (files->go_on && config->first)
+    if (files->go_on && cli_was_given(usage, "first"))
         return cli_fail(err, CM_ERR_ARGUMENT, "options 'first' and 'continue': give one of them");
     if (next > config->first && !files->go_on)
         return cli_fail(err, CM_ERR_ARGUMENT,
@@ -124,45 +113,30 @@ static cm_status check_out(const cli_usage *usage, const sample_files *files,
 }
 
 /* The images, or the way to them. */
-static cm_status write_picture(const cm_images *images, const cli_trajectory *way, const char *path,
-                               const cm_layout *layout, cm_error *err)
-{
-    return way->view ? cli_trajectory_write(way, images, path, layout, err)
-                     : cm_images_write(images, path, layout, err);
-}
+typedef struct drawing {
+    const cm_images *images;
+    const cli_trajectory *way;
+    const cm_layout *layout;
+} drawing;
 
-/* A file of the library's appears whole or not at all, which a pipe cannot: by way of one. */
-static cm_status write_standard_output(const cm_images *images, const cli_trajectory *way,
-                                       const cm_layout *layout, cm_error *err)
+static cm_status write_drawing(const void *what, const char *path, cm_error *err)
 {
-    char path[] = "/tmp/cm-XXXXXX.png", bytes[65536];
-    const int fd = mkstemps(path, 4);
-    if (fd < 0)
-        return cli_fail(err, CM_ERR_IO, "%s: %s", path, strerror(errno));
-    close(fd);
-    cm_status status = write_picture(images, way, path, layout, err);
-    FILE *f = status ? NULL : fopen(path, "rb");
-    for (size_t n; f && (n = fread(bytes, 1, sizeof bytes, f)) > 0;)
-        fwrite(bytes, 1, n, stdout);
-    if (!status && (!f || ferror(f) || fflush(stdout)))
-        status = cli_fail(err, CM_ERR_IO, "standard output: %s", strerror(errno));
-    if (f)
-        fclose(f);
-    unlink(path);
-    return status;
+    const drawing *d = what;
+    return d->way->view ? cli_trajectory_write(d->way, d->images, path, d->layout, err)
+                        : cm_images_write(d->images, path, d->layout, err);
 }
 
 /* ---- the work ---------------------------------------------------------------- */
 
-/* The library cannot tell a class that is given from the default. */
-static cm_status check_classes(const cm_model *model, const char *option, cm_error *err)
+/* Captions are of classes. */
+static cm_status check_classes(const cm_model *model, cm_error *err)
 {
     cm_model_facts facts = {.size = sizeof facts};
     const cm_status status = cm_model_get_facts(model, &facts, err);
     if (status || facts.classes)
         return status;
     return cli_fail(err, CM_ERR_ARGUMENT,
-                    "option '%s': has no effect here, this model has no classes", option);
+                    "option 'captions': has no effect here, this model has no classes");
 }
 
 /* Whether the images that are to come fit their file. */
@@ -212,19 +186,19 @@ static cm_status sample(const cm_model *model, const cm_sample_params *config, c
     return status;
 }
 
-static cm_status generate(const sample_files *files, int class_given,
+static cm_status generate(const cli_usage *usage, const sample_files *files,
                           const cm_sample_params *config, cm_error *err)
 {
     cm_model *model = NULL;
     cm_images *images = NULL;
     double seconds = 0;
     cli_trajectory way = {.view = find_view(files->trajectory)};
-    const int to_pipe = is_standard_output(files->out);
+    const int to_pipe = cli_is_pipe(files->out);
     cm_status status = cm_model_open(files->model, &model, err);
-    if (!status && class_given)
-        status = check_classes(model, "class", err);
+    if (!status)
+        status = cli_check_sampling(usage, model, config, err);
     if (!status && files->captions)
-        status = check_classes(model, "captions", err);
+        status = check_classes(model, err);
     const cm_layout layout = {.size = sizeof layout,
                               .columns = (int)files->columns,
                               .scale = (int)files->scale,
@@ -238,9 +212,10 @@ static cm_status generate(const sample_files *files, int class_given,
         status = sample(model, config, &way, &images, err);
         seconds = cli_seconds() - start;
     }
+    const drawing made = {images, &way, &layout};
     if (!status)
-        status = to_pipe ? write_standard_output(images, &way, &layout, err)
-                         : write_picture(images, &way, files->out, &layout, err);
+        status = to_pipe ? cli_pipe_write(write_drawing, &made, err)
+                         : write_drawing(&made, files->out, err);
     if (!status)
         cli_say(to_pipe ? stderr : stdout, "%s: %lld image%s in %.3f s (%.1f images/s), seed %lld",
                 files->out, (long long)images->n, images->n == 1 ? "" : "s", seconds,
@@ -271,5 +246,5 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
     if (status)
         return status;
     cli_warn_threads(config.threads);
-    return generate(&files, cli_was_given(&usage, "class"), &config, err);
+    return generate(&usage, &files, &config, err);
 }

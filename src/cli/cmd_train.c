@@ -49,6 +49,7 @@ static const cli_group groups[] = {
      "score loss-norm huber-c weighting boundary solver start-ema target-ema-mode scale-mode "
      "start-scales end-scales"},
     {"Noise", "sigma-min sigma-max sigma-data rho p-mean p-std"},
+    {"Scores while training", "eval-every eval-weights eval-num eval-features eval-ref"},
     {"Run", "seed dtype threads log-every sample-every sample-scale save-every keep"},
     {0},
 };

@@ -1,7 +1,8 @@
 /* cmd_tune.c - cm tune: the noise levels of edits by a model */
 #include "cli/cli.h"
 #include "cli/progress.h"
-#include "cli/signals.h"
+
+#include <string.h>
 
 static const char text[] =
     "Find the noise levels with which a model edits best: real pictures are edited and\n"
@@ -16,31 +17,10 @@ static const char text[] =
 
 static const cli_group groups[] = {
     {"Common options", "model data weights out task"},
-    {"Search", "num most factor seed"},
+    {"Search", "num most factor classes seed"},
     {"Machine", "batch threads quiet"},
     {0},
 };
-
-typedef struct own_options {
-    int quiet;
-} own_options;
-
-static const cm_option own_table[] = {
-    {"quiet", CM_OPT_FLAG, offsetof(own_options, quiet), "false", NULL, 0, 1, NULL,
-     "print nothing but the table and errors"},
-    {0},
-};
-
-static void show(void *user, const char *what, double done, double eta_s)
-{
-    cli_progress_work(user, what, done, eta_s);
-}
-
-static int should_stop(void *user)
-{
-    (void)user;
-    return cli_stop_wish() == CM_TRAIN_STOP;
-}
 
 /* As it goes, also into a file. */
 static void print_row(void *user, const char *row)
@@ -52,13 +32,14 @@ static void print_row(void *user, const char *row)
 
 cm_status cli_tune(int argc, char **argv, cm_error *err)
 {
-    own_options own;
+    cli_quiet own;
     unsigned char given[cli_max_options] = {0};
     cm_tune_params params = cm_tune_default_params();
-    const cli_table tables[] = {{cm_tune_options(), &params, given}, {own_table, &own, NULL}};
+    const cli_table tables[] = {{cm_tune_options(), &params, given},
+                                {cli_quiet_options, &own, NULL}};
     const cli_usage usage = {
         "cm tune", "--model M --data DATA --weights CLASSIFIER", text, tables, 2, groups};
-    cm_options_defaults(own_table, &own);
+    cm_options_defaults(cli_quiet_options, &own);
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
     if (!status)
         status = cli_require(&usage, "model", params.model, err);
@@ -66,13 +47,15 @@ cm_status cli_tune(int argc, char **argv, cm_error *err)
         status = cli_require(&usage, "data", params.data, err);
     if (!status)
         status = cli_require(&usage, "weights", params.weights, err);
+    if (!status && cli_was_given(&usage, "factor") && *params.task &&
+        !strstr(params.task, "upscale"))
+        status = cli_fail(err, CM_ERR_ARGUMENT,
+                          "option 'factor': has no effect here, it is for upscale");
     if (status)
         return status;
     cli_warn_threads(params.threads);
     cli_progress progress;
-    const cm_eval_hooks hooks = {sizeof hooks, show, should_stop, &progress};
-    cli_catch_signals();
-    cli_progress_start(&progress, own.quiet);
+    const cm_eval_hooks hooks = cli_progress_of_work(&progress, own.quiet);
     status = cm_tune(&params, &hooks, print_row, &progress, err);
     cli_progress_end(&progress);
     if (!status && *params.out)

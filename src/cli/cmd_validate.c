@@ -30,7 +30,7 @@ static cm_status validate_all(int n, char **paths, cm_error *err)
         cm_error why = {0};
         const cm_status status = verdict(paths[i], &why);
         if (status)
-            puts(why.message);
+            cli_say(stdout, "%s", why.message);
         else
             cli_say(stdout, "%s: ok", paths[i]);
         refused += status != CM_OK;

@@ -2,6 +2,7 @@
 #include "cli/edit_output.h"
 
 #include "cli/cli.h"
+#include "cli/pipe.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -82,7 +83,7 @@ static void fill(strip *s, const edit_result *r)
     }
 }
 
-static cm_status write_strip(const edit_result *r, cm_error *err)
+static cm_status write_strip(const edit_result *r, const char *path, cm_error *err)
 {
     const cm_images *m = r->images;
     const size_t n = (size_t)(r->pictures->n * (2 + r->each));
@@ -98,7 +99,7 @@ static cm_status write_strip(const edit_result *r, cm_error *err)
         layout.captions = 1;
         layout.texts = s.texts;
         fill(&s, r);
-        status = cm_images_write(&s.images, r->out, &layout, err);
+        status = cm_images_write(&s.images, path, &layout, err);
     }
     free(s.images.pixels);
     free(s.images.labels);
@@ -107,20 +108,27 @@ static cm_status write_strip(const edit_result *r, cm_error *err)
     return status;
 }
 
-cm_status edit_write(const edit_result *r, cm_error *err)
+/* One picture, a grid, or arrays. */
+static cm_status write_file(const void *what, const char *path, cm_error *err)
 {
-    int64_t next = -1;
+    const edit_result *r = what;
     cm_layout layout = r->layout;
-    const cm_status s = cm_images_check_path(r->out, NULL, NULL, &next, err);
-    if (s)
-        return s;
-    if (next >= 0)
-        return write_folder(r, err);
     if (r->strip)
-        return write_strip(r, err);
-    if (r->images->n == 1 && !(layout.heading && *layout.heading))
+        return write_strip(r, path, err);
+    if (r->images->n == 1 && !layout.columns && !(layout.heading && *layout.heading))
         layout.columns = -1;
     else if (!layout.columns && (r->pictures->n != 1 || r->made_as))
         layout.columns = (int)r->each;
-    return cm_images_write(r->images, r->out, &layout, err);
+    return cm_images_write(r->images, path, &layout, err);
+}
+
+cm_status edit_write(const edit_result *r, cm_error *err)
+{
+    int64_t next = -1;
+    if (cli_is_pipe(r->out))
+        return cli_pipe_write(write_file, r, err);
+    const cm_status s = cm_images_check_path(r->out, NULL, NULL, &next, err);
+    if (s)
+        return s;
+    return next >= 0 ? write_folder(r, err) : write_file(r, r->out, err);
 }

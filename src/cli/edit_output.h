@@ -17,8 +17,8 @@ typedef struct edit_result {
     cm_layout layout;
 } edit_result;
 
-/* One picture alone, a grid or a strip (.png, .jpg, .webp); arrays; or a folder, in which files
- * are called as the pictures are.  Errors: those of cm_images_write. */
+/* One picture alone, a grid or a strip (.png, .jpg, .webp; - to standard output); arrays; or a
+ * folder, in which files are called as the pictures are.  Errors: those of cm_images_write. */
 cm_status edit_write(const edit_result *result, cm_error *err);
 
 #endif

@@ -20,11 +20,21 @@ static cm_status no_memory(cm_error *err)
     return cli_fail(err, CM_ERR_MEMORY, "pictures: out of memory");
 }
 
+enum { most_path = 4096 };
+
+/* 0: it is too long. */
+static int join(char path[most_path], const char *folder, const char *name)
+{
+    const size_t length = strlen(folder);
+    const int joined = !length || folder[length - 1] == '/';
+    const int n = snprintf(path, most_path, "%s%s%s", folder, joined ? "" : "/", name);
+    return n >= 0 && n < most_path;
+}
+
 static cm_status add_path(paths *p, const char *folder, const char *name, cm_error *err)
 {
-    char path[4096];
-    const int n = snprintf(path, sizeof path, "%s%s%s", folder, *folder ? "/" : "", name);
-    if (n < 0 || (size_t)n >= sizeof path)
+    char path[most_path];
+    if (!join(path, folder, name))
         return cli_fail(err, CM_ERR_ARGUMENT, "%.100s: the path is too long", path);
     char **grown = realloc(p->path, (size_t)(p->n + 1) * sizeof *grown);
     if (!grown)
@@ -37,25 +47,55 @@ static cm_status add_path(paths *p, const char *folder, const char *name, cm_err
     return CM_OK;
 }
 
-static int is_shown(const struct dirent *e)
+/* Of a folder what is no file that is shown, by the first of its kind. */
+typedef struct left_out {
+    const char *what;
+    int n;
+    char first[256]; /* a name */
+} left_out;
+
+static void leave_out(left_out *l, const char *name)
 {
-    return e->d_name[0] != '.';
+    if (!l->n++)
+        snprintf(l->first, sizeof l->first, "%s", name);
 }
 
-/* What a folder holds by the bytes of the names; subfolders are left alone. */
+static void tell_left_out(const left_out *l, const char *folder)
+{
+    if (l->n == 1)
+        cli_say(stderr, "cm: left out of %s: a %s, %s", folder, l->what, l->first);
+    else if (l->n)
+        cli_say(stderr, "cm: left out of %s: %d %ss, the first of them %s", folder, l->n, l->what,
+                l->first);
+}
+
+static int is_folder(const char *path)
+{
+    struct stat st;
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+/* What a folder holds; folders within are not entered, as their pictures may have equal names. */
 static cm_status list_folder(paths *p, const char *folder, cm_error *err)
 {
+    char path[most_path];
     struct dirent **entries = NULL;
-    struct stat st;
-    const int n = scandir(folder, &entries, is_shown, NULL);
+    left_out folders = {.what = "subfolder"}, hidden = {.what = "hidden file"};
+    const int n = scandir(folder, &entries, NULL, alphasort);
     cm_status s = n < 0 ? cli_fail(err, CM_ERR_IO, "%s: cannot be read", folder) : CM_OK;
-    for (int i = 0; i < n && !s; i++)
-        s = add_path(p, folder, entries[i]->d_name, err);
-    for (int64_t i = p->n - 1; i >= 0; i--)
-        if (!stat(p->path[i], &st) && S_ISDIR(st.st_mode)) {
-            free(p->path[i]);
-            memmove(p->path + i, p->path + i + 1, (size_t)(--p->n - i) * sizeof *p->path);
-        }
+    for (int i = 0; i < n && !s; i++) {
+        const char *name = entries[i]->d_name;
+        if (!strcmp(name, ".") || !strcmp(name, ".."))
+            continue;
+        if (join(path, folder, name) && is_folder(path))
+            leave_out(&folders, name);
+        else if (name[0] == '.')
+            leave_out(&hidden, name);
+        else
+            s = add_path(p, folder, name, err);
+    }
+    tell_left_out(&folders, folder);
+    tell_left_out(&hidden, folder);
     for (int i = 0; i < n; i++)
         free(entries[i]);
     free(entries);
@@ -67,11 +107,10 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static cm_status list(const edit_wish *w, paths *p, int *is_folder, cm_error *err)
+static cm_status list(const edit_wish *w, paths *p, int *of_folder, cm_error *err)
 {
-    struct stat st;
-    *is_folder = !stat(w->image, &st) && S_ISDIR(st.st_mode);
-    cm_status s = *is_folder ? list_folder(p, w->image, err) : add_path(p, "", w->image, err);
+    *of_folder = is_folder(w->image);
+    cm_status s = *of_folder ? list_folder(p, w->image, err) : add_path(p, "", w->image, err);
     if (!s && p->n > 1)
         qsort(p->path, (size_t)p->n, sizeof *p->path, by_bytes);
     if (!s && *w->to)
@@ -258,12 +297,12 @@ static void name_of(const char *path, char name[edit_name_bytes])
 }
 
 static cm_status read_one(const edit_wish *w, const cm_images *mask, const char *path,
-                          int is_folder, edit_pictures *p, cm_error *err)
+                          int of_folder, edit_pictures *p, cm_error *err)
 {
     cm_images *m = NULL;
     cm_error why = {0};
     cm_status s = cm_images_read(path, &m, &why);
-    if (s == CM_ERR_FORMAT && is_folder) {
+    if (s == CM_ERR_FORMAT && of_folder) {
         cli_say(stderr, "cm: left out: %s", why.message);
         return CM_OK;
     }
@@ -300,14 +339,14 @@ cm_status edit_pictures_read(const edit_wish *w, edit_pictures *p, cm_error *err
 {
     paths files = {0};
     cm_images *mask = NULL;
-    int is_folder = 0;
+    int of_folder = 0;
     cm_status s = *w->mask ? cm_images_read(w->mask, &mask, err) : CM_OK;
     if (!s)
-        s = list(w, &files, &is_folder, err);
+        s = list(w, &files, &of_folder, err);
     if (!s)
         s = make_all(w, files.n, mask || *w->box, p, err);
     for (int64_t i = 0; i < files.n && !s; i++)
-        s = read_one(w, mask, files.path[i], is_folder, p, err);
+        s = read_one(w, mask, files.path[i], of_folder, p, err);
     if (!s && !p->n)
         s = cli_fail(err, CM_ERR_FORMAT, "%s: expected PNG, JPEG or WebP pictures, found none",
                      w->image);

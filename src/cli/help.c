@@ -24,14 +24,15 @@ static int text_width(void)
     return (int)(width < least_width ? least_width : width > most_width ? most_width : width) - 1;
 }
 
-/* A word, or what of a list a|b|c or a path fits a line of so many columns. */
+/* A word, or what of it fits a line of so many columns: of a list a|b|c, a path or the name of a
+ * file up to a sign. */
 static int piece(const char *text, int columns)
 {
     const int word = (int)strcspn(text, " \n");
     for (int n = columns < word ? columns : 0; n > 0; n--)
-        if (text[n - 1] == '|' || text[n - 1] == '/')
+        if (strchr("|/-_", text[n - 1]))
             return n;
-    return word;
+    return word > columns && columns > 0 ? columns : word;
 }
 
 /* The words of text from column `at` on, where the line is now; lines after the first begin

@@ -42,15 +42,33 @@ static cm_status run_command(int argc, char **argv, cm_error *err)
     return fail_unknown(argv[0], err);
 }
 
-/* cm help [COMMAND] */
-static cm_status help(char **argv, cm_error *err)
+/* cm help [COMMAND], --help and --version: what is left of argv begins with the word. */
+static cm_status tell(char **argv, cm_error *err)
 {
     char option[] = "--help";
-    char *words[] = {argv[2], option, NULL};
-    if (argv[2])
+    char *words[] = {argv[1], option, NULL};
+    const int of_command = !strcmp(argv[0], "help") && argv[1];
+    if (argv[1] && argv[1 + of_command])
+        return cli_fail(err, CM_ERR_ARGUMENT, "argument '%s': expected no more behind '%s%s%s'",
+                        argv[1 + of_command], argv[0], of_command ? " " : "",
+                        of_command ? argv[1] : "");
+    if (of_command)
         return run_command(2, words, err);
-    cli_print_commands();
+    if (!strcmp(argv[0], "--version"))
+        puts("cm " CM_VERSION);
+    else
+        cli_print_commands();
     return CM_OK;
+}
+
+/* The words that tell of the command itself. */
+static int is_telling(const char *word)
+{
+    static const char *const words[] = {"help", "--help", "-h", "--version"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(word, words[i]))
+            return 1;
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -62,20 +80,13 @@ int main(int argc, char **argv)
     }
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error with a message */
     cm_error err = {0};
-    cm_status status = CM_OK;
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-        cli_print_commands();
-    else if (!strcmp(argv[1], "help"))
-        status = help(argv, &err);
-    else if (!strcmp(argv[1], "--version"))
-        puts("cm " CM_VERSION);
-    else
-        status = run_command(argc - 1, argv + 1, &err);
+    cm_status status =
+        is_telling(argv[1]) ? tell(argv + 1, &err) : run_command(argc - 1, argv + 1, &err);
     const int lost = ferror(stdout); /* earlier, and errno is another's by now */
     if ((fflush(stdout) || lost) && !status)
         status = cli_fail(&err, CM_ERR_IO, "standard output: %s",
                           lost ? "cannot be written" : strerror(errno));
     if (status)
-        fprintf(stderr, "cm: %s\n", err.message[0] ? err.message : cm_status_name(status));
+        cli_say(stderr, "cm: %s", err.message[0] ? err.message : cm_status_name(status));
     return exit_code(status);
 }

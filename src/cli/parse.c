@@ -1,5 +1,6 @@
 /* parse.c - the command line, read by argp from the option tables */
 #include "cli/cli.h"
+#include "cli/pipe.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -60,8 +61,31 @@ static void add_tables(parser *p)
 
 /* ---- reading argv ------------------------------------------------------- */
 
+static cm_status fail_dash(const parser *p, const char *what, const char *name)
+{
+    return cli_fail(p->err, CM_ERR_ARGUMENT,
+                    "%s '%s': expected a file or folder, found '-', which is none here; one of "
+                    "that name is ./-",
+                    what, name);
+}
+
+/* What cannot be the value of any option of this kind. */
+static cm_status check_value(const parser *p, const cm_option *o, const char *text)
+{
+    if (o->type == CM_OPT_TEXT && !*o->initial && text && !*text) /* as if it were not given */
+        return cli_require(p->usage, o->name, text, p->err);
+    if (!text || !cli_is_pipe(text) || !cli_takes_path(o) || !strcmp(o->metavar, "X"))
+        return CM_OK;
+    return fail_dash(p, "option", o->name);
+}
+
 static error_t parse_argument(parser *p, const char *text)
 {
+    const size_t first = strcspn(p->usage->arguments, " "); /* "a|b|c": a word of these */
+    if (p->most && cli_is_pipe(text) && !memchr(p->usage->arguments, '|', first)) {
+        p->status = fail_dash(p, "argument", text);
+        return EINVAL;
+    }
     if (p->taken < p->most) {
         p->arguments[p->taken++] = text;
         return 0;
@@ -91,7 +115,10 @@ static error_t parse_key(int key, char *text, struct argp_state *state)
     if (i < 0 || i >= p->count)
         return ARGP_ERR_UNKNOWN;
     const cm_option *o = &p->options[i];
-    p->status = cm_options_set(p->options, p->configs[i], o->name, unset ? "false" : text, p->err);
+    p->status = check_value(p, o, text);
+    if (!p->status)
+        p->status =
+            cm_options_set(p->options, p->configs[i], o->name, unset ? "false" : text, p->err);
     if (p->given[i])
         *p->given[i] = 1;
     return p->status ? EINVAL : 0;

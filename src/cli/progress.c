@@ -1,8 +1,9 @@
-/* progress.c - how a training run shows itself on stderr: a bar on a terminal,
- * plain lines in a file or pipe. */
+/* progress.c - how training and other long work show themselves on stderr: a bar on a
+ * terminal, plain lines in a file or pipe. */
 #include "cli/progress.h"
 
 #include "cli/cli.h"
+#include "cli/signals.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,12 @@ static void print_line(cli_progress *p, const cm_train_progress *now)
     fprintf(stderr, "%s\n", numbers);
 }
 
+const cm_option cli_quiet_options[] = {
+    {"quiet", CM_OPT_FLAG, offsetof(cli_quiet, quiet), "false", NULL, 0, 1, NULL,
+     "print nothing but results and errors"},
+    {0},
+};
+
 void cli_progress_start(cli_progress *p, int quiet)
 {
     const char *term = getenv("TERM");
@@ -121,11 +128,9 @@ void cli_progress_say(cli_progress *p, const char *text)
 {
     if (p->quiet)
         return;
-    if (!p->terminal) {
-        fprintf(stderr, "%s\n", text);
-        return;
-    }
-    fprintf(stderr, "\r\x1b[K%s\n", text);
+    if (p->terminal)
+        fputs("\r\x1b[K", stderr);
+    cli_say(stderr, "%s", text);
     if (*p->line)
         draw_line(p->line);
 }
@@ -143,8 +148,9 @@ void cli_progress_show(cli_progress *p, const cm_train_progress *now)
         print_line(p, now);
 }
 
-void cli_progress_work(cli_progress *p, const char *what, double done, double eta_s)
+static void show_work(void *user, const char *what, double done, double eta_s)
 {
+    cli_progress *p = user;
     char numbers[numbers_bytes], eta[32];
     if (p->quiet || (!p->terminal && !is_time_for_line(p, 0)))
         return;
@@ -156,6 +162,19 @@ void cli_progress_work(cli_progress *p, const char *what, double done, double et
     }
     format_bar(p->line, numbers, done > 1 ? 1 : done);
     draw_line(p->line);
+}
+
+static int should_stop(void *user)
+{
+    (void)user;
+    return cli_stop_wish() == CM_TRAIN_STOP;
+}
+
+cm_eval_hooks cli_progress_of_work(cli_progress *p, int quiet)
+{
+    cli_catch_signals();
+    cli_progress_start(p, quiet);
+    return (cm_eval_hooks){sizeof(cm_eval_hooks), show_work, should_stop, p};
 }
 
 void cli_progress_end(cli_progress *p)

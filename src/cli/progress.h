@@ -1,4 +1,4 @@
-/* progress.h - how a training run shows itself on stderr */
+/* progress.h - how training and other long work show themselves on stderr */
 #ifndef CM_CLI_PROGRESS_H
 #define CM_CLI_PROGRESS_H
 
@@ -14,11 +14,18 @@ typedef struct cli_progress {
     char line[cli_line_bytes]; /* on the terminal now; empty: none */
 } cli_progress;
 
+/* The option that work has for it. */
+typedef struct cli_quiet {
+    int quiet;
+} cli_quiet;
+extern const cm_option cli_quiet_options[];
+
 void cli_progress_start(cli_progress *p, int quiet);
 /* Events get a line of their own. */
 void cli_progress_show(cli_progress *p, const cm_train_progress *now);
-/* Work that is not training: how much of it is done, 0 to 1, and the seconds left. */
-void cli_progress_work(cli_progress *p, const char *what, double done, double eta_s);
+/* Start, of work that is not training: what the library asks and tells while it goes on, with
+ * signals that stop it. */
+cm_eval_hooks cli_progress_of_work(cli_progress *p, int quiet);
 /* A line of the command's own between the others. */
 void cli_progress_say(cli_progress *p, const char *text);
 /* Leave the last state on the terminal and go to a new line. */

@@ -18,10 +18,10 @@ static kind kind_of(const cm_option *o, char words[512])
     words[0] = '\0';
     if (o->type == CM_OPT_FLAG)
         return NOTHING;
-    if (o->type != CM_OPT_TEXT || !strcmp(list, "LIST"))
-        return UNKNOWN;
-    if (!strchr(list, '|'))
+    if (cli_takes_path(o))
         return FILES;
+    if (o->type != CM_OPT_TEXT || !strchr(list, '|'))
+        return UNKNOWN;
     for (size_t n; *list; list += n + (list[n] == '|')) {
         n = strcspn(list, "|");
         if (n && !isupper((unsigned char)*list))

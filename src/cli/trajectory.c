@@ -111,7 +111,8 @@ cm_status cli_trajectory_write(const cli_trajectory *t, const cm_images *results
     char(*labels)[32] = calloc(columns, sizeof *labels);
     const cm_status status =
         t->failed || !pixels || !texts || !labels
-            ? cli_fail(err, CM_ERR_MEMORY, "trajectory: out of memory for %d steps", t->steps)
+            ? cli_fail(err, CM_ERR_MEMORY, "trajectory: out of memory for %d step%s", t->steps,
+                       t->steps == 1 ? "" : "s")
             : write_strip(t, results, path, layout, pixels, texts, labels, err);
     free(pixels);
     free(texts);

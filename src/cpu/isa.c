@@ -41,6 +41,12 @@ cm_isa cm_cpu_isa(void)
     return isa;
 }
 
+int cm_cpu_direct_only(void)
+{
+    const char *text = getenv("CM_CONV");
+    return text && !strcmp(text, "direct");
+}
+
 cm_status cm_cpu_check(cm_error *err)
 {
     cm_isa isa;
@@ -86,16 +92,24 @@ int cm_cpu_has_bf16(void)
     return cm_cpu_isa() == CM_ISA_AVX512_BF16; /* what has AMX has this too */
 }
 
+int cm_cpu_has_amx(void)
+{
+#if CM_X86
+    enum { AMX_BF16 = 1 << 22 }; /* leaf 7, EDX */
+    unsigned a, b, c, d;
+    return cm_cpu_has_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16);
+#else
+    return 0;
+#endif
+}
+
 /* Where the instruction set ends at AVX-512 BF16, AMD's processors gain by it (Zen 4: one step
  * 1.8 times faster), Intel's lose (two products an instruction at less than half the rate, and
  * the conversions: 0.7 times); with AMX bf16 is far ahead.  Measured in docs/speed.md. */
 int cm_cpu_prefers_bf16(void)
 {
 #if CM_X86
-    enum { AMX_BF16 = 1 << 22 }; /* leaf 7, EDX */
-    unsigned a, b, c, d;
-    const int amx = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16);
-    return cm_cpu_has_bf16() && (amx || __builtin_cpu_is("amd"));
+    return cm_cpu_has_amx() || (cm_cpu_has_bf16() && __builtin_cpu_is("amd"));
 #else
     return 0;
 #endif

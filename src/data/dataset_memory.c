@@ -1,6 +1,7 @@
 /* dataset_memory.c - the memory of a dataset, for those that read one */
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "data/dataset_sources.h"
 #include "data/recolour.h"
 
@@ -39,11 +40,12 @@ cm_status cm_dataset_reserve(cm_dataset *d, const char *path, int64_t n, int h, 
     over |= __builtin_mul_overflow(bytes, (size_t)c, &bytes);
     cm_escape(shown, sizeof shown, path);
     if (over || bytes > CM_DATASET_MAX_BYTES)
-        return cm_fail(err, CM_ERR_UNSUPPORTED,
-                       "%s: pixels: expected at most 16 GiB in all, found %lld images of %d x %d x "
-                       "%d (%.1f GiB)",
-                       shown, (long long)n, h, w, c,
-                       (double)n * h * w * c / (double)((size_t)1 << 30));
+        return cm_fail(
+            err, CM_ERR_UNSUPPORTED,
+            "%s: pixels: expected at most 16 GiB in all, found %lld image%s of %d x %d x "
+            "%d (%.1f GiB)",
+            shown, (long long)n, cm_plural(n), h, w, c,
+            (double)n * h * w * c / (double)((size_t)1 << 30));
     uint8_t *pixels = cm_alloc(bytes);
     if (!pixels)
         return cm_fail(err, CM_ERR_MEMORY, "%s: pixels: out of memory (%zu bytes)", shown, bytes);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/philox.h"
+#include "base/text.h"
 #include "data/shuffle.h"
 
 #include <pthread.h>
@@ -143,8 +144,8 @@ cm_status cm_loader_new(const cm_dataset *data, int batch, uint64_t seed, int fl
     l->y = cm_alloc_array(SLOTS * l->batch, sizeof *l->y);
     if (!l->x || !l->y) {
         release(l);
-        return cm_fail(err, CM_ERR_MEMORY, "loader: out of memory for %d batches of %d images",
-                       SLOTS, batch);
+        return cm_fail(err, CM_ERR_MEMORY, "loader: out of memory for %d batches of %d image%s",
+                       SLOTS, batch, cm_plural(batch));
     }
     const int failed = start_thread(l);
     if (failed) {

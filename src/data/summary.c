@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "draw/sheet.h"
 #include "io/png.h"
 
@@ -89,8 +90,8 @@ static void class_lines(const cm_dataset *d, const int64_t *n, void (*line)(void
             class_text(d, k, n[k], class);
         else
             snprintf(class, sizeof class, "and %d more", d->classes - MAX_NAMED);
-        const size_t needs = strlen(class) + 2; /* " " and "," */
-        if (l.n + needs > WIDTH) {
+        const int needs = cm_utf8_width(class) + 2; /* " " and "," */
+        if (cm_utf8_width(l.text) + needs > WIDTH) {
             line(user, l.text);
             l = (line_text){0};
             add(&l, "       ");

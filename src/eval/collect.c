@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "model/class_names.h"
 
 #include <math.h>
 
@@ -74,12 +75,60 @@ static void count_agreement(cm_collection *to, int64_t n, const float *logits,
     }
 }
 
-static cm_status give(cm_collection *to, int64_t n, const room *r, int64_t d, cm_error *err)
+int64_t cm_collect_classes(const cm_extractor *e, const cm_image_source *source)
 {
+    json_t *own = NULL;
+    const cm_model *m = cm_extractor_model(e);
+    if (!m || !source->classes || cm_model_class_names(m, &own, NULL))
+        return 0;
+    const int same = !own || !source->names || json_equal(own, source->names);
+    json_decref(own);
+    return same ? cm_extractor_dims(e).logits : 0;
+}
+
+double cm_collect_agreement(const cm_collection *c)
+{
+    return c->with_class ? (double)c->agree / (double)c->with_class : (double)NAN;
+}
+
+/* The sums of a pass; NULL: not wanted. */
+typedef struct sums {
+    cm_moments *features, *spatial;
+} sums;
+
+static void sums_free(sums *s)
+{
+    cm_moments_free(s->features);
+    cm_moments_free(s->spatial);
+}
+
+static cm_status sums_new(const cm_collection *to, cm_feature_dims dims, sums *m, cm_error *err)
+{
+    cm_status s = CM_OK;
     if (to->features)
-        cm_moments_add(to->features, n, r->features);
-    if (to->spatial)
-        cm_moments_add(to->spatial, n, r->spatial);
+        s = cm_moments_new(to->linear, (int)dims.features, &m->features, err);
+    if (!s && to->spatial)
+        s = cm_moments_new(to->linear, (int)dims.spatial, &m->spatial, err);
+    return s;
+}
+
+static cm_status sums_finish(const sums *m, const cm_collection *to, cm_error *err)
+{
+    cm_status s = CM_OK;
+    if (to->features)
+        s = cm_moments_finish(m->features, to->features, err);
+    if (!s && to->spatial)
+        s = cm_moments_finish(m->spatial, to->spatial, err);
+    return s;
+}
+
+static cm_status give(cm_collection *to, const sums *m, int64_t n, const room *r, int64_t d,
+                      cm_error *err)
+{
+    if (m->features)
+        cm_moments_add(m->features, n, r->features);
+    if (m->spatial)
+        cm_moments_add(m->spatial, n, r->spatial);
     if (to->score)
         cm_class_score_add(to->score, n, r->logits);
     if (to->classes)
@@ -94,9 +143,11 @@ cm_status cm_collect(cm_extractor *e, int batch, cm_image_source *source, cm_col
 {
     const cm_feature_dims dims = cm_extractor_dims(e);
     room r;
+    sums m = {NULL, NULL};
     cm_status s = room_new(batch, source, dims, &r, err);
     if (s)
         return s;
+    s = sums_new(to, dims, &m, err);
     while (source->done < source->n && !s) {
         const int64_t left = source->n - source->done, n = left < batch ? left : batch;
         s = cm_image_source_next(source, n, r.pixels, r.labels, err);
@@ -105,10 +156,13 @@ cm_status cm_collect(cm_extractor *e, int batch, cm_image_source *source, cm_col
                                  to->spatial ? r.spatial : NULL,
                                  to->score || to->classes ? r.logits : NULL, err);
         if (!s)
-            s = give(to, n, &r, dims.features, err);
+            s = give(to, &m, n, &r, dims.features, err);
         if (!s)
             s = cm_eval_phase_add(phase, (double)n, err);
     }
+    if (!s)
+        s = sums_finish(&m, to, err);
+    sums_free(&m);
     room_free(&r);
     return s;
 }

@@ -20,16 +20,22 @@ cm_status cm_eval_phase_add(cm_eval_phase *phase, double done, cm_error *err);
 
 /* What the features of a pass go to; NULL: not wanted. */
 typedef struct cm_collection {
-    cm_moments *features, *spatial;
-    cm_class_score *score; /* of logits */
+    const cm_linear *linear;           /* for: */
+    cm_statistics *features, *spatial; /* mean and covariance; the caller's afterwards */
+    cm_class_score *score;             /* of logits */
     cm_feature_set *kept;
     int64_t most_kept; /* images: the first of them */
     /* Images whose class is that of the largest logit, of those with a class. */
     int64_t classes, agree, with_class;
 } cm_collection;
 
-/* All images of the source, from the first.  Errors: those of cm_image_source_next and
- * cm_extractor_run, CM_INTERRUPTED, CM_ERR_MEMORY. */
+/* The classes of the source's images where they are those that the network tells apart, else 0. */
+int64_t cm_collect_classes(const cm_extractor *extractor, const cm_image_source *source);
+/* The share that is taken for its class; NaN: none has one. */
+double cm_collect_agreement(const cm_collection *c);
+
+/* All images of the source, from the first.  Errors: those of cm_image_source_next,
+ * cm_extractor_run and cm_moments_finish, CM_INTERRUPTED, CM_ERR_MEMORY. */
 cm_status cm_collect(cm_extractor *extractor, int batch, cm_image_source *source, cm_collection *to,
                      cm_eval_phase *phase, cm_error *err);
 

@@ -9,13 +9,11 @@
 #include "eval/memorising.h"
 #include "eval/neighbours.h"
 #include "eval/statistics_file.h"
-#include "io/file.h"
-#include "model/class_names.h"
+#include "io/replace.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <xxhash.h>
 
 /* The reference, or the samples. */
 typedef struct side {
@@ -40,45 +38,7 @@ typedef struct eval {
     cm_class_score score;
 } eval;
 
-void cm_scores_note(cm_scores *scores, const char *fmt, ...)
-{
-    va_list ap;
-    if (scores->n_notes == CM_SCORE_NOTES)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(scores->notes[scores->n_notes++], CM_SCORE_NOTE, fmt, ap);
-    va_end(ap);
-}
-
 /* ---- the network ---------------------------------------------------------------- */
-
-/* What the distances of the Inception networks are called. */
-static const struct inception {
-    const char *network, *distance, *kernel;
-} inceptions[] = {
-    {"inception", "FID", "KID"},
-    {"inception-pytorch", "FID-pytorch", "KID-pytorch"},
-};
-
-/* Its name, and of one of ours also which weights: statistics are of both. */
-static void name_network(eval *e)
-{
-    cm_scores *r = e->scores;
-    const cm_model *m = cm_extractor_model(e->extractor);
-    e->is_inception = !m;
-    for (size_t i = 0; i < sizeof inceptions / sizeof *inceptions; i++)
-        if (!m && !strcmp(inceptions[i].network, e->params->features)) {
-            snprintf(r->network, sizeof r->network, "%s", inceptions[i].network);
-            snprintf(r->distance, sizeof r->distance, "%s", inceptions[i].distance);
-            snprintf(r->kernel, sizeof r->kernel, "%s", inceptions[i].kernel);
-        }
-    if (!m)
-        return;
-    const XXH64_hash_t hash = XXH3_64bits(m->flat, cm_params_floats(m->params) * sizeof *m->flat);
-    snprintf(r->distance, sizeof r->distance, "%s", m->score);
-    snprintf(r->kernel, sizeof r->kernel, "KD-%s", m->score + strlen("FD-"));
-    snprintf(r->network, sizeof r->network, "%s %016" PRIx64, m->score, (uint64_t)hash);
-}
 
 static cm_status open_network(eval *e, cm_error *err)
 {
@@ -87,7 +47,8 @@ static cm_status open_network(eval *e, cm_error *err)
     if (s)
         return s;
     e->dims = cm_extractor_dims(e->extractor);
-    name_network(e);
+    e->is_inception = !cm_extractor_model(e->extractor);
+    e->scores->names = cm_extractor_names(e->extractor);
     return CM_OK;
 }
 
@@ -103,59 +64,39 @@ static cm_status open_sides(eval *e, cm_error *err)
     if (*p->model)
         s = cm_image_source_draw(p->model, e->sampling, of, err);
     else if (*p->samples)
-        s = cm_image_source_open(p->samples, 0, 0, 0, of, err);
+        s = cm_image_source_open(p->samples, 0, 0, 0, 0, of, err);
     if (!s)
-        s = cm_statistics_read(p->ref, e->scores->network, e->dims.features, e->dims.spatial,
+        s = cm_statistics_read(p->ref, e->scores->names.network, e->dims.features, e->dims.spatial,
                                &has_statistics, &e->ref.statistics, err);
     if (!s && (!has_statistics || e->ref.statistics.has_images))
-        s = cm_image_source_open(p->ref, of->h, of->w, of->c, &e->ref.source, err);
+        s = cm_image_source_open(p->ref, of->h, of->w, of->c, 0, &e->ref.source, err);
     if (s)
         return s;
     snprintf(e->scores->samples, sizeof e->scores->samples, "%s", of->name);
-    cm_escape_utf8(e->scores->ref, sizeof e->scores->ref, p->ref);
+    cm_escape(e->scores->ref, sizeof e->scores->ref, p->ref);
     e->scores->n_samples = of->n;
     e->scores->n_ref = has_statistics ? e->ref.statistics.features.n : e->ref.source.n;
     return CM_OK;
 }
 
-/* The classes of these images are those that the network tells apart. */
-static int64_t common_classes(const eval *e, const side *x)
-{
-    json_t *own = NULL;
-    const cm_model *m = cm_extractor_model(e->extractor);
-    if (!m || !x->source.classes || cm_model_class_names(m, &own, NULL))
-        return 0;
-    const int same = !own || !x->source.names || json_equal(own, x->source.names);
-    json_decref(own);
-    return same ? e->dims.logits : 0;
-}
-
 static cm_status collect(eval *e, side *x, const char *what, int is_samples, cm_error *err)
 {
     const int need_features = !x->statistics.features.d;
-    const int need_spatial = e->dims.spatial && (need_features || x->statistics.spatial.d == 0);
-    cm_collection to = {.kept = e->params->kept ? &x->kept : NULL,
+    cm_collection to = {.linear = &e->linear,
+                        .features = need_features ? &x->statistics.features : NULL,
+                        .spatial = need_features && e->dims.spatial ? &x->statistics.spatial : NULL,
+                        .kept = e->params->kept ? &x->kept : NULL,
                         .most_kept = e->params->kept,
-                        .classes = common_classes(e, x)};
+                        .classes = cm_collect_classes(e->extractor, &x->source)};
     cm_eval_phase phase = cm_eval_phase_begin(e->hooks, what, (double)x->source.n);
     cm_status s = CM_OK;
     if (is_samples && e->is_inception) {
         s = cm_class_score_start(&e->score, e->dims.logits, err);
         to.score = &e->score;
     }
-    if (!s && need_features)
-        s = cm_moments_new(&e->linear, (int)e->dims.features, &to.features, err);
-    if (!s && need_features && need_spatial)
-        s = cm_moments_new(&e->linear, (int)e->dims.spatial, &to.spatial, err);
     if (!s)
         s = cm_collect(e->extractor, e->batch, &x->source, &to, &phase, err);
-    if (!s && to.features)
-        s = cm_moments_finish(to.features, &x->statistics.features, err);
-    if (!s && to.spatial)
-        s = cm_moments_finish(to.spatial, &x->statistics.spatial, err);
-    cm_moments_free(to.features);
-    cm_moments_free(to.spatial);
-    x->agreement = to.with_class ? (double)to.agree / (double)to.with_class : (double)NAN;
+    x->agreement = cm_collect_agreement(&to);
     return s;
 }
 
@@ -167,7 +108,7 @@ static cm_status collect_sides(eval *e, cm_error *err)
         s = collect(e, &e->ref, "reference", 0, err);
     if (!s && *e->params->save_stats) {
         const cm_saved_statistics *of = &e->ref.statistics;
-        s = cm_statistics_write(e->params->save_stats, e->scores->network, &of->features,
+        s = cm_statistics_write(e->params->save_stats, e->scores->names.network, &of->features,
                                 of->spatial.d ? &of->spatial : NULL, err);
     }
     if (!s && e->samples.source.kind)
@@ -193,14 +134,14 @@ static void warn_few(eval *e, const char *name, int64_t n)
         cm_scores_note(e->scores,
                        "%.200s: %" PRId64 " images, not more than the %" PRId64
                        " features: their covariance lacks rank, and %s is far too high",
-                       name, n, d, e->scores->distance);
+                       name, n, d, e->scores->names.distance);
 }
 
 static cm_status distances(eval *e, cm_error *err)
 {
     const cm_saved_statistics *a = &e->ref.statistics, *b = &e->samples.statistics;
     cm_scores *r = e->scores;
-    cm_eval_phase phase = cm_eval_phase_begin(e->hooks, r->distance, a->spatial.d ? 2 : 1);
+    cm_eval_phase phase = cm_eval_phase_begin(e->hooks, r->names.distance, a->spatial.d ? 2 : 1);
     cm_status s =
         cm_frechet(&e->linear, &a->features, r->ref, &b->features, r->samples, &r->frechet, err);
     if (!s)
@@ -282,7 +223,7 @@ static cm_status score_pairs(eval *e, cm_error *err)
         cm_scores_note(r,
                        "%.200s: statistics without images: precision, recall, density, coverage "
                        "and %s need them",
-                       r->ref, r->kernel);
+                       r->ref, r->names.kernel);
     } else if (e->ref.kept.n <= CM_DENSITY_K || e->samples.kept.n <= CM_DENSITY_K) {
         cm_scores_note(r, "precision and the like need more than %d images of each kind",
                        CM_DENSITY_K);
@@ -303,6 +244,8 @@ static cm_status check_params(const cm_eval_params *p, cm_error *err)
     if (!*p->samples && !*p->model && !*p->save_stats)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "samples: expected images to judge, a model that draws them, or save-stats");
+    if (*p->lpips_weights)
+        return cm_fail(err, CM_ERR_ARGUMENT, "lpips-weights: has no effect without lpips");
     if (*p->test && !*p->train)
         return cm_fail(err, CM_ERR_ARGUMENT, "test: has no effect without train");
     if (*p->nearest && !*p->train)
@@ -315,8 +258,9 @@ static cm_status check_params(const cm_eval_params *p, cm_error *err)
 /* What can be known before the work. */
 static cm_status check_files(const cm_eval_params *p, cm_error *err)
 {
-    const cm_status s = *p->save_stats ? cm_file_check(p->save_stats, err) : CM_OK;
-    return s || !*p->nearest ? s : cm_file_check(p->nearest, err);
+    const cm_status s =
+        *p->save_stats ? cm_replace_check(p->save_stats, &cm_replaced_archive, err) : CM_OK;
+    return s || !*p->nearest ? s : cm_replace_check(p->nearest, &cm_replaced_picture, err);
 }
 
 static cm_status run(eval *e, cm_error *err)
@@ -355,27 +299,13 @@ static void side_clear(side *x)
 cm_status cm_evaluate(const cm_eval_params *params, const cm_sample_params *sampling,
                       const cm_eval_hooks *hooks, cm_scores *scores, cm_error *err)
 {
-    const double none = (double)NAN;
     eval e = {.params = params,
               .sampling = sampling,
               .hooks = hooks,
               .scores = scores,
               .batch = (int)sampling->batch,
               .threads = cm_threads_resolve(sampling->threads)};
-    *scores = (cm_scores){.frechet = none,
-                          .spatial = none,
-                          .inception = none,
-                          .precision = none,
-                          .recall = none,
-                          .density = none,
-                          .coverage = none,
-                          .kid = none,
-                          .kid_deviation = none,
-                          .agreement = none,
-                          .agreement_ref = none,
-                          .nearest = none,
-                          .nearest_test = none,
-                          .nearer = none};
+    *scores = cm_scores_none();
     cm_status s = check_params(params, err);
     if (!s)
         s = check_files(params, err);

@@ -3,17 +3,15 @@
 #define CM_EVAL_EVALUATE_H
 
 #include "cm.h"
-#include "model/model.h"
+#include "eval/extractor.h"
 
 enum { CM_SCORE_NOTES = 12, CM_SCORE_NOTE = 320 };
 
 /* What was found; NaN: this was not asked for, or cannot be told. */
 typedef struct cm_scores {
-    char network[128];            /* "inception", "FD-fashion 0123456789abcdef" */
-    char distance[CM_SCORE_NAME]; /* "FID", "FD-fashion" */
-    char kernel[CM_SCORE_NAME];   /* "KID", "KD-fashion" */
-    char ref[512], samples[512];  /* where they are from; empty: none */
-    int64_t n_ref, n_samples;     /* n_ref 0: not known */
+    cm_score_names names;
+    char ref[512], samples[512]; /* where they are from; empty: none */
+    int64_t n_ref, n_samples;    /* n_ref 0: not known */
     int64_t kept_ref, kept_samples;
     double frechet, spatial, inception;
     double precision, recall, density, coverage;
@@ -21,10 +19,12 @@ typedef struct cm_scores {
     double agreement, agreement_ref; /* shares of the images that are taken for their class */
     double nearest, nearest_test;    /* median distances to the nearest training image */
     double nearer; /* share of (sample, test image) of which the sample is nearer */
+    double lpips, lpips_deviation, lpips_least, lpips_most; /* of the pairs */
     char notes[CM_SCORE_NOTES][CM_SCORE_NOTE];
     int n_notes;
 } cm_scores;
 
+cm_scores cm_scores_none(void); /* nothing was asked for */
 __attribute__((format(printf, 2, 3))) void cm_scores_note(cm_scores *scores, const char *fmt, ...);
 
 /* As cm_eval (cm.h), whose arguments are in range. */

@@ -2,15 +2,17 @@
 #include "eval/extractor.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "graph/plan.h"
 #include "io/weights_file.h"
 #include "nn/features/inception.h"
 #include "run/resolve.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <xxhash.h>
 
 typedef struct kind kind;
 
@@ -35,7 +37,7 @@ struct cm_extractor {
 };
 
 struct kind {
-    const char *name;
+    const char *name, *distance, *kernel; /* these NULL: the file says them */
     cm_status (*open)(cm_extractor *e, const char *weights, cm_error *err);
     cm_status (*check)(const cm_extractor *e, int h, int w, int c, cm_error *err);
     /* pixels f32 [N,H,W,C] */
@@ -64,6 +66,9 @@ static void use_model(cm_extractor *e, const cm_model *m)
 static cm_status open_small(cm_extractor *e, const char *weights, cm_error *err)
 {
     char shown[512];
+    if (!*weights)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "weights: expected a classifier (cm train --method classifier), found none");
     cm_status s = cm_run_open_model(weights, &e->owned, err);
     if (!s && !cm_model_is_classifier(e->owned))
         s = cm_fail(err, CM_ERR_ARGUMENT,
@@ -80,8 +85,9 @@ static cm_status check_small(const cm_extractor *e, int h, int w, int c, cm_erro
     if (h == n->height && w == n->width && c == n->in_channels)
         return CM_OK;
     return cm_fail(err, CM_ERR_ARGUMENT,
-                   "features: %s is made for %dx%d images with %d channels, found %dx%d with %d",
-                   e->model->score, n->width, n->height, n->in_channels, w, h, c);
+                   "features: %s is made for %dx%d images with %d channel%s, found %dx%d with %d",
+                   e->model->score, n->width, n->height, n->in_channels, cm_plural(n->in_channels),
+                   w, h, c);
 }
 
 static cm_feature_nodes build_small(const cm_extractor *e, cm_net *net, cm_node *pixels)
@@ -91,19 +97,10 @@ static cm_feature_nodes build_small(const cm_extractor *e, cm_net *net, cm_node 
 
 /* ---- inception ---- */
 
-static cm_status check_there(const char *weights, cm_error *err)
-{
-    struct stat st;
-    char shown[512];
-    if (!stat(weights, &st))
-        return CM_OK;
-    return cm_fail(err, CM_ERR_IO,
-                   "%s: no such file: the Inception network's weights are expected there, "
-                   "pt_inception-2015-12-05-6726825d.pth, 95628359 bytes, SHA-256 "
-                   "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2, which the "
-                   "pytorch-fid project publishes as its release fid_weights",
-                   cm_escape(shown, sizeof shown, *weights ? weights : "(none)"));
-}
+static const cm_published published = {
+    "the Inception network's weights", "pt_inception-2015-12-05-6726825d.pth",
+    "95628359 bytes, SHA-256 6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2, "
+    "which the pytorch-fid project publishes as its release fid_weights"};
 
 /* All of a file's tensors, and all that the network needs. */
 static cm_status load(cm_extractor *e, const char *weights, cm_error *err)
@@ -125,7 +122,8 @@ static cm_status load(cm_extractor *e, const char *weights, cm_error *err)
 
 static cm_status open_inception(cm_extractor *e, const char *weights, cm_error *err)
 {
-    cm_status s = check_there(weights, err);
+    weights = *weights ? weights : published.file;
+    cm_status s = cm_weights_check_there(weights, &published, err);
     if (!s)
         s = cm_device_open(&e->device, err);
     if (!s)
@@ -172,9 +170,10 @@ static cm_feature_nodes build_pytorch(const cm_extractor *e, cm_net *net, cm_nod
 
 enum { SMALL, KINDS = 3 };
 static const kind kinds[KINDS] = {
-    [SMALL] = {"small", open_small, check_small, build_small},
-    {"inception", open_inception, check_inception, build_tensorflow},
-    {"inception-pytorch", open_inception, check_inception, build_pytorch},
+    [SMALL] = {"small", NULL, NULL, open_small, check_small, build_small},
+    {"inception", "FID", "KID", open_inception, check_inception, build_tensorflow},
+    {"inception-pytorch", "FID-pytorch", "KID-pytorch", open_inception, check_inception,
+     build_pytorch},
 };
 
 static cm_status extractor_new(const kind *k, int batch, int threads, cm_extractor **out,
@@ -255,6 +254,24 @@ void cm_extractor_close(cm_extractor *e)
 cm_feature_dims cm_extractor_dims(const cm_extractor *e)
 {
     return e->dims;
+}
+
+cm_score_names cm_extractor_names(const cm_extractor *e)
+{
+    const kind *k = e->kind;
+    const cm_model *m = e->model;
+    cm_score_names n;
+    if (!m) {
+        snprintf(n.network, sizeof n.network, "%s", k->name);
+        snprintf(n.distance, sizeof n.distance, "%s", k->distance);
+        snprintf(n.kernel, sizeof n.kernel, "%s", k->kernel);
+        return n;
+    }
+    const XXH64_hash_t hash = XXH3_64bits(m->flat, cm_params_floats(m->params) * sizeof *m->flat);
+    snprintf(n.network, sizeof n.network, "%s %016" PRIx64, m->score, (uint64_t)hash);
+    snprintf(n.distance, sizeof n.distance, "%s", m->score);
+    snprintf(n.kernel, sizeof n.kernel, "KD-%s", m->score + strlen("FD-"));
+    return n;
 }
 
 const cm_model *cm_extractor_model(const cm_extractor *e)

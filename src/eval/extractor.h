@@ -9,7 +9,8 @@
  * where they have another.  One thread uses it at a time. */
 typedef struct cm_extractor cm_extractor;
 
-/* name says the network, weights its file, which may be safetensors or PyTorch's:
+/* name says the network, weights its file, which may be safetensors or PyTorch's; empty: that of
+ * the name it is published under:
  *   inception          that of the Frechet inception distance, as TensorFlow has it: images of
  *                      any size, RGB or gray; its weights under the names they have in
  *                      pt_inception-2015-12-05-6726825d.pth
@@ -27,6 +28,14 @@ cm_status cm_extractor_of(const cm_model *classifier, int batch, int threads, cm
 void cm_extractor_close(cm_extractor *e); /* NULL is allowed */
 
 cm_feature_dims cm_extractor_dims(const cm_extractor *e);
+/* The network's name, of one of ours also which weights (statistics are of both), and what its
+ * distances are called: FID is that of one network alone. */
+typedef struct cm_score_names {
+    char network[128];            /* "inception", "FD-fashion 0123456789abcdef" */
+    char distance[CM_SCORE_NAME]; /* "FID", "FD-fashion" */
+    char kernel[CM_SCORE_NAME];   /* "KID", "KD-fashion" */
+} cm_score_names;
+cm_score_names cm_extractor_names(const cm_extractor *e);
 /* The classifier of "small"; NULL: another network. */
 const cm_model *cm_extractor_model(const cm_extractor *e);
 

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "data/dataset.h"
+#include "base/text.h"
 #include "io/npz_read.h"
 #include "model/class_names.h"
 #include "run/resolve.h"
@@ -48,18 +48,16 @@ static void close_dataset(void *state)
     cm_dataset_free(state);
 }
 
-static const struct cm_source_kind dataset_kind = {read_dataset, close_dataset};
-
-static cm_status open_dataset(const char *path, int h, int w, int c, cm_image_source *s,
-                              cm_error *err)
+static void leave_open(void *state)
 {
-    const cm_dataset_options o = {.h = h, .w = w, .channels = c, .background = {255, 255, 255}};
-    cm_dataset *d = NULL;
-    const cm_status status = cm_dataset_open(path, &o, &d, err);
-    if (status)
-        return status;
-    s->kind = &dataset_kind;
-    s->state = d;
+    (void)state;
+}
+
+static const struct cm_source_kind dataset_kind = {read_dataset, close_dataset};
+static const struct cm_source_kind others_dataset_kind = {read_dataset, leave_open};
+
+static cm_status use_dataset(const cm_dataset *d, cm_image_source *s, cm_error *err)
+{
     s->n = d->n;
     s->h = d->h;
     s->w = d->w;
@@ -72,6 +70,20 @@ static cm_status open_dataset(const char *path, int h, int w, int c, cm_image_so
         if (json_array_append_new(s->names, json_string(d->class_names[k])))
             return out_of_memory(s, err);
     return CM_OK;
+}
+
+static cm_status open_dataset(const char *path, int h, int w, int c, int strict, cm_image_source *s,
+                              cm_error *err)
+{
+    const cm_dataset_options o = {
+        .h = h, .w = w, .channels = c, .background = {255, 255, 255}, .strict = strict};
+    cm_dataset *d = NULL;
+    const cm_status status = cm_dataset_open(path, &o, &d, err);
+    if (status)
+        return status;
+    s->kind = &dataset_kind;
+    s->state = d;
+    return use_dataset(d, s, err);
 }
 
 /* ---- archives -------------------------------------------------------------- */
@@ -169,7 +181,8 @@ static cm_status open_archive(const char *path, cm_image_source *s, cm_error *er
 /* ---- models ------------------------------------------------------------------ */
 
 typedef struct drawn {
-    cm_model *model;
+    cm_model *owned; /* NULL: it is another's */
+    const cm_model *model;
     cm_sampler *sampler;
     cm_recipe recipe;
     cm_sample_params sampling;
@@ -182,7 +195,7 @@ static void close_drawn(void *state)
     cm_images_release(d->images);
     cm_recipe_clear(&d->recipe);
     cm_sampler_release(d->sampler);
-    cm_model_release(d->model);
+    cm_model_release(d->owned);
     cm_free(d);
 }
 
@@ -207,8 +220,9 @@ static cm_status read_drawn(cm_image_source *s, int64_t first, int64_t count, ui
 
 static const struct cm_source_kind drawn_kind = {read_drawn, close_drawn};
 
-static cm_status open_drawn(const char *path, const cm_sample_params *sampling, cm_image_source *s,
-                            cm_error *err)
+/* path: where the model is; NULL: it is given */
+static cm_status open_drawn(const char *path, const cm_model *model,
+                            const cm_sample_params *sampling, cm_image_source *s, cm_error *err)
 {
     drawn *d = cm_alloc(sizeof *d);
     if (!d)
@@ -216,7 +230,8 @@ static cm_status open_drawn(const char *path, const cm_sample_params *sampling, 
     s->kind = &drawn_kind;
     s->state = d;
     d->sampling = *sampling;
-    cm_status status = cm_run_open_model(path, &d->model, err);
+    cm_status status = path ? cm_run_open_model(path, &d->owned, err) : CM_OK;
+    d->model = path ? d->owned : model;
     if (!status)
         status = cm_model_check_draws(d->model, s->name, err);
     if (!status)
@@ -227,11 +242,12 @@ static cm_status open_drawn(const char *path, const cm_sample_params *sampling, 
         status = cm_model_class_names(d->model, &s->names, err);
     if (status)
         return status;
+    const cm_model *m = d->model;
     s->n = sampling->num;
-    s->h = d->model->net.height;
-    s->w = d->model->net.width;
-    s->c = d->model->net.out_channels;
-    s->classes = d->model->net.num_classes;
+    s->h = m->net.height;
+    s->w = m->net.width;
+    s->c = m->net.out_channels;
+    s->classes = m->net.num_classes;
     return CM_OK;
 }
 
@@ -240,20 +256,43 @@ static cm_status open_drawn(const char *path, const cm_sample_params *sampling, 
 static void begin(const char *path, cm_image_source *s)
 {
     *s = (cm_image_source){.n = 0};
-    cm_escape_utf8(s->name, sizeof s->name, path);
+    cm_escape(s->name, sizeof s->name, path);
 }
 
-cm_status cm_image_source_open(const char *path, int h, int w, int c, cm_image_source *s,
-                               cm_error *err)
+cm_status cm_image_source_open(const char *path, int h, int w, int c, int strict,
+                               cm_image_source *s, cm_error *err)
 {
     begin(path, s);
     cm_status status =
-        cm_npz_is(path) ? open_archive(path, s, err) : open_dataset(path, h, w, c, s, err);
+        cm_npz_is(path) ? open_archive(path, s, err) : open_dataset(path, h, w, c, strict, s, err);
     if (!status && h && (s->h != h || s->w != w || s->c != c))
-        status = cm_fail(err, CM_ERR_FORMAT,
-                         "%s: expected images of %dx%d with %d channels as the others, found %dx%d "
-                         "with %d",
-                         s->name, w, h, c, s->w, s->h, s->c);
+        status =
+            cm_fail(err, CM_ERR_FORMAT,
+                    "%s: expected images of %dx%d with %d channel%s as the others, found %dx%d "
+                    "with %d",
+                    s->name, w, h, c, cm_plural(c), s->w, s->h, s->c);
+    if (status)
+        cm_image_source_close(s);
+    return status;
+}
+
+cm_status cm_image_source_of(const cm_dataset *data, const char *name, cm_image_source *s,
+                             cm_error *err)
+{
+    begin(name, s);
+    s->kind = &others_dataset_kind;
+    s->state = (void *)(uintptr_t)data; /* which is only read */
+    const cm_status status = use_dataset(data, s, err);
+    if (status)
+        cm_image_source_close(s);
+    return status;
+}
+
+static cm_status draw(const char *path, const cm_model *model, const char *name,
+                      const cm_sample_params *sampling, cm_image_source *s, cm_error *err)
+{
+    begin(name, s);
+    const cm_status status = open_drawn(path, model, sampling, s, err);
     if (status)
         cm_image_source_close(s);
     return status;
@@ -262,11 +301,14 @@ cm_status cm_image_source_open(const char *path, int h, int w, int c, cm_image_s
 cm_status cm_image_source_draw(const char *path, const cm_sample_params *sampling,
                                cm_image_source *s, cm_error *err)
 {
-    begin(path, s);
-    const cm_status status = open_drawn(path, sampling, s, err);
-    if (status)
-        cm_image_source_close(s);
-    return status;
+    return draw(path, NULL, path, sampling, s, err);
+}
+
+cm_status cm_image_source_draw_of(const cm_model *model, const char *name,
+                                  const cm_sample_params *sampling, cm_image_source *s,
+                                  cm_error *err)
+{
+    return draw(NULL, model, name, sampling, s, err);
 }
 
 void cm_image_source_close(cm_image_source *s)

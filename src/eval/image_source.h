@@ -7,6 +7,7 @@
 #define CM_EVAL_IMAGE_SOURCE_H
 
 #include "cm.h"
+#include "data/dataset.h"
 
 #include <jansson.h>
 
@@ -20,13 +21,20 @@ typedef struct cm_image_source {
     void *state;
 } cm_image_source;
 
-/* h, w, c: what a data set is brought to, 0: its own; others must have it already.
+/* h, w, c: what a data set is brought to, 0: its own; others must have it already.  strict: a
+ * damaged image in a folder is an error, else it is left out.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT (a bad file; no images in it; another size), CM_ERR_MEMORY. */
-cm_status cm_image_source_open(const char *path, int h, int w, int c, cm_image_source *source,
-                               cm_error *err);
+cm_status cm_image_source_open(const char *path, int h, int w, int c, int strict,
+                               cm_image_source *source, cm_error *err);
 /* sampling->num images of the model at path.  Errors: those of cm_sampler_new, CM_ERR_IO. */
 cm_status cm_image_source_draw(const char *path, const cm_sample_params *sampling,
                                cm_image_source *source, cm_error *err);
+/* The same of a set and a model that are there and outlive the source; name is for messages. */
+cm_status cm_image_source_of(const cm_dataset *data, const char *name, cm_image_source *source,
+                             cm_error *err);
+cm_status cm_image_source_draw_of(const cm_model *model, const char *name,
+                                  const cm_sample_params *sampling, cm_image_source *source,
+                                  cm_error *err);
 void cm_image_source_close(cm_image_source *source); /* also of one that is all zero */
 
 /* The next count images, of those that are left; labels [count], -1: none.

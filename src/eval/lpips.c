@@ -24,6 +24,16 @@ struct cm_lpips {
 
 /* ---- opening ---- */
 
+static const cm_published vgg_file = {
+    "VGG16's weights", "vgg16-397923af.pth",
+    "553433881 bytes, SHA-256 from 397923af on, which torchvision publishes as VGG16_Weights "
+    "IMAGENET1K_V1"};
+static const cm_published linear_file = {
+    "LPIPS' own weights", "vgg.pth",
+    "7289 bytes, SHA-256 a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868, which "
+    "the "
+    "LPIPS project (PerceptualSimilarity) publishes as lpips/weights/v0.1/vgg.pth"};
+
 /* The parameters of one file, all of which must be there and nothing else, to their places. */
 static cm_status load(cm_lpips *l, const char *path, int is_linear, cm_error *err)
 {
@@ -60,7 +70,13 @@ cm_status cm_lpips_open(const char *vgg, const char *linear, cm_lpips_pooling po
     if (!l)
         return cm_fail(err, CM_ERR_MEMORY, "LPIPS: out of memory");
     *l = (cm_lpips){.pooling = pooling, .batch = batch, .threads = cm_threads_resolve(threads)};
-    cm_status s = cm_device_open(&l->device, err);
+    vgg = *vgg ? vgg : vgg_file.file;
+    linear = *linear ? linear : linear_file.file;
+    cm_status s = cm_weights_check_there(vgg, &vgg_file, err);
+    if (!s)
+        s = cm_weights_check_there(linear, &linear_file, err);
+    if (!s)
+        s = cm_device_open(&l->device, err);
     if (!s)
         s = cm_lpips_params(&l->params, err);
     if (!s && !(l->flat = cm_alloc_array(cm_params_floats(l->params), sizeof *l->flat)))
@@ -165,7 +181,8 @@ cm_status cm_lpips_run(cm_lpips *l, int64_t n, const uint8_t *a, const uint8_t *
         cm_plan_read_part(l->plan, l->distance, 0, count, distance + first);
         for (int64_t i = first; i < first + count && !s; i++)
             if (!isfinite(distance[i]))
-                s = cm_fail(err, CM_ERR_NUMERIC, "LPIPS: of pair %lld: not finite", (long long)i);
+                s = cm_fail(err, CM_ERR_NUMERIC,
+                            "LPIPS: with these weights a distance is not a finite number");
     }
     return s;
 }

@@ -29,7 +29,7 @@ static cm_status gather(memory *m, const char *path, int64_t most, const char *w
                         cm_error *err)
 {
     const cm_image_source *as = m->of->samples;
-    cm_status s = cm_image_source_open(path, as->h, as->w, as->c, &g->source, err);
+    cm_status s = cm_image_source_open(path, as->h, as->w, as->c, 0, &g->source, err);
     if (s)
         return s;
     if (g->source.n > most)
@@ -197,7 +197,7 @@ static cm_status run(memory *m, cm_scores *r, cm_error *err)
         s = find_nearest(m, &m->test.kept, &m->near_test, err);
     if (!s)
         s = count(m, r, err);
-    return s || !*m->of->params->nearest ? s : draw(m, r->distance, err);
+    return s || !*m->of->params->nearest ? s : draw(m, r->names.distance, err);
 }
 
 cm_status cm_memorising(const cm_memorising_task *task, cm_scores *scores, cm_error *err)

@@ -16,12 +16,12 @@ static const struct row {
     int digits, percent;
     const char *meaning;
 } rows[] = {
-    {"frechet", NULL, offsetof(cm_scores, distance), offsetof(cm_scores, frechet), 5, 0,
+    {"frechet", NULL, offsetof(cm_scores, names.distance), offsetof(cm_scores, frechet), 5, 0,
      "Frechet distance of the features; 0 is best"},
     {"spatial", "sFID", 0, offsetof(cm_scores, spatial), 5, 0, "of the spatial features"},
     {"inception_score", "Inception score", 0, offsetof(cm_scores, inception), 5, 0,
      "higher is better"},
-    {"kid", NULL, offsetof(cm_scores, kernel), offsetof(cm_scores, kid), 5, 0,
+    {"kid", NULL, offsetof(cm_scores, names.kernel), offsetof(cm_scores, kid), 5, 0,
      "kernel distance, mean of the subsets; 0 is best"},
     {"kid_deviation", "  its deviation", 0, offsetof(cm_scores, kid_deviation), 2, 0,
      "over the subsets"},
@@ -42,7 +42,34 @@ static const struct row {
      "the same from an image of the test set"},
     {"nearer", "nearer than test", 0, offsetof(cm_scores, nearer), 4, 1,
      "samples; 50% is as new images are, 100% copies"},
+    {"lpips", "LPIPS", 0, offsetof(cm_scores, lpips), 5, 0,
+     "mean over the pairs; 0 where both are the same"},
+    {"lpips_deviation", "  its deviation", 0, offsetof(cm_scores, lpips_deviation), 4, 0,
+     "over the pairs"},
+    {"lpips_least", "  least", 0, offsetof(cm_scores, lpips_least), 5, 0, "of a pair"},
+    {"lpips_most", "  most", 0, offsetof(cm_scores, lpips_most), 5, 0, "of a pair"},
 };
+enum { ROWS = sizeof rows / sizeof *rows };
+
+cm_scores cm_scores_none(void)
+{
+    const double none = (double)NAN;
+    cm_scores s;
+    memset(&s, 0, sizeof s);
+    for (int i = 0; i < ROWS; i++)
+        memcpy((char *)&s + rows[i].value, &none, sizeof none);
+    return s;
+}
+
+void cm_scores_note(cm_scores *scores, const char *fmt, ...)
+{
+    va_list ap;
+    if (scores->n_notes == CM_SCORE_NOTES)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(scores->notes[scores->n_notes++], CM_SCORE_NOTE, fmt, ap);
+    va_end(ap);
+}
 
 static double value_of(const cm_scores *s, const struct row *r)
 {
@@ -73,10 +100,11 @@ static void put_sides(writer *w, const cm_scores *s)
 {
     put(w, "reference  %s", s->ref);
     if (s->n_ref)
-        put(w, ", %" PRId64 " images", s->n_ref);
+        put(w, ", %" PRId64 " image%s", s->n_ref, cm_plural(s->n_ref));
     if (s->n_samples)
-        put(w, "\nsamples    %s, %" PRId64 " images", s->samples, s->n_samples);
-    put(w, "\nfeatures   %s\n", s->network);
+        put(w, "\nsamples    %s, %" PRId64 " image%s", s->samples, s->n_samples,
+            cm_plural(s->n_samples));
+    put(w, "\nfeatures   %s\n", s->names.network);
 }
 
 char *cm_scores_text(const cm_scores *s)
@@ -85,7 +113,7 @@ char *cm_scores_text(const cm_scores *s)
     char value[CM_REAL_TEXT];
     writer w = {.text = cm_alloc(ROOM), .room = ROOM};
     put_sides(&w, s);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (int i = 0; i < ROWS; i++) {
         const struct row *r = &rows[i];
         const double v = value_of(s, r);
         if (isnan(v))
@@ -95,8 +123,8 @@ char *cm_scores_text(const cm_scores *s)
             r->percent ? "%" : "", r->meaning);
     }
     if (s->kept_samples)
-        put(&w, "pairs: the first %" PRId64 " images of the reference and %" PRId64 " samples\n",
-            s->kept_ref, s->kept_samples);
+        put(&w, "pairs: the first %" PRId64 " image%s of the reference and %" PRId64 " sample%s\n",
+            s->kept_ref, cm_plural(s->kept_ref), s->kept_samples, cm_plural(s->kept_samples));
     for (int i = 0; i < s->n_notes; i++)
         put(&w, "note: %s\n", s->notes[i]);
     return w.text;
@@ -110,20 +138,21 @@ static int set(json_t *j, const char *key, json_t *value)
 char *cm_scores_json(const cm_scores *s)
 {
     json_t *j = json_object(), *scores = json_object(), *notes = json_array();
-    int bad = set(j, "features", json_string(s->network)) |
-              set(j, "name", json_string(s->distance)) | set(j, "reference", json_string(s->ref)) |
+    int bad = set(j, "features", json_string(s->names.network)) |
+              set(j, "name", json_string(s->names.distance)) |
+              set(j, "reference", json_string(s->ref)) |
               set(j, "samples", json_string(s->samples)) |
               set(j, "reference_images", json_integer(s->n_ref)) |
               set(j, "sample_images", json_integer(s->n_samples)) |
               set(j, "reference_kept", json_integer(s->kept_ref)) |
               set(j, "samples_kept", json_integer(s->kept_samples));
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (int i = 0; i < ROWS; i++)
         if (!isnan(value_of(s, &rows[i])))
             bad |= set(scores, rows[i].key, json_real(value_of(s, &rows[i])));
     for (int i = 0; i < s->n_notes; i++)
         bad |= json_array_append_new(notes, json_string(s->notes[i]));
     bad |= set(j, "scores", scores) | set(j, "notes", notes);
-    char *text = bad ? NULL : cm_json_dump(j, JSON_INDENT(2));
+    char *text = bad ? NULL : cm_json_for_machines(j);
     json_decref(j);
     return text;
 }

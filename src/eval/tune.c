@@ -61,6 +61,15 @@ static double deviation(const search *s)
     return sqrt(s->squares / s->judged);
 }
 
+static const char *show_list(const cm_tune_list *list, char *buf, size_t size)
+{
+    if (*list->sigmas)
+        snprintf(buf, size, "sigmas %s", list->sigmas);
+    else
+        snprintf(buf, size, "steps %d", (int)list->steps);
+    return buf;
+}
+
 /* With two noises.  *taken: it is the best now. */
 static cm_status judge(search *s, const cm_tune_list *list, int *taken, cm_error *err)
 {
@@ -81,9 +90,28 @@ static cm_status judge(search *s, const cm_tune_list *list, int *taken, cm_error
         s->score = mean;
         s->agreement = agree;
     }
-    say(s, "%-9s %11d  %10.4g  %8.2g  %8.1f%%  %s%.400s", s->task->name, list->evaluations, mean,
-        deviation(s), 100 * agree, *list->sigmas ? "sigmas " : "steps ", list->sigmas);
+    char levels[600];
+    say(s, "%-9s %11d  %10.4g  %8.2g  %8.1f%%  %s", s->task->name, list->evaluations, mean,
+        deviation(s), 100 * agree, show_list(list, levels, sizeof levels));
     return CM_OK;
+}
+
+/* What the rows are between: nothing was changed, and no network was asked. */
+static cm_status judge_plain(search *s, cm_error *err)
+{
+    cm_status status = CM_OK;
+    double score, agreement;
+    say(s, "%-9s %11s  %10s  %8s  %8.1f%%  untouched", s->task->name, "-", "0", "-",
+        100 * s->judge.agreement_untouched);
+    for (const cm_plain_edit *p = cm_plain_edits; p->task && !status; p++) {
+        if (strcmp(p->task, s->task->name) != 0)
+            continue;
+        status = cm_tune_judge_plain(&s->judge, p, &score, &agreement, err);
+        if (!status)
+            say(s, "%-9s %11s  %10.4g  %8s  %8.1f%%  %s", p->task, "-", score, "-", 100 * agreement,
+                p->name);
+    }
+    return status;
 }
 
 /* ---- consistency models ---- */
@@ -211,11 +239,12 @@ static cm_status keep_best(search *s, cm_error *err)
 {
     const cm_tune_list *b = &s->best;
     const cm_tune_params *p = s->params;
-    json_t *j = json_pack("{s:i,s:f,s:f,s:s,s:f,s:s,s:I,s:I}", "evaluations", b->evaluations,
-                          "score", rounded(s->score), "deviation", rounded(deviation(s)),
-                          "score_name", cm_extractor_model(s->judge.extractor)->score, "agreement",
-                          rounded(s->agreement), "data", p->data, "num",
-                          (json_int_t)s->judge.pictures->n, "seed", (json_int_t)p->seed);
+    json_t *j =
+        json_pack("{s:i,s:f,s:f,s:s,s:f,s:f,s:s,s:I,s:I}", "evaluations", b->evaluations, "score",
+                  rounded(s->score), "deviation", rounded(deviation(s)), "score_name",
+                  cm_extractor_model(s->judge.extractor)->score, "agreement", rounded(s->agreement),
+                  "agreement_untouched", rounded(s->judge.agreement_untouched), "data", p->data,
+                  "num", (json_int_t)s->judge.pictures->n, "seed", (json_int_t)p->seed);
     int failed = !j || (*b->sigmas ? json_object_set_new(j, "sigmas", json_string(b->sigmas))
                                    : json_object_set_new(j, "steps", json_integer(b->steps)));
     if (!failed && (s->task->needs & CM_EDIT_FACTOR))
@@ -233,6 +262,8 @@ static cm_status search_task(search *s, const cm_edit_task *task, cm_error *err)
     s->best = (cm_tune_list){.evaluations = 0};
     s->squares = s->judged = 0;
     cm_status status = cm_tune_judge_take(&s->judge, task, err);
+    if (!status)
+        status = judge_plain(s, err);
     if (status)
         return status;
     if (cm_model_is_teacher(s->model)) {
@@ -244,10 +275,8 @@ static cm_status search_task(search *s, const cm_edit_task *task, cm_error *err)
     }
     if (status)
         return status;
-    char steps[32];
-    snprintf(steps, sizeof steps, "%d", (int)s->best.steps);
-    say(s, "%s: %s %.400s", task->name, *s->best.sigmas ? "sigmas" : "steps",
-        *s->best.sigmas ? s->best.sigmas : steps);
+    char levels[600];
+    say(s, "%s: %s", task->name, show_list(&s->best, levels, sizeof levels));
     return keep_best(s, err);
 }
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "data/dataset.h"
 #include "eval/frechet.h"
+#include "model/class_names.h"
 #include "sample/generate.h"
 #include "sample/noise.h"
 
@@ -18,6 +19,41 @@
 static cm_status out_of_memory(const cm_tune_judge *j, cm_error *err)
 {
     return cm_fail(err, CM_ERR_MEMORY, "out of memory for %" PRId64 " pictures", j->params->num);
+}
+
+/* Where one of the two has no names, the number tells. */
+static int has_classes_of(const cm_model *m, int64_t classes, const cm_dataset *d)
+{
+    json_t *names = NULL;
+    int same = d->classes && classes == d->classes && !cm_model_class_names(m, &names, NULL);
+    for (int k = 0; same && names && d->class_names && k < d->classes; k++) {
+        const char *name = cm_class_name(names, k);
+        same = name && !strcmp(name, d->class_names[k]);
+    }
+    json_decref(names);
+    return same;
+}
+
+/* Picture i of the judge's is n * i / num of the data's. */
+static cm_status read_classes(cm_tune_judge *j, const cm_dataset *d, cm_error *err)
+{
+    const int64_t n = j->pictures->n;
+    const int given = !strcmp(j->params->classes, "data");
+    j->labels = cm_alloc_array((size_t)n, sizeof *j->labels);
+    j->classes = cm_alloc_array((size_t)n, sizeof *j->classes);
+    if (!j->labels || !j->classes)
+        return out_of_memory(j, err);
+    if (given && !has_classes_of(j->model, j->model->net.num_classes, d))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "classes: data needs pictures of the model's %d classes, found %d class%s%s",
+                       j->model->net.num_classes, d->classes, d->classes == 1 ? "" : "es",
+                       d->classes == j->model->net.num_classes ? " of other names" : "");
+    j->has_labels = j->labels_are_given = given;
+    j->classes_are_given =
+        has_classes_of(cm_extractor_model(j->extractor), cm_extractor_dims(j->extractor).logits, d);
+    for (int64_t i = 0; i < n && d->labels; i++)
+        j->labels[i] = j->classes[i] = d->labels[i * d->n / n];
+    return CM_OK;
 }
 
 /* num of them, or all where there are fewer, even over the set: folders are in order of class. */
@@ -43,6 +79,8 @@ static cm_status read_pictures(cm_tune_judge *j, cm_error *err)
     for (int64_t i = 0; i < n && !s; i++)
         memcpy(j->pictures->pixels + (size_t)i * image, d->pixels + (size_t)(i * d->n / n) * image,
                image);
+    if (!s)
+        s = read_classes(j, d, err);
     cm_dataset_free(d);
     return s;
 }
@@ -54,6 +92,16 @@ static int64_t largest(const float *v, int64_t n)
         if (v[k] > v[best])
             best = k;
     return best;
+}
+
+/* logits are those of its last pictures. */
+static double agreement_of(const cm_tune_judge *j)
+{
+    const int64_t n = j->pictures->n, classes = cm_extractor_dims(j->extractor).logits;
+    int64_t agree = 0;
+    for (int64_t i = 0; i < n; i++)
+        agree += largest(j->logits + i * classes, classes) == j->classes[i];
+    return (double)agree / (double)n;
 }
 
 static cm_status look_at(cm_tune_judge *j, const cm_images *m, cm_statistics *statistics,
@@ -92,13 +140,13 @@ cm_status cm_tune_judge_open(cm_tune_judge *j, const cm_model *model, const cm_t
     const int64_t n = j->pictures->n;
     j->features = cm_alloc_array((size_t)n, (size_t)dims.features * sizeof *j->features);
     j->logits = cm_alloc_array((size_t)n, (size_t)dims.logits * sizeof *j->logits);
-    j->taken_for = cm_alloc_array((size_t)n, sizeof *j->taken_for);
-    j->labels = cm_alloc_array((size_t)n, sizeof *j->labels);
-    if (!j->features || !j->logits || !j->taken_for || !j->labels)
+    j->edited = cm_images_new(n, j->pictures->h, j->pictures->w, j->pictures->c, 0);
+    if (!j->features || !j->logits || !j->edited)
         return out_of_memory(j, err);
     s = look_at(j, j->pictures, &j->untouched, err);
-    for (int64_t i = 0; i < n && !s; i++)
-        j->taken_for[i] = largest(j->logits + i * dims.logits, dims.logits);
+    for (int64_t i = 0; i < n && !s && !j->classes_are_given; i++)
+        j->classes[i] = largest(j->logits + i * dims.logits, dims.logits);
+    j->agreement_untouched = s ? 0 : agreement_of(j);
     return s;
 }
 
@@ -106,17 +154,17 @@ static void drop_task(cm_tune_judge *j)
 {
     cm_images_release(j->small);
     cm_images_release(j->mask);
-    cm_images_release(j->edited);
-    j->small = j->mask = j->edited = NULL;
-    j->has_labels = 0;
+    j->small = j->mask = NULL;
+    j->has_labels = j->labels_are_given;
 }
 
 void cm_tune_judge_close(cm_tune_judge *j)
 {
     drop_task(j);
     cm_images_release(j->pictures);
+    cm_images_release(j->edited);
     cm_statistics_clear(&j->untouched);
-    cm_free(j->taken_for);
+    cm_free(j->classes);
     cm_free(j->features);
     cm_free(j->logits);
     cm_free(j->labels);
@@ -251,7 +299,7 @@ static cm_status edit_pictures(cm_tune_judge *j, const cm_tune_list *list, int64
     cm_status s = cm_sampler_make(j->model, &p, &sampler, err);
     const size_t draws = s ? 0 : (size_t)cm_sampler_draws_of(sampler);
     float *noise = cm_alloc_array(draws * (size_t)batch_at(j, 0) + 1, image * sizeof *noise);
-    if (!s && (!noise || (!j->edited && !(j->edited = cm_images_new(m->n, m->h, m->w, m->c, 0)))))
+    if (!s && !noise)
         s = out_of_memory(j, err);
     for (j->first = 0; j->first < m->n && !s; j->first += j->params->batch)
         s = edit_batch(j, sampler, seed, noise, &out, err);
@@ -262,20 +310,29 @@ static cm_status edit_pictures(cm_tune_judge *j, const cm_tune_list *list, int64
     return s;
 }
 
-cm_status cm_tune_judge_score(cm_tune_judge *j, const cm_tune_list *list, int64_t seed,
-                              double *score, double *agreement, cm_error *err)
+/* What is in `edited` now. */
+static cm_status score_edited(cm_tune_judge *j, double *score, double *agreement, cm_error *err)
 {
-    const int64_t n = j->pictures->n, classes = cm_extractor_dims(j->extractor).logits;
-    int64_t agree = 0;
     cm_statistics found = {0};
-    cm_status s = edit_pictures(j, list, seed, err);
-    if (!s)
-        s = look_at(j, j->edited, &found, err);
+    cm_status s = look_at(j, j->edited, &found, err);
     if (!s)
         s = cm_frechet(&j->linear, &j->untouched, "pictures", &found, "edits", score, err);
     cm_statistics_clear(&found);
-    for (int64_t i = 0; i < n && !s; i++)
-        agree += largest(j->logits + i * classes, classes) == j->taken_for[i];
-    *agreement = (double)agree / (double)n;
+    if (!s)
+        *agreement = agreement_of(j);
     return s;
+}
+
+cm_status cm_tune_judge_plain(cm_tune_judge *j, const cm_plain_edit *plain, double *score,
+                              double *agreement, cm_error *err)
+{
+    plain->make(j->pictures, &j->edit, j->edited);
+    return score_edited(j, score, agreement, err);
+}
+
+cm_status cm_tune_judge_score(cm_tune_judge *j, const cm_tune_list *list, int64_t seed,
+                              double *score, double *agreement, cm_error *err)
+{
+    const cm_status s = edit_pictures(j, list, seed, err);
+    return s ? s : score_edited(j, score, agreement, err);
 }

@@ -37,6 +37,8 @@ typedef struct cm_prepared {
     void *state;
     size_t packed, workspace; /* bytes wanted */
     int packs;                /* the input that pack() reads */
+    int pack_each;            /* before each run() also where they are constant: packing is little
+                                 beside it, and they are large */
     const char *impl;         /* for cm explain; static or owned by state */
 } cm_prepared;
 
@@ -44,8 +46,8 @@ typedef struct cm_kernel {
     const char *name; /* for cm explain, where prepare() gives no impl */
     /* Once, at compile time, for at most `threads` workers (optional). */
     cm_status (*prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
-    /* Before run(): each time, or once where the weights are constant (optional); all wait
-     * for all in between. */
+    /* Before run(): each time, or once where the weights are constant and not pack_each
+     * (optional); all wait for all in between. */
     void (*pack)(const cm_call *c);
     void (*run)(const cm_call *c);
     void (*release)(void *state);

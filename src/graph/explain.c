@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,9 +146,10 @@ char *cm_plan_explain(cm_plan *p, int runs)
     for (int i = 0; i < p->n_steps; i++)
         print_step(f, p, i, total);
     fprintf(f,
-            "%d steps on %s, %d threads; activations %.1f MiB, workspace %.1f MiB, "
+            "%d step%s on %s, %d thread%s; activations %.1f MiB, workspace %.1f MiB, "
             "constants %.1f MiB\n",
-            p->n_steps, p->device, p->threads, (double)p->arena_bytes / 1048576.0,
+            p->n_steps, cm_plural(p->n_steps), p->device, p->threads, cm_plural(p->threads),
+            (double)p->arena_bytes / 1048576.0,
             (double)(p->scratch_bytes + p->workspace_bytes) / 1048576.0,
             (double)p->constant_bytes / 1048576.0);
     if (total > 0.0) {

@@ -53,6 +53,24 @@ char *cm_json_dump(const json_t *json, size_t flags)
     return text;
 }
 
+/* jansson escapes all that is not printable ASCII but DEL. */
+char *cm_json_for_machines(const json_t *json)
+{
+    static const char escaped[] = "\\u007f";
+    char *dump = cm_json_dump(json, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    size_t size = 1;
+    for (const char *c = dump; c && *c; c++)
+        size += *c == 0x7f ? sizeof escaped - 1 : 1;
+    char *text = dump ? cm_alloc(size) : NULL, *to = text;
+    for (const char *c = dump; text && *c; c++)
+        if (*c == 0x7f)
+            to = (char *)memcpy(to, escaped, sizeof escaped - 1) + sizeof escaped - 1;
+        else
+            *to++ = *c;
+    cm_free(dump);
+    return text;
+}
+
 /* ---- fields ------------------------------------------------------------- */
 
 const char *cm_json_show(char *buf, size_t size, const json_t *value)

@@ -49,6 +49,8 @@ cm_status cm_json_int_list(const json_t *obj, const char *file, const char *key,
 /* The text of an object or array, flags being jansson's; freed with cm_free.  NULL: json is
  * NULL, or out of memory. */
 char *cm_json_dump(const json_t *json, size_t flags);
+/* The same as it is printed: two columns a level, ASCII without control characters. */
+char *cm_json_for_machines(const json_t *json);
 
 /* A value as one line for a message: compact, escaped, cut to fit.  Returns buf. */
 const char *cm_json_show(char *buf, size_t size, const json_t *value);

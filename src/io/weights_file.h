@@ -10,4 +10,13 @@ cm_status cm_weights_open(const char *path, cm_st_file **file, int *torch, cm_er
 cm_status cm_weights_open_memory(const void *bytes, size_t n, const char *name, cm_st_file **file,
                                  int *torch, cm_error *err);
 
+/* A file of weights that another project publishes, for who has not got it. */
+typedef struct cm_published {
+    const char *what;  /* "the Inception network's weights" */
+    const char *file;  /* its name where it is published */
+    const char *facts; /* size, hash, and who publishes it where */
+} cm_published;
+/* Whether there is something at path.  Errors: CM_ERR_IO, which says all of this. */
+cm_status cm_weights_check_there(const char *path, const cm_published *expected, cm_error *err);
+
 #endif

@@ -43,12 +43,16 @@ cm_status cm_model_find_class(const cm_model *m, const json_t *names, const char
 
 const char *cm_model_show_classes(const cm_model *m, const json_t *names, char *buf, size_t size)
 {
+    static const char more[] = ", ...";
     char shown[64];
     size_t at = (size_t)snprintf(buf, size, "0 to %d", m->net.num_classes - 1);
-    for (size_t i = 0; i < json_array_size(names) && at < size; i++) {
+    for (size_t i = 0; i < json_array_size(names); i++) {
         const char *name = json_string_value(json_array_get(names, i));
-        at += (size_t)snprintf(buf + at, size - at, ", %s",
-                               cm_escape(shown, sizeof shown, name ? name : "?"));
+        cm_escape(shown, sizeof shown, name ? name : "?");
+        const int fits = at + 2 + strlen(shown) + sizeof more <= size;
+        at += (size_t)snprintf(buf + at, size - at, fits ? ", %s" : "%s", fits ? shown : more);
+        if (!fits)
+            break;
     }
     return buf;
 }

@@ -10,6 +10,8 @@
  * softmax's Jacobian is symmetric, so dS comes from dP as Pdot from Sdot. */
 #include "graph/op.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 
 /* attention: qkv; attention_grad: dy, qkv; attention_jvp: qkvdot, qkv */
@@ -20,8 +22,9 @@ static void attention_infer(cm_graph *g, const cm_node *n, cm_type *out)
     char text[96];
     *out = *qkv;
     if (qkv->rank != 3 || qkv->dtype == CM_I32 || heads < 1 || qkv->dim[2] % (3 * heads)) {
-        cm_graph_fail(g, CM_ERR_SHAPE, "%s: q, k and v of %" PRId64 " heads in %s",
-                      cm_ops[n->op]->name, heads, cm_type_text(text, sizeof text, qkv));
+        cm_graph_fail(g, CM_ERR_SHAPE, "%s: q, k and v of %" PRId64 " head%s in %s",
+                      cm_ops[n->op]->name, heads, cm_plural(heads),
+                      cm_type_text(text, sizeof text, qkv));
         return;
     }
     cm_type y = *qkv;

@@ -14,6 +14,8 @@
  *   xhdot   = (xdot - mean(xdot) - xh mean(xh xdot)) / sigma */
 #include "graph/op.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 
 static void norm_infer(cm_graph *g, const cm_node *n, cm_type *out)
@@ -28,8 +30,9 @@ static void norm_infer(cm_graph *g, const cm_node *n, cm_type *out)
         cm_graph_fail(g, CM_ERR_SHAPE, "%s: x %s with a %s", cm_ops[n->op]->name,
                       cm_type_text(sx, sizeof sx, x), cm_type_text(sa, sizeof sa, a));
     else if (groups < 1 || x->dim[3] % groups)
-        cm_graph_fail(g, CM_ERR_SHAPE, "%s: %" PRId64 " channels in %d groups", cm_ops[n->op]->name,
-                      x->dim[3], groups);
+        cm_graph_fail(g, CM_ERR_SHAPE, "%s: %" PRId64 " channel%s in %d group%s",
+                      cm_ops[n->op]->name, x->dim[3], cm_plural(x->dim[3]), groups,
+                      cm_plural(groups));
     *out = *x;
 }
 

@@ -12,8 +12,9 @@
 /* None of these is in the value of a step, but for steps with lr-decay or a
  * progressive N(k), which run to the last one: those ask for the longer run. */
 static const char *const may_change[] = {
-    "out",          "data",    "teacher",     "steps",      "threads",   "log-every",   "keep",
-    "sample-every", "minutes", "max-minutes", "save-every", "recompute", "sample-scale"};
+    "out",          "data",         "teacher",  "steps",         "threads",      "log-every",
+    "keep",         "sample-every", "minutes",  "max-minutes",   "save-every",   "recompute",
+    "sample-scale", "eval-every",   "eval-num", "eval-features", "eval-weights", "eval-ref"};
 
 cm_status cm_run_config_write(const cm_train_params *config, cm_error *err)
 {
@@ -54,7 +55,7 @@ cm_status cm_run_config_check(const cm_train_params *config, cm_error *err)
         if (a && !json_equal(a, b))
             s = differs(path, o->name, a, b, "asked for",
                         "a continued run may change steps, threads, recompute, max-minutes, keep, "
-                        "sample-scale, the *-every settings and paths",
+                        "sample-scale, the eval-* and *-every settings and paths",
                         err);
     }
     json_decref(then);

@@ -18,7 +18,9 @@
 
 cm_status cm_run_path(char *path, const char *folder, const char *name, cm_error *err)
 {
-    const int n = snprintf(path, CM_RUN_PATH, "%s/%s", folder, name);
+    const size_t length = strlen(folder);
+    const int slash = length > 0 && folder[length - 1] == '/';
+    const int n = snprintf(path, CM_RUN_PATH, "%s%s%s", folder, slash ? "" : "/", name);
     if (n < 0 || n >= CM_RUN_PATH)
         return cm_fail(err, CM_ERR_ARGUMENT, "%.200s.../%s: expected a path below %d bytes", folder,
                        name, (int)CM_RUN_PATH);

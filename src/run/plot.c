@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "draw/chart.h"
 #include "io/file.h"
+#include "io/replace.h"
 #include "run/folder.h"
 #include "run/log_read.h"
 
@@ -327,7 +328,7 @@ cm_status cm_plot_runs(const char *const *runs, int n, const cm_plot_params *par
         s = find_kind(params->out, &kind, err);
     }
     if (!s)
-        s = cm_file_check(params->out, err);
+        s = cm_replace_check(params->out, &cm_replaced_plot, err);
     for (int r = 0; r < n && !s; r++)
         s = cm_log_read(runs[r], &p->logs[r], err);
     if (!s)

@@ -2,6 +2,7 @@
 #include "sample/editing.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -78,9 +79,9 @@ static cm_status check_pictures(cm_editing *e, cm_error *err)
         return s;
     if (e->num % edit->image->n)
         return cm_fail(err, CM_ERR_ARGUMENT,
-                       "request: num: expected a multiple of the %" PRId64 " pictures, found "
+                       "request: num: expected a multiple of the %" PRId64 " picture%s, found "
                        "%" PRId64,
-                       edit->image->n, e->num);
+                       edit->image->n, cm_plural(edit->image->n), e->num);
     e->each = e->num / edit->image->n;
     if (e->each > 1 && (e->task->start == CM_START_PICTURE || e->task->start == CM_START_INVERTED))
         return cm_fail(err, CM_ERR_ARGUMENT,

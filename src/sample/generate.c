@@ -19,6 +19,7 @@
 struct cm_sampler {
     cm_recipe recipe;
     cm_edit_search *search; /* of the model's edits */
+    cm_error no_search;     /* why it cannot be read, which matters to edits alone; else CM_OK */
     cm_editing editing;     /* of the request, with room for its levels and pictures */
     int h, w, c;
     cm_session *session;
@@ -138,8 +139,8 @@ cm_status cm_sampler_make(const cm_model *m, const cm_sample_params *p, cm_sampl
                                 cm_threads_resolve(p->threads), &s->session, err);
     if (!status)
         status = make_room(s, batch, err);
-    if (!status)
-        status = cm_edit_search_read(m, s->search, err);
+    if (!status && cm_edit_search_read(m, s->search, &s->no_search) == CM_ERR_MEMORY)
+        status = cm_fail(err, CM_ERR_MEMORY, "%s", s->no_search.message);
     if (status) {
         cm_sampler_release(s);
         return status;
@@ -211,6 +212,8 @@ static cm_status check_request(cm_sampler *s, const cm_request *r, cm_editing **
 {
     cm_status status = r->labels ? check_labels(s, r, err) : CM_OK;
     *editing = r->edit ? &s->editing : NULL;
+    if (!status && r->edit && s->no_search.status)
+        status = cm_fail(err, s->no_search.status, "%s", s->no_search.message);
     if (!status && r->edit)
         status = cm_editing_begin(&s->editing, &s->recipe, s->search, r, s->h, s->w, s->c, err);
     if (!status && r->noise)
@@ -341,8 +344,8 @@ cm_status cm_sampler_draw(cm_sampler *s, const cm_request *r, cm_images **images
     if (!cm_images_fit(out, r->num, s->h, s->w, s->c, with))
         out = cm_images_new(r->num, s->h, s->w, s->c, with);
     if (!out)
-        return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %" PRId64 " images",
-                       r->num);
+        return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %" PRId64 " image%s",
+                       r->num, cm_plural(r->num));
     out->first = r->first;
     if (e)
         choose_ends(s, r);

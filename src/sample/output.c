@@ -7,6 +7,7 @@
 #include "io/image.h"
 #include "io/npz.h"
 #include "io/png.h"
+#include "io/replace.h"
 #include "io/safetensors.h"
 #include "model/class_names.h"
 #include "sample/picture.h"
@@ -66,31 +67,6 @@ static cm_status write_folder(const cm_images *m, const char *path, const cm_mod
 
 /* ---- kinds of output --------------------------------------------------------- */
 
-#define A_PICTURE "a PNG, JPEG, WebP or GIF image"
-
-/* Whether a file that is there is of the kind; found is what cm_image_file_kind says. */
-static int is_picture_file(const char *path, const char *found, int is_picture)
-{
-    (void)path;
-    return is_picture || !strcmp(found, "a GIF image"); /* which is not read */
-}
-
-static int is_archive(const char *path, const char *found, int is_picture)
-{
-    (void)path, (void)is_picture;
-    return !strcmp(found, "a ZIP archive");
-}
-
-/* Of images: a model is none. */
-static int is_set(const char *path, const char *found, int is_picture)
-{
-    cm_st_file *f = NULL;
-    (void)found, (void)is_picture;
-    const int is = !cm_st_open(path, &f, NULL) && cm_st_find(f, "images");
-    cm_st_close(f);
-    return is;
-}
-
 /* Known by the end of the name, in any case; anything else is a folder. */
 static const struct kind {
     const char *suffix;
@@ -98,16 +74,15 @@ static const struct kind {
     int most_side;      /* that the format holds; 0: as a sheet */
     int is_film;        /* a frame a column */
     cm_status (*write)(const cm_images *m, const char *path, cm_error *err); /* of arrays */
-    int (*is_own)(const char *path, const char *found, int is_picture);      /* may be replaced */
-    const char *own;                                                         /* is called so */
+    const cm_replaced *own;
 } kinds[] = {
-    {".png", "png", 0, 0, NULL, is_picture_file, A_PICTURE},
-    {".jpg", "jpeg", 65500, 0, NULL, is_picture_file, A_PICTURE},
-    {".jpeg", "jpeg", 65500, 0, NULL, is_picture_file, A_PICTURE},
-    {".webp", "webp", 16383, 0, NULL, is_picture_file, A_PICTURE},
-    {".gif", "gif", 0, 1, NULL, is_picture_file, A_PICTURE},
-    {".npz", NULL, 0, 0, write_npz, is_archive, "an .npz"},
-    {".safetensors", NULL, 0, 0, write_tensors, is_set, "a .safetensors file of images"},
+    {".png", "png", 0, 0, NULL, &cm_replaced_picture},
+    {".jpg", "jpeg", 65500, 0, NULL, &cm_replaced_picture},
+    {".jpeg", "jpeg", 65500, 0, NULL, &cm_replaced_picture},
+    {".webp", "webp", 16383, 0, NULL, &cm_replaced_picture},
+    {".gif", "gif", 0, 1, NULL, &cm_replaced_picture},
+    {".npz", NULL, 0, 0, write_npz, &cm_replaced_archive},
+    {".safetensors", NULL, 0, 0, write_tensors, &cm_replaced_images},
 };
 #define KINDS ".png, .jpg, .webp, .gif, .npz or .safetensors"
 
@@ -129,24 +104,6 @@ static const struct kind *kind_named(const char *name)
         if (!strcasecmp(name, kinds[i].suffix + 1))
             return &kinds[i];
     return NULL;
-}
-
-/* A file that is there is replaced by one of its kind; any other is somebody's, and the name a
- * mistake. */
-static cm_status check_replaced(const char *path, const struct kind *kind, cm_error *err)
-{
-    const char *found = NULL;
-    struct stat st;
-    int is_picture = 0;
-    if (stat(path, &st) || !st.st_size)
-        return CM_OK;
-    const cm_status s = cm_image_file_kind(path, &found, &is_picture, err);
-    if (s || kind->is_own(path, found, is_picture))
-        return s;
-    return cm_fail(err, CM_ERR_ARGUMENT,
-                   "%s: holds %s, which would be replaced; expected a new name, or that of %s",
-                   path, !strcmp(found, "of no known kind") ? "data of no known kind" : found,
-                   kind->own);
 }
 
 static cm_status encode(const cm_images *m, const struct kind *kind, const char *name,
@@ -172,7 +129,7 @@ cm_status cm_images_save(const cm_images *m, const char *path, const cm_layout *
                          cm_error *err)
 {
     const struct kind *kind = find_kind(path);
-    const cm_status s = kind ? check_replaced(path, kind, err) : CM_OK;
+    const cm_status s = kind ? cm_replace_check(path, kind->own, err) : CM_OK;
     if (s)
         return s;
     if (kind && !kind->format)
@@ -254,9 +211,7 @@ cm_status cm_images_check(const char *path, const cm_images *expected, const cm_
     if (!s && !is_folder)
         s = check_parent(path, !kind, err);
     if (!s && kind)
-        s = cm_file_check(path, err);
-    if (!s && kind)
-        s = check_replaced(path, kind, err);
+        s = cm_replace_check(path, kind->own, err);
     if (!s)
         s = check_size(path, kind, expected, layout, err);
     if (!s)

@@ -5,6 +5,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "model/class_names.h"
+#include "options/options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,7 +39,61 @@ static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, 
     return CM_OK;
 }
 
-/* Settings that the sampler would not look at are mistakes. */
+/* ---- settings that the sampler would not look at are mistakes ---- */
+
+static const char *churn_is_unused(const cm_sample_params *c, const cm_sampling_method *s)
+{
+    (void)c;
+    return s->takes_churn ? NULL : "it is for the heun sampler";
+}
+
+static const char *noise_is_unused(const cm_sample_params *c, const cm_sampling_method *s)
+{
+    return s->takes_churn && c->s_churn > 0.0 ? NULL
+                                              : "it is for the heun sampler with --s-churn above 0";
+}
+
+static const char *steps_are_unused(const cm_sample_params *c, const cm_sampling_method *s)
+{
+    return !s->takes_list ? NULL
+           : c->sigmas[0] ? "--sigmas gives the noise levels"
+           : c->ts[0]     ? NULL
+                          : "it is the grid of --ts, which is not given";
+}
+
+/* Why an option is not looked at beside the others; NULL: it is. */
+static const struct use {
+    const char *option;
+    const char *(*why_not)(const cm_sample_params *c, const cm_sampling_method *s);
+} uses[] = {{"steps", steps_are_unused},
+            {"s-churn", churn_is_unused},
+            {"s-tmin", noise_is_unused},
+            {"s-tmax", noise_is_unused},
+            {"s-noise", noise_is_unused}};
+
+static cm_status check_use(const struct use *u, const cm_sample_params *c,
+                           const cm_sampling_method *s, cm_error *err)
+{
+    const char *why = u->why_not(c, s);
+    return why ? cm_fail(err, CM_ERR_ARGUMENT, "option '%s': has no effect here, %s", u->option,
+                         why)
+               : CM_OK;
+}
+
+/* Of a program that does not say which were given, those that are not the defaults: numbers of
+ * eight bytes. */
+static cm_status check_uses(const cm_sample_params *c, const cm_sampling_method *s, cm_error *err)
+{
+    const cm_sample_params initial = cm_sample_default_params();
+    cm_status status = CM_OK;
+    for (size_t i = 0; i < sizeof uses / sizeof *uses && !status; i++) {
+        const size_t at = cm_option_find(cm_sample_options(), uses[i].option)->offset;
+        if (memcmp((const char *)c + at, (const char *)&initial + at, sizeof(double)) != 0)
+            status = check_use(&uses[i], c, s, err);
+    }
+    return status;
+}
+
 static cm_status check_levels(const cm_sample_params *c, const cm_sampling_method *s, cm_error *err)
 {
     if (s->most_steps && c->steps > s->most_steps)
@@ -47,34 +102,6 @@ static cm_status check_levels(const cm_sample_params *c, const cm_sampling_metho
     if (!s->takes_list && (c->ts[0] || c->sigmas[0]))
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "ts and sigmas are for the multistep sampler of a consistency model");
-    if (s->takes_list && c->steps && c->sigmas[0])
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "steps: has no effect here, --sigmas gives the noise levels");
-    if (s->takes_list && c->steps && !c->ts[0])
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "steps: with the %s sampler it is the grid of --ts, which is not given",
-                       s->name);
-    return CM_OK;
-}
-
-static cm_status check_churn(const cm_sample_params *c, const cm_sampling_method *s, cm_error *err)
-{
-    const cm_sample_params initial = cm_sample_default_params();
-    const struct {
-        const char *name;
-        double value, initial;
-    } of_churn[] = {{"s-tmin", c->s_tmin, initial.s_tmin},
-                    {"s-tmax", c->s_tmax, initial.s_tmax},
-                    {"s-noise", c->s_noise, initial.s_noise}};
-    if (s->takes_churn && c->s_churn > 0.0)
-        return CM_OK;
-    if (c->s_churn > 0.0)
-        return cm_fail(err, CM_ERR_ARGUMENT, "s-churn: is for the heun sampler");
-    for (int i = 0; i < 3; i++)
-        if (of_churn[i].value < of_churn[i].initial || of_churn[i].value > of_churn[i].initial)
-            return cm_fail(err, CM_ERR_ARGUMENT,
-                           "%s: has no effect here, it is for the heun sampler with --s-churn",
-                           of_churn[i].name);
     return CM_OK;
 }
 
@@ -88,7 +115,15 @@ static cm_status check_fit(const cm_model *m, const cm_sample_params *c,
                        teacher ? "diffusion teacher (heun or euler sample it)"
                                : "consistency model (onestep or multistep sample it)");
     const cm_status status = check_levels(c, s, err);
-    return status ? status : check_churn(c, s, err);
+    return status ? status : check_uses(c, s, err);
+}
+
+/* NULL: there is none of that name. */
+static const cm_sampling_method *find_method(const cm_model *m, const cm_sample_params *c)
+{
+    return strcmp(c->sampler, "auto") != 0
+               ? cm_sampling_method_find(c->sampler)
+               : cm_sampling_method_default(cm_model_is_teacher(m), c->ts[0] || c->sigmas[0]);
 }
 
 static cm_status resolve_method(const cm_model *m, const cm_sample_params *c, cm_recipe *r,
@@ -97,12 +132,10 @@ static cm_status resolve_method(const cm_model *m, const cm_sample_params *c, cm
     char found[128];
     r->levels.churn = (cm_churn){c->s_churn, c->s_tmin, c->s_tmax, c->s_noise};
     r->levels.schedule = &m->schedule;
-    r->method = cm_sampling_method_find(c->sampler);
+    r->method = find_method(m, c);
     r->list_given = c->ts[0] || c->sigmas[0];
     r->one_step = !strcmp(c->sampler, "onestep");
     r->steps_given = c->steps > 0;
-    if (!strcmp(c->sampler, "auto"))
-        r->method = cm_sampling_method_default(cm_model_is_teacher(m), r->list_given);
     if (!r->method)
         return cm_fail(err, CM_ERR_ARGUMENT, "sampler: '%s' is none of its choices",
                        cm_escape(found, sizeof found, c->sampler));
@@ -225,6 +258,21 @@ cm_status cm_recipe_make(const cm_model *m, const cm_sample_params *c, cm_recipe
     if (s)
         cm_recipe_clear(r);
     return s;
+}
+
+cm_status cm_recipe_check_used(const cm_model *m, const cm_sample_params *c, const char *option,
+                               cm_error *err)
+{
+    const cm_sampling_method *s = find_method(m, c);
+    cm_status status = CM_OK;
+    if (!m->net.num_classes &&
+        cm_option_find(cm_sample_options(), option)->offset == offsetof(cm_sample_params, label))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "option '%s': has no effect here, this model has no classes", option);
+    for (size_t i = 0; s && i < sizeof uses / sizeof *uses && !status; i++)
+        if (!strcmp(uses[i].option, option))
+            status = check_use(&uses[i], c, s, err);
+    return status;
 }
 
 void cm_recipe_clear(cm_recipe *r)

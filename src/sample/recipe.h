@@ -27,6 +27,10 @@ cm_status cm_recipe_make(const cm_model *model, const cm_sample_params *params, 
                          cm_error *err);
 void cm_recipe_clear(cm_recipe *recipe);
 
+/* As cm_sample_check_used (cm.h). */
+cm_status cm_recipe_check_used(const cm_model *model, const cm_sample_params *params,
+                               const char *option, cm_error *err);
+
 /* The class of image i of num images, which has this index among all of its seed; -1: the
  * model has none, or it is to be told from the picture. */
 int64_t cm_recipe_label(const cm_recipe *r, uint64_t seed, int64_t index, int64_t i, int64_t num);

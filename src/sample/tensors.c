@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "graph/plan.h"
-#include "io/file.h"
+#include "io/replace.h"
 #include "model/model.h"
 #include "options/options.h"
 
@@ -150,7 +150,7 @@ cm_status cm_forward_file(const char *weights, const char *config_json, const ch
     if (!s)
         s = open_input(m, input, &io, err);
     if (!s)
-        s = cm_file_check(output, err);
+        s = cm_replace_check(output, &cm_replaced_output, err);
     if (!s) {
         work = cm_alloc_array((size_t)(io.n * io.h * io.w * widest(m)), 2 * sizeof *work);
         s = work ? run(m, &io, output, dtype, cm_threads_resolve(threads), g, &plan, work, err)

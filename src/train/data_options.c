@@ -62,16 +62,18 @@ cm_status cm_data_from_options(const cm_train_params *c, const cm_net_config *ne
     return cm_dataset_open(c->data, &o, data, err);
 }
 
-static const char *name_at(const json_t *list, size_t i, char shown[128])
+enum { WHOLE_NAME = 300 }; /* of a folder: names may differ at the end only */
+
+static const char *name_at(const json_t *list, size_t i, char shown[WHOLE_NAME])
 {
     const char *name = json_string_value(json_array_get(list, i));
-    return name ? cm_escape(shown, 128, name) : "none";
+    return name ? cm_escape(shown, WHOLE_NAME, name) : "none";
 }
 
 cm_status cm_class_names_equal(const char *a, const char *names_a, const char *b,
                                const char *names_b, cm_error *err)
 {
-    char x[128], y[128];
+    char x[WHOLE_NAME], y[WHOLE_NAME];
     json_t *p = NULL, *q = NULL;
     if (!names_a || !names_b || !strcmp(names_a, names_b))
         return CM_OK;

@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "eval/extractor.h"
 
 #include <inttypes.h>
@@ -46,8 +47,8 @@ cm_status cm_trainer_judge(cm_trainer *t, char *event, size_t size, cm_error *er
     if (s)
         return s;
     t->accuracy = accuracy;
-    snprintf(event, size, "recognised %.2f%% of the %" PRId64 " pictures kept back",
-             100.0 * accuracy, t->held->n);
+    snprintf(event, size, "recognised %.2f%% of the %" PRId64 " picture%s kept back",
+             100.0 * accuracy, t->held->n, cm_plural(t->held->n));
     json_t *line = json_pack("{s:I,s:f}", "step", (json_int_t)t->k, "accuracy", accuracy);
     s = cm_runlog_line(t->log, line, err);
     json_decref(line);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/philox.h"
+#include "base/text.h"
 #include "data/summary.h"
 #include "io/file.h"
 #include "io/json.h"
@@ -42,7 +43,7 @@ static void report(const struct loop *l, const char *event)
     if (!l->hooks || !l->hooks->progress)
         return;
     if (event) /* paths in it may be of a config.json that someone else made */
-        event = cm_escape_utf8(shown, sizeof shown, event);
+        event = cm_escape(shown, sizeof shown, event);
     const double elapsed = cm_seconds() - l->start;
     const double per_step = t->k > l->first ? elapsed / (double)(t->k - l->first) : 0.0;
     double eta = per_step * (double)(t->config.steps - t->k);
@@ -101,6 +102,20 @@ static void report_memory(const struct loop *l)
              (double)cm_train_step_bytes(s) * mib,
              (double)cm_plan_get_memory(s->part).activations * mib,
              (double)cm_train_step_kept_bytes(s) * mib);
+    report(l, event);
+}
+
+/* A rise that ends behind the run. */
+static void report_warmup(const struct loop *l)
+{
+    const cm_train_params *c = &l->t->config;
+    char event[160];
+    if (c->lr_warmup <= c->steps)
+        return;
+    snprintf(event, sizeof event,
+             "warning: lr-warmup of %" PRId64 " steps in a run of %" PRId64
+             ": the learning rate ends at %.3g of lr",
+             c->lr_warmup, c->steps, (double)c->steps / (double)c->lr_warmup);
     report(l, event);
 }
 
@@ -249,6 +264,22 @@ static cm_status judge(struct loop *l, cm_error *err)
     return s;
 }
 
+static void report_scoring(void *user, const char *what, double done, double eta_s)
+{
+    (void)what;
+    (void)eta_s;
+    report_drawing(user, (int64_t)(1000 * done), 1000);
+}
+
+static cm_status score(struct loop *l, cm_error *err)
+{
+    const cm_eval_hooks hooks = {sizeof hooks, report_scoring, wants_stop, l};
+    count_seconds(l);
+    const cm_status s = cm_trainer_score(l->t, &hooks, report_line, err);
+    l->drawn = l->to_draw = 0;
+    return s;
+}
+
 static cm_status save(struct loop *l, cm_error *err)
 {
     char where[600];
@@ -295,6 +326,8 @@ static cm_status after_step(struct loop *l, int last, cm_error *err)
         s = write_log(l, err);
     if (!s && show && t->held)
         s = judge(l, err);
+    if (!s && !l->stopping && cm_trainer_score_due(t, last))
+        s = score(l, err);
     if (!s && (last || l->saving || due(t, c->save_every)))
         s = save(l, err);
     if (!s && show && !t->held)
@@ -306,16 +339,17 @@ static cm_status loop(struct loop *l, cm_error *err)
 {
     cm_trainer *t = l->t;
     int last = t->k >= t->config.steps; /* then only the export is left */
-    while (!last && !l->stopping) {
-        cm_status s = one_step(t, err);
+    /* a part before this one may have been stopped while it scored */
+    cm_status s = cm_trainer_score_due(t, last) ? score(l, err) : CM_OK;
+    while (!last && !l->stopping && !s) {
+        s = one_step(t, err);
         if (s)
-            return s;
+            break;
         wants_stop(l);
         last = is_last(l);
-        if ((s = after_step(l, last, err)))
-            return s;
+        s = after_step(l, last, err);
     }
-    return l->stopping && !last ? CM_INTERRUPTED : CM_OK;
+    return s ? s : l->stopping && !last ? CM_INTERRUPTED : CM_OK;
 }
 
 /* RUN/model.safetensors: the first average in bf16, the file to ship. */
@@ -353,14 +387,35 @@ static cm_status take_folder(const cm_trainer *t, cm_error *err)
     return s;
 }
 
+/* Once: it may take a while. */
+static void report_reference(void *user, const char *what, double done, double eta_s)
+{
+    struct loop *l = user;
+    char text[100];
+    (void)done;
+    snprintf(text, sizeof text, "scores: looking at the %s, %.0f s left", what, eta_s);
+    if (!l->to_draw)
+        report(l, text);
+    l->to_draw = 1;
+}
+
+/* What can fail before anything is made. */
+static cm_status set_up(struct loop *l, int resume, cm_error *err)
+{
+    const cm_eval_hooks hooks = {sizeof hooks, report_reference, wants_stop, l};
+    cm_status s = cm_trainer_setup(l->t, resume, wants_stop, l, err);
+    if (!s)
+        s = cm_trainer_scores_open(l->t, &hooks, report_line, err);
+    l->to_draw = 0;
+    return s;
+}
+
 static cm_status begin_new(cm_trainer *t, struct loop *l, cm_error *err)
 {
     const char *out = t->config.out;
     cm_status s;
     if ((s = cm_run_refuse_existing(out, err)) || /* before the work; under the lock it counts */
-        (s = cm_trainer_setup(t, 0, wants_stop, l,
-                              err)) || /* what can fail before anything is made */
-        (s = cm_run_lock(out, CM_LOCK_MAKE, &t->lock, err)) ||
+        (s = set_up(l, 0, err)) || (s = cm_run_lock(out, CM_LOCK_MAKE, &t->lock, err)) ||
         (s = cm_run_refuse_existing(out, err)) || (s = take_folder(t, err)))
         return s;
     return cm_runlog_open(out, 0, &t->log, err);
@@ -370,8 +425,7 @@ static cm_status begin_again(cm_trainer *t, struct loop *l, char *note, size_t s
 {
     cm_status s;
     if ((s = cm_run_lock(t->config.out, CM_LOCK_THERE, &t->lock, err)) ||
-        (s = cm_run_config_check(&t->config, err)) ||
-        (s = cm_trainer_setup(t, 1, wants_stop, l, err)) ||
+        (s = cm_run_config_check(&t->config, err)) || (s = set_up(l, 1, err)) ||
         (s = cm_trainer_restore(t, note, size, err)))
         return s;
     return take_folder(t, err);
@@ -389,8 +443,9 @@ static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
                           cm_stream_key((uint64_t)t->config.seed, STREAM_DATA), t->config.flip,
                           t->k, &t->loader, err);
     if (!s && !asked)
-        snprintf(note, sizeof note, "%" PRId64 " steps of %" PRId64 " images fit in the time",
-                 t->config.steps, t->config.batch);
+        snprintf(note, sizeof note, "%" PRId64 " step%s of %" PRId64 " image%s fit in the time",
+                 t->config.steps, cm_plural(t->config.steps), t->config.batch,
+                 cm_plural(t->config.batch));
     if (!s && note[0])
         report(l, note);
     return s;
@@ -419,6 +474,7 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
         l.before = t->seconds;
         report_data(&l);
         report_memory(&l);
+        report_warmup(&l);
         s = loop(&l, err);
     }
     if (!s)

@@ -77,10 +77,10 @@ static cm_status check_levels(int n, const char *data, int height, int width, cm
     if (height % unit == 0 && width % unit == 0)
         return CM_OK;
     return cm_fail(err, CM_ERR_ARGUMENT,
-                   "channel-mult: %d levels need image sides divisible by %d, %s has %dx%d "
+                   "channel-mult: %d level%s image sides divisible by %d, %s has %dx%d "
                    "(--image-size %dx%d, or fewer levels)",
-                   n, unit, data, width, height, (width + unit - 1) / unit * unit,
-                   (height + unit - 1) / unit * unit);
+                   n, n == 1 ? " needs" : "s need", unit, data, width, height,
+                   (width + unit - 1) / unit * unit, (height + unit - 1) / unit * unit);
 }
 
 /* "16, 8, 4": the heights of the levels */

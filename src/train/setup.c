@@ -334,6 +334,7 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), v
 
 void cm_trainer_clear(cm_trainer *t)
 {
+    cm_scorer_close(t->scorer);
     cm_loader_free(t->loader);
     cm_dataset_free(t->data);
     cm_dataset_free(t->held);

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/pool.h"
+#include "base/text.h"
 #include "io/json.h"
 #include "run/checkpoint.h"
 #include "run/config.h"
@@ -76,11 +77,11 @@ static json_t *make_state(const cm_trainer *t)
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
     /* json_pack takes the settings over, also when it fails, and fails where they are NULL */
-    return json_pack("{s:I,s:I,s:i,s:s,s:s,s:s,s:I,s:f,s:I,s:f,s:o}", "step", (json_int_t)t->k,
-                     "seed", (json_int_t)t->config.seed, "threads", t->threads, "dtype",
-                     cm_dtype_name(t->dtype), "data", data, "teacher", teacher, "log_offset",
-                     (json_int_t)cm_runlog_offset(t->log), "loss_sum", t->loss_sum, "loss_count",
-                     (json_int_t)t->loss_count, "seconds", t->seconds, "settings",
+    return json_pack("{s:I,s:I,s:I,s:i,s:s,s:s,s:s,s:I,s:f,s:I,s:f,s:o}", "step", (json_int_t)t->k,
+                     "scored", (json_int_t)t->scored, "seed", (json_int_t)t->config.seed, "threads",
+                     t->threads, "dtype", cm_dtype_name(t->dtype), "data", data, "teacher", teacher,
+                     "log_offset", (json_int_t)cm_runlog_offset(t->log), "loss_sum", t->loss_sum,
+                     "loss_count", (json_int_t)t->loss_count, "seconds", t->seconds, "settings",
                      cm_run_settings(&t->config));
 }
 
@@ -185,6 +186,8 @@ static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, in
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
     if ((s = cm_json_int(j, path, "step", 0, INT64_C(1) << 40, CM_JSON_REQUIRED, &t->k, err)) ||
+        (s = cm_json_int(j, path, "scored", 0, INT64_C(1) << 40, CM_JSON_OPTIONAL, &t->scored,
+                         err)) ||
         (s = cm_json_int(j, path, "threads", 1, CM_POOL_MOST, CM_JSON_REQUIRED, threads, err)) ||
         (s = cm_json_int(j, path, "log_offset", 0, INT64_C(1) << 50, CM_JSON_REQUIRED, log_offset,
                          err)) ||
@@ -216,9 +219,10 @@ cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *e
         s = read_state(t, folder, state, &threads, &log_offset, err);
     if (!s && threads != t->threads && !note[0])
         snprintf(note, size,
-                 "this run began with %" PRId64 " threads and goes on with %d: sums are rounded in "
+                 "this run began with %" PRId64
+                 " thread%s and goes on with %d: sums are rounded in "
                  "another order, so not bit for bit",
-                 threads, t->threads);
+                 threads, cm_plural(threads), t->threads);
     for (int i = 0; i < n && !s; i++)
         s = load_file(t, folder, &files[i], err);
     json_decref(state);

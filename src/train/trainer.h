@@ -4,6 +4,7 @@
 #define CM_TRAIN_TRAINER_H
 
 #include "data/loader.h"
+#include "eval/scorer.h"
 #include "model/model.h"
 #include "run/folder.h"
 #include "run/log.h"
@@ -13,8 +14,10 @@ typedef struct cm_trainer {
     cm_train_params config;         /* resolved: what config.json holds */
     cm_objective_settings settings; /* refers to config */
     cm_dataset *data;
-    cm_dataset *held; /* of a classifier: pictures it does not learn from */
-    double accuracy;  /* on them; below 0: not measured yet */
+    cm_dataset *held;  /* of a classifier: pictures it does not learn from */
+    double accuracy;   /* on them; below 0: not measured yet */
+    cm_scorer *scorer; /* NULL: samples are not scored */
+    int64_t scored;    /* step of the last score in the log; 0: none */
     cm_loader *loader;
     cm_model *teacher, *init; /* NULL: none */
     const cm_device *device;
@@ -61,5 +64,17 @@ cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
 /* Of a classifier: measure t->accuracy of the first average on the pictures kept back, and
  * log it; event becomes a line that says so. */
 cm_status cm_trainer_judge(cm_trainer *t, char *event, size_t size, cm_error *err);
+
+/* Where eval-every asks for scores: the network that judges, and the statistics of the reference.
+ * After the set-up; `line` is told what the user should know, and gets the user of hooks.
+ * Errors: those of cm_scorer_open. */
+cm_status cm_trainer_scores_open(cm_trainer *t, const cm_eval_hooks *hooks,
+                                 void (*line)(void *user, const char *text), cm_error *err);
+/* Whether samples are to be scored at this step and have not been; last: of the run. */
+int cm_trainer_score_due(const cm_trainer *t, int last);
+/* Score them and log it.  Training does not end for want of a score: `line` is told why there
+ * is none, and where hooks asked to stop, nothing.  Errors: those of the log. */
+cm_status cm_trainer_score(cm_trainer *t, const cm_eval_hooks *hooks,
+                           void (*line)(void *user, const char *text), cm_error *err);
 
 #endif

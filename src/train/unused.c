@@ -86,6 +86,15 @@ static cm_status check_data(const cm_train_params *c, const char *option, cm_err
                    "option '%s': has no effect here, it is for folders of pictures", option);
 }
 
+/* All but the first of these are of no use without it. */
+static cm_status check_scores(const cm_train_params *c, const char *option, cm_error *err)
+{
+    if (c->eval_every || !strcmp(option, "eval-every") || !lists(CM_SCORE_OPTIONS, option))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT, "option '%s': has no effect here, it is for --eval-every",
+                   option);
+}
+
 cm_status cm_check_used(const cm_train_params *config, int resume, const char *option,
                         cm_error *err)
 {
@@ -107,6 +116,8 @@ cm_status cm_check_used(const cm_train_params *config, int resume, const char *o
         s = judge(&scale, "scale-mode", err);
     if (!s)
         s = check_data(&c, option, err);
+    if (!s)
+        s = check_scores(&c, option, err);
     if (!s)
         s = check_minutes(&c, option, err);
     return s ? s : check_network(&c, resume, option, err);

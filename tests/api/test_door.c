@@ -263,7 +263,7 @@ static void test_eval_params(void)
 
 static void test_tune_params(void)
 {
-    _Static_assert(sizeof(cm_tune_params) == 8 + 5 * sizeof(cm_text) + 6 * 8, "likewise");
+    _Static_assert(sizeof(cm_tune_params) == 8 + 6 * sizeof(cm_text) + 6 * 8, "likewise");
     cm_tune_params p = cm_tune_default_params();
     cm_eval_hooks hooks = {0};
     REFUSED(cm_tune(NULL, NULL, NULL, NULL, &err), "params", "NULL");
@@ -276,6 +276,9 @@ static void test_tune_params(void)
     snprintf(p.task, sizeof p.task, "stroke");
     REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "task", "found 'stroke'");
     *p.task = '\0';
+    snprintf(p.classes, sizeof p.classes, "none");
+    REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "classes", "'none'");
+    snprintf(p.classes, sizeof p.classes, "auto");
     REFUSED(cm_tune(&p, &hooks, NULL, NULL, &err), "hooks: size", "found 0");
     struct {
         const char *name;
@@ -791,6 +794,12 @@ static void test_rest(void)
     REFUSED(cm_options_read(t, &p, NULL, &err), "path", "NULL");
     REFUSED(cm_sample(NULL, &p, &images, &err), "model", "NULL");
     REFUSED(cm_sample(model, &p, NULL, &err), "images", "NULL");
+    REFUSED(cm_sample_check_used(NULL, &p, "steps", &err), "model", "NULL");
+    REFUSED(cm_sample_check_used(model, NULL, "steps", &err), "params", "NULL");
+    REFUSED(cm_sample_check_used(model, &p, NULL, &err), "name", "NULL");
+    REFUSED(cm_sample_check_used(model, &p, "bogus", &err), "name", "bogus");
+    REFUSED(cm_sample_check_used(model, &p, "s-noise", &err), "s-noise", "has no effect");
+    CHECK(!cm_sample_check_used(model, &p, "seed", NULL), "the seed always matters");
     REFUSED(cm_sampler_new(NULL, &p, &sampler, &err), "model", "NULL");
     REFUSED(cm_sampler_new(model, &p, NULL, &err), "sampler", "NULL");
     CHECK(cm_sample(NULL, NULL, NULL, NULL) == CM_ERR_ARGUMENT, "without err");

@@ -104,7 +104,7 @@ for i in $(seq 100); do ln -s ../photos/dog/a.png "some/$i.png"; done
 ok 'hundreds of large ones' ends 0 '(nearest: 100 images are few for base)' "$cm" data some --image-size 40
 ok 'are for the next' grep -q '^--preset small: .*(nearest: ' said.txt
 
-net='--batch 2 --steps 2 --channels 32 --channel-mult 1,1 --ema-rates 0.9 --log-every 1'
+net='--batch 2 --steps 2 --channels 32 --channel-mult 1,1 --ema-rates 0.9 --log-every 1 --sample-every 1000000000'
 ok 'pack' ends 0 'wrote set.safetensors' "$cm" data photos --image-size 24x16 --pack set.safetensors
 ok 'and again' ends 0 'wrote set.safetensors' "$cm" data photos --image-size 24x16 --pack set.safetensors
 echo notes >notes.txt
@@ -145,11 +145,42 @@ ok 'has no captions' ends 2 "option 'captions': has no effect here, this model h
 ok 'an unknown class' ends 2 '0 to 1, cat, dog, all or random, found fox' \
     "$cm" sample --model folder --class fox --num 4 --steps 2 --out p.npz
 
-# Many classes: the first of them, on lines that fit, and how many more.
-for i in $(seq 2000); do
-    mkdir -p "many/class $i"
-    ln -s ../../photos/dog/a.png "many/class $i"
+# Names as they are where the locale can show them, else escaped; a long one is marked as cut,
+# but not where it is compared.
+export LC_ALL=C.UTF-8
+kase=$(printf 'K\303\244se') dunes=$(printf 'D\302\233nes') long=$(printf 'x%.0s' $(seq 200))
+for class in "$kase" "$dunes" "${long}1" "${long}2"; do
+    mkdir -p "world/$class" && ln -s ../../photos/dog/a.png "world/$class"
 done
+cut=$(echo "$long" | cut -c 1-60)...
+ok 'UTF-8 as it is, controls not, a mark where a name is cut' ends 0 \
+    "4 classes: D\\xc2\\x9bnes 1, $kase 1, $cut 1, $cut 1" "$cm" data world
+# shellcheck disable=SC2086
+ok 'train on them' ends 0 "$kase 1" \
+    "$cm" train --method edm --data world --image-size 16 --out worldrun $net --steps 1
+ok 'refused with them' ends 2 "0 to 3, D\\xc2\\x9bnes, $kase, $cut, $cut, all or random, found K" \
+    "$cm" sample --model worldrun --class K --out no.png
+ok 'described' ends 0 " D\\xc2\\x9bnes, $kase," "$cm" info worldrun
+ok 'in whole' says out.txt " ${long}1,"
+ok 'described for machines in ASCII' ends 0 '"K\u00E4se"' "$cm" info --json worldrun
+mv "world/${long}2" "world/${long}3"
+ok 'compared to the end' ends 4 "class 3 is '${long}2' in worldrun and '${long}3' in world" \
+    "$cm" train --method cd --teacher worldrun --data world --out student --batch 2 --steps 2
+for locale in 'LC_ALL=C' 'LC_ALL=' 'LC_ALL=de_DE.ISO-8859-1'; do
+    ok "$locale: escaped" ends 0 'K\xc3\xa4se 1' env -u LANG -u LC_CTYPE $locale "$cm" data world
+    ok "$locale: the name of a file too" ends 1 'cm: K\xc3\xa4se: ' \
+        env -u LANG -u LC_CTYPE $locale "$cm" info "$kase"
+done
+ok 'LC_CTYPE goes before LANG' ends 0 "$kase 1" \
+    env LC_ALL= LC_CTYPE=en_US.utf8 LANG=C "$cm" data world
+unset LC_ALL
+
+# Many classes: the first of them, on lines that fit, and how many more.
+mkdir many
+seq -f 'many/class %.0f' 2000 | xargs -d '\n' mkdir
+# shellcheck disable=SC2016 # for the inner shell
+find many -type d -name 'class *' -printf '%p/a.png\0' |
+    xargs -0 -n 500 sh -c 'tee "$@" <photos/dog/a.png >/dev/null' sh
 ok '2,000 classes' ends 0 '2000 images (2000 PNG), 2000 classes' "$cm" data many
 ok 'are not one line' test "$(head -n 1 out.txt)" = '2000 images (2000 PNG), 2000 classes'
 sed -n '/^classes:/,/more$/p' out.txt >some.txt

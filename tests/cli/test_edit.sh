@@ -116,6 +116,14 @@ for name in a_1 a_2 b_1 b_2; do
 done
 ok 'and no more' test "$(find results -type f | wc -l)" -eq 4
 ok 'as if alone' cmp results/b_1.png one.png
+mkdir -p deep/one deep/two
+cp folder/b.png deep
+cp folder/b.png deep/one
+cp folder/b.png deep/.hidden.png
+edit inpaint --image deep/ --box 8,8,12,12 --out deep.png
+ok 'a folder with folders' cmp deep.png one.png
+ok 'which are counted' grep -qx 'cm: left out of deep/: 2 subfolders, the first of them one' err
+ok 'and what is hidden' grep -qx 'cm: left out of deep/: a hidden file, .hidden.png' err
 edit inpaint --image folder --box 8,8,12,12 --num 2 --out rows.png
 ok 'a row a picture' is_size rows.png 70 70
 edit inpaint --image folder --box 8,8,12,12 --out all.npz
@@ -123,6 +131,17 @@ ok 'arrays' test -s all.npz
 edit inpaint --image folder --box 8,8,12,12 --out set.safetensors
 run data set.safetensors
 ok 'a packed set' grep -q '2 images' out
+edit inpaint --image folder --box 8,8,12,12 --num 2 --out -
+ok 'to standard output' succeeded
+ok 'nothing but the picture, as in a file' cmp out rows.png
+ok 'what was done is said beside it' grep -qE '^-: inpaint, 4 images in [0-9.]+ s, seed 0$' err
+edit inpaint --image "$boot" --box 8,8,12,12 --out -
+ok 'one picture too' cmp out one.png
+edit inpaint --image "$boot" --box 8,8,12,12 --num 3 --strip --scale 2 --out -
+ok 'and a strip' cmp out strip.png
+ok 'no folder of that name' missing ./-
+edit inpaint --image "$boot" --box 8,8,12,12 --columns 3 --out wide.png
+ok 'columns of one picture are those of a grid' test "$(side_of wide.png 16)" -gt 32
 edit inpaint --image folder --box 8,8,12,12 --out folder
 ok 'not over the input' one_error 2 'is the input itself'
 edit inpaint --image folder --box 8,8,12,12 --out folder/grid.png
@@ -159,8 +178,17 @@ done
 fails 2 "'num': has no effect" edit denoise --model "$student" --image "$boot" --num 2 --out x.png
 fails 2 "'strength': has no effect" edit inpaint --model "$student" --image "$boot" \
     --box 1,1,1,1 --strength 0.5 --out x.png
-fails 2 'strength: has no effect here, ts or sigmas' edit vary --model "$student" --image "$boot" \
-    --strength 0.5 --sigmas 2 --out x.png
+for strength in 0.5 0; do
+    fails 2 "option 'strength': has no effect here, --ts or --sigmas" edit vary --model "$student" \
+        --image "$boot" --strength $strength --sigmas 2 --out x.png
+done
+for given in 's-churn 0' 's-tmin 0' 's-tmax 1e6' 's-noise 1'; do
+    # shellcheck disable=SC2086
+    fails 2 "option '${given% *}': has no effect here" \
+        edit vary --model "$student" --image "$boot" --out x.png --$given
+done
+fails 2 "'columns': has no effect" edit inpaint --model "$student" --image "$boot" --box 1,1,1,1 \
+    --strip --columns 0 --out x.png
 fails 2 'ts and sigmas: have no effect' edit denoise --model "$student" --image "$boot" \
     --sigmas 2 --out x.png
 fails 2 'within the 28 x 28' edit inpaint --model "$student" --image "$boot" --box 20,0,9,1 --out x.png

@@ -93,11 +93,22 @@ fails 2 'ref' eval --samples $real
 fails 2 'samples' eval --ref $real
 fails 2 "option 'sampler': has no effect here" eval --ref $real --samples $real --sampler heun
 fails 2 'expected one of them, found both' eval --ref $real --samples $real --model run $small
+fails 2 "option 's-noise': has no effect here" eval --ref $real --model "$root/models/fashion-mnist-cd.safetensors" --s-noise 1 $small
 fails 2 'test: has no effect without train' eval --ref $real --samples $real --test s $small
 fails 1 'nowhere' eval --ref nowhere --samples $real $small
 fails 2 'found a classifier' eval --ref $real --model judge $small
 head -c 2000 s.npz >short.npz
 fails 4 'short.npz: ' eval --ref $real --samples short.npz $small
+fails 1 'pt_inception-2015-12-05-6726825d.pth: no such file' eval --ref $real --samples $real
+fails 2 'weights: expected a classifier' eval --ref $real --samples $real --features small
+fails 1 'vgg16-397923af.pth: no such file' eval --ref $real --samples $real --lpips
+fails 2 "option 'kept': has no effect here, with lpips" eval --ref $real --samples $real --lpips \
+    --kept 5
+fails 2 "option 'features': has no effect here, with lpips" eval --ref $real --samples $real \
+    --lpips $small
+fails 2 "option 'model': has no effect here, with lpips" eval --ref $real --model run --lpips
+fails 2 'lpips-weights: has no effect without lpips' eval --ref $real --samples $real \
+    --lpips-weights x $small
 fails 1 'missing/stats.npz' eval --ref $real --save-stats missing/stats.npz $small
 ok 'nothing is left of it' missing missing
 }

@@ -50,7 +50,7 @@ works 'a log that is being written' plot cut.jsonl --out cut.svg
 ok 'warns of the half line' grep -q 'cut.jsonl: 1 of 21 lines' err
 ok 'draws the rest' test -s cut.svg
 
-echo precious >precious.svg
+echo '<svg precious/>' >precious.svg
 fails 2 "argument RUN: expected a run folder" plot
 fails 1 'missing: ' plot missing --out precious.svg
 fails 2 "out: expected a name that ends in .png or .svg, found 'x.pdf'" plot run --out x.pdf
@@ -59,7 +59,7 @@ fails 2 "smooth" plot run --smooth 2
 fails 1 'nowhere' plot run --out nowhere/x.png
 echo nothing >none.jsonl
 fails 4 'found none' plot none.jsonl --out precious.svg
-ok 'nothing was replaced' test "$(cat precious.svg)" = precious
+ok 'nothing was replaced' test "$(cat precious.svg)" = '<svg precious/>'
 # shellcheck disable=SC2046 # words
 fails 2 'expected at most 28' plot $(seq 29)
 

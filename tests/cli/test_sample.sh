@@ -185,9 +185,31 @@ is_part()
     done
 }
 ok 'are the same too' is_part last whole
-fails 2 's-noise: has no effect' sample --model "$shipped" --s-noise 0.5 --out s.png
-fails 2 's-tmax: has no effect' sample --model "$teacher" --sampler heun --s-tmax 5 --out s.png
-fails 2 'steps: has no effect' sample --model "$shipped" --sigmas 80,5 --steps 9 --out s.png
+# Whatever the value, the default too.
+for given in 's-churn 0' 's-churn 1' 's-tmin 0' 's-tmax 1e6' 's-noise 0.5' 's-noise 1'; do
+    for sampler in onestep multistep; do
+        # shellcheck disable=SC2086
+        fails 2 "option '${given% *}': has no effect here, it is for the heun sampler" \
+            sample --model "$shipped" --sampler $sampler --out s.png --$given
+    done
+    # shellcheck disable=SC2086
+    fails 2 "option '${given% *}': has no effect here, it is for the heun sampler" \
+        sample --model "$teacher" --sampler euler --out s.png --$given
+done
+for given in 's-tmax 5' 's-tmin 0' 's-noise 1'; do
+    # shellcheck disable=SC2086
+    fails 2 "option '${given% *}': has no effect here, it is for the heun sampler with --s-churn" \
+        sample --model "$teacher" --sampler heun --out s.png --$given
+done
+works 'but no churn is an answer' sample --model "$teacher" --sampler heun --steps 2 --num 1 \
+    --s-churn 0 --out s.png
+for steps in 0 9; do
+    fails 2 "option 'steps': has no effect here, --sigmas" \
+        sample --model "$shipped" --sigmas 80,5 --steps $steps --out s.png
+    fails 2 "option 'steps': has no effect here, it is the grid of --ts" \
+        sample --model "$shipped" --sampler multistep --steps $steps --out s.png
+done
+fails 2 "options 'first' and 'continue'" sample --model "$shipped" --first 0 --continue --out last
 works 'more threads than cores' sample --model $model --num 1 --threads 500 --out s.png
 ok 'are warned of' grep -qE '^cm: warning: 500 threads on [0-9]+ cores' err
 works 'as many as there are' sample --model $model --num 1 --threads 1 --out s.png

@@ -430,9 +430,9 @@ shape()
     # shellcheck disable=SC2086
     fails 2 "$text" train $tiny_given --channels 32 --channel-mult 1,1,1 --out narrow "$@"
 }
-shape 'num-heads: 7 channels of input_blocks.3.1 do not part into 4 heads (allowed: a divisor of 7)' --channels 7
-shape 'num-heads: 32 channels of input_blocks.3.1 do not part into 3 heads (allowed: a divisor of 32)' --num-heads 3
-shape 'head-channels: 32 channels of input_blocks.3.1 are not a multiple of heads of 5 (allowed: a divisor of 32)' \
+shape 'num-heads: 7 channels of input_blocks.3.1 cannot be parted into 4 heads (allowed: a divisor of 7)' --channels 7
+shape 'num-heads: 32 channels of input_blocks.3.1 cannot be parted into 3 heads (allowed: a divisor of 32)' --num-heads 3
+shape 'head-channels: 32 channels of input_blocks.3.1: not a multiple of heads of 5 (allowed: a divisor of 32)' \
     --head-channels 5
 shape 'channel-mult: item 1: expected a width of at least one channel and at most 1024' --channel-mult 0
 shape 'channel-mult: expected 1 to ' --channel-mult ''
@@ -461,7 +461,7 @@ fails 2 "fewer levels); the preset set --channels 64, --channel-mult 1,2,3, --re
 fails 2 'the preset set --channels 64, --res-blocks 2, --attention-resolutions 16?,8?' \
     train --data thirty --image-size 30 --preset base --channel-mult 1,1,1 --out narrow
 ok 'what was typed is not said to be set' test "$(grep -c 'set.*channel-mult' err)" -eq 0
-fails 2 'num-heads: 64 channels of input_blocks.3.1 do not part into 3 heads (allowed: a divisor of 64); the preset set --channels 32' \
+fails 2 'num-heads: 64 channels of input_blocks.3.1 cannot be parted into 3 heads (allowed: a divisor of 64); the preset set --channels 32' \
     train --data thirty --image-size 32 --preset small --num-heads 3 --attention-resolutions 16 --out narrow
 fails 2 'accumulate: ' train --data thirty --image-size 30 --preset base --accumulate 3 --out narrow
 ok 'which is no matter of the network' test "$(grep -c 'the preset set' err)" -eq 0
@@ -605,6 +605,13 @@ judge judged3 --steps 3
 judge judged3 --resume --steps 6
 judge judged6 --steps 6
 ok 'a resumed one is that of one go' same judged3 judged6
+
+# ---- a rise longer than the run ------------------------------------------------
+
+train long_rise --method edm --steps 2 --lr-warmup 100
+ok 'is warned of' grep -q '^warning: lr-warmup of 100 steps in a run of 2: the learning rate ends at 0.02 of lr$' err
+train short_rise --method edm --steps 2 --lr-warmup 2
+ok 'one that ends in time is not' test "$(grep -c warning err)" -eq 0
 
 # ---- folders of pictures -----------------------------------------------------
 

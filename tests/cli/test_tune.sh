@@ -58,6 +58,9 @@ ok 'and a ladder' grep -qE '^upscale +2 .* sigmas 80,0.0851$' table
 ok 'of no more than was allowed' test -z "$(grep -E '^(inpaint|upscale) +(4|8|20) ' table)"
 ok 'of both tasks' test "$(grep -cE '^(inpaint|upscale): sigmas ' table)" -eq 2
 ok 'not colorize, of a gray model' test -z "$(grep colorize table)"
+ok 'beside the untouched' grep -qE '^inpaint +- +0 +- +[0-9.]+%  untouched$' table
+ok 'and two means' test "$(grep -cE '^inpaint +- +[0-9.e-]+ +- +[0-9.]+%  the mean ' table)" -eq 2
+ok 'and patches' grep -qE '^upscale +- +[0-9.e-]+ +- +[0-9.]+%  patches of one value$' table
 levels=$(levels_of inpaint)
 ok 'the levels are in the file' test "$(edits tuned.safetensors inpaint sigmas)" = "$levels"
 ok 'and of upscale' test "$(edits tuned.safetensors upscale sigmas)" = "$(levels_of upscale)"
@@ -66,6 +69,15 @@ ok 'by its name' test "$(edits tuned.safetensors inpaint score_name)" = FD-bars
 ok 'and its number of pictures' test "$(edits tuned.safetensors inpaint num)" = 12
 ok 'the weights are the same bytes' test "$(data_of tuned.safetensors)" = "$(data_of m.safetensors)"
 works 'it is a model' validate tuned.safetensors
+
+# What cannot be read of them matters to edits alone.
+LC_ALL=C sed 's/"edits":"{/"edits":"[/' tuned.safetensors >broken.safetensors
+ok 'levels that are no JSON' test "$(cmp -s tuned.safetensors broken.safetensors; echo $?)" -eq 1
+works 'images of that model' sample --model broken.safetensors --num 1 --out plain.png
+fails 4 'model: "edits"' edit inpaint --model broken.safetensors \
+    --image "$root/docs/edit/boot.png" --box 1,1,2,2 --class 0 --out no.png
+fails 4 'broken.safetensors: model: "edits"' validate broken.safetensors
+rm broken.safetensors
 
 # The best row of the table has the score that the file gives.
 chosen=$(edits tuned.safetensors inpaint evaluations)
@@ -95,11 +107,37 @@ works 'with the others' edit inpaint --model m.safetensors $same --out c.npz
 ok 'the levels are its own' cmp a.npz b.npz
 ok 'which are not those of a model without' test "$(cksum <a.npz)" != "$(cksum <c.npz)"
 
+# ---- classes of the data -----------------------------------------------------------
+# The models that ship: told its class, a picture whose middle is gone is filled with more of it.
+
+shipped()
+{
+    run tune --model "$root/models/fashion-mnist-cd.safetensors" --data fashion-mnist-test \
+        --weights "$root/models/fashion-mnist-classifier.safetensors" --num 60 --most 1 \
+        --task inpaint --threads 1 --quiet "$@"
+}
+share() # share WHAT FILE: of the rows that end so, the last one's
+{
+    sed -n 's/.* \([0-9.]*\)%  '"$1"'.*/\1/p' "$2" | tail -1
+}
+shipped --classes data
+ok 'edited for the classes of the data' succeeded
+cp out told
+shipped
+ok 'nine in ten are known untouched' test "$(share untouched out | cut -d. -f1)" -ge 90
+ok 'which no edit changes' test "$(share untouched out)" = "$(share untouched told)"
+# shellcheck disable=SC2016 # awk's
+ok 'the class helps' awk -v told="$(share sigmas told)" -v found="$(share sigmas out)" \
+    -v mean="$(share 'the mean of' told)" 'BEGIN { exit !(told > found + 5 && found > 0 && told > mean) }'
+works 'pictures of no class' sample --model m.safetensors --num 4 --out loose --threads 1
+run tune --model m.safetensors --data loose --weights judge --classes data --num 4
+ok 'which a picture without has not' one_error 2 "of the model's"
+
 # ---- a teacher -------------------------------------------------------------------
 
 tune t.safetensors --num 6 --most 5 --task inpaint --out t.safetensors
 ok 'a teacher' succeeded
-ok 'two steps and three' test "$(grep -cE '^inpaint +[35] .* steps' out)" -eq 2
+ok 'two steps and three' test "$(grep -cE '^inpaint +[35] .* steps [23]$' out)" -eq 2
 steps=$(edits t.safetensors inpaint steps)
 ok 'has steps' grep -qx "inpaint: steps $steps" out
 # shellcheck disable=SC2086 # a list of words
@@ -125,7 +163,8 @@ refused 2 "found 'vary'" --task inpaint,vary
 refused 2 "found ''" --task ,
 refused 2 'colorize needs a model of colour pictures, this one has 1 channel' --task colorize
 refused 2 'to divide the 16 x 16 of the model, found 3' --task upscale --factor 3
-refused 2 'factor: has no effect here' --task inpaint --factor 2
+refused 2 "option 'factor': has no effect here" --task inpaint --factor 2
+refused 2 "option 'factor': has no effect here" --task inpaint --factor 0
 refused 2 'expected a classifier' --weights run
 refused 1 'nowhere' --data nowhere
 refused 2 "found '1'" --num 1

@@ -31,13 +31,17 @@ works 'cm train -h' train -h
 ok 'cm help X is cm X --help' cmp out help
 works 'cm help' help
 ok 'lists the commands' grep -q '^  train ' out
-for command in train data sample info validate forward explain bench ''; do
+for command in train data sample edit eval tune info validate plot forward explain bench ''; do
     for columns in $(seq 40 200); do
+        echo "@$columns"
         # shellcheck disable=SC2086 # no command, no word
-        COLUMNS=$columns "$cm" help $command | sed "s/^/$columns /"
+        COLUMNS=$columns "$cm" help $command
     done >out
-    ok "cm help $command in 40 to 200 columns" test -z "$(awk 'length - length($1) - 1 >= $1' out)"
+    ok "cm help $command in 40 to 200 columns" \
+        test -z "$(awk '/^@/ { width = substr($0, 2) + 0; next } length >= width' out)"
 done
+"$cm" help edit >out
+ok 'a default as it is typed' says '(default auto)'
 # An example that is broken is still the command that it was.
 COLUMNS=40 "$cm" help bench | sed -n '/^  cm/,/^$/p' >narrow
 ok 'examples are broken' grep -q '\\$' narrow
@@ -66,6 +70,10 @@ ok 'cm alone is wrong usage' test "$code" -eq 2
 fails 2 "'trian'; did you mean 'train'?" trian
 fails 2 "'sampel'; did you mean 'sample'?" help sampel
 fails 2 "'xyzzy'; 'cm help' lists them" xyzzy
+for words in 'help train' '--help' '-h' '--version'; do
+    # shellcheck disable=SC2086 # words of a command
+    fails 2 "argument 'extra': expected no more behind '$words'" $words extra
+done
 fails 2 "did you mean 'model'" sample --modle x --out y
 fails 2 "did you mean '--model'" sample -model x
 fails 2 "did you mean 'batch'" train --batsh=3
@@ -113,6 +121,35 @@ for command in "train --data x --out y" "sample --model x --out y" "bench" "expl
     # shellcheck disable=SC2086
     fails 2 ", 65536], found '65537'" $command --batch 65537
 done
+
+# ---- no file: "-", and nothing -----------------------------------------------------
+
+# Every option of every command whose value is called as files are.
+for command in train data sample edit eval tune info validate plot forward explain bench; do
+    task=
+    [ $command = edit ] && task=vary
+    COLUMNS=200 "$cm" help $command |
+        sed -nE 's/^ +--([a-z-]+)=(MODEL|CLASSIFIER|RUN|DATA|FILE|IN|OUT|R|S)( .*)?$/\1/p' >options
+    while read -r option; do
+        # shellcheck disable=SC2086 # no task, no word
+        fails 2 "option '$option': expected a file or folder, found '-'" \
+            $command $task --$option -
+    done <options
+    cat options >>all
+done
+ok 'which are many' test "$(wc -l <all)" -gt 30
+for command in info data plot; do
+    fails 2 "argument '-': expected a file or folder, found '-'" $command -
+done
+ok 'no file of that name was made' missing ./-
+for option in teacher init preset config weighting scale-mode out data; do
+    fails 2 "option '$option': expected a value, found none" train --data x --out y --$option ''
+done
+for option in sigmas ts trajectory heading; do
+    fails 2 "option '$option': expected a value, found none" sample --model x --out y --$option=
+done
+run train --data x --out y --attention-resolutions ''
+ok 'a list may be empty where that means something' one_error 1 'x: '
 
 # ---- instruction sets ---------------------------------------------------------
 
@@ -190,6 +227,18 @@ fails 1 'nowhere/x' forward --model "$goldens/adm_lsun_like.weights.safetensors"
 fails 1 '/dev/full: expected a file to replace' data photos --pack /dev/full
 fails 1 '/dev/full' train --data photos --out /dev/full
 fails 1 '/dev/full' sample --model "$shipped" --out /dev/full
+cp "$shipped" kept.safetensors
+for output in kept.safetensors photos/a/exif3.jpg; do
+    cp $output kept
+    fails 2 "$output: holds " forward --model "$goldens/adm_lsun_like.weights.safetensors" \
+        --input "$goldens/adm_lsun_like.io.safetensors" --output $output
+    ok 'it stays' cmp $output kept
+done
+echo text >notes.txt
+cp notes.txt plot.svg
+fails 2 'plot.svg: holds ' plot photos --out plot.svg
+fails 2 'notes.txt: holds ' eval --ref photos --samples photos --train photos --nearest notes.txt
+fails 2 'notes.txt: holds ' eval --ref photos --save-stats notes.txt
 fails 1 '/proc/x.png: cannot create' sample --model missing --out /proc/x.png
 mkfifo pipe
 for command in 'info' 'validate' 'data' 'train --out y --data' 'sample --out y.png --model' 'bench --model' \

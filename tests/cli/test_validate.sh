@@ -44,6 +44,8 @@ run train --data "$scratch/tiny-images-idx3-ubyte" --channels 32 --channel-mult 
     --num-heads 1 --attention-resolutions '' --batch 4 --threads 1 --dtype f32 --steps 2 \
     --save-every 1 --sample-every 1000000000 --out run
 works 'a run' validate run
+works 'a run with a slash' info run/
+ok 'has no other behind it' test "$(grep -c 'checkpoint  *run/ckpt/' out)-$(grep -c '//' out)" = 1-0
 for step in run/ckpt/0*; do
     printf 'x' | dd of="$step/model.safetensors" bs=1 seek=5000 conv=notrunc 2>dd.log
 done

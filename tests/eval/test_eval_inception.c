@@ -17,18 +17,8 @@ static void write_weights(const char *path)
 {
     cm_params *p = NULL;
     CHECK_OK(cm_inception_params(&p, &err), err);
-    const int n = cm_params_size(p);
     float *flat = feature_weights(p);
-    cm_st_entry *entries = cm_alloc_array((size_t)n, sizeof *entries);
-    for (int k = 0; k < n; k++) {
-        const cm_param *of = cm_params_at(p, k);
-        entries[k] = (cm_st_entry){
-            .name = of->name, .dtype = CM_ST_F32, .rank = of->type.rank, .data = flat + of->offset};
-        for (int i = 0; i < of->type.rank; i++)
-            entries[k].dim[i] = of->type.dim[i];
-    }
-    CHECK_OK(cm_st_write(path, n, entries, 0, NULL, NULL, &err), err);
-    cm_free(entries);
+    feature_file(p, flat, path, WHOLE_FILE, NULL);
     cm_free(flat);
     cm_params_free(p);
 }

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "base/philox.h"
 #include "io/file.h"
 #include "io/idx.h"
@@ -45,15 +46,17 @@ static uint64_t mix(uint64_t h, const void *p, size_t n)
     return h;
 }
 
-/* An error is one line without raw control bytes. */
+/* An error is one line of UTF-8 without control characters and changes of direction. */
 static void check_message(const cm_error *err)
 {
-    const size_t n = strlen(err->message);
-    CHECK(n > 8, "message too short: \"%s\"", err->message);
-    for (size_t i = 0; i < n; i++)
-        if (!CHECK(err->message[i] >= ' ' && err->message[i] < 127, "byte %02x in a message",
-                   (unsigned char)err->message[i]))
+    CHECK(strlen(err->message) > 8, "message too short: \"%s\"", err->message);
+    for (const char *p = err->message; *p;) {
+        uint32_t code = 0;
+        const int n = cm_utf8_next(p, &code);
+        if (!CHECK(n && cm_is_shown(code), "byte %02x in a message", (unsigned char)*p))
             return;
+        p += n;
+    }
 }
 
 /* ---- the readers -------------------------------------------------------- */

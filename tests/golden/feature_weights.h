@@ -1,6 +1,6 @@
 /* feature_weights.h - the formula weights of the golden feature networks: as formula.h, but
  * kernels are u sqrt(6 / n), variances of batch norms 1 + 0.5 |u| and LPIPS' linear layers |u|;
- * and the comparison of an output with its golden. */
+ * their files; and the comparison of an output with its golden. */
 #ifndef CM_TESTS_FEATURE_WEIGHTS_H
 #define CM_TESTS_FEATURE_WEIGHTS_H
 
@@ -45,6 +45,27 @@ static inline float *feature_weights(const cm_params *params)
                 (float)feature_weight(p, (double)(n / p->type.dim[0]), formula_at(seed, i));
     }
     return flat;
+}
+
+/* The parameters as a file: all of them, or those of one of LPIPS' two files; with one tensor
+ * more, NULL: none. */
+enum feature_file { VGG_FILE, LINEAR_FILE, WHOLE_FILE };
+static inline void feature_file(const cm_params *params, const float *flat, const char *path,
+                                enum feature_file which, const char *more)
+{
+    static const float zero = 0.0f;
+    cm_error err = {0};
+    const int all = cm_params_size(params);
+    cm_st_entry *e = cm_alloc_array((size_t)all + 1, sizeof *e);
+    int n = 0;
+    cm_params_entries(params, flat, e);
+    for (int i = 0; i < all; i++)
+        if (which == WHOLE_FILE || is_linear(cm_params_at(params, i)) == (which == LINEAR_FILE))
+            e[n++] = e[i];
+    if (more)
+        e[n++] = (cm_st_entry){more, CM_ST_F32, 1, {1}, &zero};
+    CHECK_OK(cm_st_write(path, n, e, 0, NULL, NULL, &err), err);
+    cm_free(e);
 }
 
 /* The largest difference is at most tol of the largest magnitude. */

@@ -86,23 +86,6 @@ static void test_golden(void)
     cm_st_close(f);
 }
 
-/* The parameters whose names begin so, or do not, as a file; with one tensor more. */
-static void write_file(const cm_params *params, const float *flat, const char *path, int linear,
-                       const char *more)
-{
-    static const float zero = 0.0f;
-    cm_error err = {0};
-    cm_st_entry all[64], e[64];
-    int n = 0;
-    cm_params_entries(params, flat, all);
-    for (int i = 0; i < cm_params_size(params); i++)
-        if ((strncmp(all[i].name, "lin", 3) == 0) == linear)
-            e[n++] = all[i];
-    if (more)
-        e[n++] = (cm_st_entry){more, CM_ST_F32, 1, {1}, &zero};
-    CHECK_OK(cm_st_write(path, n, e, 0, NULL, NULL, &err), err);
-}
-
 /* The images as bytes: what is lost by that is far below the distance; and nothing is where
  * both are the same. */
 static void test_files(void)
@@ -125,8 +108,8 @@ static void test_files(void)
     close(mkstemp(linear));
     CHECK_OK(cm_lpips_params(&params, &err), err);
     float *flat = feature_weights(params);
-    write_file(params, flat, vgg, 0, NULL);
-    write_file(params, flat, linear, 1, NULL);
+    feature_file(params, flat, vgg, VGG_FILE, NULL);
+    feature_file(params, flat, linear, LINEAR_FILE, NULL);
     if (CHECK_OK(cm_lpips_open(vgg, linear, CM_LPIPS_MEAN, 1, 1, &l, &err), err)) {
         CHECK_OK(cm_lpips_run(l, N, bytes[0], bytes[1], SIDE, SIDE, 3, got, &err), err);
         for (int i = 0; i < N; i++)
@@ -137,7 +120,7 @@ static void test_files(void)
               "8x8 pixels were taken");
     }
     cm_lpips_close(l);
-    write_file(params, flat, linear, 1, "lin5.model.1.weight");
+    feature_file(params, flat, linear, LINEAR_FILE, "lin5.model.1.weight");
     CHECK(cm_lpips_open(vgg, linear, CM_LPIPS_MEAN, 1, 1, &l, &err) == CM_ERR_FORMAT &&
               strstr(err.message, "lin5.model.1.weight"),
           "%s", err.message);

@@ -18,6 +18,7 @@ struct op_case {
     float kink, gap;             /* and not within gap of +-kink */
     int parted;                  /* the first input's values: none near another, see op_problem.h */
     float step, tol;             /* of the differences, where not the usual ones */
+    float error;                 /* of values, where more than 2e-6 of their size */
     unsigned bf16;               /* bit i: also with input i in bf16, expecting nearly the same */
     /* The value in double from the inputs' values; NULL: tests/unit has it. */
     void (*reference)(const cm_node *y, const double *const *x, double *want);

@@ -77,6 +77,7 @@ static void check_value(problem *p)
     const int64_t count = cm_type_count(&y->type);
     double *x[CASE_INPUTS] = {NULL}, *want = cm_alloc_array((size_t)count, sizeof *want);
     double size = 0.0;
+    const double tol = p->c->error > 0 ? (double)p->c->error : 2e-6;
     problem_run(p);
     for (int i = 0; i < p->n; i++) {
         const int64_t n = cm_type_count(&p->x[i]->type);
@@ -89,7 +90,7 @@ static void check_value(problem *p)
         size += want[i] * want[i] / (double)count;
     for (int64_t i = 0; i < count; i++) {
         const double got = problem_value(p, y, i);
-        if (!CHECK(fabs(got - want[i]) <= 2e-6 * (fabs(want[i]) + sqrt(size)),
+        if (!CHECK(fabs(got - want[i]) <= tol * (fabs(want[i]) + sqrt(size)),
                    "%s: element %d is %.9g, expected %.9g", p->c->name, (int)i, got, want[i]))
             break;
     }

@@ -88,8 +88,8 @@ static void test_mistakes(void)
         {"{" ADM "}", "\"image_height\""},
         {"{\"image_size\":16,\"image_height\":8," ADM "}", "\"image_size\": expected it alone"},
         {"{\"image_size\":65536," ADM "}", "4096"},
-        {"{\"image_size\":15," ADM "}", "15 x 15 cannot be halved 1 times"},
-        {"{\"image_height\":16,\"image_width\":15," ADM "}", "16 x 15 cannot be halved 1 times"},
+        {"{\"image_size\":15," ADM "}", "15 x 15 cannot be halved 1 time "},
+        {"{\"image_height\":16,\"image_width\":15," ADM "}", "16 x 15 cannot be halved 1 time "},
         {"{\"image_size\":16,\"in_channels\":1,\"out_channels\":3,\"model_channels\":32,"
          "\"num_res_blocks\":1,\"channel_mult\":[1],\"attention_resolutions\":[]}",
          "\"out_channels\": expected the \"in_channels\", 1, found 3"},
@@ -102,7 +102,7 @@ static void test_mistakes(void)
         {CONVNET "\"num_classes\":1,\"channel_mult\":[1]}", "\"num_classes\": expected 2 to 4096"},
         {CONVNET "\"num_classes\":9,\"channel_mult\":[]}", "\"channel_mult\": expected a list"},
         {CONVNET "\"num_classes\":9,\"channel_mult\":[1,65]}", "\"channel_mult\"[1]"},
-        {CONVNET "\"num_classes\":9,\"channel_mult\":[1,1]}", "15 x 15 cannot be halved 1 times"},
+        {CONVNET "\"num_classes\":9,\"channel_mult\":[1,1]}", "15 x 15 cannot be halved 1 time "},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         cm_net_config c;

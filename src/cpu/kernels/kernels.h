@@ -23,7 +23,7 @@
 #define CM_K(name)                CM_K_EXPAND(name, CM_ISA_SUFFIX)
 
 /* RUN: a kernel alone.  PREPARED: one that wants workspace, asked for by
- * the function named third.  MATMUL is in the table by hand. */
+ * the function named third.  MATMUL and the convolutions are in the table by hand. */
 /* clang-format off */
 #define CM_KERNEL_LIST(RUN, PREPARED)                                                              \
     RUN(ADD, add)                                                                                  \
@@ -81,6 +81,14 @@ void CM_K(matmul)(const cm_call *c);
 void CM_K(matmul_pack)(const cm_call *c);
 void CM_K(matmul_release)(void *state);
 int CM_K(matmul_same_packed)(const void *a, const void *b);
+cm_status CM_K(conv_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
+void CM_K(conv_pack)(const cm_call *c);
+void CM_K(conv)(const cm_call *c);
+void CM_K(conv_release)(void *state);
+int CM_K(conv_same_packed)(const void *a, const void *b);
+cm_status CM_K(conv_weight_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
+void CM_K(conv_weight)(const cm_call *c);
+void CM_K(conv_weight_release)(void *state);
 
 #define X(id, name)          void CM_K(name)(const cm_call *c);
 #define Y(id, name, prepare) X(id, name)

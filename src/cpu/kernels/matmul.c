@@ -13,39 +13,15 @@
  *
  * pack() brings op(b) into panels of PANEL columns, f32 [panels][K][PANEL], zeros beyond
  * N.  ROWS rows of a panel are summed in registers.  bf16 rows of a are widened first. */
-#include "cpu/kernels/vec.h"
+#include "cpu/kernels/panel.h"
 
 #include "base/memory.h"
 
-#ifdef __AVX2__
-#include <immintrin.h>
-#endif
-
-#if defined(__AVX512F__)
-enum { WIDTH = 16, ROWS = 8 };
-#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#elif defined(__AVX2__)
-enum { WIDTH = 8, ROWS = 6 };
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#else
-enum { WIDTH = 4, ROWS = 4 };
-#define FMA(a, b, c) ((a) * (b) + (c))
-#endif
-
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
-
 enum {
-    PANEL = 2 * WIDTH,
     DEPTH = 256,    /* k's a run; the error of a sum grows with it */
     CHUNK = 48,     /* rows a task: a multiple of ROWS */
     SERIAL = 65536, /* fewer multiply-adds are not worth sharing out */
 };
-
-typedef float vec __attribute__((vector_size(WIDTH * sizeof(float))));
 
 /* What pack() and run() need; the same for all with the same packed b. */
 typedef struct matmul {
@@ -136,78 +112,7 @@ void CM_K(matmul_pack)(const cm_call *c)
     }
 }
 
-/* ---- one tile ---- */
-
-/* A tile's rows of a, its panel, and its sums. */
-typedef struct tile {
-    const float *a, *b;
-    int64_t pitch, depth; /* of a row of a; of the run */
-    float *sum;           /* [ROWS][PANEL], to be added to */
-} tile;
-
-CM_INLINE vec load(const float *p)
-{
-    vec v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-CM_INLINE void sum_tile(const tile *t, int rows)
-{
-    vec sum[ROWS][2] = {{{0}}};
-    for (int64_t k = 0; k < t->depth; k++) {
-        const vec b0 = load(t->b + k * PANEL), b1 = load(t->b + k * PANEL + WIDTH);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            const vec a = t->a[r * t->pitch + k] - (vec){0}; /* in all lanes */
-            sum[r][0] = FMA(a, b0, sum[r][0]);
-            sum[r][1] = FMA(a, b1, sum[r][1]);
-        }
-    }
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        for (int i = 0; i < 2; i++) {
-            float *to = t->sum + r * PANEL + i * WIDTH;
-            const vec all = load(to) + sum[r][i];
-            memcpy(to, &all, sizeof all);
-        }
-}
-
-/* Compiled for each number of rows, so that sums are registers. */
-static void sum_rows(const tile *t, int64_t rows)
-{
-    switch (rows) {
-    case 1:
-        sum_tile(t, 1);
-        return;
-    case 2:
-        sum_tile(t, 2);
-        return;
-    case 3:
-        sum_tile(t, 3);
-        return;
-#if defined(__AVX2__)
-    case 4:
-        sum_tile(t, 4);
-        return;
-    case 5:
-        sum_tile(t, 5);
-        return;
-#endif
-#if defined(__AVX512F__)
-    case 6:
-        sum_tile(t, 6);
-        return;
-    case 7:
-        sum_tile(t, 7);
-        return;
-#endif
-    default:
-        sum_tile(t, ROWS);
-    }
-}
-
-/* ---- all tiles ---- */
+/* ---- products ---- */
 
 /* y[0..n) = sum + bias */
 CM_INLINE void put(void *y, int64_t n, int bf16, const float *sum, const float *bias)
@@ -223,15 +128,17 @@ static void sum_runs(const matmul *s, const void *a, const float *b, int64_t row
 {
     float wide[ROWS * DEPTH];
     for (int64_t k = 0; k < s->depth; k += DEPTH) {
-        tile t = {.a = s->bf16 ? wide : (const float *)a + k,
-                  .b = b + k * PANEL,
-                  .pitch = s->bf16 ? DEPTH : s->depth,
-                  .depth = cm_min(DEPTH, s->depth - k)};
-        t.sum = sum;
+        const panel_sum t = {.a = s->bf16 ? wide : (const float *)a + k,
+                             .b = b + k * PANEL,
+                             .row = s->bf16 ? DEPTH : s->depth,
+                             .step = 1,
+                             .pitch = PANEL,
+                             .depth = cm_min(DEPTH, s->depth - k),
+                             .sum = sum};
         for (int64_t r = 0; r < rows && s->bf16; r++)
             for (int64_t i = 0; i < t.depth; i++)
                 wide[r * DEPTH + i] = cm_get(a, r * s->depth + k + i, 1);
-        sum_rows(&t, rows);
+        sum_rows_of(&t, rows, 0);
     }
 }
 

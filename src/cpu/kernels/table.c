@@ -19,5 +19,14 @@
                     .run = CM_K(kernel),                  \
                     .release = CM_K(kernel##_release),    \
                     .same_packed = CM_K(kernel##_same_packed)},
-const cm_kernel TABLE_EXPAND(CM_ISA_SUFFIX)[CM_OP_COUNT] = {CM_KERNEL_LIST(X, Y) Z(MATMUL, matmul)};
+const cm_kernel TABLE_EXPAND(CM_ISA_SUFFIX)[CM_OP_COUNT] = {
+    CM_KERNEL_LIST(X, Y)
+    Z(MATMUL, matmul)
+    Z(CONV2D, conv)
+    Z(CONV2D_GRAD_INPUT, conv)
+    [CM_OP_CONV2D_GRAD_WEIGHT] = {.name = TABLE_NAME(CM_ISA_SUFFIX),
+                                  .prepare = CM_K(conv_weight_prepare),
+                                  .run = CM_K(conv_weight),
+                                  .release = CM_K(conv_weight_release)},
+};
 /* clang-format on */

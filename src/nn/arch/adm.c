@@ -2,6 +2,7 @@
  * Song et al. 2023): residual blocks conditioned on time and class, attention at
  * chosen resolutions, skip connections from the way down to the way up.
  * Parameter names are the state-dict keys of the original. */
+#include "base/text.h"
 #include "graph/op.h"
 #include "io/json.h"
 #include "nn/layers.h"
@@ -102,14 +103,14 @@ static cm_node *attention(struct walk *w, cm_node *x, const char *name)
     if (config->num_head_channels && c % config->num_head_channels)
         cm_graph_fail(
             g, CM_ERR_SHAPE,
-            "head-channels: %d channels of %s are not a multiple of heads of %d (allowed: a "
-            "divisor of %d)",
-            (int)c, name, config->num_head_channels, (int)c);
+            "head-channels: %d channel%s of %s: not a multiple of heads of %d (allowed: a divisor "
+            "of %d)",
+            (int)c, cm_plural(c), name, config->num_head_channels, (int)c);
     else if (heads < 1 || c % heads)
-        cm_graph_fail(
-            g, CM_ERR_SHAPE,
-            "num-heads: %d channels of %s do not part into %d heads (allowed: a divisor of %d)",
-            (int)c, name, (int)heads, (int)c);
+        cm_graph_fail(g, CM_ERR_SHAPE,
+                      "num-heads: %d channel%s of %s cannot be parted into %d head%s (allowed: a "
+                      "divisor of %d)",
+                      (int)c, cm_plural(c), name, (int)heads, cm_plural(heads), (int)c);
     if (cm_graph_check(g, NULL))
         return x;
     cm_net_begin_block(w->net);
@@ -332,10 +333,12 @@ static cm_status parse(const json_t *json, const char *file, cm_net_config *conf
                            "the \"model_channels\", %d",
                            file, i, (int)MAX_WIDTH, c.channel_mult[i], c.model_channels);
     if (config->height % (1 << (c.n_levels - 1)) || config->width % (1 << (c.n_levels - 1)))
-        return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: an image of %d x %d cannot be halved %d times (\"channel_mult\" has %d "
-                       "levels)",
-                       file, config->height, config->width, c.n_levels - 1, c.n_levels);
+        return cm_fail(
+            err, CM_ERR_FORMAT,
+            "%s: an image of %d x %d cannot be halved %d time%s (\"channel_mult\" has %d "
+            "levels)",
+            file, config->height, config->width, c.n_levels - 1, cm_plural(c.n_levels - 1),
+            c.n_levels);
     config->of.adm = c;
     return CM_OK;
 }

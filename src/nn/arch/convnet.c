@@ -5,6 +5,7 @@
  * with the mean of 2x2 pixels between levels; then the mean over all pixels, which are the
  * features, and a linear layer to one logit a class.  It is a network of the kind that judges:
  * it reads neither a time nor a class, and gives [N,num_classes]. */
+#include "base/text.h"
 #include "graph/op.h"
 #include "io/json.h"
 #include "nn/layers.h"
@@ -104,10 +105,12 @@ static cm_status parse(const json_t *json, const char *file, cm_net_config *conf
                        MOST_CLASSES, config->num_classes);
     const int unit = 1 << (c.n_levels - 1);
     if (config->height % unit || config->width % unit)
-        return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: an image of %d x %d cannot be halved %d times (\"channel_mult\" has %d "
-                       "levels)",
-                       file, config->height, config->width, c.n_levels - 1, c.n_levels);
+        return cm_fail(
+            err, CM_ERR_FORMAT,
+            "%s: an image of %d x %d cannot be halved %d time%s (\"channel_mult\" has %d "
+            "levels)",
+            file, config->height, config->width, c.n_levels - 1, cm_plural(c.n_levels - 1),
+            c.n_levels);
     c.model_channels = (int)width;
     c.num_blocks = (int)blocks;
     config->of.convnet = c;

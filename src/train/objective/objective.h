@@ -69,10 +69,11 @@ struct cm_objective {
     const char *options;                 /* that not every method looks at, parted by spaces */
 };
 
-/* Those of the methods that train denoisers. */
+/* Those of scores of samples, and of the methods that train denoisers. */
+#define CM_SCORE_OPTIONS "eval-every eval-num eval-features eval-weights eval-ref"
 #define CM_DENOISER_OPTIONS                                                                 \
     "weighting sigma-min sigma-max sigma-data rho classes attention-resolutions num-heads " \
-    "head-channels scale-shift-norm resblock-updown sample-scale "
+    "head-channels scale-shift-norm resblock-updown sample-scale " CM_SCORE_OPTIONS " "
 
 /* All there are; ends with NULL. */
 extern const cm_objective *const cm_objectives[];

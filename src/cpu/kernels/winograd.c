@@ -1,0 +1,255 @@
+/* winograd.c - convolutions and gradients of their inputs; winograd.h has the algebra.
+ *
+ * The gradient of the input is the convolution of dy with the taps turned round and the two
+ * sides of the weights swapped.  What is no convolution of this kind goes to oneDNN.
+ *
+ * pack() brings weights into u[panel][pair][c][PANEL], zeros beyond k.  A task is a block of
+ * tiles and some panels: the tiles are transformed to v[pair][tile][c] and multiplied,
+ *
+ *     m[pair][tile][n] = sum_c v[pair][tile][c] u[panel][pair][c][n]
+ *
+ * one panel after another, and transformed back.  Each output is a sum of its own in the order
+ * of c, so its bits depend on nothing else: tasks are made to suit the workers. */
+#include "cpu/kernels/winograd.h"
+
+#include "base/memory.h"
+
+enum {
+    BLOCK = 24, /* tiles: v of 128 channels, and a panel of u and m, are in the cache */
+    LEAST = 8,  /* tiles, below which panels are shared out instead */
+    MANY = 256, /* tiles, beside whose products packing is a percent */
+    DEPTH = 64, /* channels a run; the error of a sum grows with it */
+    M_PITCH = BLOCK * PANEL + APART,
+};
+
+typedef struct winograd {
+    int64_t c, k, panels; /* channels that are summed over, that come out */
+    int turned;           /* the gradient of the input */
+    winograd_tiles tiles;
+    const cm_kernel *library; /* what computes instead, and its state; else NULL */
+    void *state;
+} winograd;
+
+/* Of a worker: v, m, a pixel of zeros; floats. */
+static int64_t v_pitch(const winograd *s)
+{
+    return BLOCK * s->c + APART;
+}
+
+static int64_t room_of(const winograd *s)
+{
+    return PAIRS * (v_pitch(s) + M_PITCH) + s->c;
+}
+
+cm_status CM_K(conv_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
+{
+    const cm_type *w = &n->in[1]->type;
+    const int turned = n->op == CM_OP_CONV2D_GRAD_INPUT;
+    winograd *s = cm_alloc(sizeof *s);
+    cm_status status = CM_OK;
+    if (!s)
+        return cm_fail(err, CM_ERR_MEMORY, "convolution: out of memory");
+    *s = (winograd){.c = w->dim[!turned],
+                    .k = w->dim[turned],
+                    .panels = cm_ceil_div(w->dim[turned], PANEL),
+                    .turned = turned};
+    if (is_winograd(n, w)) {
+        s->tiles = tiles_of(&n->type);
+        p->packs = 1;
+        p->pack_each = s->tiles.all >= MANY;
+        p->packed = (size_t)(s->panels * PAIRS * s->c * PANEL) * sizeof(float);
+        p->workspace = (size_t)(threads * room_of(s)) * sizeof(float);
+        p->impl = WINOGRAD_NAME;
+    } else {
+        s->library = &cm_kernels_dnnl[n->op];
+        status = s->library->prepare(n, threads, p, err);
+        s->state = p->state;
+    }
+    p->state = status ? NULL : s;
+    if (status)
+        cm_free(s);
+    return status;
+}
+
+void CM_K(conv_release)(void *state)
+{
+    winograd *s = state;
+    if (s->library)
+        s->library->release(s->state);
+    cm_free(s);
+}
+
+int CM_K(conv_same_packed)(const void *a, const void *b)
+{
+    const winograd *s = a, *t = b;
+    if (s->library || t->library)
+        return s->library && t->library && s->library->same_packed(s->state, t->state);
+    return s->c == t->c && s->k == t->k && s->turned == t->turned;
+}
+
+/* ---- weights ---- */
+
+/* [TAPS * TAPS][PANEL], of input c and the outputs of a panel. */
+static void take_taps(const winograd *s, const float *w, int64_t panel, int64_t c, float *taps)
+{
+    enum { ALL = TAPS * TAPS };
+    for (int64_t i = 0; i < PANEL; i++) {
+        const int64_t k = panel * PANEL + i;
+        const float *from = w + (s->turned ? c * s->k + k : k * s->c + c) * ALL;
+        for (int t = 0; t < ALL; t++)
+            taps[t * PANEL + i] = k >= s->k ? 0 : from[s->turned ? ALL - 1 - t : t];
+    }
+}
+
+void CM_K(conv_pack)(const cm_call *c)
+{
+    const winograd *s = c->state;
+    if (s->library) {
+        cm_call call = *c;
+        call.state = s->state;
+        s->library->pack(&call);
+        return;
+    }
+    float taps[TAPS * TAPS * PANEL];
+    const void *pixel[TAPS * TAPS];
+    for (int t = 0; t < TAPS * TAPS; t++)
+        pixel[t] = taps + t * PANEL;
+    CM_EACH_SHARE (c, c->workers, i, s->panels * s->c, 1) {
+        const int64_t panel = i / s->c, ci = i % s->c, pitch = s->c * PANEL;
+        float *u = (float *)c->packed + panel * PAIRS * pitch + ci * PANEL;
+        take_taps(s, c->in[1], panel, ci, taps);
+        to_points(three_taps, TAPS, pixel, PANEL, 0, u, pitch);
+        for (int k = 0; k < PAIRS; k++) {
+            const float scale = (float)(point_scale(k / POINTS) * point_scale(k % POINTS));
+            CM_SIMD
+            for (int j = 0; j < PANEL; j++)
+                u[k * pitch + j] *= scale;
+        }
+    }
+}
+
+/* ---- tiles ---- */
+
+/* Where a worker is. */
+typedef struct block {
+    const cm_call *call;
+    const winograd *s;
+    int64_t first, n; /* tiles */
+    int bf16;
+    float *v, *m, *zeros;
+} block;
+
+static void transform(const block *b)
+{
+    const winograd *s = b->s;
+    const void *pixel[PAIRS];
+    for (int64_t i = 0; i < b->n; i++) {
+        pixels_of(&s->tiles, b->first + i, POINTS, 1, b->call->in[0], s->c, 0, b->bf16, b->zeros,
+                  pixel);
+        if (b->bf16)
+            to_points(input_transform, POINTS, pixel, s->c, 1, b->v + i * s->c, v_pitch(s));
+        else
+            to_points(input_transform, POINTS, pixel, s->c, 0, b->v + i * s->c, v_pitch(s));
+    }
+}
+
+static void multiply(const block *b, int64_t panel)
+{
+    const winograd *s = b->s;
+    const float *u = (const float *)b->call->packed + panel * PAIRS * s->c * PANEL;
+    for (int64_t pair = 0; pair < PAIRS; pair++)
+        for (int64_t c = 0; c < s->c; c += DEPTH) {
+            const panel_sum sum = {.a = b->v + pair * v_pitch(s) + c,
+                                   .b = u + (pair * s->c + c) * PANEL,
+                                   .row = s->c,
+                                   .step = 1,
+                                   .pitch = PANEL,
+                                   .depth = cm_min(DEPTH, s->c - c),
+                                   .sum = b->m + pair * M_PITCH};
+            sum_panel(&sum, b->n, !c);
+        }
+}
+
+/* What is added to the sums, and where. */
+typedef struct ending {
+    const float *bias;    /* NULL: none; likewise */
+    const void *residual; /* may be the output */
+    int relu;
+} ending;
+
+CM_INLINE void finish_pixel(const block *b, const ending *e, int64_t at, int64_t k, vec y)
+{
+    if (e->bias)
+        y += load(e->bias + k);
+    if (e->residual)
+        y += load_as(e->residual, at, b->bf16);
+    if (e->relu)
+        for (int i = 0; i < WIDTH; i++)
+            y[i] = y[i] < 0 ? 0 : y[i];
+    store_as(b->call->out, at, b->bf16, y);
+}
+
+static void transform_back(const block *b, const ending *e, int64_t panel)
+{
+    const winograd_tiles *t = &b->s->tiles;
+    for (int64_t i = 0; i < b->n; i++) {
+        const winograd_spot at = spot_of(t, b->first + i);
+        const int64_t rows = cm_min(OUTPUTS, t->h - at.y), columns = cm_min(OUTPUTS, t->w - at.x);
+        for (int64_t j = 0; j < PANEL && panel * PANEL + j < b->s->k; j += WIDTH) {
+            const int64_t k = panel * PANEL + j;
+            vec y[OUTPUTS * OUTPUTS];
+            from_points(four_outputs, OUTPUTS, b->m + i * PANEL + j, M_PITCH, y);
+            for (int64_t r = 0; r < rows; r++)
+                for (int64_t q = 0; q < columns; q++) {
+                    const int64_t pixel = (at.image * t->h + at.y + r) * t->w + at.x + q;
+                    finish_pixel(b, e, pixel * b->s->k + k, k, y[r * OUTPUTS + q]);
+                }
+        }
+    }
+}
+
+static ending ending_of(const cm_call *c)
+{
+    const cm_node *n = c->node;
+    ending e = {.bias = NULL};
+    if (n->op == CM_OP_CONV2D) {
+        e.relu = n->attr.conv.relu;
+        e.residual = n->attr.conv.residual ? c->in[n->n_in - 1] : NULL;
+        e.bias = n->n_in - n->attr.conv.residual == 3 ? c->in[2] : NULL;
+    }
+    return e;
+}
+
+void CM_K(conv)(const cm_call *c)
+{
+    const winograd *s = c->state;
+    if (s->library) {
+        cm_call call = *c;
+        call.state = s->state;
+        s->library->run(&call);
+        return;
+    }
+    const ending end = ending_of(c);
+    const int64_t fit = s->tiles.all / LEAST, workers = c->workers;
+    int64_t blocks = cm_ceil_div(cm_ceil_div(s->tiles.all, BLOCK), workers) * workers;
+    blocks = fit < 1 ? 1 : fit < blocks && fit < workers ? fit : blocks;
+    const int64_t size = cm_ceil_div(s->tiles.all, blocks);
+    const int64_t parts = blocks >= workers ? 1 : cm_min(s->panels, workers / blocks);
+    block b = {.call = c, .s = s, .bf16 = c->node->type.dtype == CM_BF16};
+    b.v = (float *)c->workspace + c->worker * room_of(s);
+    b.m = b.v + PAIRS * v_pitch(s);
+    b.zeros = b.m + PAIRS * M_PITCH;
+    memset(b.zeros, 0, (size_t)s->c * sizeof *b.zeros);
+    CM_EACH_SHARE (c, c->workers, task, blocks * parts, 1) {
+        const int64_t part = task % parts;
+        b.first = task / parts * size;
+        b.n = cm_min(size, s->tiles.all - b.first);
+        if (b.n <= 0)
+            continue;
+        transform(&b);
+        for (int64_t p = s->panels * part / parts; p < s->panels * (part + 1) / parts; p++) {
+            multiply(&b, p);
+            transform_back(&b, &end, p);
+        }
+    }
+}

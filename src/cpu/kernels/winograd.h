@@ -1,0 +1,251 @@
+/* winograd.h - 3 x 3 convolutions with 36 products for 4 x 4 outputs instead of 144
+ *
+ * Source: Lavin and Gray 2015 (arXiv 1509.09308), after Winograd, Toom and Cook.  In one
+ * dimension, the n outputs y[j] = sum_{i < m} d[i + j] g[i] of d[0..5], with n + m = 6 + 1, are
+ *
+ *     y = A^T [ (G g) * (B^T d) ]                      * element by element
+ *
+ * with a row or column for each of six points p, 0, a, -a, b, -b and infinity:
+ *
+ *     A^T[j,p] = p^j                                   infinity: 1 where j = n - 1, else 0
+ *     G[p,i]   = p^i / N_p, N_p = prod_{q != p} (p - q)   infinity: 1 where i = m - 1
+ *     B^T[p,k] = coefficient of x^k in prod_{q != p} (x - q)   (all q finite)
+ *
+ * as A^T D(G g) B^T is the transpose of multiplying polynomials by their values at the points.
+ * In two dimensions each matrix is applied to columns, then to rows (at 36 pairs of points).
+ *
+ *     forward, gradient of the input    n = 4 outputs, m = 3 taps of weights
+ *     gradient of the weights           n = 3 taps of it, m = 4 values of dy
+ *
+ * The products at a pair of points, summed over channels (or, for weights, over tiles) are a
+ * product of matrices (panel.h).  a = 5/8 and b = 3/2 lose the fewest digits of the pairs that
+ * were tried (docs/speed.md): with 1 and 2, as the paper has it, the error is twice as large. */
+#ifndef CM_CPU_KERNELS_WINOGRAD_H
+#define CM_CPU_KERNELS_WINOGRAD_H
+
+#include "cpu/kernels/panel.h"
+
+enum {
+    POINTS = 6,
+    PAIRS = POINTS * POINTS,
+    OUTPUTS = 4,  /* a tile's side: outputs of a convolution, dy of a weight gradient */
+    TAPS = 3,     /* of weights */
+    APART = 16,   /* floats between the matrices of two pairs, so that caches do not collide */
+    GRANULE = 16, /* channels are a multiple of it */
+};
+
+#define WINOGRAD_TEXT(suffix)  #suffix
+#define WINOGRAD_NAMED(suffix) "winograd " WINOGRAD_TEXT(suffix)
+#define WINOGRAD_NAME          WINOGRAD_NAMED(CM_ISA_SUFFIX)
+
+static const float point[2] = {0.625f, 1.5f}; /* a, b */
+
+/* ---- one dimension ---- */
+
+typedef void winograd_transform(const vec *from, vec *to);
+
+/* (x^2 - a^2) (x^2 - b^2) at c0, c2, c4 for 1, x^2, x^4 */
+CM_INLINE vec all_pairs(vec c0, vec c2, vec c4)
+{
+    const float aa = point[0] * point[0], bb = point[1] * point[1];
+    return FMA(splat(aa * bb), c0, FMA(splat(-(aa + bb)), c2, c4));
+}
+
+/* B^T: 6 to 6 */
+CM_INLINE void input_transform(const vec *d, vec *v)
+{
+    v[0] = all_pairs(d[0], d[2], d[4]);
+    v[5] = all_pairs(d[1], d[3], d[5]);
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        const vec p = splat(point[i]), others = splat(-point[1 - i] * point[1 - i]);
+        const vec even = FMA(others, d[2], d[4]), odd = FMA(others, d[1], d[3]);
+        v[1 + 2 * i] = FMA(p, odd, even);
+        v[2 + 2 * i] = FMA(-p, odd, even);
+    }
+}
+
+/* G without its 1 / N: m = 3 or 4 to 6 */
+CM_INLINE void taps_transform(const vec *g, vec *v, int m)
+{
+    v[0] = g[0];
+    v[5] = g[m - 1];
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        const float p = point[i];
+        const vec even = FMA(splat(p * p), g[2], g[0]);
+        vec odd = splat(p) * g[1];
+        if (m == 4)
+            odd = FMA(splat(p * p * p), g[m - 1], odd);
+        v[1 + 2 * i] = even + odd;
+        v[2 + 2 * i] = even - odd;
+    }
+}
+
+/* A^T: 6 to n = 4 or 3 */
+CM_INLINE void output_transform(const vec *m, vec *y, int n)
+{
+    const vec even0 = m[1] + m[2], odd0 = m[1] - m[2], even1 = m[3] + m[4], odd1 = m[3] - m[4];
+    const float a = point[0], b = point[1];
+    y[0] = m[0] + (even0 + even1);
+    y[1] = FMA(splat(a), odd0, splat(b) * odd1);
+    y[2] = FMA(splat(a * a), even0, splat(b * b) * even1);
+    if (n == 4)
+        y[3] = FMA(splat(a * a * a), odd0, splat(b * b * b) * odd1);
+    y[n - 1] += m[5];
+}
+
+CM_INLINE void three_taps(const vec *g, vec *v)
+{
+    taps_transform(g, v, 3);
+}
+
+CM_INLINE void four_taps(const vec *g, vec *v)
+{
+    taps_transform(g, v, 4);
+}
+
+CM_INLINE void four_outputs(const vec *m, vec *y)
+{
+    output_transform(m, y, 4);
+}
+
+CM_INLINE void three_outputs(const vec *m, vec *y)
+{
+    output_transform(m, y, 3);
+}
+
+/* 1 / N of each point */
+CM_INLINE double point_scale(int p)
+{
+    const double a = (double)point[0], b = (double)point[1], aa = a * a, bb = b * b;
+    const double n[POINTS] = {
+        aa * bb, 2 * aa * (aa - bb), 2 * aa * (aa - bb), 2 * bb * (bb - aa), 2 * bb * (bb - aa), 1};
+    return 1 / n[p];
+}
+
+/* ---- two dimensions: columns, then rows ---- */
+
+CM_INLINE vec load_as(const void *p, int64_t i, int bf16)
+{
+    if (!bf16)
+        return load((const float *)p + i);
+    float wide[WIDTH];
+    CM_SIMD
+    for (int k = 0; k < WIDTH; k++)
+        wide[k] = cm_get(p, i + k, 1);
+    return load(wide);
+}
+
+CM_INLINE void store_as(void *p, int64_t i, int bf16, vec v)
+{
+    float wide[WIDTH];
+    if (!bf16) {
+        store((float *)p + i, v);
+        return;
+    }
+    store(wide, v);
+    CM_SIMD
+    for (int k = 0; k < WIDTH; k++)
+        cm_put(p, i + k, 1, wide[k]);
+}
+
+/* Channels [0, n) of side x side pixels to their 36 values, of which pair i is at v + i pitch. */
+CM_INLINE void to_points(winograd_transform *f, int side, const void *const *pixel, int64_t n,
+                         int bf16, float *v, int64_t pitch)
+{
+    for (int64_t k = 0; k < n; k += WIDTH) {
+        vec half[PAIRS], from[POINTS], to[POINTS];
+        UNROLL
+        for (int j = 0; j < side; j++) {
+            UNROLL
+            for (int i = 0; i < side; i++)
+                from[i] = load_as(pixel[i * side + j], k, bf16);
+            f(from, to);
+            UNROLL
+            for (int i = 0; i < POINTS; i++)
+                half[i * side + j] = to[i];
+        }
+        UNROLL
+        for (int i = 0; i < POINTS; i++) {
+            f(half + i * side, to);
+            UNROLL
+            for (int j = 0; j < POINTS; j++)
+                store(v + (i * POINTS + j) * pitch + k, to[j]);
+        }
+    }
+}
+
+/* A vector of channels from their 36 values to y [side][side]. */
+CM_INLINE void from_points(winograd_transform *f, int side, const float *m, int64_t pitch, vec *y)
+{
+    vec half[PAIRS], from[POINTS], to[POINTS];
+    UNROLL
+    for (int j = 0; j < POINTS; j++) {
+        UNROLL
+        for (int i = 0; i < POINTS; i++)
+            from[i] = load(m + (i * POINTS + j) * pitch);
+        f(from, to);
+        UNROLL
+        for (int i = 0; i < side; i++)
+            half[i * POINTS + j] = to[i];
+    }
+    UNROLL
+    for (int i = 0; i < side; i++)
+        f(half + i * POINTS, y + i * side);
+}
+
+/* ---- tiles of images ---- */
+
+/* h x w images in tiles of 4 x 4; what a tile has beyond the edge is 0 and not stored. */
+typedef struct winograd_tiles {
+    int64_t h, w, down, across, all;
+} winograd_tiles;
+
+CM_INLINE winograd_tiles tiles_of(const cm_type *images)
+{
+    winograd_tiles t = {.h = images->dim[1], .w = images->dim[2]};
+    t.down = cm_ceil_div(t.h, OUTPUTS);
+    t.across = cm_ceil_div(t.w, OUTPUTS);
+    t.all = images->dim[0] * t.down * t.across;
+    return t;
+}
+
+/* A tile's image, and its first pixel there. */
+typedef struct winograd_spot {
+    int64_t image, y, x;
+} winograd_spot;
+
+CM_INLINE winograd_spot spot_of(const winograd_tiles *t, int64_t i)
+{
+    const int64_t each = t->down * t->across, in = i % each;
+    return (winograd_spot){i / each, in / t->across * OUTPUTS, in % t->across * OUTPUTS};
+}
+
+/* side x side pixels of x [n,h,w,channels] from channel `from` on, the first of them `margin`
+ * above and left of tile i's. */
+CM_INLINE void pixels_of(const winograd_tiles *t, int64_t i, int side, int margin, const void *x,
+                         int64_t channels, int64_t from, int bf16, const float *zeros,
+                         const void **pixel)
+{
+    const winograd_spot at = spot_of(t, i);
+    for (int k = 0; k < side * side; k++) {
+        const int64_t y = at.y - margin + k / side, left = at.x - margin + k % side;
+        const int inside = y >= 0 && y < t->h && left >= 0 && left < t->w;
+        const int64_t first = ((at.image * t->h + y) * t->w + left) * channels + from;
+        pixel[k] = inside ? cm_at(x, first, bf16) : zeros;
+    }
+}
+
+/* Whether the convolution that n is, or is a gradient of, is of this kind: 3 x 3, each pixel, as
+ * many out as in, channels in whole granules; bf16 where the processor has no tiles for it.
+ * w: type of its weights. */
+static inline int is_winograd(const cm_node *n, const cm_type *w)
+{
+    return !cm_cpu_direct_only() && (n->in[0]->type.dtype == CM_F32 || !cm_cpu_has_amx()) &&
+           w->dim[2] == TAPS && w->dim[3] == TAPS && n->attr.conv.stride == 1 &&
+           n->attr.conv.pad_h == 1 && n->attr.conv.pad_w == 1 && w->dim[0] % GRANULE == 0 &&
+           w->dim[1] % GRANULE == 0;
+}
+
+#endif

@@ -1,0 +1,77 @@
+/* replace.c */
+#include "io/replace.h"
+
+#include "io/file.h"
+#include "io/image.h"
+#include "io/safetensors.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int is_picture_file(const char *path, const char *found, int is_picture)
+{
+    (void)path;
+    return is_picture || !strcmp(found, "a GIF image"); /* which is not read */
+}
+
+static int is_plot(const char *path, const char *found, int is_picture)
+{
+    char first[6] = "";
+    FILE *f = fopen(path, "rb");
+    const size_t n = f ? fread(first, 1, sizeof first - 1, f) : 0;
+    if (f)
+        fclose(f);
+    return (n == 5 && (!strcmp(first, "<?xml") || !strcmp(first, "<svg "))) ||
+           is_picture_file(path, found, is_picture);
+}
+
+static int is_archive(const char *path, const char *found, int is_picture)
+{
+    (void)path, (void)is_picture;
+    return !strcmp(found, "a ZIP archive");
+}
+
+static int has_tensor(const char *path, const char *name)
+{
+    cm_st_file *f = NULL;
+    const int has = !cm_st_open(path, &f, NULL) && cm_st_find(f, name);
+    cm_st_close(f);
+    return has;
+}
+
+/* A model is none. */
+static int is_set(const char *path, const char *found, int is_picture)
+{
+    (void)found, (void)is_picture;
+    return has_tensor(path, "images");
+}
+
+static int is_output(const char *path, const char *found, int is_picture)
+{
+    (void)found, (void)is_picture;
+    return has_tensor(path, "out");
+}
+
+const cm_replaced cm_replaced_picture = {"a PNG, JPEG, WebP or GIF image", is_picture_file};
+const cm_replaced cm_replaced_plot = {"a picture or an SVG drawing", is_plot};
+const cm_replaced cm_replaced_archive = {"an .npz", is_archive};
+const cm_replaced cm_replaced_images = {"a .safetensors file of images", is_set};
+const cm_replaced cm_replaced_output = {"a .safetensors file with the tensor \"out\"", is_output};
+
+cm_status cm_replace_check(const char *path, const cm_replaced *kind, cm_error *err)
+{
+    const char *found = NULL;
+    struct stat st;
+    int is_picture = 0;
+    cm_status s = cm_file_check(path, err);
+    if (s || stat(path, &st) || !st.st_size)
+        return s;
+    s = cm_image_file_kind(path, &found, &is_picture, err);
+    if (s || kind->is_own(path, found, is_picture))
+        return s;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: holds %s, which would be replaced; expected a new name, or that of %s",
+                   path, !strcmp(found, "of no known kind") ? "data of no known kind" : found,
+                   kind->name);
+}
