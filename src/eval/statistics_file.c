@@ -56,14 +56,16 @@ static cm_status check_symmetric(const char *path, const char *name, int64_t d, 
     for (int64_t i = 0; i < d; i++)
         for (int64_t j = 0; j < i; j++) {
             const double a = v[i * d + j], b = v[j * d + i];
-            const double scale = sqrt(fabs(v[i * d + i] * v[j * d + j])) + fabs(a) + 1e-30;
-            if (fabs(a - b) > ASYMMETRY * scale)
+            /* Halves, whose sums are finite. */
+            const double scale =
+                sqrt(fabs(v[i * d + i])) * sqrt(fabs(v[j * d + j])) / 2 + fabs(a) / 2 + 1e-30;
+            if (fabs(a / 2 - b / 2) > ASYMMETRY * scale)
                 return cm_fail(err, CM_ERR_FORMAT,
                                "%s: %s: expected a symmetric matrix, found %g at [%lld,%lld] and "
                                "%g at [%lld,%lld]",
                                path, name, a, (long long)i, (long long)j, b, (long long)j,
                                (long long)i);
-            v[i * d + j] = v[j * d + i] = (a + b) / 2;
+            v[i * d + j] = v[j * d + i] = a / 2 + b / 2;
         }
     return CM_OK;
 }
@@ -117,6 +119,9 @@ static cm_status read_origin(const cm_npz *npz, const char *path, const char *ne
         return status;
     if (m.stream && m.elements == 1 && m.descr[1] == 'i')
         status = cm_npz_read_i64(&m, 1, &s->features.n, err);
+    if (!status && s->features.n < 0)
+        status = cm_fail(err, CM_ERR_FORMAT, "%s: n: expected a number of images, found %lld",
+                         m.path, (long long)s->features.n);
     cm_npz_member_close(&m);
     return status;
 }

@@ -23,14 +23,35 @@ struct cm_npz {
 
 typedef enum kind { BYTE, REAL, INTEGER } kind;
 
+/* One element of 4 bytes as one of 8; the two may overlap. */
+static void widen_real(const void *from, void *to)
+{
+    float narrow;
+    memcpy(&narrow, from, sizeof narrow);
+    const double wide = (double)narrow;
+    memcpy(to, &wide, sizeof wide);
+}
+
+static void widen_integer(const void *from, void *to)
+{
+    int32_t narrow;
+    memcpy(&narrow, from, sizeof narrow);
+    const int64_t wide = narrow;
+    memcpy(to, &wide, sizeof wide);
+}
+
 static const struct dtype {
     char descr[4];
     kind kind;
     int bytes;
     const char *name;
+    void (*widen)(const void *from, void *to); /* NULL: it is read as it is */
 } dtypes[] = {
-    {"|u1", BYTE, 1, "uint8"},    {"<f8", REAL, 8, "float64"},  {"<f4", REAL, 4, "float32"},
-    {"<i8", INTEGER, 8, "int64"}, {"<i4", INTEGER, 4, "int32"},
+    {"|u1", BYTE, 1, "uint8", NULL},
+    {"<f8", REAL, 8, "float64", NULL},
+    {"<f4", REAL, 4, "float32", widen_real},
+    {"<i8", INTEGER, 8, "int64", NULL},
+    {"<i4", INTEGER, 4, "int32", widen_integer},
 };
 
 static const struct dtype *dtype_of(const char *descr)
@@ -300,40 +321,26 @@ cm_status cm_npz_read_u8(cm_npz_member *m, int64_t n, uint8_t *values, cm_error 
     return s ? s : cm_zip_read(m->stream, values, (size_t)n, err);
 }
 
-/* Converted in place: the narrow elements stand at the end of the room for the wide ones. */
-static void *tail(void *values, int64_t n, int bytes)
+/* n elements as ones of 8 bytes.  Narrow ones are put at the end of the room for the wide ones,
+ * which, from the first one on, never reach those that are still to come. */
+static cm_status read_wide(cm_npz_member *m, int64_t n, void *values, cm_error *err)
 {
-    return (char *)values + n * (8 - bytes);
+    const struct dtype *t = dtype_of(m->descr);
+    char *to = values, *from = to + n * (8 - t->bytes);
+    const cm_status s = cm_zip_read(m->stream, from, (size_t)n * (size_t)t->bytes, err);
+    for (int64_t i = 0; i < n && !s && t->widen; i++)
+        t->widen(from + i * t->bytes, to + i * 8);
+    return s;
 }
 
 cm_status cm_npz_read_f64(cm_npz_member *m, int64_t n, double *values, cm_error *err)
 {
-    cm_status s = need_kind(m, REAL, "floats", err);
-    if (s)
-        return s;
-    const int bytes = dtype_of(m->descr)->bytes;
-    const char *from = tail(values, n, bytes);
-    s = cm_zip_read(m->stream, tail(values, n, bytes), (size_t)n * (size_t)bytes, err);
-    for (int64_t i = 0; i < n && !s && bytes == 4; i++) {
-        float v;
-        memcpy(&v, from + i * 4, 4);
-        values[i] = (double)v;
-    }
-    return s;
+    const cm_status s = need_kind(m, REAL, "floats", err);
+    return s ? s : read_wide(m, n, values, err);
 }
 
 cm_status cm_npz_read_i64(cm_npz_member *m, int64_t n, int64_t *values, cm_error *err)
 {
-    cm_status s = need_kind(m, INTEGER, "integers", err);
-    if (s)
-        return s;
-    const int bytes = dtype_of(m->descr)->bytes;
-    const char *from = tail(values, n, bytes);
-    s = cm_zip_read(m->stream, tail(values, n, bytes), (size_t)n * (size_t)bytes, err);
-    for (int64_t i = 0; i < n && !s && bytes == 4; i++) {
-        int32_t v;
-        memcpy(&v, from + i * 4, 4);
-        values[i] = v;
-    }
-    return s;
+    const cm_status s = need_kind(m, INTEGER, "integers", err);
+    return s ? s : read_wide(m, n, values, err);
 }

@@ -3,13 +3,13 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "io/zip_layout.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Lengths of the fixed parts. */
-enum { END = 22, LOCATOR = 20, END64 = 56, CENTRAL = 46, LOCAL = 30 };
+enum { CENTRAL = CM_ZIP_CENTRAL, LOCAL = 30 }; /* lengths of the fixed parts */
 /* General purpose bits. */
 enum {
     ENCRYPTED = 1 << 0,
@@ -34,19 +34,6 @@ struct cm_zip {
     cm_arena names;
 };
 
-/* The directory: where, and how many are in it. */
-typedef struct directory {
-    uint64_t at, bytes, entries;
-} directory;
-
-static uint64_t number(const unsigned char *p, int bytes) /* little-endian */
-{
-    uint64_t v = 0;
-    for (int i = bytes - 1; i >= 0; i--)
-        v = v << 8 | p[i];
-    return v;
-}
-
 __attribute__((format(printf, 5, 6))) static cm_status
 bad(const cm_zip *z, cm_status s, const char *name, cm_error *err, const char *fmt, ...)
 {
@@ -59,82 +46,6 @@ bad(const cm_zip *z, cm_status s, const char *name, cm_error *err, const char *f
                    cm_escape(shown, sizeof shown, name), what);
 }
 
-/* For "%llu". */
-static unsigned long long ull(uint64_t v)
-{
-    return v;
-}
-
-/* ---- the end of the archive --------------------------------------------- */
-
-/* The 64-bit record, where a locator stands before the end record; *end: where it starts. */
-static cm_status read_end64(const cm_zip *z, directory *d, uint64_t *end, cm_error *err)
-{
-    unsigned char loc[LOCATOR], r[END64];
-    const char *path = z->source.path;
-    if (*end < LOCATOR + END64)
-        return CM_OK;
-    cm_status s = cm_source_read(&z->source, loc, LOCATOR, *end - LOCATOR, err);
-    if (s || memcmp(loc, "PK\6\7", 4) != 0)
-        return s;
-    const uint64_t at = *end - LOCATOR - END64;
-    if (number(loc + 4, 4) || number(loc + 16, 4) > 1 || number(loc + 8, 8) != at)
-        return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: 64-bit locator: expected one disk and offset %llu, found %llu", path,
-                       ull(at), ull(number(loc + 8, 8)));
-    if ((s = cm_source_read(&z->source, r, END64, at, err)))
-        return s;
-    if (memcmp(r, "PK\6\6", 4) != 0 || number(r + 4, 8) != END64 - 12 || number(r + 16, 8) ||
-        number(r + 24, 8) != number(r + 32, 8))
-        return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: 64-bit end record: expected one of %d bytes at offset %llu", path,
-                       (int)END64, ull(at));
-    const directory big = {number(r + 48, 8), number(r + 40, 8), number(r + 32, 8)};
-    if ((d->entries != 0xffff && d->entries != big.entries) ||
-        (d->bytes != 0xffffffff && d->bytes != big.bytes) ||
-        (d->at != 0xffffffff && d->at != big.at))
-        return cm_fail(err, CM_ERR_FORMAT, "%s: the two end records contradict each other", path);
-    *d = big;
-    *end = at;
-    return CM_OK;
-}
-
-static cm_status read_end(const cm_zip *z, const cm_zip_limits *limits, directory *d, cm_error *err)
-{
-    unsigned char r[END];
-    const char *path = z->source.path;
-    uint64_t end = z->source.size - END;
-    cm_status s = CM_OK;
-    if (z->source.size >= END)
-        s = cm_source_read(&z->source, r, END, end, err);
-    if (s)
-        return s;
-    if (z->source.size < END || memcmp(r, "PK\5\6", 4) != 0 || number(r + 20, 2))
-        return cm_fail(
-            err, CM_ERR_FORMAT,
-            "%s: expected a zip archive, with an end record in the last %d bytes of %llu "
-            "(it is cut short, has a comment, or is none)",
-            path, (int)END, ull(z->source.size));
-    if (number(r + 4, 4) || number(r + 8, 2) != number(r + 10, 2))
-        return cm_fail(err, CM_ERR_UNSUPPORTED, "%s: expected one archive, found a part of one",
-                       path);
-    *d = (directory){number(r + 16, 4), number(r + 12, 4), number(r + 10, 2)};
-    if ((s = read_end64(z, d, &end, err)))
-        return s;
-    if (d->at > end || d->bytes != end - d->at)
-        return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: directory: expected its %llu bytes to end at offset %llu, found it at "
-                       "%llu",
-                       path, ull(d->bytes), ull(end), ull(d->at));
-    const uint64_t room = d->bytes / CENTRAL,
-                   most = room < limits->entries ? room : limits->entries;
-    if (d->entries > most)
-        return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: directory: expected at most %llu entries, found %llu", path, ull(most),
-                       ull(d->entries));
-    return CM_OK;
-}
-
 /* ---- one entry ----------------------------------------------------------- */
 
 /* Values that 32 bits of a header could not hold stand in the extra field 1, in this order. */
@@ -143,15 +54,15 @@ static cm_status read_extra(const cm_zip *z, const unsigned char *p, size_t n, u
 {
     int seen = 0;
     while (n >= 4) {
-        const unsigned id = (unsigned)number(p, 2);
-        const size_t length = (size_t)number(p + 2, 2);
+        const unsigned id = (unsigned)cm_zip_number(p, 2);
+        const size_t length = (size_t)cm_zip_number(p + 2, 2);
         if (length > n - 4)
             break;
         const unsigned char *value = p + 4;
         size_t left = id == 1 && !seen++ ? length : 0;
         for (int i = 0; big[i] && left >= 8; i++)
             if (*big[i] == 0xffffffff) {
-                *big[i] = number(value, 8);
+                *big[i] = cm_zip_number(value, 8);
                 value += 8;
                 left -= 8;
             }
@@ -183,10 +94,10 @@ static cm_status check_entry(const cm_zip *z, const entry *e, unsigned method,
     if (!of->deflated && of->packed != of->bytes)
         return bad(z, CM_ERR_FORMAT, of->name, err,
                    "packed bytes: expected its %llu bytes, found %llu (it is stored)",
-                   ull(of->bytes), ull(of->packed));
+                   cm_ull(of->bytes), cm_ull(of->packed));
     if (of->bytes > limits->entry_bytes)
         return bad(z, CM_ERR_FORMAT, of->name, err, "bytes: expected at most %llu, found %llu",
-                   ull(limits->entry_bytes), ull(of->bytes));
+                   cm_ull(limits->entry_bytes), cm_ull(of->bytes));
     return CM_OK;
 }
 
@@ -194,9 +105,9 @@ static cm_status check_entry(const cm_zip *z, const entry *e, unsigned method,
 static cm_status read_central(cm_zip *z, const unsigned char *p, size_t left, entry *e,
                               size_t *used, const cm_zip_limits *limits, cm_error *err)
 {
-    const size_t name = left < CENTRAL ? 0 : (size_t)number(p + 28, 2);
-    const size_t extra = left < CENTRAL ? 0 : (size_t)number(p + 30, 2);
-    const size_t comment = left < CENTRAL ? 0 : (size_t)number(p + 32, 2);
+    const size_t name = left < CENTRAL ? 0 : (size_t)cm_zip_number(p + 28, 2);
+    const size_t extra = left < CENTRAL ? 0 : (size_t)cm_zip_number(p + 30, 2);
+    const size_t comment = left < CENTRAL ? 0 : (size_t)cm_zip_number(p + 32, 2);
     if (left < CENTRAL || memcmp(p, "PK\1\2", 4) != 0 || name + extra + comment > left - CENTRAL)
         return cm_fail(
             err, CM_ERR_FORMAT,
@@ -212,13 +123,13 @@ static cm_status read_central(cm_zip *z, const unsigned char *p, size_t left, en
     if (!copy)
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", z->source.path);
     memcpy(copy, p + CENTRAL, name);
-    const unsigned method = (unsigned)number(p + 10, 2);
-    e->flags = (unsigned)number(p + 8, 2);
-    e->header = number(p + 42, 4);
+    const unsigned method = (unsigned)cm_zip_number(p + 10, 2);
+    e->flags = (unsigned)cm_zip_number(p + 8, 2);
+    e->header = cm_zip_number(p + 42, 4);
     e->of = (cm_zip_entry){.name = copy,
-                           .crc = (uint32_t)number(p + 16, 4),
-                           .packed = number(p + 20, 4),
-                           .bytes = number(p + 24, 4),
+                           .crc = (uint32_t)cm_zip_number(p + 16, 4),
+                           .packed = cm_zip_number(p + 20, 4),
+                           .bytes = cm_zip_number(p + 24, 4),
                            .deflated = method == DEFLATED};
     uint64_t *const big[] = {&e->of.bytes, &e->of.packed, &e->header, NULL};
     const cm_status s = read_extra(z, p + CENTRAL + name, extra, big, copy, err);
@@ -235,41 +146,42 @@ static cm_status read_local(const cm_zip *z, entry *e, uint64_t end, cm_error *e
     if (e->header > end || end - e->header < LOCAL + name)
         return bad(z, CM_ERR_FORMAT, of->name, err,
                    "offset: expected its header to end before offset %llu, found it at %llu",
-                   ull(end), ull(e->header));
+                   cm_ull(end), cm_ull(e->header));
     const cm_status s = cm_source_read(&z->source, h, LOCAL + name, e->header, err);
     if (s)
         return s;
-    if (memcmp(h, "PK\3\4", 4) != 0 || number(h + 26, 2) != name ||
+    if (memcmp(h, "PK\3\4", 4) != 0 || cm_zip_number(h + 26, 2) != name ||
         memcmp(h + LOCAL, of->name, name) != 0)
         return bad(z, CM_ERR_FORMAT, of->name, err,
                    "offset: expected a header with this name, found something else at %llu",
-                   ull(e->header));
-    if (number(h + 6, 2) != e->flags || number(h + 8, 2) != (of->deflated ? DEFLATED : STORED))
+                   cm_ull(e->header));
+    if (cm_zip_number(h + 6, 2) != e->flags ||
+        cm_zip_number(h + 8, 2) != (of->deflated ? DEFLATED : STORED))
         return bad(z, CM_ERR_FORMAT, of->name, err,
                    "flags and compression: expected what the directory says, found something else");
     /* Unless they follow the data, where the writer did not know them yet; 64-bit sizes stand
      * in an extra field, and the directory's are the ones that count. */
     if (!(e->flags & IN_DESCRIPTOR)) {
-        const uint64_t packed = number(h + 18, 4), bytes = number(h + 22, 4);
-        if (number(h + 14, 4) != of->crc)
+        const uint64_t packed = cm_zip_number(h + 18, 4), bytes = cm_zip_number(h + 22, 4);
+        if (cm_zip_number(h + 14, 4) != of->crc)
             return bad(z, CM_ERR_FORMAT, of->name, err,
                        "CRC: expected %08llx as in its own header, found %08llx",
-                       ull(number(h + 14, 4)), ull(of->crc));
+                       cm_ull(cm_zip_number(h + 14, 4)), cm_ull(of->crc));
         if (packed != of->packed && packed != 0xffffffff)
             return bad(z, CM_ERR_FORMAT, of->name, err,
-                       "packed bytes: expected %llu as in its own header, found %llu", ull(packed),
-                       ull(of->packed));
+                       "packed bytes: expected %llu as in its own header, found %llu",
+                       cm_ull(packed), cm_ull(of->packed));
         if (bytes != of->bytes && bytes != 0xffffffff)
             return bad(z, CM_ERR_FORMAT, of->name, err,
-                       "bytes: expected %llu as in its own header, found %llu", ull(bytes),
-                       ull(of->bytes));
+                       "bytes: expected %llu as in its own header, found %llu", cm_ull(bytes),
+                       cm_ull(of->bytes));
     }
-    of->at = e->header + LOCAL + name + number(h + 28, 2);
+    of->at = e->header + LOCAL + name + cm_zip_number(h + 28, 2);
     if (of->at > end || of->packed > end - of->at)
         return bad(z, CM_ERR_FORMAT, of->name, err,
                    "packed bytes: expected their end at most at offset %llu, found %llu bytes at "
                    "%llu (they overlap others, or the file is cut short)",
-                   ull(end), ull(of->packed), ull(of->at));
+                   cm_ull(end), cm_ull(of->packed), cm_ull(of->at));
     return CM_OK;
 }
 
@@ -287,7 +199,7 @@ static int by_name(const void *a, const void *b)
     return strcmp((*x)->of.name, (*y)->of.name);
 }
 
-static cm_status read_directory(cm_zip *z, const unsigned char *p, const directory *d,
+static cm_status read_directory(cm_zip *z, const unsigned char *p, const cm_zip_directory *d,
                                 const cm_zip_limits *limits, cm_error *err)
 {
     size_t left = (size_t)d->bytes, used = 0;
@@ -302,22 +214,23 @@ static cm_status read_directory(cm_zip *z, const unsigned char *p, const directo
         if (e->of.bytes > limits->total_bytes - total)
             return bad(z, CM_ERR_FORMAT, e->of.name, err,
                        "bytes: expected at most %llu in all entries, found more",
-                       ull(limits->total_bytes));
+                       cm_ull(limits->total_bytes));
         total += e->of.bytes;
     }
     if (left)
         return cm_fail(err, CM_ERR_FORMAT,
                        "%s: directory: expected %llu entries, found %zu bytes after them",
-                       z->source.path, ull(d->entries), left);
+                       z->source.path, cm_ull(d->entries), left);
     if (total / limits->ratio > z->source.size)
         return cm_fail(err, CM_ERR_FORMAT,
                        "%s: expected to inflate to at most %llu times its %llu bytes, found %llu",
-                       z->source.path, ull(limits->ratio), ull(z->source.size), ull(total));
+                       z->source.path, cm_ull(limits->ratio), cm_ull(z->source.size),
+                       cm_ull(total));
     return CM_OK;
 }
 
 /* No name twice, and no byte in two entries. */
-static cm_status check_apart(cm_zip *z, const directory *d, cm_error *err)
+static cm_status check_apart(cm_zip *z, const cm_zip_directory *d, cm_error *err)
 {
     qsort(z->list, (size_t)z->count, sizeof *z->list, by_place);
     for (int i = 0; i < z->count; i++) {
@@ -337,8 +250,8 @@ static cm_status check_apart(cm_zip *z, const directory *d, cm_error *err)
 
 static cm_status read_archive(cm_zip *z, const cm_zip_limits *limits, cm_error *err)
 {
-    directory d = {0};
-    cm_status s = read_end(z, limits, &d, err);
+    cm_zip_directory d = {0};
+    cm_status s = cm_zip_read_end(&z->source, limits, &d, err);
     if (s)
         return s;
     unsigned char *p = cm_alloc((size_t)d.bytes + 1);

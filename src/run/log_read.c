@@ -7,11 +7,16 @@
 #include "io/json.h"
 #include "run/folder.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum { MOST_FILE = 256 << 20, MOST_LINE = 1 << 16, FIRST_ROOM = 256 };
+
+/* Beyond any that a run logs, and far from where doubles end: their differences, ratios and powers
+ * are numbers too, so that a chart need not look. */
+static const double most = 1e100;
 
 /* log->n: there is none. */
 static int index_of(const cm_log *log, const char *key)
@@ -69,10 +74,14 @@ static int append(cm_log_column *c, struct cm_log_point p)
     return 1;
 }
 
-static double number(const json_t *line, const char *key, double otherwise)
+/* Whether it is a number that can be drawn. */
+static int take_number(const json_t *value, double *x)
 {
-    const json_t *v = json_object_get(line, key);
-    return json_is_number(v) ? json_number_value(v) : otherwise;
+    if (!json_is_number(value) || fabs(json_number_value(value)) > most)
+        return 0;
+    *x = json_number_value(value);
+    *x = fabs(*x) < 1 / most ? 0 : *x;
+    return 1;
 }
 
 /* Zero: out of memory. */
@@ -80,19 +89,20 @@ static int take(cm_log *log, json_t *line, double *last_step)
 {
     const char *key;
     json_t *value;
-    struct cm_log_point p = {number(line, "step", 0), number(line, "seconds", -1), 0};
+    struct cm_log_point p = {0, -1, 0};
+    take_number(json_object_get(line, "step"), &p.step);
+    take_number(json_object_get(line, "seconds"), &p.seconds);
     for (int i = 0; p.step < *last_step && i < log->n; i++)
         forget_from(&log->columns[i], p.step);
     *last_step = p.step;
     json_object_foreach(line, key, value)
     {
-        if (!json_is_number(value) || !strcmp(key, "step") || !strcmp(key, "seconds"))
+        if (!strcmp(key, "step") || !strcmp(key, "seconds") || !take_number(value, &p.value))
             continue;
         cm_log_column *c = column_of(log, key);
         if (!c)
             continue;
         forget_from(c, p.step);
-        p.value = json_number_value(value);
         if (!append(c, p))
             return 0;
     }

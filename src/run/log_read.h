@@ -29,7 +29,8 @@ typedef struct cm_log {
 
 /* Read the log of a run folder, or a file of that kind.  A line is an object with an integer
  * "step" of at least 0; each other number in it goes to the column of its key, but "seconds",
- * the time that goes with all.  A step that is lower than the one before begins a repetition,
+ * the time that goes with all.  A number above 1e100 is left out, as if it were text, and one
+ * below 1e-100 is 0.  A step that is lower than the one before begins a repetition,
  * as after a kill: it replaces what was there from that step on.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT (larger than 256 MiB), CM_ERR_MEMORY. */
 cm_status cm_log_read(const char *path, cm_log *log, cm_error *err);

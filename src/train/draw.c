@@ -32,7 +32,7 @@ cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
                           int (*stop)(void *user), void *user, char path[CM_RUN_PATH],
                           cm_error *err)
 {
-    const cm_model model = cm_trainer_model(t, t->step->ema[0]);
+    const cm_model drawn = cm_trainer_model(t, t->step->ema[0]);
     const int num = t->net.num_classes ? COLUMNS * t->net.num_classes : COLUMNS * COLUMNS;
     cm_sample_params c = cm_sample_default_params();
     cm_sampler *session = NULL;
@@ -48,12 +48,12 @@ cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
                                 .progress = progress,
                                 .stop = stop,
                                 .user = user};
-    cm_status s = cm_sampler_make(&model, &c, &session, err);
+    cm_status s = cm_sampler_make(&drawn, &c, &session, err);
     if (!s)
         s = cm_sampler_draw(session, &request, &images, err);
     cm_sampler_release(session);
     if (!s)
-        s = save_grid(t, &model, sampler, images, path, err);
+        s = save_grid(t, &drawn, sampler, images, path, err);
     cm_images_release(images);
     return s;
 }

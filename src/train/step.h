@@ -13,9 +13,8 @@
 #define CM_TRAIN_STEP_H
 
 #include "graph/plan.h"
+#include "train/ema_rates.h"
 #include "train/objective/objective.h"
-
-enum { CM_MAX_EMA = 8 };
 
 typedef struct cm_step_config {
     const cm_objective_settings *settings; /* with the options: batch, accumulate, optimizer, ... */
@@ -53,12 +52,6 @@ typedef struct cm_train_step {
     int params_buffer, target_buffer; /* of part; target -1: none */
     int n_scalars;
 } cm_train_step;
-
-/* The averages of a run of so many steps: over a twentieth of it, and over half of it. */
-void cm_ema_rates_default(cm_text rates, int64_t steps);
-/* The rates of --ema-rates.  Errors: CM_ERR_ARGUMENT unless there are 1 to CM_MAX_EMA
- * different ones from 0 to below 1. */
-cm_status cm_ema_rates_parse(const char *text, double rate[CM_MAX_EMA], int *n, cm_error *err);
 
 /* The step owns all its arrays, zeroed.  Errors: CM_ERR_ARGUMENT (options that no network
  * can have), CM_ERR_UNSUPPORTED, CM_ERR_MEMORY. */

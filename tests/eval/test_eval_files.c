@@ -7,6 +7,7 @@
 #include "eval/statistics_file.h"
 #include "io/npz_read.h"
 
+#include <float.h>
 #include <sys/stat.h>
 
 static cm_error err;
@@ -64,6 +65,30 @@ static void test_arrays(void)
     cm_npz_member_close(&m);
     CHECK_OK(cm_npz_find(npz, "e", &m, &err), err);
     CHECK(!m.stream, "an array that is not there");
+    cm_npz_close(npz);
+}
+
+/* By numpy.savez_compressed: integers of 32 bits. */
+static void test_foreign_arrays(void)
+{
+    static const char archive[] = "tests/fuzz/corpus/npz/images-labels.npz";
+    int64_t labels[2] = {0};
+    uint8_t black[2 * 8 * 8];
+    cm_npz *npz = NULL;
+    cm_npz_member m;
+    CHECK_OK(cm_npz_open(archive, &npz, &err), err);
+    CHECK_OK(cm_npz_find(npz, "arr_1", &m, &err), err);
+    CHECK(!strcmp(m.descr, "<i4") && m.rank == 1 && m.elements == 2, "another array");
+    CHECK_OK(cm_npz_read_i64(&m, 2, labels, &err), err);
+    CHECK(labels[0] == 7 && labels[1] == INT32_MIN, "%lld, %lld", (long long)labels[0],
+          (long long)labels[1]);
+    cm_npz_member_close(&m);
+    CHECK_OK(cm_npz_find(npz, "arr_0", &m, &err), err);
+    CHECK(m.rank == 4 && m.dim[1] == 8 && m.elements == sizeof black, "another array");
+    CHECK_OK(cm_npz_read_u8(&m, sizeof black, black, &err), err);
+    for (size_t i = 0; i < sizeof black; i++)
+        CHECK(!black[i], "byte %zu: %d", i, black[i]);
+    cm_npz_member_close(&m);
     cm_npz_close(npz);
 }
 
@@ -207,6 +232,24 @@ static void test_foreign_statistics(void)
     write_arrays(in_dir("f.npz"), 1, nan);
     CHECK(read_statistics(in_dir("f.npz"), "inception", 3, &s) == CM_ERR_FORMAT, "%s", err.message);
     has(&err, "sigma: expected floats [3,same] of this network, found no such array");
+    bad[1] = bad[3] = 0.9 * DBL_MAX; /* whose sum is none */
+    bad[5] = 0;
+    write_arrays(in_dir("f.npz"), 2, nan);
+    CHECK_OK(read_statistics(in_dir("f.npz"), "inception", 3, &s), err);
+    CHECK(s.features.covariance[1] == bad[1] && s.features.covariance[3] == bad[1], "%g",
+          s.features.covariance[1]);
+    cm_saved_statistics_clear(&s);
+    bad[3] = -bad[1];
+    write_arrays(in_dir("f.npz"), 2, nan);
+    CHECK(read_statistics(in_dir("f.npz"), "inception", 3, &s) == CM_ERR_FORMAT, "%s", err.message);
+    has(&err, "expected a symmetric matrix");
+    const int64_t less = -5;
+    const cm_npz_array counted[] = {{"mu", CM_NPZ_F64, 1, {3}, mean},
+                                    {"sigma", CM_NPZ_F64, 2, {3, 3}, covariance},
+                                    {"n", CM_NPZ_I64, 0, {0}, &less}};
+    write_arrays(in_dir("f.npz"), 3, counted);
+    CHECK(read_statistics(in_dir("f.npz"), "inception", 3, &s) == CM_ERR_FORMAT, "%s", err.message);
+    has(&err, "f.npz: n: expected a number of images, found -5");
 }
 
 /* Every byte changed, and every length: an answer each time, and never other numbers. */
@@ -289,6 +332,7 @@ static void test_wrong_archives(void)
 
 static const check_test tests[] = {
     {"npz: arrays of every type", test_arrays},
+    {"npz: arrays by numpy", test_foreign_arrays},
     {"npz: headers", test_headers},
     {"statistics: written and read", test_statistics},
     {"statistics: of others", test_foreign_statistics},

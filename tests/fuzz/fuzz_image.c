@@ -3,6 +3,7 @@
  * comes to the decoder.  ./run fuzz FORMAT */
 #include "io/image.h"
 #include "png_checksums.h"
+#include "require.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +27,6 @@ static void sign(uint8_t *file, size_t n)
             file[i] = (uint8_t)f->bytes[i];
     if (f == firsts)
         repair_png(file, n);
-}
-
-static void require(int holds)
-{
-    if (!holds)
-        abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);

@@ -1,14 +1,7 @@
 /* fuzz_model.c - libFuzzer's target for opening a model from memory: what opens can be
  * described by its facts, and everything is freed.  ./run fuzz model */
 #include "cm.h"
-
-#include <stdlib.h>
-
-static void require(int holds)
-{
-    if (!holds)
-        abort();
-}
+#include "require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

@@ -4,18 +4,12 @@
 #include "base/memory.h"
 #include "io/json.h"
 #include "options/options.h"
+#include "require.h"
 #include "train/data_options.h"
 #include "train/net_options.h"
 #include "train/step.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-static void require(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* Accepted settings are in range and survive being written and read. */
 static void round_trip(const cm_option *table, const void *params, void *again)

@@ -1,18 +1,13 @@
 /* fuzz_torch.c - libFuzzer's target for PyTorch checkpoints.  Bytes that begin like one are taken
  * as they are; others are a pickle, which is put into an archive with right checksums, so that
  * damage comes to the machine that runs it.  What opens is read.  ./run fuzz torch */
+#include "require.h"
 #include "torch_maker.h"
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "io/torch.h"
 #include "io/weights_file.h"
-
-static void require(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* Every tensor lies in the file, and has no more bytes than that. */
 static void read_all(const cm_st_file *f, size_t n)

@@ -138,11 +138,11 @@ mutant 's-noise ignored' '\{c->s_churn, c->s_tmin, c->s_tmax, c->s_noise\}' \
     '{c->s_churn, c->s_tmin, c->s_tmax, 1}'
 mutant 'Euler is the default of teachers' '\.run = run_heun' '.run = run_euler'
 mutant 'onestep even where levels are given' \
-    'cm_sampling_method_default\(cm_model_is_teacher\(m\), r->list_given\)' \
+    'cm_sampling_method_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
     'cm_sampling_method_default(cm_model_is_teacher(m), 0)'
 mutant 'multistep is the default of consistency models' \
     \
-    'cm_sampling_method_default\(cm_model_is_teacher\(m\), r->list_given\)' \
+    'cm_sampling_method_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
     'cm_sampling_method_default(cm_model_is_teacher(m), 1)'
 mutant 'training draws by Euler' 'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
     'snprintf(c.sampler, sizeof c.sampler, "%s", *sampler == 104 ? "euler" : sampler)'
@@ -150,11 +150,11 @@ mutant 'training draws onestep twice' \
     'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
     'snprintf(c.sampler, sizeof c.sampler, "%s", *t->settings.objective->samplers)'
 mutant 'training draws from the raw weights' \
-    'const cm_model model = cm_trainer_model\(t, t->step->ema\[0\]\)' \
-    'const cm_model model = cm_trainer_model(t, t->step->params)'
+    'const cm_model drawn = cm_trainer_model\(t, t->step->ema\[0\]\)' \
+    'const cm_model drawn = cm_trainer_model(t, t->step->params)'
 mutant 'training draws from the last average' \
-    'const cm_model model = cm_trainer_model\(t, t->step->ema\[0\]\)' \
-    'const cm_model model = cm_trainer_model(t, t->step->ema[t->n_ema - 1])'
+    'const cm_model drawn = cm_trainer_model\(t, t->step->ema\[0\]\)' \
+    'const cm_model drawn = cm_trainer_model(t, t->step->ema[t->n_ema - 1])'
 mutant 'seed of samples ignored' '\.first = p->first, \.seed = p->seed' '.first = p->first, .seed = 7'
 mutant 'class random without the seed' \
     'cm_philox\(seed, 0, \(uint32_t\)index, 0, STREAM_LABEL\)' \
@@ -260,11 +260,11 @@ mutant 'upscale: the first patch for all' 'const patch p = \{k, \(y \* k->w \+ x
     'const patch p = {k, c};'
 mutant 'slerp is a line' 'if \(sin\(angle\) > 1e-9\)' 'if (0)'
 mutant 'an edit does not start from its picture' 'sampling->from = e->seen;' 'sampling->from = NULL;'
-mutant 'candidates share their noise' 'CM_START_BETWEEN \? 0 : i % e->each;' '0 : 0;'
+mutant 'candidates share their noise' 'CM_START_BETWEEN \? 0 : i % e->each;' 'CM_START_BETWEEN ? 0 : 0;'
 mutant 'the noise of candidates depends on the number of pictures' \
     'CM_START_BETWEEN \? 0 : i % e->each;' 'CM_START_BETWEEN ? 0 : i;'
 mutant 'strength the other way round' 'cm_sigma_at\(n, 1 - strength\)' 'cm_sigma_at(n, strength)'
-mutant 'what a search found is not read' 'known && !\(e->strength > 0\)' '0 && known'
+mutant 'what a search found is not read' 'known && !\(e->strength > 0\)' '0 \&\& known'
 mutant 'noise of a picture without what black cut off' '/ pow\(cut_off, ground\)' '* 1'
 mutant 'a mask is averaged' 'cm_image_fit_nearest\(fit, &one, h, w, dst\);' \
     's = cm_image_fit_as(fit, "image", \&one, h, w, dst, err);'

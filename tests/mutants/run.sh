@@ -6,7 +6,8 @@
 #
 # Ends with "N caught, M survived"; exit code 0 when none survived.  A mutant that no longer
 # applies (its pattern must match one line of src) or does not compile counts as survived.
-# environment: CC as for Meson; MUTANTS, where the copy and its build are kept
+# environment: CC as for Meson; MUTANTS, where the copy and its build are kept; TESTS, these alone
+# are asked ("zip torch released"), which takes seconds a mutant instead of minutes
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 root=$PWD
@@ -19,9 +20,15 @@ survived=0
 first='oracle_train oracle_options cli_train cli_sample'
 more='step records network golden_losses golden_samplers golden_schedules checkpoint options data
     session verify random_graphs pool ops api_sampler api_door api_contexts image sheet
-    cli_data cli_length zip torch released'
+    cli_data cli_length zip torch released edits golden_editing
+    api_edit_pictures cli_edit'
 first_programs='src/cli/cm tests/oracle/test_train tests/oracle/test_two_values
     tests/cli/make_data tests/cli/make_weights'
+if [ "${TESTS:-}" ]; then
+    first=$TESTS
+    more=
+    first_programs=all
+fi
 
 say()
 {
@@ -126,9 +133,7 @@ leave_out_failing $first
 first=$passing
 # shellcheck disable=SC2086
 leave_out_failing $more
-more='step records network golden_losses golden_samplers golden_schedules checkpoint options data
-    session verify random_graphs pool ops api_sampler api_door api_contexts image sheet
-    cli_data cli_length zip torch released'
+more=$passing
 # shellcheck source=tests/mutants/list.sh
 . "$root/tests/mutants/list.sh"
 say "$caught caught, $survived survived"

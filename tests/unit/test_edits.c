@@ -3,6 +3,7 @@
 #include "check.h"
 #include "data/resize.h"
 #include "sample/edit_levels.h"
+#include "sample/images.h"
 #include "sample/sampler.h"
 
 enum { h = 4, w = 6, c = 3, n = h * w * c };
@@ -393,11 +394,28 @@ static void test_fit(void)
           dst[1], dst[2], dst[3]);
 }
 
+/* A mask stays one: of its pixels some are picked, and none is made. */
+static void test_mask_fit(void)
+{
+    static uint8_t boards[2][16] = {
+        {0, 255, 255, 0, 255, 0, 0, 255, 255, 255, 0, 0, 0, 255, 0, 255},
+        {255, 0, 0, 255, 0, 255, 255, 0, 0, 0, 255, 255, 255, 0, 255, 0}};
+    const cm_images masks = {.n = 2, .h = 4, .w = 4, .c = 1, .pixels = boards[0]};
+    cm_error err = {0};
+    cm_images *out = NULL;
+    CHECK_OK(cm_images_fit_as(&masks, 2, 2, 1, "stretch", 1, &out, &err), err);
+    for (int i = 0; i < 8; i++) {
+        const uint8_t want = boards[i / 4][(i / 2 % 2 * 2 + 1) * 4 + i % 2 * 2 + 1];
+        CHECK(out->pixels[i] == want, "mask %d: pixel %d: %d", i / 4, i % 4, out->pixels[i]);
+    }
+    cm_images_release(out);
+}
+
 static const check_test tests[] = {
     {"levels", test_levels},         {"search", test_search},       {"fit", test_fit},
     {"promises", test_promises},     {"settled", test_settled},     {"table", test_table},
     {"slerp", test_slerp},           {"inversion", test_inversion}, {"from", test_from},
-    {"constraint", test_constraint},
+    {"constraint", test_constraint}, {"mask fit", test_mask_fit},
 };
 
 CHECK_MAIN(tests)

@@ -123,6 +123,19 @@ static void columns(void)
     cm_log_clear(&log);
 }
 
+/* Numbers that no run logs, with which a chart could not reckon. */
+static void far_numbers(void)
+{
+    cm_log log = read_log("{\"step\":1,\"loss\":1e100,\"seconds\":1e101}\n"
+                          "{\"step\":2,\"loss\":-1.01e100,\"seconds\":1e-101}\n"
+                          "{\"step\":3,\"loss\":-4.9e-324,\"seconds\":1e99}\n"
+                          "{\"step\":4,\"loss\":1e-100}\n");
+    expect_column(&log, "loss", 3,
+                  (const double[][3]){{1, -1, 1e100}, {3, 1e99, 0}, {4, -1, 1e-100}});
+    CHECK(log.n == 1 && !log.skipped, "%d columns, %zu skipped", log.n, log.skipped);
+    cm_log_clear(&log);
+}
+
 /* Every kind of damage is a line, and counted. */
 static void damaged_lines(void)
 {
@@ -384,6 +397,7 @@ static const check_test tests[] = {
     {"ticks of logarithms", log_ticks},
     {"ticks of odd ranges", odd_ranges},
     {"columns of a log", columns},
+    {"numbers that no run logs", far_numbers},
     {"damaged lines are skipped and counted", damaged_lines},
     {"repeated steps replace the first", repeated_steps},
     {"hostile logs", hostile_logs},
