@@ -37,8 +37,9 @@ typedef struct cm_prepared {
     void *state;
     size_t packed, workspace; /* bytes wanted */
     int packs;                /* the input that pack() reads */
-    int pack_each;            /* before each run() also where they are constant: packing is little
-                                 beside it, and they are large */
+    int large;                /* they take more than the weights: not kept by plans that change
+                                 their weights each time (CM_PLAN_NO_PACKED) */
+    int pack_each;            /* nor by others: packing is little beside a run */
     const char *impl;         /* for cm explain; static or owned by state */
 } cm_prepared;
 

@@ -272,7 +272,8 @@ static void place_packed(struct compile *c, cm_step *s)
     cm_plan *p = c->plan;
     const size_t bytes = (s->prepared.packed + 63) / 64 * 64;
     const cm_node *weights = s->node->in[s->prepared.packs];
-    s->pack_once = bytes && c->constant[weights->id] && !s->prepared.pack_each;
+    const int each = s->prepared.pack_each || (c->without & CM_PLAN_NO_PACKED && s->prepared.large);
+    s->pack_once = bytes && c->constant[weights->id] && !each;
     if (!s->pack_once) { /* packed weights used at once: before the workspace */
         p->scratch_bytes = bytes > p->scratch_bytes ? bytes : p->scratch_bytes;
         return;

@@ -14,6 +14,20 @@ typedef struct cm_plan cm_plan;
  * library. */
 cm_status cm_plan_compile(cm_graph *g, int n_out, cm_node *const *out, const cm_device *device,
                           int threads, cm_plan **plan, cm_error *err);
+/* The same without something: */
+enum {
+    CM_PLAN_NO_FUSION = 1,
+    CM_PLAN_NO_SHARING =
+        2, /* each result has memory of its own, and each step its packed weights */
+    CM_PLAN_NO_CONSTANTS = 4, /* all is done in each run */
+    CM_PLAN_NO_PACKED = 8,    /* large packed weights are made before each use and not kept: of
+                                 training, which changes the weights each time */
+};
+/* The first three are for tests: the reference that a plan is held against. */
+cm_status cm_plan_compile_without(unsigned what, cm_graph *g, int n_out, cm_node *const *out,
+                                  const cm_device *device, int threads, cm_plan **plan,
+                                  cm_error *err);
+
 void cm_plan_free(cm_plan *p);
 
 /* Say where a buffer of the graph is; 64-byte aligned memory of the caller, which

@@ -58,18 +58,6 @@ static inline uint64_t cm_buffer_bit(int buffer)
     return UINT64_C(1) << (buffer < 62 ? buffer : 62);
 }
 
-/* Compile without some of the transformations, for tests: the reference that a plan is held
- * against. */
-enum {
-    CM_PLAN_NO_FUSION = 1,
-    CM_PLAN_NO_SHARING =
-        2, /* each result has memory of its own, and each step its packed weights */
-    CM_PLAN_NO_CONSTANTS = 4, /* all is done in each run */
-};
-cm_status cm_plan_compile_without(unsigned transformations, cm_graph *g, int n_out,
-                                  cm_node *const *out, const cm_device *device, int threads,
-                                  cm_plan **plan, cm_error *err);
-
 /* The end of each compilation.  CM_ERR_INTERNAL: the plan would compute something else than
  * the graph says, by a fault of ours; CM_ERR_ARGUMENT: an op writes to a leaf that overlaps
  * another of its operands. */

@@ -218,8 +218,8 @@ static cm_status compile(cm_train_step *s, const cm_step_config *c, cm_error *er
     struct update update = {.config = c, .g = s->update_graph};
     build_part(&part);
     build_update(&update);
-    cm_status status =
-        cm_plan_compile(part.context.g, 0, NULL, c->device, c->threads, &s->part, err);
+    cm_status status = cm_plan_compile_without(CM_PLAN_NO_PACKED, part.context.g, 0, NULL,
+                                               c->device, c->threads, &s->part, err);
     if (!status)
         status = cm_plan_compile(update.g, 1, &update.grad_squared, c->device, c->threads,
                                  &s->update, err);

@@ -109,6 +109,46 @@ static void test_recompute(void)
     CHECK(loss[1] == loss[0], "computed again: loss %.9g, kept: %.9g", loss[1], loss[0]);
 }
 
+/* ---- scores while training: in the log alone ---- */
+
+/* Of a run with these settings: how many lines of its log have a score, and the last one. */
+static int scores_of(const char *settings, double *last)
+{
+    remove_tree(in_scratch("run"));
+    command_works("train " EDM " --out run %s", settings);
+    char *text = read_text(in_scratch("run/log.jsonl"));
+    int n = 0;
+    for (char *at = text; at && (at = strstr(at, "\"FD-judge\":")); n++) {
+        at += strlen("\"FD-judge\":");
+        *last = strtod(at, NULL);
+    }
+    free(text);
+    return n;
+}
+
+static void test_scores(void)
+{
+    double first = (double)NAN, other = (double)NAN;
+    if (!count_files("judge", "model.safetensors"))
+        command_works("train --method classifier" LABELLED SMALL
+                      " --channels 8 --channel-mult 1 --score FD-judge --out judge");
+    CHECK(!scores_of("", &first), "scores that nobody asked for");
+    CHECK(scores_of("--eval-every 1 --eval-num 6 --eval-weights judge", &first) == 4,
+          "not one a step");
+    CHECK(scores_of("--eval-every 2 --eval-num 6 --eval-weights judge", &other) == 2,
+          "not one every second step");
+    CHECK(other == first, "every 2: the last is %.9g, every 1: %.9g", other, first);
+    scores_of("--eval-every 2 --eval-num 7 --eval-weights judge", &other);
+    CHECK(other != first, "7 images and 6: %.9g", first);
+    scores_of("--eval-every 2 --eval-num 6 --eval-weights judge --eval-features small", &other);
+    CHECK(other == first, "features small, as is the default: %.9g, not %.9g", other, first);
+    CHECK(command("train " EDM " --out x --eval-every 2 --eval-features inception") == 1 &&
+              said("pt_inception"),
+          "features inception: not the file that is missing");
+    scores_of("--eval-every 2 --eval-num 6 --eval-weights judge --eval-ref data/sizes/a", &other);
+    CHECK(other != first, "another reference: %.9g", first);
+}
+
 static void test_max_minutes(void)
 {
     const int many = 5000; /* no machine does these in an eighth of a second */
@@ -388,6 +428,11 @@ const setting train_settings[] = {
     {"background", "--method edm --data clear" SMALL FRESH " --image-size 8", "white|black",
      .changes = STUDENT},
     {"strict", NULL, NULL, .test = test_strict},
+    {"eval-every", NULL, NULL, .test = test_scores},
+    {"eval-num", NULL, NULL, .test = test_scores},
+    {"eval-weights", NULL, NULL, .test = test_scores},
+    {"eval-features", NULL, NULL, .test = test_scores},
+    {"eval-ref", NULL, NULL, .test = test_scores},
     {"flip", EDM, "no|yes", .changes = STUDENT},
     {"channels", NEW, "32|64", .changes = STUDENT | INFO},
     {"channel-mult", NEW, "1|2|1,1", .changes = STUDENT | INFO, .given = 1},

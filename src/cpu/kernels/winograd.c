@@ -17,7 +17,7 @@
 enum {
     BLOCK = 24, /* tiles: v of 128 channels, and a panel of u and m, are in the cache */
     LEAST = 8,  /* tiles, below which panels are shared out instead */
-    MANY = 256, /* tiles, beside whose products packing is a percent */
+    MANY = 128, /* tiles, beside whose products packing is a few percent */
     DEPTH = 64, /* channels a run; the error of a sum grows with it */
     M_PITCH = BLOCK * PANEL + APART,
 };
@@ -53,9 +53,10 @@ cm_status CM_K(conv_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_e
                     .k = w->dim[turned],
                     .panels = cm_ceil_div(w->dim[turned], PANEL),
                     .turned = turned};
-    if (is_winograd(n, w)) {
+    if (is_winograd(n, w, &n->type)) {
         s->tiles = tiles_of(&n->type);
         p->packs = 1;
+        p->large = 1;
         p->pack_each = s->tiles.all >= MANY;
         p->packed = (size_t)(s->panels * PAIRS * s->c * PANEL) * sizeof(float);
         p->workspace = (size_t)(threads * room_of(s)) * sizeof(float);

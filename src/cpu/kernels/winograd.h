@@ -238,14 +238,17 @@ CM_INLINE void pixels_of(const winograd_tiles *t, int64_t i, int side, int margi
 }
 
 /* Whether the convolution that n is, or is a gradient of, is of this kind: 3 x 3, each pixel, as
- * many out as in, channels in whole granules; bf16 where the processor has no tiles for it.
- * w: type of its weights. */
-static inline int is_winograd(const cm_node *n, const cm_type *w)
+ * many out as in, channels in whole granules; bf16 where the processor has no tiles for it.  Not
+ * where an image has so few pixels, and so many channels, that its time is that of reading
+ * weights, of which there are four times as many.  w: type of the weights, y: of the output. */
+static inline int is_winograd(const cm_node *n, const cm_type *w, const cm_type *y)
 {
+    enum { FEW_PIXELS = 64, MANY_WEIGHTS = 512 * 512 };
     return !cm_cpu_direct_only() && (n->in[0]->type.dtype == CM_F32 || !cm_cpu_has_amx()) &&
            w->dim[2] == TAPS && w->dim[3] == TAPS && n->attr.conv.stride == 1 &&
            n->attr.conv.pad_h == 1 && n->attr.conv.pad_w == 1 && w->dim[0] % GRANULE == 0 &&
-           w->dim[1] % GRANULE == 0;
+           w->dim[1] % GRANULE == 0 &&
+           !(y->dim[1] * y->dim[2] <= FEW_PIXELS && w->dim[0] * w->dim[1] > MANY_WEIGHTS);
 }
 
 #endif

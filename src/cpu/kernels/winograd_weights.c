@@ -71,7 +71,7 @@ cm_status CM_K(conv_weight_prepare)(const cm_node *n, int threads, cm_prepared *
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "convolution: out of memory");
     *s = (gradient){.c = w->dim[1], .k = w->dim[0]};
-    if (is_winograd(n, w)) {
+    if (is_winograd(n, w, &n->in[0]->type)) {
         s->tiles = tiles_of(&n->in[0]->type);
         plan_tasks(s);
         const int64_t sums = (s->parts > 1 ? tasks_of(s) : threads) * sums_of(s);
