@@ -145,7 +145,7 @@ static void test_scores(void)
     CHECK(command("train " EDM " --out x --eval-every 2 --eval-features inception") == 1 &&
               said("pt_inception"),
           "features inception: not the file that is missing");
-    scores_of("--eval-every 2 --eval-num 6 --eval-weights judge --eval-ref data/sizes/a", &other);
+    scores_of("--eval-every 2 --eval-num 6 --eval-weights judge --eval-ref data/sizes", &other);
     CHECK(other != first, "another reference: %.9g", first);
 }
 
