@@ -9,10 +9,10 @@
  *
  *     deviation^2 = mean over the lists so far of (score_1 - score_2)^2 / 2
  *
- * is also the variance of the difference of two such means.  A list takes the place of the best
- * where its score is lower by more than twice the deviation; the first that does not ends the
- * search.  Ladders of 2, 4, 8 and 20 levels, even on the model's own grid as without a search, are
- * judged in the same way, and so are the numbers of steps of a teacher. */
+ * is also the variance of the difference of two such means.  The first list that is not better
+ * than all before by more than twice the deviation ends the search.  Ladders of 2, 4, 8 and 20 levels, even on the model's own grid as without a search, are
+ * judged in the same way, and so are the numbers of steps of a teacher.  The list with the lowest
+ * score of all is what is kept. */
 #include "eval/tune.h"
 
 #include "base/memory.h"
@@ -70,8 +70,8 @@ static const char *show_list(const cm_tune_list *list, char *buf, size_t size)
     return buf;
 }
 
-/* With two noises.  *taken: it is the best now. */
-static cm_status judge(search *s, const cm_tune_list *list, int *taken, cm_error *err)
+/* With two noises.  *clearly: it is the best by more than chance. */
+static cm_status judge(search *s, const cm_tune_list *list, int *clearly, cm_error *err)
 {
     double score[2] = {0}, agreement[2] = {0};
     cm_status status = CM_OK;
@@ -84,8 +84,8 @@ static cm_status judge(search *s, const cm_tune_list *list, int *taken, cm_error
     const double agree = (agreement[0] + agreement[1]) / 2;
     s->squares += d * d / 2;
     s->judged++;
-    *taken = !s->best.evaluations || mean < s->score - 2 * deviation(s);
-    if (*taken) {
+    *clearly = !s->best.evaluations || mean < s->score - 2 * deviation(s);
+    if (!s->best.evaluations || mean < s->score) {
         s->best = *list;
         s->score = mean;
         s->agreement = agree;
@@ -184,13 +184,13 @@ static cm_status add_level(search *s, unsigned *set, cm_error *err)
 static cm_status search_levels(search *s, cm_error *err)
 {
     unsigned set = 0;
-    int taken = 1;
+    int clearly = 1;
     cm_status status = CM_OK;
-    for (int n = 0; taken && n < GRID / 2 && n < s->params->most && !status; n++) {
+    for (int n = 0; clearly && n < GRID / 2 && n < s->params->most && !status; n++) {
         status = add_level(s, &set, err);
         const cm_tune_list list = list_of(s, set);
         if (!status)
-            status = judge(s, &list, &taken, err);
+            status = judge(s, &list, &clearly, err);
     }
     return status;
 }
@@ -199,13 +199,13 @@ static cm_status judge_ladders(search *s, cm_error *err)
 {
     double sigma[CM_EDIT_MOST_LEVELS];
     cm_status status = CM_OK;
-    int taken;
+    int clearly;
     for (const int *n = ladders; *n && *n <= s->params->most && !status; n++) {
         cm_tune_list list = {.evaluations = 0};
         cm_edit_ladder(&s->model->schedule, s->task, s->task->strength, *n, sigma);
         for (int i = 0; i < *n; i++)
             append_level(s, sigma[i], &list);
-        status = judge(s, &list, &taken, err);
+        status = judge(s, &list, &clearly, err);
     }
     return status;
 }
@@ -215,10 +215,10 @@ static cm_status judge_ladders(search *s, cm_error *err)
 static cm_status judge_steps(search *s, cm_error *err)
 {
     cm_status status = CM_OK;
-    int taken;
+    int clearly;
     for (const int *n = teacher_steps; *n && 2 * *n - 1 <= s->params->most && !status; n++) {
         const cm_tune_list list = {.steps = *n, .evaluations = 2 * *n - 1}; /* of Heun */
-        status = judge(s, &list, &taken, err);
+        status = judge(s, &list, &clearly, err);
     }
     if (!status && !s->judged)
         return cm_fail(err, CM_ERR_ARGUMENT, "most: expected at least 3 for a teacher, found %d",
