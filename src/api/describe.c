@@ -75,6 +75,8 @@ static void add_model(json_t *o, const cm_model *m, int *bad)
     *bad |= json_object_set_new(o, "tensors", json_integer(cm_params_size(m->params)));
     cm_model_is_classifier(m) ? add_verdicts(o, m, bad) : add_noise(o, m, bad);
     *bad |= json_object_set_new(o, "network", cm_net_config_to_json(n));
+    if (m->edits)
+        *bad |= json_object_set_new(o, "edits", parsed(m->edits));
     if (m->training)
         *bad |= json_object_set_new(o, "training", parsed(m->training));
 }

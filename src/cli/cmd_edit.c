@@ -159,13 +159,22 @@ static int is_same_file(const char *a, const char *b)
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* Whether writing to out could replace this input: itself, or a file of a folder of inputs. */
+static void folder_of(const char *path, cm_text folder)
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof(cm_text), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+}
+
+/* Whether writing to out could replace this input: itself, a file of a folder of inputs, or, where
+ * out is a folder, one in it. */
 static int would_replace(const char *input, const char *out)
 {
-    cm_text folder;
-    const char *slash = strrchr(out, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - out) + 1 : 1, slash ? out : ".");
-    return *input && (is_same_file(input, out) || is_same_file(input, folder));
+    cm_text of_out, of_input;
+    folder_of(out, of_out);
+    folder_of(input, of_input);
+    return *input &&
+           (is_same_file(input, out) || is_same_file(input, of_out) || is_same_file(of_input, out));
 }
 
 static cm_status check_out(const edit_run *r, cm_error *err)

@@ -287,13 +287,22 @@ static cm_status add_mask(const edit_wish *w, const cm_images *mask, const char 
 
 /* ---- all of them ------------------------------------------------------------- */
 
-static void name_of(const char *path, char name[edit_name_bytes])
+/* That of the file without its ending, and with it where another has the name: a, a.png. */
+static void add_name(edit_pictures *p, const char *path)
 {
     const char *slash = strrchr(path, '/');
+    char *name = p->names[p->n];
     snprintf(name, edit_name_bytes, "%s", slash ? slash + 1 : path);
     char *dot = strrchr(name, '.');
-    if (dot && dot != name)
+    if (dot && dot != name) {
         *dot = '\0';
+        for (int64_t i = 0; i < p->n; i++)
+            if (!strcmp(p->names[i], name)) {
+                *dot = '.';
+                break;
+            }
+    }
+    p->n++;
 }
 
 static cm_status read_one(const edit_wish *w, const cm_images *mask, const char *path,
@@ -317,7 +326,7 @@ static cm_status read_one(const edit_wish *w, const cm_images *mask, const char 
     if (!s)
         s = add_mask(w, mask, path, m, p, p->n, err);
     if (!s)
-        name_of(path, p->names[p->n++]);
+        add_name(p, path);
     cm_images_free(m);
     return s;
 }

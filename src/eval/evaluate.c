@@ -258,9 +258,18 @@ static cm_status check_params(const cm_eval_params *p, cm_error *err)
 /* What can be known before the work. */
 static cm_status check_files(const cm_eval_params *p, cm_error *err)
 {
-    const cm_status s =
-        *p->save_stats ? cm_replace_check(p->save_stats, &cm_replaced_archive, err) : CM_OK;
-    return s || !*p->nearest ? s : cm_replace_check(p->nearest, &cm_replaced_picture, err);
+    const char *const inputs[] = {p->ref, p->samples, p->model, p->train, p->test, p->weights};
+    enum { INPUTS = sizeof inputs / sizeof *inputs };
+    cm_status s = CM_OK;
+    if (*p->save_stats)
+        s = cm_replace_check(p->save_stats, &cm_replaced_archive, err);
+    if (!s && *p->save_stats)
+        s = cm_replace_no_input(p->save_stats, INPUTS, inputs, err);
+    if (!s && *p->nearest)
+        s = cm_replace_check(p->nearest, &cm_replaced_picture, err);
+    if (!s && *p->nearest)
+        s = cm_replace_no_input(p->nearest, INPUTS, inputs, err);
+    return s;
 }
 
 static cm_status run(eval *e, cm_error *err)

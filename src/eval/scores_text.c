@@ -119,8 +119,10 @@ char *cm_scores_text(const cm_scores *s)
         if (isnan(v))
             continue;
         cm_text_rounded(value, r->percent ? 100 * v : v, r->digits);
-        put(&w, "%-19s%11s%-3s%s\n", r->title ? r->title : (const char *)s + r->name, value,
-            r->percent ? "%" : "", r->meaning);
+        const char *title = r->title ? r->title : (const char *)s + r->name;
+        if (r->value == offsetof(cm_scores, agreement_ref) && isnan(s->agreement))
+            title = "class agreement"; /* of the reference alone */
+        put(&w, "%-19s%11s%-3s%s\n", title, value, r->percent ? "%" : "", r->meaning);
     }
     if (s->kept_samples)
         put(&w, "pairs: the first %" PRId64 " image%s of the reference and %" PRId64 " sample%s\n",

@@ -10,15 +10,16 @@
  *     deviation^2 = mean over the lists so far of (score_1 - score_2)^2 / 2
  *
  * is also the variance of the difference of two such means.  The first list that is not better
- * than all before by more than twice the deviation ends the search.  Ladders of 2, 4, 8 and 20 levels, even on the model's own grid as without a search, are
- * judged in the same way, and so are the numbers of steps of a teacher.  The list with the lowest
- * score of all is what is kept. */
+ * than all before by more than twice the deviation ends the search.  Ladders of 2, 4, 8 and 20
+ * levels, even on the model's own grid as without a search, are judged in the same way, and so are
+ * the numbers of steps of a teacher.  The list with the lowest score of all is what is kept. */
 #include "eval/tune.h"
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "eval/tune_judge.h"
 #include "io/json.h"
+#include "io/replace.h"
 #include "model/annotate.h"
 #include "sample/edit_levels.h"
 
@@ -373,7 +374,10 @@ cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!*needed[i].value)
             return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a path, found none", needed[i].name);
-    cm_status status = *p->out ? cm_model_annotate_check(p->model, p->out, err) : CM_OK;
+    const char *const others[] = {p->data, p->weights}; /* the model itself may be replaced */
+    cm_status status = *p->out ? cm_replace_no_input(p->out, 2, others, err) : CM_OK;
+    if (!status && *p->out)
+        status = cm_model_annotate_check(p->model, p->out, err);
     if (!status)
         status = cm_model_read(p->model, NULL, &m, err);
     s.model = m;

@@ -75,3 +75,23 @@ cm_status cm_replace_check(const char *path, const cm_replaced *kind, cm_error *
                    path, !strcmp(found, "of no known kind") ? "data of no known kind" : found,
                    kind->name);
 }
+
+static int is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+cm_status cm_replace_no_input(const char *path, int n, const char *const *inputs, cm_error *err)
+{
+    char folder[4096], shown[512];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    for (int i = 0; i < n; i++)
+        if (*inputs[i] && (is_same_file(inputs[i], path) || is_same_file(inputs[i], folder)))
+            return cm_fail(err, CM_ERR_ARGUMENT,
+                           "%s: is an input itself or among the inputs: it would be replaced",
+                           cm_escape(shown, sizeof shown, path));
+    return CM_OK;
+}

@@ -146,6 +146,13 @@ edit inpaint --image folder --box 8,8,12,12 --out folder
 ok 'not over the input' one_error 2 'is the input itself'
 edit inpaint --image folder --box 8,8,12,12 --out folder/grid.png
 ok 'nor among the inputs' one_error 2 'is the input itself'
+mkdir same twins
+works 'a picture for a folder' sample --model "$student" --num 1 --out same/a.png
+run edit vary --model "$student" --class 4 --sigmas 2 --image same/a.png --out same
+ok 'nor into the folder of the input' one_error 2 'is the input itself'
+works 'its twin' sample --model "$student" --num 1 --out same/a.jpg
+works 'edit both' edit vary --model "$student" --class 4 --sigmas 2 --image same --out twins
+ok 'two results' test "$(find twins -type f | wc -l)" -eq 2
 cp again.png mask.png
 edit inpaint --image "$boot" --mask mask.png --out mask.png
 ok 'nor over the mask' one_error 2 'is the input itself'

@@ -97,6 +97,10 @@ fails 2 "option 's-noise': has no effect here" eval --ref $real --model "$root/m
 fails 2 'test: has no effect without train' eval --ref $real --samples $real --test s $small
 fails 1 'nowhere' eval --ref nowhere --samples $real $small
 fails 2 'found a classifier' eval --ref $real --model judge $small
+cp s.npz own.npz
+fails 2 'is an input itself or among the inputs' eval --ref $real --samples own.npz --save-stats own.npz $small
+fails 2 'is an input itself or among the inputs' eval --ref own.npz --save-stats own.npz $small
+ok 'which is as it was' cmp s.npz own.npz
 head -c 2000 s.npz >short.npz
 fails 4 'short.npz: ' eval --ref $real --samples short.npz $small
 fails 1 'pt_inception-2015-12-05-6726825d.pth: no such file' eval --ref $real --samples $real

@@ -170,6 +170,10 @@ refused 1 'nowhere' --data nowhere
 refused 2 "found '1'" --num 1
 refused 1 'missing/x.safetensors' --out missing/x.safetensors
 refused 2 'is there already and is no model' --out p.png
+cp judge/model.safetensors own-judge.safetensors
+run tune --model m.safetensors --data $real --weights own-judge.safetensors --out own-judge.safetensors
+ok 'nor over the classifier' one_error 2 'is an input itself or among the inputs'
+ok 'which is as it was' cmp judge/model.safetensors own-judge.safetensors
 ok 'which is as it was' grep -q PNG p.png
 tune run --out x.safetensors
 ok 'a run folder' one_error 1 'run: '
