@@ -1,7 +1,10 @@
 /* linear.c - panels of columns, taken by whoever is free */
 #include "eval/linear.h"
 
+#include "base/error.h"
+
 #include <stdatomic.h>
+#include <sys/mman.h>
 
 enum { PANEL = 128 }; /* columns */
 
@@ -13,10 +16,29 @@ typedef struct task {
     atomic_int next; /* panel */
 } task;
 
+/* OpenBLAS maps a buffer for each thread that is inside it, and where it gets none it asks again
+ * for ever: so ask before it does. */
+static cm_status check_buffers(int workers, cm_error *err)
+{
+    enum { BUFFER_MIB = 128 };
+    const size_t bytes = (size_t)workers * BUFFER_MIB << 20;
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    if (p == MAP_FAILED)
+        return cm_fail(err, CM_ERR_MEMORY,
+                       "scores: out of memory: OpenBLAS takes %d MiB of addresses a thread, of "
+                       "which there are %d",
+                       BUFFER_MIB, workers);
+    munmap(p, bytes);
+    return CM_OK;
+}
+
 cm_status cm_linear_open(int threads, cm_linear *l, cm_error *err)
 {
     *l = (cm_linear){.workers = threads < CM_BLAS_MOST_WORKERS ? threads : CM_BLAS_MOST_WORKERS};
     cm_status s = cm_blas_open(&l->blas, err);
+    if (!s)
+        s = check_buffers(l->workers, err);
     if (!s)
         s = cm_pool_new(l->workers, &l->pool, err);
     if (s)

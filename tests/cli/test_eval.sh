@@ -97,6 +97,13 @@ fails 2 "option 's-noise': has no effect here" eval --ref $real --model "$root/m
 fails 2 'test: has no effect without train' eval --ref $real --samples $real --test s $small
 fails 1 'nowhere' eval --ref nowhere --samples $real $small
 fails 2 'found a classifier' eval --ref $real --model judge $small
+(
+    ulimit -v 200000 # KiB: OpenBLAS would ask for its buffers for ever
+    timeout -k 1 60 "$cm" eval --ref $real --samples s.npz $small >out 2>err
+)
+code=$?
+ok 'little memory: an end' test "$code" -eq 1
+ok 'that says why' grep -qE 'memory|start' err
 cp s.npz own.npz
 fails 2 'is an input itself or among the inputs' eval --ref $real --samples own.npz --save-stats own.npz $small
 fails 2 'is an input itself or among the inputs' eval --ref own.npz --save-stats own.npz $small
