@@ -91,6 +91,17 @@ static double distance(const float *a, const float *b, size_t n)
     return most / size;
 }
 
+/* In the Euclidean norm, which the rounding of one element does not decide. */
+static double norm_distance(const float *a, const float *b, size_t n)
+{
+    double error = 0, size = 1e-30;
+    for (size_t i = 0; i < n; i++) {
+        error += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        size += (double)a[i] * (double)a[i];
+    }
+    return sqrt(error / size);
+}
+
 static void check_parts(const char *method, int parts)
 {
     cm_error err = {0};
@@ -298,8 +309,8 @@ static void check_repeats(variant v)
 }
 
 /* With another number of threads the loss has the same bits.  So have gradients, but
- * for those of convolution weights: oneDNN splits their sum over the samples among
- * the threads, in f32 in both data types, which leaves the order of a sum. */
+ * for those of the weights of convolutions that are oneDNN's: it splits their sum over the
+ * samples among the threads, in f32 in both data types, which leaves the order of a sum. */
 static void check_threads(const char *method, cm_dtype dtype)
 {
     cm_error err = {0};
@@ -313,8 +324,9 @@ static void check_threads(const char *method, cm_dtype dtype)
         CHECK(*one->loss > 0 && *one->loss == *two->loss,
               "method %s, %s: loss %.9g with 1 thread, %.9g with 2", method, cm_dtype_name(dtype),
               (double)*one->loss, (double)*two->loss);
-        const double d = distance(one->grad, two->grad, one->floats);
-        CHECK(d <= 1e-6, "method %s, %s: gradients of 1 and 2 threads differ by %g", method,
+        const double d = norm_distance(one->grad, two->grad, one->floats);
+        printf("    method %s, %s: %g\n", method, cm_dtype_name(dtype), d);
+        CHECK(d <= 5e-7, "method %s, %s: gradients of 1 and 2 threads differ by %g", method,
               cm_dtype_name(dtype), d);
     }
     cm_train_step_free(one);
