@@ -98,6 +98,7 @@ fails 2 'test: has no effect without train' eval --ref $real --samples $real --t
 fails 1 'nowhere' eval --ref nowhere --samples $real $small
 fails 2 'found a classifier' eval --ref $real --model judge $small
 (
+    # shellcheck disable=SC3045 # dash, bash and busybox have it
     ulimit -v 200000 # KiB: OpenBLAS would ask for its buffers for ever
     timeout -k 1 60 "$cm" eval --ref $real --samples s.npz $small >out 2>err
 )
