@@ -18,8 +18,8 @@
  *     gradient of the weights           n = 3 taps of it, m = 4 values of dy
  *
  * The products at a pair of points, summed over channels (or, for weights, over tiles) are a
- * product of matrices (panel.h).  a = 5/8 and b = 3/2 lose the fewest digits of the pairs that
- * were tried (docs/speed.md): with 1 and 2, as the paper has it, the error is twice as large. */
+ * product of matrices (panel.h).  a = 5/8 and b = 3/2 lose fewer digits than the paper's 1
+ * and 2 (docs/decisions/021-winograd.md). */
 #ifndef CM_CPU_KERNELS_WINOGRAD_H
 #define CM_CPU_KERNELS_WINOGRAD_H
 

@@ -3,7 +3,7 @@
  * A task is a part of the tiles, at most C_BLOCK channels of x and K_BLOCK of dy.  Block after
  * block of tiles it transforms both, v[pair][tile][c] and d[pair][tile][k], and adds
  *
- *     m[panel][pair][c][n] += sum_tile v[pair][tile][c] d[pair][tile][n]
+ *     m[pair][panel][c][n] += sum_tile v[pair][tile][c] d[pair][tile][n]
  *
  * The sums of the parts are added in order and transformed back to dw.  How many parts, and
  * which tiles each has, follows from the shape alone: dw is the same bits for any number of
