@@ -119,7 +119,17 @@ static cm_status check_images(const cm_npz_member *m, const cm_npz *npz, cm_erro
     return CM_OK;
 }
 
-/* Both streams, from the first image on.  arr_1 counts where it fits. */
+static cm_status check_labels(const cm_npz_member *m, int64_t n, cm_error *err)
+{
+    char text[128];
+    if (m->rank == 1 && m->dim[0] == n && (m->descr[1] == 'i' || m->descr[1] == 'u'))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_FORMAT,
+                   "%s: arr_1: expected the class of each image, int64 [%" PRId64 "], found %s",
+                   m->path, n, cm_npz_describe(m, text));
+}
+
+/* Both streams, from the first image on. */
 static cm_status rewind_archive(archive *a, cm_error *err)
 {
     cm_npz_member_close(&a->images);
@@ -130,9 +140,23 @@ static cm_status rewind_archive(archive *a, cm_error *err)
         s = check_images(&a->images, a->npz, err);
     if (!s)
         s = cm_npz_find(a->npz, "arr_1", &a->labels, err);
-    const cm_npz_member *l = &a->labels;
-    if (!s && l->stream && (l->rank != 1 || l->dim[0] != a->images.dim[0] || l->descr[1] != 'i'))
-        cm_npz_member_close(&a->labels);
+    return s || !a->labels.stream ? s : check_labels(&a->labels, a->images.dim[0], err);
+}
+
+/* Of the images from `first` on; -1: none. */
+static cm_status read_labels(archive *a, int64_t first, int64_t count, int64_t *labels,
+                             cm_error *err)
+{
+    const cm_npz_member *m = &a->labels;
+    for (int64_t i = 0; i < count; i++)
+        labels[i] = -1;
+    cm_status s = m->stream ? cm_npz_read_i64(&a->labels, count, labels, err) : CM_OK;
+    for (int64_t i = 0; i < count && !s; i++)
+        if (labels[i] < -1)
+            s = cm_fail(err, CM_ERR_FORMAT,
+                        "%s: arr_1: element %" PRId64
+                        ": expected a class, 0 or more (-1: none), found %" PRId64,
+                        m->path, first + i, labels[i]);
     return s;
 }
 
@@ -143,15 +167,13 @@ static cm_status read_archive(cm_image_source *s, int64_t first, int64_t count, 
     cm_status status = first < a->at ? rewind_archive(a, err) : CM_OK;
     for (; a->at < first && !status; a->at++) {
         status = cm_npz_read_u8(&a->images, (int64_t)image_bytes(s), pixels, err);
-        if (!status && a->labels.stream)
-            status = cm_npz_read_i64(&a->labels, 1, labels, err);
+        if (!status)
+            status = read_labels(a, a->at, 1, labels, err);
     }
     if (!status)
         status = cm_npz_read_u8(&a->images, count * (int64_t)image_bytes(s), pixels, err);
-    for (int64_t i = 0; i < count; i++)
-        labels[i] = -1;
-    if (!status && a->labels.stream)
-        status = cm_npz_read_i64(&a->labels, count, labels, err);
+    if (!status)
+        status = read_labels(a, first, count, labels, err);
     a->at += count;
     return status;
 }
