@@ -479,8 +479,8 @@ typedef struct cm_eval_hooks { /* functions may be NULL */
     void *user;              /* handed to both */
 } cm_eval_hooks;
 
-/* Score samples; *text is freed with cm_string_free.  sampling also has the batch, threads and
- * seed; hooks may be NULL.  Errors: also CM_ERR_UNSUPPORTED (no OpenBLAS), CM_INTERRUPTED. */
+/* Score samples; *text is freed with cm_string_free.  sampling also has the batch and
+ * threads; hooks may be NULL.  Errors: also CM_ERR_UNSUPPORTED (no OpenBLAS), CM_INTERRUPTED. */
 CM_API cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
                          const cm_eval_hooks *hooks, char **text, cm_error *err);
 

@@ -33,7 +33,7 @@ static cm_status read_source(const char *what, const cm_dataset_options *o, cm_d
     if (cm_dataset_is_packed(what))
         return cm_dataset_read_packed(what, o, d, err);
     if (!cm_image_file_kind(what, &kind, &known, NULL) && known)
-        return cm_fail(err, CM_ERR_FORMAT, "%s: is one picture (%s): --data takes its folder", what,
+        return cm_fail(err, CM_ERR_FORMAT, "%s: is one picture (%s): expected its folder", what,
                        kind);
     return cm_dataset_read_idx(what, o, d, err);
 }

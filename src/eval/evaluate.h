@@ -5,7 +5,7 @@
 #include "cm.h"
 #include "eval/extractor.h"
 
-enum { CM_SCORE_NOTES = 12, CM_SCORE_NOTE = 320 };
+enum { CM_SCORE_NOTES = 12, CM_SCORE_NOTE = 480 };
 
 /* What was found; NaN: this was not asked for, or cannot be told. */
 typedef struct cm_scores {

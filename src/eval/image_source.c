@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 /* pixels and labels of count images from image `first` on. */
 struct cm_source_kind {
@@ -72,11 +73,15 @@ static cm_status use_dataset(const cm_dataset *d, cm_image_source *s, cm_error *
     return CM_OK;
 }
 
-static cm_status open_dataset(const char *path, int h, int w, int c, int strict, cm_image_source *s,
-                              cm_error *err)
+static cm_status open_dataset(const char *path, const cm_image_shape *as, int strict,
+                              cm_image_source *s, cm_error *err)
 {
-    const cm_dataset_options o = {
-        .h = h, .w = w, .channels = c, .background = {255, 255, 255}, .strict = strict};
+    const cm_dataset_options o = {.h = as->h,
+                                  .w = as->w,
+                                  .channels = as->c,
+                                  .background = {255, 255, 255},
+                                  .labels = CM_LABELS_SAMPLES,
+                                  .strict = strict};
     cm_dataset *d = NULL;
     const cm_status status = cm_dataset_open(path, &o, &d, err);
     if (status)
@@ -275,24 +280,32 @@ static cm_status open_drawn(const char *path, const cm_model *model,
 
 /* ---- all of them --------------------------------------------------------------- */
 
+/* By its name too, so that one that is damaged at its start is not taken for another kind. */
+static int is_archive(const char *path)
+{
+    const size_t n = strlen(path);
+    return cm_npz_is(path) || (n > 4 && !strcasecmp(path + n - 4, ".npz"));
+}
+
 static void begin(const char *path, cm_image_source *s)
 {
     *s = (cm_image_source){.n = 0};
     cm_escape(s->name, sizeof s->name, path);
 }
 
-cm_status cm_image_source_open(const char *path, int h, int w, int c, int strict,
+cm_status cm_image_source_open(const char *path, const cm_image_shape *as, int strict,
                                cm_image_source *s, cm_error *err)
 {
+    static const cm_image_shape own = {0};
+    const cm_image_shape *to = as ? as : &own;
     begin(path, s);
     cm_status status =
-        cm_npz_is(path) ? open_archive(path, s, err) : open_dataset(path, h, w, c, strict, s, err);
-    if (!status && h && (s->h != h || s->w != w || s->c != c))
-        status =
-            cm_fail(err, CM_ERR_FORMAT,
-                    "%s: expected images of %dx%d with %d channel%s as the others, found %dx%d "
-                    "with %d",
-                    s->name, w, h, c, cm_plural(c), s->w, s->h, s->c);
+        is_archive(path) ? open_archive(path, s, err) : open_dataset(path, to, strict, s, err);
+    if (!status && as && (s->h != as->h || s->w != as->w || s->c != as->c))
+        status = cm_fail(err, CM_ERR_FORMAT,
+                         "%s: expected images of %dx%d with %d channel%s, as %s have, found %dx%d "
+                         "with %d",
+                         s->name, as->w, as->h, as->c, cm_plural(as->c), as->of, s->w, s->h, s->c);
     if (status)
         cm_image_source_close(s);
     return status;

@@ -61,9 +61,9 @@ static cm_status check_used(const cm_eval_params *p, cm_error *err)
 static cm_status open_sets(pairs *p, const cm_eval_params *params, cm_error *err)
 {
     const cm_image_source *a = &p->ref, *b = &p->samples;
-    cm_status s = cm_image_source_open(params->ref, 0, 0, 0, 1, &p->ref, err);
+    cm_status s = cm_image_source_open(params->ref, NULL, 1, &p->ref, err);
     if (!s)
-        s = cm_image_source_open(params->samples, 0, 0, 0, 1, &p->samples, err);
+        s = cm_image_source_open(params->samples, NULL, 1, &p->samples, err);
     if (s || (a->n == b->n && a->h == b->h && a->w == b->w && a->c == b->c))
         return s;
     return cm_fail(err, CM_ERR_FORMAT,

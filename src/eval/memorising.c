@@ -28,8 +28,11 @@ typedef struct memory {
 static cm_status gather(memory *m, const char *path, int64_t most, const char *what, gathered *g,
                         cm_error *err)
 {
-    const cm_image_source *as = m->of->samples;
-    cm_status s = cm_image_source_open(path, as->h, as->w, as->c, 0, &g->source, err);
+    const cm_image_source *from = m->of->samples;
+    char of[600];
+    snprintf(of, sizeof of, "the samples %s", from->name);
+    const cm_image_shape as = {from->h, from->w, from->c, of};
+    cm_status s = cm_image_source_open(path, &as, 0, &g->source, err);
     if (s)
         return s;
     if (g->source.n > most)

@@ -63,9 +63,50 @@ ok 'the same kernel distance' near "$(score kid)" "$kernel"
 ok 'the same agreement' near "$(score agreement)" "$agreement"
 works 'score the folder' eval --ref $real --samples s $small --json --kept 0
 ok 'the same distance' near "$(score frechet)" "$model"
+ok 'the same agreement, by the names of the files' near "$(score agreement)" "$agreement"
 works 'with three threads' eval --ref $real --samples s.npz --features small --weights judge \
     --threads 3 --json
 ok 'the same, to the last digit' test "$(score frechet) $(score kid)" = "$model $kernel"
+
+# ---- classes by their names ------------------------------------------------------
+# Two of three classes, whose numbers in a folder are others than the network's.
+
+for class in '0 an ape' '1 bee' '2 cat'; do
+    works "pictures of class $class" sample --model run --num 12 --class "${class%% *}" --threads 1 \
+        --out "words/${class#* }"
+done
+mkdir few
+cp -r words/bee words/cat few
+by_words=$(echo "$tiny" | sed "s|--data [^ ]*|--data words|")
+works 'a model with words' train $by_words --method ct --steps 1 --out worded
+for set in words few; do
+    works "a classifier of $set" train --method classifier --data $set --steps 30 --batch 8 \
+        --threads 1 --score FD-$set --out judge-$set
+done
+works 'two classes in a folder' sample --model worded --num 20 --class bee,cat --out two --threads 1
+works 'and in an archive' sample --model worded --num 20 --class bee,cat --out two.npz --threads 1
+ok 'with words in the names' test -e two/000010_cat.png
+words='--ref words --features small --weights judge-words --threads 1 --kept 0 --json'
+works 'the archive, by numbers' eval $words --samples two.npz
+agreement=$(score agreement)
+ok 'which has an agreement' test -n "$agreement"
+works 'the folder, by words' eval $words --samples two
+ok 'has the same' near "$(score agreement)" "$agreement"
+mkdir sorted
+cp -r two sorted/cat
+works 'a subfolder says more than names' eval $words --samples sorted
+ok 'of which one class alone is known' test "$(score agreement)" != "$agreement"
+mv two/000013_cat.png two/000013.png
+works 'one without a class' eval $words --samples two
+ok 'is told' grep -q 'two: 1 of 20 images have no class: agreement is of the others' out
+mv two/000013.png two/000013_wasp.png
+works 'one of another class' eval $words --samples two
+ok 'leaves no agreement' test -z "$(score agreement)"
+ok 'which is told' grep -q 'two: expected classes of the classifier, 0 to 2, an ape, bee, cat, found wasp: no class agreement' out
+works 'a label beyond the classifier' eval --ref words --samples two.npz --features small \
+    --weights judge-few --threads 1 --kept 0 --json
+ok 'is told' grep -q 'two.npz: expected classes of the classifier, 0 to 1, bee, cat, found 2 at image 10:' out
+ok 'and of the reference' grep -q 'words: expected classes of the classifier, .* found an ape' out
 
 # ---- statistics -----------------------------------------------------------------
 
@@ -109,11 +150,17 @@ cp s.npz own.npz
 fails 2 'is an input itself or among the inputs' eval --ref $real --samples own.npz --save-stats own.npz $small
 fails 2 'is an input itself or among the inputs' eval --ref own.npz --save-stats own.npz $small
 ok 'which is as it was' cmp s.npz own.npz
+echo text >text.npz
+fails 4 'text.npz: expected a zip archive' eval --ref $real --samples text.npz $small
 head -c 2000 s.npz >short.npz
 fails 4 'short.npz: ' eval --ref $real --samples short.npz $small
 fails 1 'pt_inception-2015-12-05-6726825d.pth: no such file' eval --ref $real --samples $real
 fails 2 'weights: expected a classifier' eval --ref $real --samples $real --features small
 fails 1 'vgg16-397923af.pth: no such file' eval --ref $real --samples $real --lpips
+fails 1 'vgg.pth: no such file' eval --ref $real --samples $real --lpips
+fails 2 "save-stats: expected a name that ends in .npz, found 's.txt'" eval --ref $real $small --save-stats s.txt
+fails 2 "nearest: expected a name that ends in .png, found 'n.jpg'" eval --ref $real --samples $real $small --train $real --nearest n.jpg
+ok 'nothing is left of them' test ! -e s.txt -a ! -e n.jpg
 fails 2 "option 'kept': has no effect here, with lpips" eval --ref $real --samples $real --lpips \
     --kept 5
 fails 2 "option 'features': has no effect here, with lpips" eval --ref $real --samples $real \

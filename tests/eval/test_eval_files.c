@@ -302,7 +302,7 @@ static void test_archive(void)
     const cm_npz_array arrays[] = {{"arr_0", CM_NPZ_U8, 4, {N, H, W, C}, pixels},
                                    {"arr_1", CM_NPZ_I64, 1, {N}, labels}};
     write_arrays(in_dir("i.npz"), 2, arrays);
-    CHECK_OK(cm_image_source_open(in_dir("i.npz"), 0, 0, 0, 0, &s, &err), err);
+    CHECK_OK(cm_image_source_open(in_dir("i.npz"), NULL, 0, &s, &err), err);
     CHECK(s.n == N && s.h == H && s.w == W && s.c == C && s.classes, "shape");
     CHECK_OK(cm_image_source_next(&s, 17, got, got_labels, &err), err);
     CHECK_OK(cm_image_source_pick(&s, 30, got + 17 * IMAGE, &err), err);
@@ -313,9 +313,10 @@ static void test_archive(void)
     CHECK(!memcmp(got, pixels, sizeof got) && !memcmp(got_labels, labels, sizeof labels),
           "images differ");
     cm_image_source_close(&s);
-    CHECK(cm_image_source_open(in_dir("i.npz"), 3, 3, 3, 0, &s, &err) == CM_ERR_FORMAT,
-          "other size");
-    has(&err, "expected images of 3x3 with 3 channels as the others, found 2x3 with 3");
+    const cm_image_shape as = {3, 3, 3, "the samples s.npz"};
+    CHECK(cm_image_source_open(in_dir("i.npz"), &as, 0, &s, &err) == CM_ERR_FORMAT, "other size");
+    has(&err, "i.npz: expected images of 3x3 with 3 channels, as the samples s.npz have, "
+              "found 2x3 with 3");
 }
 
 static void test_wrong_archives(void)
@@ -327,14 +328,13 @@ static void test_wrong_archives(void)
     const cm_npz_array wrong_key = {"samples", CM_NPZ_U8, 4, {1, 2, 2, 3}, bytes};
     const cm_npz_array wrong_shape = {"arr_0", CM_NPZ_U8, 4, {1, 3, 2, 2}, bytes};
     write_arrays(in_dir("w.npz"), 1, &wrong_type);
-    CHECK(cm_image_source_open(in_dir("w.npz"), 0, 0, 0, 0, &s, &err) == CM_ERR_FORMAT, "floats");
+    CHECK(cm_image_source_open(in_dir("w.npz"), NULL, 0, &s, &err) == CM_ERR_FORMAT, "floats");
     has(&err, "w.npz: arr_0: expected uint8 [N,H,W,3] or [N,H,W,1] of 0 to 255, found float32");
     write_arrays(in_dir("w.npz"), 1, &wrong_key);
-    CHECK(cm_image_source_open(in_dir("w.npz"), 0, 0, 0, 0, &s, &err) == CM_ERR_FORMAT,
-          "another key");
+    CHECK(cm_image_source_open(in_dir("w.npz"), NULL, 0, &s, &err) == CM_ERR_FORMAT, "another key");
     has(&err, "expected the images as arr_0 (uint8 [N,H,W,C]), found samples");
     write_arrays(in_dir("w.npz"), 1, &wrong_shape);
-    CHECK(cm_image_source_open(in_dir("w.npz"), 0, 0, 0, 0, &s, &err) == CM_ERR_FORMAT,
+    CHECK(cm_image_source_open(in_dir("w.npz"), NULL, 0, &s, &err) == CM_ERR_FORMAT,
           "two channels");
     has(&err, "found uint8 [1,3,2,2]");
 }
@@ -368,7 +368,7 @@ static void test_wrong_labels(void)
         cm_image_source s = {0};
         write_arrays(in_dir("l.npz"), 2, arrays);
         err = (cm_error){0};
-        cm_status status = cm_image_source_open(in_dir("l.npz"), 0, 0, 0, 0, &s, &err);
+        cm_status status = cm_image_source_open(in_dir("l.npz"), NULL, 0, &s, &err);
         if (!status)
             status = cm_image_source_next(&s, 3, got, labels, &err);
         cm_image_source_close(&s);

@@ -159,7 +159,7 @@ static void read_images(const char *path)
     cm_error err = {0};
     cm_image_source from = {0};
     int64_t labels[3];
-    cm_status s = cm_npz_is(path) ? cm_image_source_open(path, 0, 0, 0, 1, &from, &err) : CM_OK;
+    cm_status s = cm_npz_is(path) ? cm_image_source_open(path, NULL, 1, &from, &err) : CM_OK;
     const int64_t bytes = (int64_t)from.h * from.w * from.c, n = from.n < 3 ? from.n : 3;
     require(s || !from.n || (bytes > 0 && (from.c == 1 || from.c == 3)));
     if (!s && n && bytes <= MOST) {
