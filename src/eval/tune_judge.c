@@ -174,15 +174,26 @@ void cm_tune_judge_close(cm_tune_judge *j)
 
 /* ---- a task ---- */
 
+static int64_t factor_of(const cm_tune_params *p)
+{
+    return p->factor ? p->factor : CM_TUNE_FACTOR;
+}
+
+cm_status cm_tune_judge_check_factor(const cm_tune_params *p, const cm_model *m, cm_error *err)
+{
+    const int64_t k = factor_of(p), h = m->net.height, w = m->net.width;
+    return k >= 2 && k <= h && k <= w && h % k == 0 && w % k == 0
+               ? CM_OK
+               : cm_fail(err, CM_ERR_ARGUMENT,
+                         "factor: expected at least 2 and to divide the %" PRId64 " x %" PRId64
+                         " of the model, found %" PRId64,
+                         w, h, k);
+}
+
 static cm_status make_small(cm_tune_judge *j, cm_error *err)
 {
     const cm_images *m = j->pictures;
-    const int64_t k = j->params->factor ? j->params->factor : CM_TUNE_FACTOR;
-    if (k < 2 || k > m->h || k > m->w || m->h % k || m->w % k)
-        return cm_fail(
-            err, CM_ERR_ARGUMENT,
-            "factor: expected at least 2 and to divide the %d x %d of the model, found %" PRId64,
-            m->w, m->h, k);
+    const int64_t k = factor_of(j->params);
     j->edit.factor = k;
     return cm_images_fit_as(m, m->h / (int)k, m->w / (int)k, m->c, "stretch", 0, &j->small, err);
 }

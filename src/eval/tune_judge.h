@@ -56,7 +56,10 @@ cm_status cm_tune_judge_open(cm_tune_judge *j, const cm_model *model, const cm_t
                              const cm_eval_hooks *hooks, cm_error *err);
 void cm_tune_judge_close(cm_tune_judge *j); /* also of one that is all zero */
 
-/* What is scored from now on.  Errors: CM_ERR_ARGUMENT (factor), CM_ERR_MEMORY. */
+/* Whether upscale by the factor of the settings fits the model.  Errors: CM_ERR_ARGUMENT. */
+cm_status cm_tune_judge_check_factor(const cm_tune_params *params, const cm_model *model,
+                                     cm_error *err);
+/* What is scored from now on; of upscale with a factor that fits.  Errors: CM_ERR_MEMORY. */
 cm_status cm_tune_judge_take(cm_tune_judge *j, const cm_edit_task *task, cm_error *err);
 /* Of what an edit of the task without a network makes of them. */
 cm_status cm_tune_judge_plain(cm_tune_judge *j, const cm_plain_edit *plain, double *score,
