@@ -81,6 +81,8 @@ static cm_status open_sides(eval *e, cm_error *err)
         s = cm_collect_check(e->extractor, &e->ref.source, !has_statistics, err);
     if (s)
         return s;
+    cm_scores_note_of(e->scores, of->left_out);
+    cm_scores_note_of(e->scores, e->ref.source.left_out);
     snprintf(e->scores->samples, sizeof e->scores->samples, "%s", of->name);
     cm_escape(e->scores->ref, sizeof e->scores->ref, p->ref);
     e->scores->n_samples = of->n;
@@ -108,8 +110,8 @@ static cm_status collect(eval *e, side *x, const char *what, int is_samples, dou
     if (!s)
         s = cm_collect(e->extractor, e->batch, &x->source, &to, &phase, err);
     *share = cm_agreement_finish(&x->agreement);
-    if (!s && *x->agreement.why_not)
-        cm_scores_note(e->scores, "%s", x->agreement.why_not);
+    if (!s)
+        cm_scores_note_of(e->scores, x->agreement.why_not);
     return s;
 }
 

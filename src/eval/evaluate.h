@@ -26,6 +26,8 @@ typedef struct cm_scores {
 
 cm_scores cm_scores_none(void); /* nothing was asked for */
 __attribute__((format(printf, 2, 3))) void cm_scores_note(cm_scores *scores, const char *fmt, ...);
+/* A text that is a note, once; empty: none. */
+void cm_scores_note_of(cm_scores *scores, const char *text);
 
 /* As cm_eval (cm.h), whose arguments are in range. */
 cm_status cm_evaluate(const cm_eval_params *params, const cm_sample_params *sampling,

@@ -12,7 +12,8 @@
 #include <jansson.h>
 
 typedef struct cm_image_source {
-    char name[512]; /* for messages */
+    char name[512];     /* for messages */
+    char left_out[480]; /* which files are not among the images, and why; empty: none */
     int64_t n, done;
     int h, w, c;
     int classes;   /* 0: no labels */

@@ -192,6 +192,8 @@ static cm_status run(memory *m, cm_scores *r, cm_error *err)
     cm_status s = gather(m, m->of->params->train, INT64_MAX, "training images", &m->train, err);
     if (!s && *m->of->params->test)
         s = gather(m, m->of->params->test, m->of->params->kept, "test images", &m->test, err);
+    cm_scores_note_of(r, m->train.source.left_out);
+    cm_scores_note_of(r, m->test.source.left_out);
     if (!s)
         s = cm_products_new(kept->d, m->of->threads, &m->products, err);
     if (!s)

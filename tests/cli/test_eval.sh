@@ -100,6 +100,10 @@ mv two/000013_cat.png two/000013.png
 works 'one without a class' eval $words --samples two
 ok 'is told' grep -q 'two: 1 of 20 images have no class: agreement is of the others' out
 mv two/000013.png two/000013_wasp.png
+head -c 60 two/000000_bee.png >two/000020_bee.png
+works 'a damaged one' eval $words --samples two
+ok 'is told, once' test "$(grep -c 'two: 1 file left out, the first of them two/000020_bee.png: ' out)" -eq 1
+rm two/000020_bee.png
 works 'one of another class' eval $words --samples two
 ok 'leaves no agreement' test -z "$(score agreement)"
 ok 'which is told' grep -q 'two: expected classes of the classifier, 0 to 2, an ape, bee, cat, found wasp: no class agreement' out
@@ -150,8 +154,9 @@ cp s.npz own.npz
 fails 2 'is an input itself or among the inputs' eval --ref $real --samples own.npz --save-stats own.npz $small
 fails 2 'is an input itself or among the inputs' eval --ref own.npz --save-stats own.npz $small
 ok 'which is as it was' cmp s.npz own.npz
-echo text >text.npz
+echo text | tee text >text.npz
 fails 4 'text.npz: expected a zip archive' eval --ref $real --samples text.npz $small
+fails 4 'of images, found: text' eval --ref $real --samples text $small
 head -c 2000 s.npz >short.npz
 fails 4 'short.npz: ' eval --ref $real --samples short.npz $small
 fails 1 'pt_inception-2015-12-05-6726825d.pth: no such file' eval --ref $real --samples $real
