@@ -57,14 +57,6 @@ static void leave_open(void *state)
 static const struct cm_source_kind dataset_kind = {read_dataset, close_dataset};
 static const struct cm_source_kind others_dataset_kind = {read_dataset, leave_open};
 
-static void tell_left_out(const cm_found *f, cm_image_source *s)
-{
-    if (f->n_notes)
-        snprintf(s->left_out, sizeof s->left_out,
-                 "%.100s: %" PRId64 " file%s left out, the first of them %.300s", s->name,
-                 f->n_notes, cm_plural(f->n_notes), f->notes[0]);
-}
-
 static cm_status use_dataset(const cm_dataset *d, cm_image_source *s, cm_error *err)
 {
     s->n = d->n;
@@ -72,7 +64,7 @@ static cm_status use_dataset(const cm_dataset *d, cm_image_source *s, cm_error *
     s->w = d->w;
     s->c = d->c;
     s->classes = d->classes;
-    tell_left_out(&d->found, s);
+    cm_dataset_left_out(d, s->name, s->left_out);
     if (!d->class_names)
         return CM_OK;
     s->names = json_array();

@@ -8,12 +8,13 @@
 
 #include "cm.h"
 #include "data/dataset.h"
+#include "data/summary.h"
 
 #include <jansson.h>
 
 typedef struct cm_image_source {
-    char name[512];     /* for messages */
-    char left_out[480]; /* which files are not among the images, and why; empty: none */
+    char name[512];             /* for messages */
+    char left_out[CM_LEFT_OUT]; /* which files are not among the images, and why; empty: none */
     int64_t n, done;
     int h, w, c;
     int classes;   /* 0: no labels */

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "eval/collect.h"
 #include "eval/lpips.h"
 #include "options/options.h"
@@ -68,8 +69,9 @@ static cm_status open_sets(pairs *p, const cm_eval_params *params, cm_error *err
         return s;
     return cm_fail(err, CM_ERR_FORMAT,
                    "%s: expected a partner for each image of %s, %" PRId64 " of %dx%d with %d "
-                   "channels, found %" PRId64 " of %dx%d with %d",
-                   b->name, a->name, a->n, a->w, a->h, a->c, b->n, b->w, b->h, b->c);
+                   "channel%s, found %" PRId64 " of %dx%d with %d",
+                   b->name, a->name, a->n, a->w, a->h, a->c, cm_plural(a->c), b->n, b->w, b->h,
+                   b->c);
 }
 
 static cm_status make_room(pairs *p, cm_error *err)

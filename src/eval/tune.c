@@ -352,6 +352,8 @@ static void say_pictures(const search *s)
     const int64_t n = s->judge.pictures->n, d = cm_extractor_dims(s->judge.extractor).features;
     char shown[512];
     cm_escape(shown, sizeof shown, p->data);
+    if (*s->judge.left_out)
+        say(s, "note: %s", s->judge.left_out);
     if (n < p->num)
         say(s, "note: %s: %" PRId64 " picture%s, fewer than the %" PRId64 " of num: all are taken",
             shown, n, cm_plural(n), p->num);

@@ -69,11 +69,12 @@ static cm_status read_pictures(cm_tune_judge *j, cm_error *err)
     cm_status s = cm_dataset_open(j->params->data, &o, &d, err);
     if (s)
         return s;
+    cm_dataset_left_out(d, cm_escape(shown, sizeof shown, j->params->data), j->left_out);
     const int64_t n = j->params->num < d->n ? j->params->num : d->n;
     const size_t image = (size_t)d->h * (size_t)d->w * (size_t)d->c;
     if (n < 2)
-        s = cm_fail(err, CM_ERR_ARGUMENT, "%s: expected at least 2 pictures, found %" PRId64,
-                    cm_escape(shown, sizeof shown, j->params->data), n);
+        s = cm_fail(err, CM_ERR_ARGUMENT, "%s: expected at least 2 pictures, found %" PRId64, shown,
+                    n);
     if (!s && !(j->pictures = cm_images_new(n, d->h, d->w, d->c, 0)))
         s = out_of_memory(j, err);
     for (int64_t i = 0; i < n && !s; i++)

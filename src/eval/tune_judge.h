@@ -13,6 +13,7 @@
 #ifndef CM_EVAL_TUNE_JUDGE_H
 #define CM_EVAL_TUNE_JUDGE_H
 
+#include "data/summary.h"
 #include "eval/extractor.h"
 #include "eval/moments.h"
 #include "eval/plain_edits.h"
@@ -34,7 +35,8 @@ typedef struct cm_tune_judge {
     const cm_model *model;
     cm_extractor *extractor;
     cm_linear linear;
-    cm_images *pictures; /* untouched */
+    cm_images *pictures;        /* untouched */
+    char left_out[CM_LEFT_OUT]; /* files that are none of them; empty: none */
     cm_statistics untouched;
     int64_t *classes;                        /* [num], those to agree with */
     int classes_are_given, labels_are_given; /* by the data */

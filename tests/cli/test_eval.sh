@@ -41,6 +41,7 @@ ok 'precision is 1' near "$(score precision)" 1
 ok 'recall is 1' near "$(score recall)" 1
 ok 'coverage is 1' near "$(score coverage)" 1
 ok 'the network is named, and which weights' grep -qE '"features": "FD-bars [0-9a-f]{16}"' out
+ok 'once' test "$(grep -c 'lacks rank' out)" -eq 1
 ok 'few images are said' grep -q 'their covariance lacks rank, and FD-bars is far too high' out
 ok 'no FID, no Inception score' test -z "$(grep -E 'FID|Inception|inception_score' out)"
 ok 'agreement of both' near "$(score agreement)" "$(score agreement_ref)"
@@ -139,6 +140,7 @@ fails 2 'samples' eval --ref $real
 fails 2 "option 'sampler': has no effect here" eval --ref $real --samples $real --sampler heun
 fails 2 'expected one of them, found both' eval --ref $real --samples $real --model run $small
 fails 2 "option 's-noise': has no effect here" eval --ref $real --model "$root/models/fashion-mnist-cd.safetensors" --s-noise 1 $small
+fails 2 "option 'seed': has no effect here" eval --ref $real --samples $real --seed 1 $small
 fails 2 'test: has no effect without train' eval --ref $real --samples $real --test s $small
 fails 1 'nowhere' eval --ref nowhere --samples $real $small
 fails 2 'found a classifier' eval --ref $real --model judge $small

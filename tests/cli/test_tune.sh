@@ -189,6 +189,12 @@ ok 'a classifier as the model' one_error 2 'found a classifier'
 tune t.safetensors --num 6 --most 2
 ok 'a teacher takes three' one_error 2 'most: expected at least 3 for a teacher, found 2'
 ok 'which is told before the table' test ! -s out
+mkdir photos
+cp p.png photos/a.png
+cp p.png photos/b.png
+head -c 60 p.png >photos/c.png
+run tune --model m.safetensors --data photos --weights judge --num 2 --most 1 --task upscale --quiet
+ok 'a damaged picture is told' grep -q '^note: photos: 1 file left out, the first of them photos/c.png: ' out
 tune m.safetensors --num 30 --most 1 --task upscale
 ok 'more pictures than there are' succeeded
 ok 'are told' grep -qx "note: $real: 24 pictures, fewer than the 30 of num: all are taken" out
