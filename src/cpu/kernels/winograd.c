@@ -144,9 +144,9 @@ static void transform(const block *b)
 {
     const winograd *s = b->s;
     const void *pixel[PAIRS];
-    for (int64_t i = 0; i < b->n; i++) {
-        pixels_of(&s->tiles, b->first + i, POINTS, 1, b->call->in[0], s->c, 0, b->bf16, b->zeros,
-                  pixel);
+    winograd_spot at = spot_of(&s->tiles, b->first);
+    for (int64_t i = 0; i < b->n; i++, move_on(&s->tiles, &at)) {
+        pixels_of(&s->tiles, &at, POINTS, 1, b->call->in[0], s->c, 0, b->bf16, b->zeros, pixel);
         (b->bf16 ? tile_bf16 : tile_f32)(pixel, s->c, b->v + i * s->c, v_pitch(s));
     }
 }
@@ -216,8 +216,8 @@ CM_APART void to_outputs_bf16(const block *b, const ending *e, const winograd_sp
 
 static void transform_back(const block *b, const ending *e, int64_t panel)
 {
-    for (int64_t i = 0; i < b->n; i++) {
-        const winograd_spot at = spot_of(&b->s->tiles, b->first + i);
+    winograd_spot at = spot_of(&b->s->tiles, b->first);
+    for (int64_t i = 0; i < b->n; i++, move_on(&b->s->tiles, &at)) {
         for (int64_t j = 0; j < PANEL && panel * PANEL + j < b->s->k; j += WIDTH)
             (b->bf16 ? to_outputs_bf16 : to_outputs_f32)(b, e, &at, panel * PANEL + j,
                                                          b->m + i * PANEL + j);

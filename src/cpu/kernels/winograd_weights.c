@@ -134,12 +134,11 @@ static void transform(const task *t, int64_t first, int64_t n)
 {
     const gradient *s = t->s;
     const void *const *in = t->call->in, *pixel[PAIRS];
-    for (int64_t i = 0; i < n; i++) {
-        pixels_of(&s->tiles, first + i, POINTS, 1, in[1], s->c, t->c_first, t->bf16, t->zeros,
-                  pixel);
+    winograd_spot at = spot_of(&s->tiles, first);
+    for (int64_t i = 0; i < n; i++, move_on(&s->tiles, &at)) {
+        pixels_of(&s->tiles, &at, POINTS, 1, in[1], s->c, t->c_first, t->bf16, t->zeros, pixel);
         (t->bf16 ? tile_bf16 : tile_f32)(pixel, t->c_n, t->v + i * s->c_size, v_pitch(s));
-        pixels_of(&s->tiles, first + i, OUTPUTS, 0, in[0], s->k, t->k_first, t->bf16, t->zeros,
-                  pixel);
+        pixels_of(&s->tiles, &at, OUTPUTS, 0, in[0], s->k, t->k_first, t->bf16, t->zeros, pixel);
         (t->bf16 ? dy_bf16 : dy_f32)(pixel, t->k_n, t->d + i * s->k_size, D_PITCH);
     }
 }
