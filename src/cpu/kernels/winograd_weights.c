@@ -133,7 +133,8 @@ CM_APART void dy_bf16(const void *const *pixel, int64_t k, float *d, int64_t pit
 static void transform(const task *t, int64_t first, int64_t n)
 {
     const gradient *s = t->s;
-    const void *const *in = t->call->in, *pixel[PAIRS];
+    const void *const *in = t->call->in;
+    const void *pixel[PAIRS];
     winograd_spot at = spot_of(&s->tiles, first);
     for (int64_t i = 0; i < n; i++, move_on(&s->tiles, &at)) {
         pixels_of(&s->tiles, &at, POINTS, 1, in[1], s->c, t->c_first, t->bf16, t->zeros, pixel);
