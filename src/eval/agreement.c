@@ -36,9 +36,9 @@ static void match_names(cm_agreement *a, const json_t *names)
     const char *unknown = NULL;
     for (int k = 0; k < a->source->classes && !unknown; k++) {
         const char *text = cm_class_name(a->source->names, k);
-        a->class_of[k] = find_class(names, a->classes, text);
+        a->class_of[k] = text ? find_class(names, a->classes, text) : k < a->classes ? k : -1;
         if (a->class_of[k] < 0)
-            unknown = text;
+            unknown = text ? text : "one without a name";
     }
     if (!unknown)
         return;

@@ -87,9 +87,13 @@ done
 works 'two classes in a folder' sample --model worded --num 20 --class bee,cat --out two --threads 1
 works 'and in an archive' sample --model worded --num 20 --class bee,cat --out two.npz --threads 1
 ok 'with words in the names' test -e two/000010_cat.png
+LC_ALL=C sed 's/\\"cat\\"]/   null]/' worded/model.safetensors >nameless.safetensors
+ok 'a model, one of whose classes has no name' test "$(cmp -s nameless.safetensors worded/model.safetensors; echo $?)" -eq 1
 words='--ref words --features small --weights judge-words --threads 1 --kept 0 --json'
 works 'the archive, by numbers' eval $words --samples two.npz
 agreement=$(score agreement)
+works 'that model' eval $words --model nameless.safetensors --num 20 --class :1,:2
+ok 'its class goes by its number' near "$(score agreement)" "$agreement"
 ok 'which has an agreement' test -n "$agreement"
 works 'the folder, by words' eval $words --samples two
 ok 'has the same' near "$(score agreement)" "$agreement"
