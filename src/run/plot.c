@@ -122,6 +122,8 @@ static cm_status choose_keys(struct plot *p, cm_error *err)
     cm_status s = list ? CM_OK : cm_fail(err, CM_ERR_MEMORY, "plot: out of memory");
     if (!s && !*list)
         add_all(p);
+    else if (!s && !list[strspn(list, ",")])
+        s = add_named(p, list, err); /* which is none */
     for (char *name = s ? NULL : strtok_r(list, ",", &rest); name && !s;
          name = strtok_r(NULL, ",", &rest))
         s = add_named(p, name, err);
