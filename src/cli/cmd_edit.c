@@ -1,17 +1,19 @@
 /* cmd_edit.c - cm edit: pictures changed by a model that was not trained for it */
+#include "cli/edit_place.h"
 #include "cli/edit_tasks.h"
 #include "cli/pipe.h"
+#include "cli/signals.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 static const cm_option file_options[] = {
     {"model", CM_OPT_TEXT, offsetof(edit_files, model), "", NULL, 0, 0, "MODEL",
      "a .safetensors model or a run folder"},
     {"image", CM_OPT_TEXT, offsetof(edit_files, image), "", NULL, 0, 0, "IN",
-     "a picture (PNG, JPEG, WebP) of any size, or a folder of them"},
+     "a picture (PNG, JPEG, WebP) of any size, or a folder with them; of a subfolder called as a "
+     "class of the model the pictures have that class, unless --class says"},
     {"to", CM_OPT_TEXT, offsetof(edit_files, to), "", NULL, 0, 0, "IN",
      "interpolate: the picture at the other end"},
     {"mask", CM_OPT_TEXT, offsetof(edit_files, mask), "", NULL, 0, 0, "FILE",
@@ -27,7 +29,8 @@ static const cm_option file_options[] = {
      "interpolate: images from end to end"},
     {"out", CM_OPT_TEXT, offsetof(edit_files, out), "", NULL, 0, 0, "X",
      "X.png, X.jpg or X.webp is the picture, or a grid of several; X.npz and X.safetensors hold "
-     "arrays; - is that picture or grid as PNG to standard output; else a folder"},
+     "arrays; - is that picture or grid as PNG to standard output; else a folder, with the "
+     "subfolders of IN"},
     {"strip", CM_OPT_FLAG, offsetof(edit_files, strip), "false", NULL, 0, 1, NULL,
      "show the input, what the model sees of it and the results side by side"},
     {"columns", CM_OPT_INT, offsetof(edit_files, columns), "0", NULL, 0, 1e6, "N",
@@ -153,31 +156,7 @@ static cm_status check_given(const edit_run *r, cm_error *err)
     return between ? CM_OK : cli_require(r->usage, "image", f->image, err);
 }
 
-static int is_same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
-static void folder_of(const char *path, cm_text folder)
-{
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof(cm_text), "%.*s", slash ? (int)(slash - path) + 1 : 1,
-             slash ? path : ".");
-}
-
-/* Whether writing to out could replace this input: itself, a file of a folder of inputs, or, where
- * out is a folder, one in it. */
-static int would_replace(const char *input, const char *out)
-{
-    cm_text of_out, of_input;
-    folder_of(out, of_out);
-    folder_of(input, of_input);
-    return *input &&
-           (is_same_file(input, out) || is_same_file(input, of_out) || is_same_file(of_input, out));
-}
-
-static cm_status check_out(const edit_run *r, cm_error *err)
+static cm_status check_out(edit_run *r, cm_error *err)
 {
     static const char *const of_picture[] = {"columns", "heading", "strip", NULL};
     const char *out = r->files.out, *dot = strrchr(out, '.');
@@ -186,9 +165,10 @@ static cm_status check_out(const edit_run *r, cm_error *err)
         cli_is_pipe(out) ? cli_pipe_check(err) : cm_images_check_path(out, NULL, NULL, &next, err);
     if (s)
         return s;
+    r->to_folder = next >= 0;
     const int arrays = dot && (!strcasecmp(dot, ".npz") || !strcasecmp(dot, ".safetensors"));
     for (int i = 0; of_picture[i]; i++)
-        if (cli_was_given(r->usage, of_picture[i]) && (next >= 0 || arrays))
+        if (cli_was_given(r->usage, of_picture[i]) && (r->to_folder || arrays))
             return cli_fail(err, CM_ERR_ARGUMENT,
                             "option '%s': has no effect here, it is for a picture (.png)",
                             of_picture[i]);
@@ -197,9 +177,10 @@ static cm_status check_out(const edit_run *r, cm_error *err)
                         "option 'scale': has no effect here, it is for pictures");
     const char *const inputs[] = {r->files.image, r->files.to, r->files.mask};
     for (int i = 0; i < 3 && !cli_is_pipe(out); i++)
-        if (would_replace(inputs[i], out))
+        if (edit_would_replace(inputs[i], out))
             return cli_fail(err, CM_ERR_ARGUMENT,
-                            "%s: is the input itself or among the inputs: results would replace it",
+                            "%s: is the input itself or among the inputs, or holds them: results "
+                            "would replace them",
                             out);
     return CM_OK;
 }
@@ -249,6 +230,7 @@ static cm_status read_pictures(edit_run *r, cm_error *err)
                             .fit = f->fit,
                             .takes_factor = is_word_of(r->kind->takes, "factor"),
                             .factor = r->edit.factor,
+                            .model = r->model,
                             .facts = r->facts};
     if (!*f->image)
         return CM_OK;
@@ -261,15 +243,16 @@ static cm_status read_pictures(edit_run *r, cm_error *err)
     return s || r->seen ? s : cli_fail(err, CM_ERR_MEMORY, "pictures: out of memory");
 }
 
-static cm_status edit_all(edit_run *r, cm_error *err)
+static cm_status make_results(edit_run *r, cm_error *err)
 {
     const edit_files *f = &r->files;
-    cm_status s = open_models(r, err);
-    if (!s)
-        s = read_pictures(r, err);
+    edit_place place = {.lock = -1};
+    cm_status s = r->to_folder ? edit_place_take(&place, f->out, err) : CM_OK;
     const double start = cli_seconds();
     if (!s)
         s = r->kind->run(r, err);
+    if (s == CM_INTERRUPTED)
+        cli_fail(err, s, "%s: stopped, nothing was written", f->out);
     const double seconds = cli_seconds() - start;
     r->result.images = r->images;
     r->result.pictures = &r->pictures;
@@ -288,9 +271,21 @@ static cm_status edit_all(edit_run *r, cm_error *err)
                 "%s: %s, %lld image%s in %.3f s%s, seed %lld", f->out, r->kind->task,
                 (long long)r->images->n, r->images->n == 1 ? "" : "s", seconds, r->note,
                 (long long)r->params.seed);
+    edit_place_leave(&place);
+    return s;
+}
+
+static cm_status edit_all(edit_run *r, cm_error *err)
+{
+    cm_status s = open_models(r, err);
+    if (!s)
+        s = read_pictures(r, err);
+    if (!s)
+        s = make_results(r, err);
     cm_images_free(r->images);
     edit_pictures_free(&r->pictures);
     free(r->seen);
+    free(r->labels);
     cm_model_free(r->model);
     cm_model_free(r->teacher);
     return s;
@@ -382,5 +377,6 @@ cm_status cli_edit(int argc, char **argv, cm_error *err)
     if (s)
         return s;
     cli_warn_threads(r.params.threads);
+    cli_catch_signals();
     return edit_all(&r, err);
 }

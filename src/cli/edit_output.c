@@ -2,12 +2,12 @@
 #include "cli/edit_output.h"
 
 #include "cli/cli.h"
+#include "cli/edit_place.h"
 #include "cli/pipe.h"
+#include "cli/signals.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static size_t bytes_of(const cm_images *m)
 {
@@ -34,9 +34,10 @@ static cm_status write_folder(const edit_result *r, cm_error *err)
     cm_status s = CM_OK;
     if (!r->pictures->n)
         return cm_images_write(r->images, r->out, &r->layout, err);
-    if (mkdir(r->out, 0777) && errno != EEXIST)
-        return cli_fail(err, CM_ERR_IO, "%s: %s", r->out, strerror(errno));
     for (int64_t i = 0; i < r->images->n && !s; i++) {
+        if (cli_stop_wish() == CM_TRAIN_STOP)
+            return cli_fail(err, CM_INTERRUPTED, "%s: stopped after %lld of %lld images", r->out,
+                            (long long)i, (long long)r->images->n);
         const cm_images one = one_of(r->images, i);
         const char *name = r->pictures->names[i / r->each];
         const int n = r->each > 1 ? snprintf(path, sizeof path, "%s/%s_%lld.png", r->out, name,
@@ -46,7 +47,9 @@ static cm_status write_folder(const edit_result *r, cm_error *err)
         layout.columns = -1;
         s = n < 0 || (size_t)n >= sizeof path
                 ? cli_fail(err, CM_ERR_ARGUMENT, "%.100s: the path is too long", r->out)
-                : cm_images_write(&one, path, &layout, err);
+                : edit_place_folders(path, (size_t)(strrchr(path, '/') - path), NULL, err);
+        if (!s)
+            s = cm_images_write(&one, path, &layout, err);
     }
     return s;
 }

@@ -32,7 +32,9 @@ struct edit_run {
     edit_pictures pictures;
     cm_images *images;
     uint8_t *seen;
-    char note[128]; /* for the line that is printed at the end */
+    int64_t *labels; /* of each image where folders say some, -1: told from its picture; or NULL */
+    char note[128];  /* for the line that is printed at the end */
+    int to_folder;   /* results go to */
     edit_result result;
 };
 

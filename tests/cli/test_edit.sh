@@ -116,14 +116,68 @@ for name in a_1 a_2 b_1 b_2; do
 done
 ok 'and no more' test "$(find results -type f | wc -l)" -eq 4
 ok 'as if alone' cmp results/b_1.png one.png
-mkdir -p deep/one deep/two
+
+# Subfolders are entered as cm data enters them, what is no picture is left out with a word.
+mkdir -p deep/9/more deep/other deep/.git
 cp folder/b.png deep
-cp folder/b.png deep/one
+cp folder/b.png deep/9
+cp folder/b.png deep/9/more/c.png
+cp folder/a.png deep/other/b.png
 cp folder/b.png deep/.hidden.png
-edit inpaint --image deep/ --box 8,8,12,12 --out deep.png
-ok 'a folder with folders' cmp deep.png one.png
-ok 'which are counted' grep -qx 'cm: left out of deep/: 2 subfolders, the first of them one' err
-ok 'and what is hidden' grep -qx 'cm: left out of deep/: a hidden file, .hidden.png' err
+cp folder/b.png deep/.git
+mkfifo deep/9/pipe.png
+ln -s /dev/null deep/device
+ln -s ../.. deep/9/up
+: >deep/empty.png
+for out in deep1 new/deep2; do
+    run edit vary --model "$student" --sigmas 2 --dtype f32 --image deep/ --out $out
+    ok "a folder with folders: $out" succeeded
+    (cd $out && find . -type f | sort) >found
+    printf './%s.png\n' 9/b 9/more/c b other/b | cmp - found
+    ok 'in the same subfolders' test $? -eq 0
+done
+for line in 'deep/9/pipe.png: expected a regular file' 'deep/device: expected a regular file' \
+    'deep/9/up: a link to a folder above' 'deep/empty.png: expected a PNG, JPEG or WebP image, found: empty'; do
+    ok "without $line" grep -qF "cm: left out: $line" err
+done
+ok 'and what is hidden' \
+    grep -qx 'cm: left out of deep/: 2 hidden files, the first of them .git' err
+ok 'nothing else is said' test "$(wc -l <err)" -eq 5
+ok 'classes by the folders' says ', classes of 2 of 4 pictures by their folders, seed 0$'
+run edit vary --model "$student" --sigmas 2 --dtype f32 --class 9 --image "$boot" --out nine.png
+ok 'a folder called 9 is class 9' cmp new/deep2/9/more/c.png nine.png
+run edit vary --model "$student" --sigmas 2 --dtype f32 --class 3 --image deep --out three
+ok 'but where --class says another' test "$(cmp -s three/9/b.png nine.png; echo $?)" -eq 1
+ok 'which all have' cmp three/9/b.png three/b.png
+run edit vary --model "$student" --sigmas 2 --dtype f32 --image "$boot" --out told.png
+ok 'without a folder of a class it is told from the picture' cmp new/deep2/b.png told.png
+for task in denoise 'invert --steps 3'; do
+    model=$student
+    test "$task" = denoise || model=$teacher
+    # shellcheck disable=SC2086 # a list of words
+    run edit $task --model "$model" --dtype f32 --image deep --out classes.safetensors
+    ok "${task%% *}: classes by the folders" says 'classes of 2 of 4 pictures by their folders'
+done
+for out in deep deep/9/made deep/9/not/yet .; do
+    edit inpaint --image deep --box 8,8,12,12 --out $out
+    ok "not into or over the inputs: $out" one_error 2 'is the input itself or among the inputs'
+done
+ok 'nor is a folder made there' missing deep/9/not
+
+# One at a time writes to a folder: the second is refused, and the first goes on.
+"$cm" edit vary --model "$student" --sigmas 2 --class 9 --image "$boot" --num 2000 --out shared >first 2>&1 &
+first=$!
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    test -d shared && break
+    sleep 0.2
+done
+edit vary --image "$boot" --class 3 --out shared
+ok 'a second one into a folder' one_error 1 'shared: another cm edit writes to this folder'
+kill -INT $first
+wait $first
+ok 'a first one that is stopped' test $? -eq 130
+ok 'says so' grep -q '^cm: shared: stopped' first
+ok 'and leaves nothing' test "$(find shared -name '.tmp*' 2>/dev/null | wc -l)" -eq 0
 edit inpaint --image folder --box 8,8,12,12 --num 2 --out rows.png
 ok 'a row a picture' is_size rows.png 70 70
 edit inpaint --image folder --box 8,8,12,12 --out all.npz
