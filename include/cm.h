@@ -248,7 +248,7 @@ CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
 
 /* Check a model, a run folder, any .safetensors or PyTorch file before use: the header against
- * the rules of the format, every size, and of a model that its weights are those of its
+ * the rules of the format, every size, and of a model that its weights are finite and those of its
  * configuration; of a run, that a checkpoint is whole and holds a model.  CM_OK: all is well.
  * Errors: CM_ERR_FORMAT and CM_ERR_UNSUPPORTED say what is wrong, CM_ERR_IO, CM_ERR_MEMORY. */
 CM_API cm_status cm_validate(const char *path, cm_error *err);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 struct cm_sampler {
+    const cm_model *model;
     cm_recipe recipe;
     cm_edit_search *search; /* of the model's edits */
     cm_error no_search;     /* why it cannot be read, which matters to edits alone; else CM_OK */
@@ -127,6 +128,7 @@ cm_status cm_sampler_make(const cm_model *m, const cm_sample_params *p, cm_sampl
     cm_sampler *s = cm_alloc(sizeof *s);
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory");
+    s->model = m;
     s->h = m->net.height;
     s->w = m->net.width;
     s->c = m->net.out_channels;
@@ -328,8 +330,13 @@ static cm_status run(cm_sampler *s, const cm_request *r, cm_editing *e, cm_image
         const int64_t left = r->num - b.first;
         b.count = left < session->batch ? (int)left : session->batch;
         sampling.count = (size_t)(b.count * session->image);
-        status = run_batch(s, &b, &sampling, images, err);
-        if (!status)
+        cm_error why = {0};
+        status = run_batch(s, &b, &sampling, images, &why);
+        if (status == CM_ERR_NUMERIC) /* which is about the weights */
+            cm_fail(err, status, "%s: %s", cm_model_name(s->model), why.message);
+        else if (status && err)
+            *err = why;
+        else if (!status)
             store(s, &b, images);
     }
     return status;

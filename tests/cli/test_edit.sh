@@ -283,6 +283,37 @@ fails 2 'multistep sampler' edit inpaint --model "$teacher" --image "$boot" --bo
 fails 2 "'columns': has no effect" edit vary --model "$student" --image "$boot" --columns 2 --out dir
 fails 2 "'strip': has no effect" edit vary --model "$student" --image "$boot" --strip --out x.npz
 fails 2 'class: expected' edit vary --model "$student" --image "$boot" --class boots --out x.png
+
+# What is wrong with a model is said with its name; levels of edits matter to edits alone.
+header=$(($(od -An -v -tu8 -N 8 "$student")))
+cp "$student" nan.safetensors
+printf '\377\377\377\377' | dd of=nan.safetensors bs=1 seek=$((header + 8)) conv=notrunc 2>dd.err
+for command in 'edit vary --class 1 --image '"$boot" sample; do
+    # shellcheck disable=SC2086 # a list of words
+    fails 3 'nan.safetensors: sampling: the network' $command --model nan.safetensors --out x.png
+done
+fails 4 'nan.safetensors: tensor "' validate nan.safetensors
+
+# with_edits ENTRY: damaged.safetensors is the student, whose "edits" are this, with blanks behind
+with_edits()
+{
+    head -c 8 "$student"
+    tail -c +9 "$student" | head -c "$header" | edits=$(echo "$1" | sed 's/"/\\"/g') awk '
+        match($0, /"edits":"([^"\\]|\\.)*"/) {
+            printf "%s\"edits\":\"%-*s\"%s", substr($0, 1, RSTART - 1), RLENGTH - 10, ENVIRON["edits"],
+                substr($0, RSTART + RLENGTH)
+        }'
+    tail -c +$((9 + header)) "$student"
+} >damaged.safetensors
+for entry in '{"vary":3}' '{"dance":"a"}' '{"vary":{"sigmas":5}}' '{"vary":{"sigmas":"5,5"}}' \
+    '{"vary":{"sigmas":""}}' '{"vary":{"score":"a"}}' '[]' 3; do
+    with_edits "$entry"
+    fails 4 'damaged.safetensors: "edits"' edit vary --model damaged.safetensors --image "$boot" \
+        --class 1 --out x.png
+    fails 4 'damaged.safetensors: "edits"' validate damaged.safetensors
+done
+with_edits '{"vary":{"sigmas":"5"},"dance":{"steps":[]}}'
+works 'entries of others' validate damaged.safetensors
 ok 'nothing was made' missing x.png
 
 finish
