@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "data/dataset_sources.h"
+#include "io/idx.h"
 #include "io/image.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ static cm_status read_source(const char *what, const cm_dataset_options *o, cm_d
                              cm_error *err)
 {
     char shown[512];
-    const char *kind;
+    const char *kind = NULL;
     int known = 0;
     struct stat st;
     if (!strcmp(what, "fashion-mnist") || !strcmp(what, "fashion-mnist-test"))
@@ -35,6 +36,16 @@ static cm_status read_source(const char *what, const cm_dataset_options *o, cm_d
     if (!cm_image_file_kind(what, &kind, &known, NULL) && known)
         return cm_fail(err, CM_ERR_FORMAT, "%s: is one picture (%s): --data takes its folder", what,
                        kind);
+    if (kind && !cm_idx_is(what))
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: expected an IDX images file, a packed .safetensors file or a folder of "
+                       "images, found: %s",
+                       what, kind);
+    if (kind && !cm_idx_is(what))
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: expected an IDX images file, a packed .safetensors file or a folder of "
+                       "images, found: %s",
+                       what, kind);
     return cm_dataset_read_idx(what, o, d, err);
 }
 

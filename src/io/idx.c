@@ -6,6 +6,7 @@
 #include "io/file.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_BYTES ((size_t)4 << 30)
 
@@ -58,6 +59,18 @@ static cm_status finish(uint8_t *bytes, size_t n, const char *name, cm_idx *out,
     idx.data = bytes;
     *out = idx;
     return CM_OK;
+}
+
+int cm_idx_is(const char *path)
+{
+    unsigned char first[2];
+    uint64_t size;
+    int fd;
+    if (cm_file_open(path, &fd, &size, NULL))
+        return 0;
+    const int read = size >= sizeof first && !cm_file_pread(fd, path, first, sizeof first, 0, NULL);
+    close(fd);
+    return read && (!memcmp(first, "\0\0", 2) || !memcmp(first, "\x1f\x8b", 2));
 }
 
 cm_status cm_idx_read(const char *path, cm_idx *out, cm_error *err)

@@ -20,6 +20,8 @@ typedef struct cm_idx {
 /* Read a file, plain or gzip, of at most 4 GiB inflated.  The product of the
  * dimensions must equal the bytes that follow them.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+/* Whether the file begins as one, or as gzip does. */
+int cm_idx_is(const char *path);
 cm_status cm_idx_read(const char *path, cm_idx *out, cm_error *err);
 
 /* The same from memory, plain or gzip; name is for messages. */
