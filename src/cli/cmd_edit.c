@@ -104,6 +104,24 @@ static int is_word_of(const char *list, const char *word)
 
 /* ---- before the work --------------------------------------------------------- */
 
+/* 0 stands for what is not given, and would read as a value of its own. */
+static cm_status check_not_zero(const edit_run *r, cm_error *err)
+{
+    const cm_edit *e = &r->edit;
+    const struct {
+        const char *name, *expected;
+        int is_zero;
+    } values[] = {
+        {"factor", "2 or more", !e->factor},
+        {"sigma", "the noise of the picture, more than 0", e->sigma <= 0},
+        {"strength", "more than 0, which would change nothing, and at most 1", e->strength <= 0}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (values[i].is_zero && cli_was_given(r->usage, values[i].name))
+            return cli_fail(err, CM_ERR_ARGUMENT, "option '%s': expected %s, found 0",
+                            values[i].name, values[i].expected);
+    return CM_OK;
+}
+
 /* What the user gives has an effect. */
 static cm_status check_used(const edit_run *r, cm_error *err)
 {
@@ -132,7 +150,7 @@ static cm_status check_used(const edit_run *r, cm_error *err)
     if (f->strip && cli_was_given(r->usage, "columns"))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'columns': has no effect here, a strip is a row a picture");
-    return CM_OK;
+    return check_not_zero(r, err);
 }
 
 /* Of a task with one picture or more. */
@@ -315,7 +333,14 @@ static void list_tasks(char *line, size_t size)
         snprintf(line + at, size - at, " --model MODEL --image IN --out X");
 }
 
-/* Those of sampling, of which some mean another thing here or begin elsewhere. */
+static cm_option *option_of(cm_option *table, const char *name)
+{
+    while (table->name && strcmp(table->name, name) != 0)
+        table++;
+    return table->name ? table : NULL;
+}
+
+/* Those of sampling and of edits, of which some mean another thing here or begin elsewhere. */
 static void take_options(cm_option sampling[cli_most_taken], cm_option edits[cli_most_taken],
                          cm_sample_params *params)
 {
@@ -331,16 +356,23 @@ static void take_options(cm_option sampling[cli_most_taken], cm_option edits[cli
         {"sigmas", "", "LIST",
          "noise levels of a consistency model, falling, e.g. 80,24,8 (default: "
          "those that suit the task)"},
+        {"factor", "", "N",
+         "upscale: sides of the result over those of the picture, which say it where it is not "
+         "given"},
+        {"sigma", "", "X",
+         "denoise: noise of the picture, of values in [-1, 1] (default: estimated)"},
+        {"strength", "", "X",
+         "stroke, vary: how much is made anew, above 0 and up to 1 (default: 0.59, 0.4)"},
     };
     cli_take_options(sampling, cm_sample_options(), of_sampling);
     cli_take_options(edits, cm_edit_options(), of_edits);
-    for (cm_option *o = sampling; o->name; o++)
-        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-            if (!strcmp(o->name, ours[i].name)) {
-                o->initial = ours[i].initial;
-                o->metavar = ours[i].metavar;
-                o->help = ours[i].help;
-            }
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        cm_option *o = option_of(sampling, ours[i].name);
+        o = o ? o : option_of(edits, ours[i].name);
+        o->initial = ours[i].initial;
+        o->metavar = ours[i].metavar;
+        o->help = ours[i].help;
+    }
     params->num = 1;
     snprintf(params->label, sizeof params->label, ":auto");
 }

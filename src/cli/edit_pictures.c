@@ -41,10 +41,11 @@ static cm_status find_factor(const edit_wish *w, const char *path, const cm_imag
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'factor': the model draws %d x %d: expected one of %s, found %lld",
                         f->width, f->height, factors, (long long)w->factor);
-    return cli_fail(err, CM_ERR_ARGUMENT,
-                    "%s: is %d x %d, which the model's %d x %d are no multiple of: give --factor, "
-                    "one of %s",
-                    path, m->w, m->h, f->width, f->height, factors);
+    return cli_fail(
+        err, CM_ERR_ARGUMENT,
+        "%s: is %d x %d: expected a picture that the model's %d x %d are 2 or more times "
+        "as large as; of others give --factor, one of %s, by which they are reduced",
+        path, m->w, m->h, f->width, f->height, factors);
 }
 
 /* Room for n pictures. */
@@ -134,26 +135,56 @@ static void clear(cm_images *m)
     *m = (cm_images){0};
 }
 
+static int64_t count_white(const cm_images *m)
+{
+    int64_t white = 0;
+    for (int k = 0; k < m->h * m->w; k++)
+        white += m->pixels[k] > 127;
+    return white;
+}
+
+/* In gray, of its own size. */
+static cm_status read_mask(const char *path, cm_images **mask, cm_error *err)
+{
+    cm_images *m = NULL;
+    cm_status s = cm_images_read(path, &m, err);
+    if (!s)
+        s = cm_images_resize(m, m->h, m->w, 1, "stretch", 1, mask, err);
+    cm_images_free(m);
+    return s || count_white(*mask)
+               ? s
+               : cli_fail(err, CM_ERR_ARGUMENT,
+                          "%s: expected white where the picture is to be filled, found none", path);
+}
+
+/* There is white in a mask of picture m, but nothing of it comes to the model. */
+static cm_status fail_too_small(const edit_wish *w, const cm_images *mask, const cm_images *m,
+                                const char *path, cm_error *err)
+{
+    char what[64 + sizeof(cm_text)];
+    snprintf(what, sizeof what, *w->box ? "option 'box': %s" : "%s", *w->box ? w->box : w->mask);
+    return cli_fail(err, CM_ERR_ARGUMENT,
+                    "%s: covers no pixel of the model's %d x %d where %s, %d x %d, is fitted to it "
+                    "(--fit %s); found %lld of %d x %d pixels white: expected more, or others",
+                    what, w->facts.width, w->facts.height, path, m->w, m->h, w->fit,
+                    (long long)count_white(mask), mask->w, mask->h);
+}
+
 /* The mask of picture i.  One of the picture's own size goes where the picture goes, another is
  * stretched over the model's image. */
-static cm_status fit_mask(const edit_wish *w, const cm_images *mask, const cm_images *m,
-                          edit_pictures *p, int64_t i, cm_error *err)
+static cm_status fit_mask(const edit_wish *w, const cm_images *mask, const char *path,
+                          const cm_images *m, edit_pictures *p, int64_t i, cm_error *err)
 {
     const int same = mask->h == m->h && mask->w == m->w;
     cm_images *fitted = NULL;
     const cm_status s = cm_images_resize(mask, w->facts.height, w->facts.width, 1,
                                          same ? w->fit : "stretch", 1, &fitted, err);
-    int filled = 0;
     if (s)
         return s;
-    for (int k = 0; k < fitted->h * fitted->w; k++)
-        filled += fitted->pixels[k] > 127;
+    const int64_t filled = count_white(fitted);
     put(&p->mask, i, fitted);
     cm_images_free(fitted);
-    return filled ? CM_OK
-                  : cli_fail(err, CM_ERR_ARGUMENT,
-                             "%s: expected white where the picture is to be filled, found none",
-                             *w->box ? "option 'box'" : w->mask);
+    return filled ? CM_OK : fail_too_small(w, mask, m, path, err);
 }
 
 static cm_status add_mask(const edit_wish *w, const cm_images *mask, const char *path,
@@ -161,12 +192,12 @@ static cm_status add_mask(const edit_wish *w, const cm_images *mask, const char 
 {
     cm_images box = {0};
     if (mask)
-        return fit_mask(w, mask, m, p, i, err);
+        return fit_mask(w, mask, path, m, p, i, err);
     if (!*w->box)
         return CM_OK;
     cm_status s = draw_box(w->box, path, m, &box, err);
     if (!s)
-        s = fit_mask(w, &box, m, p, i, err);
+        s = fit_mask(w, &box, path, m, p, i, err);
     clear(&box);
     return s;
 }
@@ -249,7 +280,7 @@ static cm_status make_all(const edit_wish *w, int64_t n, int has_mask, edit_pict
 cm_status edit_pictures_read(const edit_wish *w, edit_pictures *p, cm_error *err)
 {
     cm_images *mask = NULL;
-    cm_status s = *w->mask ? cm_images_read(w->mask, &mask, err) : CM_OK;
+    cm_status s = *w->mask ? read_mask(w->mask, &mask, err) : CM_OK;
     if (!s)
         s = edit_list_read(w->image, w->to, &p->files, err);
     if (!s)

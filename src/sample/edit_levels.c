@@ -144,9 +144,15 @@ cm_status cm_edit_levels(const cm_recipe *r, const cm_edit_search *search, const
     if (status)
         return status;
     if (!(first > n->sigma_min && first <= n->sigma_max))
-        return cm_fail(
-            err, CM_ERR_ARGUMENT, "%s: expected a noise level above %g, at most %g, found %g",
-            task->needs & CM_EDIT_SIGMA ? "sigma" : "strength", n->sigma_min, n->sigma_max, first);
+        return task->needs & CM_EDIT_SIGMA
+                   ? cm_fail(err, CM_ERR_ARGUMENT,
+                             "sigma: expected a noise level above %g, at most %g, as the model "
+                             "knows them, found %g",
+                             n->sigma_min, n->sigma_max, first)
+                   : cm_fail(err, CM_ERR_ARGUMENT,
+                             "strength: expected so much that the noise level is above %g, found "
+                             "%g",
+                             n->sigma_min, e->strength);
     l->schedule = n;
     l->churn = r->levels.churn;
     if (!r->method->of_teacher) {

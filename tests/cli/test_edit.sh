@@ -265,7 +265,36 @@ printf 'P' >black.pgm
 fails 4 'black.pgm' edit inpaint --model "$student" --image "$boot" --mask black.pgm --out x.png
 fails 2 "option 'factor': the model draws 32 x 32: expected one of 2, 4, 8, 16, 32, found 3" \
     edit upscale --model "$student" --image "$boot" --factor 3 --out x.png
-fails 2 'no multiple of: give --factor' edit upscale --model "$student" --image "$boot" --out x.png
+fails 2 "boot.png: is 28 x 28: expected a picture that the model's 32 x 32 are 2 or more times as large" \
+    edit upscale --model "$student" --image "$boot" --out x.png
+fails 2 'one.png: is 32 x 32: expected a picture' edit upscale --model "$student" --image one.png --out x.png
+# 0 stands for what is not given, but may not be given for it.
+for given in 'denoise sigma' 'vary strength' 'stroke strength' 'upscale factor'; do
+    fails 2 "option '${given#* }': expected" edit "${given% *}" --model "$student" --image "$boot" \
+        "--${given#* }" 0 --out x.png
+done
+fails 2 'which would change nothing, and at most 1, found 0' edit vary --model "$student" \
+    --image "$boot" --strength 0 --out x.png
+fails 2 'so much that the noise level is above 0.002, found 1e-18' edit vary --model "$student" \
+    --image "$boot" --class 1 --strength 1e-18 --out x.png
+for sigma in 1e9 81 0.002; do
+    fails 2 'sigma: expected a noise level above 0.002, at most 80' edit denoise --model "$student" \
+        --image "$boot" --class 1 --sigma $sigma --out x.png
+done
+for class in '' ',' '3,'; do
+    fails 2 'class: expected 0 to 9, all, random or auto, found nothing' edit vary \
+        --model "$student" --image "$boot" --class "$class" --out x.png
+done
+# A mask or a box that the model cannot see
+"$cm" sample --model "$student" --num 100 --columns 20 --out wide.png >out
+for box in 3,3,2,2 0,0,100,172; do
+    fails 2 "option 'box': $box: covers no pixel of the model's 32 x 32 where wide.png, 682 x 172, is" \
+        edit inpaint --model "$student" --image wide.png --box $box --out x.png
+done
+ok 'and what there is' grep -qF '(--fit crop); found 17200 of 682 x 172 pixels white' err
+"$cm" edit inpaint --model "$student" --class 1 --image wide.png --box 0,0,100,172 --fit pad \
+    --out padded.png >out 2>err
+ok 'but seen otherwise it does' test -s padded.png
 fails 2 'colour pictures' edit colorize --model "$student" --image "$boot" --out x.png
 fails 2 '--teacher' edit invert --model "$student" --image "$boot" --out x.safetensors
 fails 2 'is a teacher itself' edit invert --model "$teacher" --teacher "$teacher" \
