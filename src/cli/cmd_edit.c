@@ -261,6 +261,25 @@ static cm_status read_pictures(edit_run *r, cm_error *err)
     return s || r->seen ? s : cli_fail(err, CM_ERR_MEMORY, "pictures: out of memory");
 }
 
+/* All that is known of the results before they are made. */
+static cm_status prepare_results(edit_run *r, cm_error *err)
+{
+    const edit_files *f = &r->files;
+    const int between = is_word_of(r->kind->takes, "frames");
+    r->result.each = between ? f->frames : is_word_of(r->kind->takes, "num") ? r->params.num : 1;
+    r->result.pictures = &r->pictures;
+    r->result.seen = r->seen;
+    r->result.out = f->out;
+    r->result.strip = f->strip;
+    r->result.layout = cm_layout_default();
+    r->result.layout.columns = (int)f->columns;
+    r->result.layout.scale = (int)f->scale;
+    r->result.layout.heading = f->heading;
+    r->result.layout.model = r->model;
+    return edit_output_check(&r->result, between ? f->frames : r->pictures.n * r->result.each,
+                             &r->facts, err);
+}
+
 static cm_status make_results(edit_run *r, cm_error *err)
 {
     const edit_files *f = &r->files;
@@ -273,15 +292,6 @@ static cm_status make_results(edit_run *r, cm_error *err)
         cli_fail(err, s, "%s: stopped, nothing was written", f->out);
     const double seconds = cli_seconds() - start;
     r->result.images = r->images;
-    r->result.pictures = &r->pictures;
-    r->result.seen = r->seen;
-    r->result.out = f->out;
-    r->result.strip = f->strip;
-    r->result.layout = cm_layout_default();
-    r->result.layout.columns = (int)f->columns;
-    r->result.layout.scale = (int)f->scale;
-    r->result.layout.heading = f->heading;
-    r->result.layout.model = r->model;
     if (!s)
         s = edit_write(&r->result, err);
     if (!s)
@@ -298,6 +308,8 @@ static cm_status edit_all(edit_run *r, cm_error *err)
     cm_status s = open_models(r, err);
     if (!s)
         s = read_pictures(r, err);
+    if (!s)
+        s = prepare_results(r, err);
     if (!s)
         s = make_results(r, err);
     cm_images_free(r->images);

@@ -75,9 +75,8 @@ cm_status edit_run_pictures(edit_run *r, cm_error *err)
     edit.mask = r->pictures.mask.n ? &r->pictures.mask : NULL;
     edit.factor = r->pictures.factor;
     edit.seen = r->seen;
-    const int64_t num = r->pictures.n * r->params.num;
-    r->result.each = r->params.num;
-    cm_status s = take_classes(r, r->params.num, err);
+    const int64_t num = r->pictures.n * r->result.each;
+    cm_status s = take_classes(r, r->result.each, err);
     r->params.num = num;
     cm_request request = request_of(r, &edit, num);
     request.labels = r->labels;
@@ -127,7 +126,6 @@ cm_status edit_run_denoise(edit_run *r, cm_error *err)
     const cm_images *in = &r->pictures.small;
     cm_sampler *sampler = NULL;
     r->params.num = 1;
-    r->result.each = 1;
     cm_status s = take_classes(r, 1, err);
     if (!s)
         s = cm_images_resize(in, in->h, in->w, in->c, "stretch", 1, &r->images, err);
@@ -193,7 +191,6 @@ cm_status edit_run_invert(edit_run *r, cm_error *err)
 {
     cm_images *back = NULL;
     cm_status s = invert(r, &r->images, err);
-    r->result.each = 1;
     if (!s && r->teacher) { /* back by the consistency model */
         cm_request request = request_of(r, NULL, r->images->n);
         request.noise = r->images->noise;
@@ -237,7 +234,7 @@ cm_status edit_run_interpolate(edit_run *r, cm_error *err)
     cm_images *ends = NULL;
     cm_status s = r->pictures.n ? invert(r, &ends, err) : CM_OK;
     edit.ends = ends ? ends->noise : NULL;
-    r->params.num = r->result.each = r->files.frames;
+    r->params.num = r->result.each;
     r->pictures.n = 0; /* the frames are no candidates of a picture */
     if (!s)
         s = draw_frames(r, &edit, ends, err);

@@ -38,8 +38,8 @@ struct edit_run {
     edit_result result;
 };
 
-/* Each fills images, seen, note and of result `each` and the captions.  Errors: those of the
- * library. */
+/* Each fills images, seen, note and the captions of result, whose `each` is set.  Errors: those of
+ * the library. */
 cm_status edit_run_pictures(edit_run *r, cm_error *err);
 cm_status edit_run_denoise(edit_run *r, cm_error *err);
 cm_status edit_run_interpolate(edit_run *r, cm_error *err);

@@ -194,6 +194,14 @@ ok 'one picture too' cmp out one.png
 edit inpaint --image "$boot" --box 8,8,12,12 --num 3 --strip --scale 2 --out -
 ok 'and a strip' cmp out strip.png
 ok 'no folder of that name' missing ./-
+mkdir tmp
+for command in "edit vary --class 9 --sigmas 2 --image $boot" sample; do
+    # shellcheck disable=SC2086 # a list of words
+    { TMPDIR=tmp "$cm" $command --model "$student" --num 200 --scale 8 --out - 2>err; echo $? >code; } | head -c 10 >out
+    ok "${command%% *}: a reader that has enough" grep -qxE '1|141' code
+    ok 'is told of, not that all was written' test "$(grep -c ' images in ' err)" -eq 0
+    ok 'and leaves no file' test "$(find tmp -type f | wc -l)" -eq 0
+done
 edit inpaint --image "$boot" --box 8,8,12,12 --columns 3 --out wide.png
 ok 'columns of one picture are those of a grid' test "$(side_of wide.png 16)" -gt 32
 edit inpaint --image folder --box 8,8,12,12 --out folder
@@ -268,6 +276,25 @@ fails 2 "option 'factor': the model draws 32 x 32: expected one of 2, 4, 8, 16, 
 fails 2 "boot.png: is 28 x 28: expected a picture that the model's 32 x 32 are 2 or more times as large" \
     edit upscale --model "$student" --image "$boot" --out x.png
 fails 2 'one.png: is 32 x 32: expected a picture' edit upscale --model "$student" --image one.png --out x.png
+# What will not fit is said before the work, which would take minutes.
+long=$(printf '%0250d' 0)
+mkdir named
+cp "$boot" "named/$long.png"
+for given in '--num 100000 --strip --out x.png' '--num 100000 --columns 2 --out x.png' \
+    '--num 100000 --scale 32 --out x.jpg'; do
+    # shellcheck disable=SC2086 # a list of words
+    fails 2 'expected at most' edit vary --model "$teacher" --image "$boot" --class 1 $given
+done
+fails 2 "with '_100000.png' behind it, has 261 bytes: expected at most 255" edit vary \
+    --model "$teacher" --image named --class 1 --num 100000 --out x
+edit vary --image named --out x
+ok 'but alone it has its name' test -s "x/$long.png"
+if [ "$(id -u)" -ne 0 ]; then
+    mkdir -m 555 full
+    fails 1 'full: Permission denied' edit vary --model "$teacher" --image "$boot" --num 100000 --out full
+else
+    skip 'a folder that cannot be written to' 'root can'
+fi
 # 0 stands for what is not given, but may not be given for it.
 for given in 'denoise sigma' 'vary strength' 'stroke strength' 'upscale factor'; do
     fails 2 "option '${given#* }': expected" edit "${given% *}" --model "$student" --image "$boot" \
