@@ -122,10 +122,9 @@ static cm_status check_not_zero(const edit_run *r, cm_error *err)
     return CM_OK;
 }
 
-/* What the user gives has an effect. */
-static cm_status check_used(const edit_run *r, cm_error *err)
+/* Of the options that some tasks take, those that are given are for this one. */
+static cm_status check_task(const edit_run *r, cm_error *err)
 {
-    const edit_files *f = &r->files;
     char tasks[128];
     for (const char *const *name = of_one_task; *name; name++) {
         size_t at = 0;
@@ -138,6 +137,16 @@ static cm_status check_used(const edit_run *r, cm_error *err)
         return cli_fail(err, CM_ERR_ARGUMENT, "option '%s': has no effect here, it is for %s",
                         *name, tasks);
     }
+    return CM_OK;
+}
+
+/* What the user gives has an effect. */
+static cm_status check_used(const edit_run *r, cm_error *err)
+{
+    const edit_files *f = &r->files;
+    const cm_status s = check_task(r, err);
+    if (s)
+        return s;
     if (*f->mask && *f->box)
         return cli_fail(err, CM_ERR_ARGUMENT, "options 'mask' and 'box': give one of them");
     if (cli_was_given(r->usage, "strength") && (*r->params.ts || *r->params.sigmas))
