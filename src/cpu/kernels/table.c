@@ -1,4 +1,5 @@
 /* table.c - the kernel table of one instruction set */
+#include "base/memory.h"
 #include "cpu/kernels/kernels.h"
 
 #define TABLE_PASTE(suffix)  cm_kernels_##suffix
@@ -17,8 +18,9 @@
                     .prepare = CM_K(kernel##_prepare),    \
                     .pack = CM_K(kernel##_pack),          \
                     .run = CM_K(kernel),                  \
-                    .release = CM_K(kernel##_release),    \
-                    .same_packed = CM_K(kernel##_same_packed)},
+                    .release = cm_free,                   \
+                    .same_packed = CM_K(kernel##_same_packed), \
+                    .suits = CM_K(kernel##_suits)},
 const cm_kernel TABLE_EXPAND(CM_ISA_SUFFIX)[CM_OP_COUNT] = {
     CM_KERNEL_LIST(X, Y)
     Z(MATMUL, matmul)
@@ -27,6 +29,7 @@ const cm_kernel TABLE_EXPAND(CM_ISA_SUFFIX)[CM_OP_COUNT] = {
     [CM_OP_CONV2D_GRAD_WEIGHT] = {.name = TABLE_NAME(CM_ISA_SUFFIX),
                                   .prepare = CM_K(conv_weight_prepare),
                                   .run = CM_K(conv_weight),
-                                  .release = CM_K(conv_weight_release)},
+                                  .release = cm_free,
+                                  .suits = CM_K(conv_weight_suits)},
 };
 /* clang-format on */
