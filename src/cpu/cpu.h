@@ -1,8 +1,9 @@
 /* cpu.h - the CPU.
  *
  * Kernels are hand-written C that compilers vectorise (kernels/), compiled once for each
- * instruction set and chosen at run time.  Convolutions that are not 3 x 3 of stride 1, and the
- * matrix products of gradients and of attention, come from oneDNN (dnnl_*.c). */
+ * instruction set and chosen at run time.  Convolutions that are neither 3 x 3 of stride 1 nor
+ * to few channels, and the matrix products of gradients and of attention, come from oneDNN
+ * (dnnl_*.c). */
 #ifndef CM_CPU_CPU_H
 #define CM_CPU_CPU_H
 
