@@ -19,15 +19,25 @@ typedef struct narrow {
     int turned; /* the gradient of the input */
 } narrow;
 
-/* Floats: of a row of z [panel][x][PANEL]; of a worker: the ring, a row of in, one of out. */
+/* Floats of a worker: a row of out, rows of z [panel][x][PANEL] in a ring, a row of in. */
+static int64_t sum_of(const narrow *s)
+{
+    return cm_ceil_div(s->out_w * s->k, PANEL) * PANEL;
+}
+
 static int64_t row_of(const narrow *s)
 {
     return s->panels * s->w * PANEL;
 }
 
+static int64_t ring_of(const narrow *s)
+{
+    return s->taps.h * row_of(s);
+}
+
 static int64_t room_of(const narrow *s)
 {
-    return s->taps.h * row_of(s) + s->w * s->c + s->out_w * s->k;
+    return sum_of(s) + ring_of(s) + cm_ceil_div(s->w * s->c, PANEL) * PANEL;
 }
 
 int CM_K(narrow_suits)(const cm_node *n)
@@ -93,9 +103,11 @@ static void multiply(const cm_call *c, int64_t image, int64_t y, float *z)
     const narrow *s = c->state;
     const int bf16 = c->node->type.dtype == CM_BF16;
     const int64_t at = (image * s->h + y) * s->w * s->c;
-    float *wide = (float *)c->workspace + c->worker * room_of(s) + s->taps.h * row_of(s);
+    float *wide = (float *)c->workspace + c->worker * room_of(s) + sum_of(s) + ring_of(s);
     if (bf16)
         cm_load(wide, c->in[0], CM_BF16, at, s->w * s->c);
+    for (int64_t i = 0; i < s->w * s->c && y + 1 < s->h; i += CM_LANES) /* the row after it */
+        __builtin_prefetch(cm_at(c->in[0], at + s->w * s->c + i, bf16));
     for (int64_t panel = 0; panel < s->panels; panel++)
         for (int64_t k = 0; k < s->c; k += DEPTH) {
             const panel_sum t = {.a = (bf16 ? wide : (const float *)c->in[0] + at) + k,
@@ -162,8 +174,7 @@ static void finish_row(const cm_call *c, int64_t at, float *sum)
 static void run_rows(const cm_call *c, int64_t image, int64_t first, int64_t last)
 {
     const narrow *s = c->state;
-    float *ring = (float *)c->workspace + c->worker * room_of(s);
-    float *sum = ring + s->taps.h * row_of(s) + s->w * s->c;
+    float *sum = (float *)c->workspace + c->worker * room_of(s), *ring = sum + sum_of(s);
     const int64_t above = first - s->taps.pad_h; /* stride times the first row of in */
     int64_t next = above > 0 ? cm_ceil_div(above, s->stride) : 0;
     for (int64_t y = first; y < last; y++) {

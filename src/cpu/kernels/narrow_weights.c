@@ -14,6 +14,7 @@
 
 enum {
     BLOCK = 64, /* pixels */
+    TAPS = 3,
     PARTS = 8,
 };
 
@@ -63,28 +64,30 @@ cm_status CM_K(narrow_weight_prepare)(const cm_node *n, int threads, cm_prepared
 
 /* ---- what is multiplied ---- */
 
-/* A row of taps around pixel x of a row of x: k values each of dy's row that begins at `row`, or
- * zeros where there is none (row < 0). */
-CM_INLINE void gather_row(const gradient *s, const void *dy, int64_t row, int64_t x, int64_t k,
+/* A row of taps around pixel x of a row of x: `run` values of the row of dy that begins at `at`,
+ * zeros where there are none (at < 0). */
+CM_INLINE void gather_row(const gradient *s, const void *dy, int64_t at, int64_t x, int64_t run,
                           int bf16, float *to)
 {
-    const int64_t left = x - s->taps.pad_w;
-    for (int64_t q = 0; q < s->taps.w; q++) {
-        const int inside = row >= 0 && left + q >= 0 && left + q < s->dy_w;
-        for (int64_t i = 0; i < k; i++)
-            to[q * k + i] = inside ? cm_get(dy, (row + left + q) * k + i, bf16) : 0;
-    }
+    const int64_t left = (x - s->taps.pad_w) * s->k, end = at < 0 ? 0 : s->dy_w * s->k;
+    if (left >= 0 && left + run <= end)
+        for (int64_t i = 0; i < run; i++)
+            to[i] = cm_get(dy, at + left + i, bf16);
+    else
+        for (int64_t i = 0; i < run; i++)
+            to[i] = left + i < 0 || left + i >= end ? 0 : cm_get(dy, at + left + i, bf16);
 }
 
-CM_INLINE void gather(const gradient *s, const void *dy, int64_t first, int64_t n, int64_t k,
+CM_INLINE void gather(const gradient *s, const void *dy, int64_t first, int64_t n, int64_t run,
                       int bf16, float *to)
 {
     int64_t x = first % s->w, y = first / s->w % s->h, image = first / s->w / s->h;
     for (int64_t i = 0; i < n; i++) {
-        for (int64_t r = 0; r < s->taps.h; r++, to += s->taps.w * k) {
-            const int64_t at = y - s->taps.pad_h + r;
-            const int64_t row = at < 0 || at >= s->dy_h ? -1 : (image * s->dy_h + at) * s->dy_w;
-            gather_row(s, dy, row, x, k, bf16, to);
+        for (int64_t r = 0; r < s->taps.h; r++, to += run) {
+            const int64_t row = y - s->taps.pad_h + r;
+            const int outside = row < 0 || row >= s->dy_h;
+            const int64_t at = outside ? -1 : (image * s->dy_h + row) * s->dy_w * s->k;
+            gather_row(s, dy, at, x, run, bf16, to);
         }
         if (++x < s->w)
             continue;
@@ -99,12 +102,13 @@ CM_INLINE void gather(const gradient *s, const void *dy, int64_t first, int64_t 
 static void take_columns(const cm_call *c, int64_t first, int64_t n, float *to)
 {
     const gradient *s = c->state;
+    const int64_t run = s->taps.w * s->k;
     if (c->node->in[0]->type.dtype == CM_BF16)
-        gather(s, c->in[0], first, n, s->k, 1, to);
-    else if (s->k == 1)
-        gather(s, c->in[0], first, n, 1, 0, to);
+        gather(s, c->in[0], first, n, run, 1, to);
+    else if (run == TAPS) /* one channel, most often; a loop of no known length costs more */
+        gather(s, c->in[0], first, n, TAPS, 0, to);
     else
-        gather(s, c->in[0], first, n, s->k, 0, to);
+        gather(s, c->in[0], first, n, run, 0, to);
 }
 
 /* Pixels of x: in place where they are f32 and fill their panels. */
