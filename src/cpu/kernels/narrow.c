@@ -110,13 +110,14 @@ static void multiply(const cm_call *c, int64_t image, int64_t y, float *z)
         __builtin_prefetch(cm_at(c->in[0], at + s->w * s->c + i, bf16));
     for (int64_t panel = 0; panel < s->panels; panel++)
         for (int64_t k = 0; k < s->c; k += DEPTH) {
+            float *sum = z + panel * s->w * PANEL;
             const panel_sum t = {.a = (bf16 ? wide : (const float *)c->in[0] + at) + k,
                                  .b = (const float *)c->packed + (panel * s->c + k) * PANEL,
                                  .row = s->c,
                                  .step = 1,
                                  .pitch = PANEL,
                                  .depth = cm_min(DEPTH, s->c - k),
-                                 .sum = z + panel * s->w * PANEL};
+                                 .sum = sum};
             sum_panel(&t, s->w, !k);
         }
 }
