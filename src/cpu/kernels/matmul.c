@@ -113,7 +113,8 @@ static void sum_runs(const matmul *s, const void *a, const float *b, int64_t row
                              .step = 1,
                              .pitch = PANEL,
                              .depth = cm_min(DEPTH, s->depth - k),
-                             .sum = sum};
+                             .sum = sum,
+                             .apart = PANEL};
         for (int64_t r = 0; r < rows && s->bf16; r++)
             for (int64_t i = 0; i < t.depth; i++)
                 wide[r * DEPTH + i] = cm_get(a, r * s->depth + k + i, 1);

@@ -117,7 +117,8 @@ static void multiply(const cm_call *c, int64_t image, int64_t y, float *z)
                                  .step = 1,
                                  .pitch = PANEL,
                                  .depth = cm_min(DEPTH, s->c - k),
-                                 .sum = sum};
+                                 .sum = sum,
+                                 .apart = PANEL};
             sum_panel(&t, s->w, !k);
         }
 }

@@ -146,7 +146,8 @@ static void sum_part(const cm_call *c, int64_t part, float *sums)
                                  .step = s->rows,
                                  .pitch = s->panels * PANEL,
                                  .depth = n,
-                                 .sum = sums + panel * s->rows * PANEL};
+                                 .sum = sums + panel * s->rows * PANEL,
+                                 .apart = PANEL};
             sum_panel(&t, s->rows, first == begin);
         }
     }

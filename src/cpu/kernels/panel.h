@@ -51,12 +51,19 @@ CM_INLINE vec splat(float f)
     return f - (vec){0};
 }
 
+CM_INLINE vec at_least_0(vec v)
+{
+    typedef int32_t mask __attribute__((vector_size(sizeof v)));
+    return (vec)(~(v < splat(0)) & (mask)v);
+}
+
 typedef struct panel_sum {
     const float *a, *b;
     int64_t row, step; /* of a: from a row to the next, from k to k + 1 */
     int64_t pitch;     /* of b: from k to k + 1 */
     int64_t depth;
-    float *sum; /* [rows][PANEL] */
+    float *sum;    /* rows of PANEL */
+    int64_t apart; /* of sum: from a row to the next */
 } panel_sum;
 
 /* fresh: what is in sum is not looked at, as if it were 0. */
@@ -76,7 +83,7 @@ CM_INLINE void sum_rows_fixed(const panel_sum *t, int rows, int fresh)
     UNROLL
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < 2; i++) {
-            float *to = t->sum + r * PANEL + i * WIDTH;
+            float *to = t->sum + r * t->apart + i * WIDTH;
             store(to, fresh ? sum[r][i] : load(to) + sum[r][i]);
         }
 }
@@ -123,7 +130,7 @@ CM_INLINE void sum_panel(const panel_sum *all, int64_t rows, int fresh)
     for (int64_t i = 0; i < blocks; i++) {
         const int64_t r = rows * i / blocks;
         t.a = all->a + r * all->row;
-        t.sum = all->sum + r * PANEL;
+        t.sum = all->sum + r * all->apart;
         sum_rows_of(&t, rows * (i + 1) / blocks - r, fresh);
     }
 }

@@ -21,6 +21,7 @@
 #endif
 
 #define CM_INLINE static inline __attribute__((always_inline))
+#define CM_APART  static __attribute__((noinline)) /* so that its registers are its own */
 #define CM_SIMD   _Pragma("omp simd")
 
 enum { CM_LANES = 16 };
@@ -233,9 +234,9 @@ CM_INLINE int cm_team(const cm_call *c, int64_t elements)
 }
 
 /* The i's of 0, step, 2 step ... below n that are this worker's. */
-#define CM_EACH_SHARE(c, team, i, n, step)                     \
-    for (int64_t i = cm_share_of(c, team, n, step).begin,      \
-                 i##_end = cm_share_of(c, team, n, step).end;  \
+#define CM_EACH_SHARE(c, team, i, n, step)                    \
+    for (int64_t i = cm_share_of(c, team, n, step).begin,     \
+                 i##_end = cm_share_of(c, team, n, step).end; \
          i < i##_end; i += (step))
 
 CM_INLINE int64_t cm_min(int64_t a, int64_t b)

@@ -122,13 +122,10 @@ static void transform(const block *b)
 {
     const winograd *s = b->s;
     const void *pixel[PAIRS];
-    for (int64_t i = 0; i < b->n; i++) {
-        pixels_of(&s->tiles, b->first + i, POINTS, 1, b->call->in[0], s->c, 0, b->bf16, b->zeros,
-                  pixel);
-        if (b->bf16)
-            to_points(input_transform, POINTS, pixel, s->c, 1, b->v + i * s->c, v_pitch(s));
-        else
-            to_points(input_transform, POINTS, pixel, s->c, 0, b->v + i * s->c, v_pitch(s));
+    winograd_spot at = spot_of(&s->tiles, b->first);
+    for (int64_t i = 0; i < b->n; i++, move_on(&s->tiles, &at)) {
+        pixels_of(&s->tiles, &at, POINTS, 1, b->call->in[0], s->c, 0, b->bf16, b->zeros, pixel);
+        (b->bf16 ? tile_bf16 : tile_f32)(pixel, s->c, b->v + i * s->c, v_pitch(s));
     }
 }
 
@@ -144,7 +141,8 @@ static void multiply(const block *b, int64_t panel)
                                    .step = 1,
                                    .pitch = PANEL,
                                    .depth = cm_min(DEPTH, s->c - c),
-                                   .sum = b->m + pair * M_PITCH};
+                                   .sum = b->m + pair * M_PITCH,
+                                   .apart = PANEL};
             sum_panel(&sum, b->n, !c);
         }
 }
@@ -156,34 +154,51 @@ typedef struct ending {
     int relu;
 } ending;
 
-CM_INLINE void finish_pixel(const block *b, const ending *e, int64_t at, int64_t k, vec y)
+/* Channels k..k + WIDTH of tile `at`, from the sums m. */
+CM_INLINE void to_outputs(const block *b, const ending *e, const winograd_spot *at, int64_t k,
+                          const float *m, int bf16)
 {
-    if (e->bias)
-        y += load(e->bias + k);
-    if (e->residual)
-        y += load_as(e->residual, at, b->bf16);
-    if (e->relu)
-        for (int i = 0; i < WIDTH; i++)
-            y[i] = y[i] < 0 ? 0 : y[i];
-    store_as(b->call->out, at, b->bf16, y);
+    const winograd_tiles *t = &b->s->tiles;
+    const int64_t rows = cm_min(OUTPUTS, t->h - at->y), columns = cm_min(OUTPUTS, t->w - at->x);
+    const int64_t pixel = b->s->k, row = t->w * pixel;
+    const int64_t first = at->image * t->h * row + at->y * row + at->x * pixel + k;
+    const vec bias = e->bias ? load(e->bias + k) : splat(0);
+    vec half[PAIRS], y[OUTPUTS];
+    from_points(four_outputs, OUTPUTS, m, M_PITCH, half);
+    for (int64_t r = 0; r < rows; r++) {
+        four_outputs(half + r * POINTS, y);
+        UNROLL
+        for (int64_t q = 0; q < OUTPUTS; q++) {
+            const int64_t i = first + r * row + q * pixel;
+            if (q == columns)
+                break;
+            y[q] += bias;
+            if (e->residual)
+                y[q] += load_as(e->residual, i, bf16);
+            store_as(b->call->out, i, bf16, e->relu ? at_least_0(y[q]) : y[q]);
+        }
+    }
+}
+
+CM_APART void to_outputs_f32(const block *b, const ending *e, const winograd_spot *at, int64_t k,
+                             const float *m)
+{
+    to_outputs(b, e, at, k, m, 0);
+}
+
+CM_APART void to_outputs_bf16(const block *b, const ending *e, const winograd_spot *at, int64_t k,
+                              const float *m)
+{
+    to_outputs(b, e, at, k, m, 1);
 }
 
 static void transform_back(const block *b, const ending *e, int64_t panel)
 {
-    const winograd_tiles *t = &b->s->tiles;
-    for (int64_t i = 0; i < b->n; i++) {
-        const winograd_spot at = spot_of(t, b->first + i);
-        const int64_t rows = cm_min(OUTPUTS, t->h - at.y), columns = cm_min(OUTPUTS, t->w - at.x);
-        for (int64_t j = 0; j < PANEL && panel * PANEL + j < b->s->k; j += WIDTH) {
-            const int64_t k = panel * PANEL + j;
-            vec y[OUTPUTS * OUTPUTS];
-            from_points(four_outputs, OUTPUTS, b->m + i * PANEL + j, M_PITCH, y);
-            for (int64_t r = 0; r < rows; r++)
-                for (int64_t q = 0; q < columns; q++) {
-                    const int64_t pixel = (at.image * t->h + at.y + r) * t->w + at.x + q;
-                    finish_pixel(b, e, pixel * b->s->k + k, k, y[r * OUTPUTS + q]);
-                }
-        }
+    winograd_spot at = spot_of(&b->s->tiles, b->first);
+    for (int64_t i = 0; i < b->n; i++, move_on(&b->s->tiles, &at)) {
+        for (int64_t j = 0; j < PANEL && panel * PANEL + j < b->s->k; j += WIDTH)
+            (b->bf16 ? to_outputs_bf16 : to_outputs_f32)(b, e, &at, panel * PANEL + j,
+                                                         b->m + i * PANEL + j);
     }
 }
 

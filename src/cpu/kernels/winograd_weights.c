@@ -3,7 +3,7 @@
  * A task is a part of the tiles, at most C_BLOCK channels of x and K_BLOCK of dy.  Block after
  * block of tiles it transforms both, v[pair][tile][c] and d[pair][tile][k], and adds
  *
- *     m[pair][panel][c][n] += sum_tile v[pair][tile][c] d[pair][tile][n]
+ *     m[panel][c][pair][n] += sum_tile v[pair][tile][c] d[pair][tile][n]
  *
  * The sums of the parts are added in order and transformed back to dw.  How many parts, and
  * which tiles each has, follows from the shape alone: dw is the same bits for any number of
@@ -57,7 +57,8 @@ static void plan_tasks(gradient *s)
     s->c_blocks = cm_ceil_div(s->c, C_BLOCK);
     s->k_blocks = cm_ceil_div(s->k, K_BLOCK);
     s->parts = 1;
-    while (tasks_of(s) < TASKS && 2 * s->parts * PAIRS * s->c * s->k <= MOST_SUMS)
+    while (tasks_of(s) < TASKS && (s->parts == 1 || s->parts * BLOCK < s->tiles.all) &&
+           2 * s->parts * PAIRS * s->c * s->k <= MOST_SUMS)
         s->parts *= 2;
 }
 
@@ -104,15 +105,27 @@ static void find_task(task *t, int64_t i)
     t->sums = sums + (s->parts > 1 ? i : c->worker) * sums_of(s);
 }
 
-CM_INLINE void transform(const task *t, int64_t first, int64_t n, int bf16)
+CM_APART void dy_f32(const void *const *pixel, int64_t k, float *d, int64_t pitch)
+{
+    to_points(four_taps, OUTPUTS, pixel, k, 0, d, pitch);
+}
+
+CM_APART void dy_bf16(const void *const *pixel, int64_t k, float *d, int64_t pitch)
+{
+    to_points(four_taps, OUTPUTS, pixel, k, 1, d, pitch);
+}
+
+static void transform(const task *t, int64_t first, int64_t n)
 {
     const gradient *s = t->s;
-    const void *const *in = t->call->in, *pixel[PAIRS];
-    for (int64_t i = 0; i < n; i++) {
-        pixels_of(&s->tiles, first + i, POINTS, 1, in[1], s->c, t->c_first, bf16, t->zeros, pixel);
-        to_points(input_transform, POINTS, pixel, t->c_n, bf16, t->v + i * s->c_size, v_pitch(s));
-        pixels_of(&s->tiles, first + i, OUTPUTS, 0, in[0], s->k, t->k_first, bf16, t->zeros, pixel);
-        to_points(four_taps, OUTPUTS, pixel, t->k_n, bf16, t->d + i * s->k_size, D_PITCH);
+    const void *const *in = t->call->in;
+    const void *pixel[PAIRS];
+    winograd_spot at = spot_of(&s->tiles, first);
+    for (int64_t i = 0; i < n; i++, move_on(&s->tiles, &at)) {
+        pixels_of(&s->tiles, &at, POINTS, 1, in[1], s->c, t->c_first, t->bf16, t->zeros, pixel);
+        (t->bf16 ? tile_bf16 : tile_f32)(pixel, t->c_n, t->v + i * s->c_size, v_pitch(s));
+        pixels_of(&s->tiles, &at, OUTPUTS, 0, in[0], s->k, t->k_first, t->bf16, t->zeros, pixel);
+        (t->bf16 ? dy_bf16 : dy_f32)(pixel, t->k_n, t->d + i * s->k_size, D_PITCH);
     }
 }
 
@@ -127,7 +140,8 @@ static void multiply(const task *t, int64_t n, int fresh)
                                    .step = s->c_size,
                                    .pitch = s->k_size,
                                    .depth = n,
-                                   .sum = t->sums + (pair * s->k_size + k) * s->c_size};
+                                   .sum = t->sums + k * s->c_size * PAIRS + pair * PANEL,
+                                   .apart = PAIRS * PANEL};
             sum_panel(&sum, t->c_n, fresh);
         }
 }
@@ -141,10 +155,7 @@ static void sum_part(const task *t)
         memset(t->sums, 0, (size_t)sums_of(s) * sizeof *t->sums);
     for (int64_t first = begin; first < end; first += BLOCK) {
         const int64_t n = cm_min(BLOCK, end - first);
-        if (t->bf16)
-            transform(t, first, n, 1);
-        else
-            transform(t, first, n, 0);
+        transform(t, first, n);
         multiply(t, n, first == begin);
     }
 }
@@ -156,18 +167,20 @@ static void sum_part(const task *t)
 static void finish(const task *t, int64_t c, int64_t k)
 {
     const gradient *s = t->s;
-    const int64_t pitch = s->k_size * s->c_size;
-    const float *from = t->sums + (k / PANEL * s->c_size + c) * PANEL + k % PANEL;
+    const float *from = t->sums + (k / PANEL * s->c_size + c) * PAIRS * PANEL + k % PANEL;
     float all[PAIRS * WIDTH];
-    vec y[TAPS * TAPS];
+    vec half[PAIRS], y[TAPS * TAPS];
     for (int i = 0; i < PAIRS; i++) {
-        vec x = load(from + i * pitch);
+        vec x = load(from + i * PANEL);
         for (int64_t p = 1; p < s->parts; p++)
-            x += load(from + i * pitch + p * sums_of(s));
+            x += load(from + i * PANEL + p * sums_of(s));
         const double scale = point_scale(i / POINTS) * point_scale(i % POINTS);
         store(all + i * WIDTH, x * splat((float)scale));
     }
-    from_points(three_outputs, TAPS, all, WIDTH, y);
+    from_points(three_outputs, TAPS, all, WIDTH, half);
+    UNROLL
+    for (int i = 0; i < TAPS; i++)
+        three_outputs(half + i * POINTS, y + i * TAPS);
     for (int j = 0; j < WIDTH; j++) {
         float *to =
             (float *)t->call->out + ((t->k_first + k + j) * s->c + t->c_first + c) * TAPS * TAPS;
