@@ -208,7 +208,9 @@ void CM_K(conv_weight)(const cm_call *c)
     t.v = (float *)c->workspace + c->worker * room_of(s);
     t.d = t.v + PAIRS * v_pitch(s);
     t.zeros = t.d + PAIRS * D_PITCH;
-    memset(t.d, 0, (size_t)(PAIRS * D_PITCH + C_BLOCK) * sizeof *t.d); /* zeros, and beyond k */
+    memset(t.zeros, 0, C_BLOCK * sizeof *t.zeros);
+    if (s->k % PANEL) /* a panel has columns beyond k */
+        memset(t.d, 0, (size_t)(PAIRS * D_PITCH) * sizeof *t.d);
     CM_EACH_SHARE (c, c->workers, i, tasks_of(s), 1) {
         find_task(&t, i);
         sum_part(&t);
