@@ -115,24 +115,29 @@ int cm_cpu_prefers_bf16(void)
 #endif
 }
 
-const cm_kernel *cm_cpu_kernel(cm_op_id op, cm_isa isa)
+static const cm_kernel *own_kernels(cm_isa isa)
 {
-    const cm_kernel *table = cm_kernels_plain;
 #if CM_X86
     if (isa == CM_ISA_AVX512_BF16)
-        table = cm_kernels_avx512_bf16;
-    else if (isa == CM_ISA_AVX512)
-        table = cm_kernels_avx512;
-    else if (isa == CM_ISA_AVX2)
-        table = cm_kernels_avx2;
+        return cm_kernels_avx512_bf16;
+    if (isa == CM_ISA_AVX512)
+        return cm_kernels_avx512;
+    if (isa == CM_ISA_AVX2)
+        return cm_kernels_avx2;
 #else
     (void)isa;
 #endif
-    if (table[op].run)
-        return &table[op];
-    if (cm_kernels_attention[op].run)
-        return &cm_kernels_attention[op];
-    return cm_kernels_dnnl[op].run ? &cm_kernels_dnnl[op] : NULL;
+    return cm_kernels_plain;
+}
+
+const cm_kernel *cm_cpu_kernel(const cm_node *n, cm_isa isa)
+{
+    const cm_kernel *const tables[] = {own_kernels(isa), cm_kernels_attention, cm_kernels_dnnl};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (const cm_kernel *k = &tables[i][n->op]; k; k = k->next)
+            if (k->run && (!k->suits || k->suits(n)))
+                return k;
+    return NULL;
 }
 
 const cm_attention_kernels *cm_cpu_attention(cm_isa isa)

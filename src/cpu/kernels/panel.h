@@ -122,14 +122,16 @@ CM_INLINE void sum_rows_of(const panel_sum *t, int64_t rows, int fresh)
     }
 }
 
-/* Any number of rows. */
+/* Any number of rows, in blocks as equal as can be: a row alone would wait for its own sums. */
 CM_INLINE void sum_panel(const panel_sum *all, int64_t rows, int fresh)
 {
+    const int64_t blocks = cm_ceil_div(rows, ROWS);
     panel_sum t = *all;
-    for (int64_t r = 0; r < rows; r += ROWS) {
+    for (int64_t i = 0; i < blocks; i++) {
+        const int64_t r = rows * i / blocks;
         t.a = all->a + r * all->row;
         t.sum = all->sum + r * all->apart;
-        sum_rows_of(&t, cm_min(ROWS, rows - r), fresh);
+        sum_rows_of(&t, rows * (i + 1) / blocks - r, fresh);
     }
 }
 
