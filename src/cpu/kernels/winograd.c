@@ -78,32 +78,32 @@ int CM_K(conv_same_packed)(const void *a, const void *b)
 static void take_taps(const winograd *s, const float *w, int64_t panel, int64_t c, float *taps)
 {
     enum { ALL = TAPS * TAPS };
-    for (int64_t i = 0; i < PANEL; i++) {
-        const int64_t k = panel * PANEL + i;
-        const float *from = w + (s->turned ? c * s->k + k : k * s->c + c) * ALL;
+    const int64_t first = panel * PANEL, n = cm_min(PANEL, s->k - first);
+    const int64_t pitch = s->turned ? ALL : s->c * ALL;
+    const float *from = w + (s->turned ? c * s->k + first : first * s->c + c) * ALL;
+    for (int64_t i = 0; i < n; i++)
         for (int t = 0; t < ALL; t++)
-            taps[t * PANEL + i] = k >= s->k ? 0 : from[s->turned ? ALL - 1 - t : t];
-    }
+            taps[t * PANEL + i] = from[i * pitch + (s->turned ? ALL - 1 - t : t)];
 }
 
 void CM_K(conv_pack)(const cm_call *c)
 {
     const winograd *s = c->state;
-    float taps[TAPS * TAPS * PANEL];
+    float taps[TAPS * TAPS * PANEL] = {0}, u[PAIRS * PANEL], scale[PAIRS];
     const void *pixel[TAPS * TAPS];
+    find_scales(scale);
     for (int t = 0; t < TAPS * TAPS; t++)
         pixel[t] = taps + t * PANEL;
     CM_EACH_SHARE (c, c->workers, i, s->panels * s->c, 1) {
-        const int64_t panel = i / s->c, ci = i % s->c, pitch = s->c * PANEL;
-        float *u = (float *)c->packed + panel * PAIRS * pitch + ci * PANEL;
+        const int64_t panel = i / s->c, ci = i % s->c;
+        float *to = (float *)c->packed + (panel * PAIRS * s->c + ci) * PANEL;
+        if (ci == 0)
+            memset(taps, 0, sizeof taps); /* beyond k */
         take_taps(s, c->in[1], panel, ci, taps);
-        to_points(three_taps, TAPS, pixel, PANEL, 0, u, pitch);
-        for (int k = 0; k < PAIRS; k++) {
-            const float scale = (float)(point_scale(k / POINTS) * point_scale(k % POINTS));
-            CM_SIMD
-            for (int j = 0; j < PANEL; j++)
-                u[k * pitch + j] *= scale;
-        }
+        to_points(three_taps, TAPS, pixel, PANEL, 0, u, PANEL);
+        for (int k = 0; k < PAIRS; k++)
+            for (int j = 0; j < PANEL; j += WIDTH)
+                store(to + k * s->c * PANEL + j, load(u + k * PANEL + j) * splat(scale[k]));
     }
 }
 

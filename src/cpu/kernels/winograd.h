@@ -123,13 +123,14 @@ CM_INLINE void three_outputs(const vec *m, vec *y)
     output_transform(m, y, 3);
 }
 
-/* 1 / N of each point */
-CM_INLINE double point_scale(int p)
+/* 1 / N of each pair of points: for a whole call, as divisions are slow. */
+CM_INLINE void find_scales(float scale[PAIRS])
 {
     const double a = (double)point[0], b = (double)point[1], aa = a * a, bb = b * b;
     const double n[POINTS] = {
         aa * bb, 1, 2 * aa * (aa - bb), 2 * aa * (aa - bb), 2 * bb * (bb - aa), 2 * bb * (bb - aa)};
-    return 1 / n[p];
+    for (int i = 0; i < PAIRS; i++)
+        scale[i] = (float)(1 / n[i / POINTS] * (1 / n[i % POINTS]));
 }
 
 /* ---- two dimensions: columns, then rows ---- */

@@ -89,7 +89,7 @@ typedef struct task {
     const gradient *s;
     int bf16;
     int64_t part, c_first, k_first, c_n, k_n; /* channels */
-    float *v, *d, *zeros, *sums;
+    float *v, *d, *zeros, *sums, scale[PAIRS];
 } task;
 
 static void find_task(task *t, int64_t i)
@@ -174,8 +174,7 @@ static void finish(const task *t, int64_t c, int64_t k)
         vec x = load(from + i * PANEL);
         for (int64_t p = 1; p < s->parts; p++)
             x += load(from + i * PANEL + p * sums_of(s));
-        const double scale = point_scale(i / POINTS) * point_scale(i % POINTS);
-        store(all + i * WIDTH, x * splat((float)scale));
+        store(all + i * WIDTH, x * splat(t->scale[i]));
     }
     from_points(three_outputs, TAPS, all, WIDTH, half);
     UNROLL
@@ -205,6 +204,7 @@ void CM_K(conv_weight)(const cm_call *c)
 {
     const gradient *s = c->state;
     task t = {.call = c, .s = s, .bf16 = c->node->in[0]->type.dtype == CM_BF16};
+    find_scales(t.scale);
     t.v = (float *)c->workspace + c->worker * room_of(s);
     t.d = t.v + PAIRS * v_pitch(s);
     t.zeros = t.d + PAIRS * D_PITCH;
