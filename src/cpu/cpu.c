@@ -1,5 +1,5 @@
 /* cpu.c - the CPU as a device: each op's kernel for this machine */
-#include "cpu/cpu.h"
+#include "cpu/speeds.h"
 
 static const cm_kernel *kernel(cm_op_id op)
 {
@@ -8,6 +8,6 @@ static const cm_kernel *kernel(cm_op_id op)
 
 const cm_device *cm_cpu_device(void)
 {
-    static const cm_device cpu = {"cpu", kernel};
+    static const cm_device cpu = {"cpu", kernel, cm_cpu_measure};
     return &cpu;
 }
