@@ -130,7 +130,7 @@ static void print_step(FILE *f, cm_plan *p, int i, double total, const cm_speeds
             cm_type_text(type, sizeof type, &s->node->type), cm_dtype_name(s->node->type.dtype),
             place_text(p, s->node, place, sizeof place),
             s->prepared.impl ? s->prepared.impl : s->kernel->name);
-    if (total > 0.0)
+    if (speeds)
         print_times(f, s, total, speeds);
     fprintf(f, "\n");
 }
@@ -179,6 +179,7 @@ char *cm_plan_explain(cm_plan *p, int runs, const cm_speeds *speeds)
     char *text = NULL;
     size_t size = 0;
     const double total = speeds ? profile(p, runs) : 0.0, mib = 1.0 / 1048576.0;
+    const cm_speeds *limits = total > 0.0 ? speeds : NULL; /* NULL: no times */
     const cm_plan_memory m = cm_plan_get_memory(p);
     FILE *f = open_memstream(&text, &size);
     if (!f)
@@ -186,17 +187,17 @@ char *cm_plan_explain(cm_plan *p, int runs, const cm_speeds *speeds)
     fprintf(f,
             " step op                     shape              type offset             "
             "implementation                  %s\n",
-            total > 0.0 ? "      ms share   speed         of machine's" : "");
+            limits ? "      ms share   speed         of machine's" : "");
     for (int i = 0; i < p->n_steps; i++)
-        print_step(f, p, i, total, speeds);
+        print_step(f, p, i, total, limits);
     fprintf(f,
             "%d step%s on %s, %d thread%s; activations %.1f MiB, workspace %.1f MiB, "
             "constants %.1f MiB, packed weights %.1f MiB of both\n",
             p->n_steps, cm_plural(p->n_steps), p->device, p->threads, cm_plural(p->threads),
             (double)m.activations * mib, (double)m.workspace * mib, (double)m.constants * mib,
             (double)m.packed * mib);
-    if (total > 0.0)
-        print_totals(f, p, runs, total, speeds);
+    if (limits)
+        print_totals(f, p, runs, total, limits);
     if (fclose(f))
         return NULL;
     char *copy = cm_strdup(text);
