@@ -248,7 +248,7 @@ CM_API void cm_string_free(char *text);
 /* Check a model, a run folder, any .safetensors or PyTorch file before use: the header against
  * the rules of the format, every size, and of a model that its weights are those of its
  * configuration; of a run, that a checkpoint is whole and holds a model.  CM_OK: all is well.
- * Errors: CM_ERR_FORMAT and CM_ERR_UNSUPPORTED say what is wrong, CM_ERR_IO, CM_ERR_MEMORY. */
+ * Errors: CM_ERR_FORMAT says what is wrong, CM_ERR_IO, CM_ERR_MEMORY. */
 CM_API cm_status cm_validate(const char *path, cm_error *err);
 
 /* Run the raw network F on tensors from a file: x f32 [N,C,H,W], timesteps f32
@@ -479,8 +479,8 @@ typedef struct cm_eval_hooks { /* functions may be NULL */
     void *user;              /* handed to both */
 } cm_eval_hooks;
 
-/* Score samples; *text is freed with cm_string_free.  sampling also has the batch, threads and
- * seed; hooks may be NULL.  Errors: also CM_ERR_UNSUPPORTED (no OpenBLAS), CM_INTERRUPTED. */
+/* Score samples; *text is freed with cm_string_free.  sampling also has the batch and
+ * threads; hooks may be NULL.  Errors: also CM_ERR_UNSUPPORTED (no OpenBLAS), CM_INTERRUPTED. */
 CM_API cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
                          const cm_eval_hooks *hooks, char **text, cm_error *err);
 

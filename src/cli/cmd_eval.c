@@ -25,9 +25,9 @@ static const cli_group groups[] = {
     {"Memorising", "train test nearest"},
     {"Pairs", "lpips lpips-weights"},
     {"Statistics", "save-stats"},
-    {"Drawing samples", "sampler steps ts sigmas s-churn s-tmin s-tmax s-noise class first "
+    {"Drawing samples", "seed sampler steps ts sigmas s-churn s-tmin s-tmax s-noise class first "
                         "micro-batch dtype"},
-    {"Machine", "batch threads seed quiet"},
+    {"Machine", "batch threads quiet"},
     {0},
 };
 
@@ -59,7 +59,7 @@ static cm_status check_drawing(const cli_usage *usage, const cm_eval_params *par
 static cm_status check_used(const cm_option *sampling, const unsigned char *given,
                             const cm_eval_params *params, cm_error *err)
 {
-    static const char *const always[] = {"batch", "threads", "seed", NULL};
+    static const char *const always[] = {"batch", "threads", NULL};
     for (int i = 0; sampling[i].name && !*params->model; i++) {
         int used = !given[i];
         for (int k = 0; always[k]; k++)

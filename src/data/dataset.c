@@ -12,7 +12,17 @@
 #include <xxhash.h>
 
 /* Where Debian's package dataset-fashion-mnist puts its files. */
+#define DATA                                                                                  \
+    "fashion-mnist, fashion-mnist-test, an IDX images file, a packed .safetensors file or a " \
+    "folder "                                                                                 \
+    "of images"
 #define FASHION_FOLDER "/usr/share/datasets/fashion-mnist"
+
+/* IDX is none of the kinds that are told by their first bytes, and may be packed. */
+static int may_be_idx(const char *kind)
+{
+    return !strcmp(kind, "of no known kind") || !strcmp(kind, "gzip data");
+}
 
 static cm_status read_source(const char *what, const cm_dataset_options *o, cm_dataset *d,
                              cm_error *err)
@@ -24,18 +34,19 @@ static cm_status read_source(const char *what, const cm_dataset_options *o, cm_d
     if (!strcmp(what, "fashion-mnist") || !strcmp(what, "fashion-mnist-test"))
         return cm_dataset_read_fashion(FASHION_FOLDER, strstr(what, "-test") != NULL, o, d, err);
     if (stat(what, &st))
-        return cm_fail(err, CM_ERR_IO,
-                       "%s: data: expected fashion-mnist, fashion-mnist-test, an IDX images file, "
-                       "a packed .safetensors file or a folder of images, found: %s",
+        return cm_fail(err, CM_ERR_IO, "%s: expected " DATA ", found: %s",
                        cm_escape(shown, sizeof shown, what), strerror(errno));
     if (S_ISDIR(st.st_mode))
         return cm_dataset_read_folder(what, o, d, err);
     if (cm_dataset_is_packed(what))
         return cm_dataset_read_packed(what, o, d, err);
-    if (!cm_image_file_kind(what, &kind, &known, NULL) && known)
-        return cm_fail(err, CM_ERR_FORMAT, "%s: is one picture (%s): --data takes its folder", what,
+    if (cm_image_file_kind(what, &kind, &known, NULL) || (!known && may_be_idx(kind)))
+        return cm_dataset_read_idx(what, o, d, err);
+    cm_escape(shown, sizeof shown, what);
+    if (known)
+        return cm_fail(err, CM_ERR_FORMAT, "%s: is one picture (%s): expected its folder", shown,
                        kind);
-    return cm_dataset_read_idx(what, o, d, err);
+    return cm_fail(err, CM_ERR_FORMAT, "%s: expected " DATA ", found: %s", shown, kind);
 }
 
 /* The shape is hashed too: the same bytes cut otherwise are other images. */

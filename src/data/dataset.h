@@ -11,8 +11,9 @@
 
 /* Which labels a folder of images has. */
 typedef enum cm_label_source {
-    CM_LABELS_FOLDER, /* the first-level subfolder */
-    CM_LABELS_NAMES,  /* cat_0001.png: the text before the last _ and digits */
+    CM_LABELS_FOLDER,  /* the first-level subfolder */
+    CM_LABELS_NAMES,   /* cat_0001.png: the text before the last _ and digits */
+    CM_LABELS_SAMPLES, /* the subfolder, else 000012_cat.png as cm sample writes it; -1: neither */
     CM_LABELS_NONE
 } cm_label_source;
 
@@ -21,7 +22,8 @@ typedef struct cm_dataset_options {
     int channels;          /* 1 or 3: converted to; 0: as found */
     uint8_t background[3]; /* what transparent images show */
     cm_label_source labels;
-    int strict; /* a damaged image is an error, not left out */
+    int strict;        /* a damaged image is an error, not left out */
+    int is_trained_on; /* messages may name the options of cm train and cm data */
 } cm_dataset_options;
 
 /* What the source held: kinds of images, and what is not in the set, with the reason. */
@@ -45,7 +47,7 @@ typedef struct cm_dataset {
     int h, w, c;        /* of every image; c is 1 (grey) or 3 (RGB) */
     int classes;        /* 0: no labels */
     uint8_t *pixels;    /* [n,h,w,c] */
-    int32_t *labels;    /* [n], 0..classes-1; NULL without labels */
+    int32_t *labels;    /* [n], 0..classes-1 (CM_LABELS_SAMPLES: or -1); NULL without labels */
     char **class_names; /* [classes], UTF-8; NULL when there are none */
     cm_found found;
     uint64_t fingerprint; /* XXH3 of shape, pixels and labels: a run records it, so

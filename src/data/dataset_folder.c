@@ -6,6 +6,7 @@
 #include "data/label_names.h"
 #include "data/listing.h"
 #include "data/resize.h"
+#include "data/sample_names.h"
 #include "io/image.h"
 
 #include <stdio.h>
@@ -100,9 +101,10 @@ static cm_status store(folder_reader *r, const char *shown, cm_image *im, cm_err
         return s;
     if (!r->o->h && (im->w != f->most_w || im->h != f->most_h))
         return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: size: expected %d x %d as the first image, found %d x %d; "
-                       "--image-size brings all to one",
-                       shown, f->most_w, f->most_h, im->w, im->h);
+                       "%s: size: expected %d x %d as the first image, found %d x %d%s", shown,
+                       f->most_w, f->most_h, im->w, im->h,
+                       r->o->is_trained_on ? "; --image-size brings all to one"
+                                           : "; cm data --image-size --pack brings all to one");
     note_size(&d->found, im);
     s = match_channels(r, shown, im, err);
     if (s != CM_OK)
@@ -123,6 +125,20 @@ static cm_status leave_out(folder_reader *r, const char *kind, const cm_error *w
     return cm_found_leave_out(&r->d->found, kind, why->message, err);
 }
 
+static cm_status find_sample_class(folder_reader *r, const cm_listing_file *file,
+                                   const char **class, cm_error *why)
+{
+    size_t n = 0;
+    const char *found = cm_sample_class(file->path, &n);
+    char *copy = found ? cm_arena_alloc(&r->names, n + 1) : NULL; /* of zeros */
+    if (found && !copy)
+        return cm_fail(why, CM_ERR_MEMORY, "labels: out of memory");
+    if (found)
+        memcpy(copy, found, n);
+    *class = copy;
+    return CM_OK;
+}
+
 /* As the labels ask; NULL: it has none. */
 static cm_status find_class(folder_reader *r, const cm_listing_file *file, const char **class,
                             cm_error *why)
@@ -130,7 +146,8 @@ static cm_status find_class(folder_reader *r, const cm_listing_file *file, const
     if (r->o->labels == CM_LABELS_NAMES)
         return cm_label_of_name(&r->names, file->path, class, why);
     *class = file->label < 0 ? NULL : r->list.classes[file->label];
-    return CM_OK;
+    return *class || r->o->labels != CM_LABELS_SAMPLES ? CM_OK
+                                                       : find_sample_class(r, file, class, why);
 }
 
 static cm_status add_image(folder_reader *r, const cm_listing_file *file, cm_error *err)
@@ -212,9 +229,9 @@ static cm_status check_loose(const folder_reader *r, cm_error *err)
     if (!loose || !class)
         return CM_OK;
     return cm_fail(err, CM_ERR_FORMAT,
-                   "%s: expected an image in a class folder such as %s, found a loose one "
-                   "(--labels none: no classes)",
-                   cm_escape(a, sizeof a, loose), cm_escape(b, sizeof b, class));
+                   "%s: expected an image in a class folder such as %s, found a loose one%s",
+                   cm_escape(a, sizeof a, loose), cm_escape(b, sizeof b, class),
+                   r->o->is_trained_on ? " (--labels none: no classes)" : "");
 }
 
 static cm_status store_labels(folder_reader *r, cm_error *err)
@@ -224,7 +241,10 @@ static cm_status store_labels(folder_reader *r, cm_error *err)
         return CM_OK;
     if (r->o->labels == CM_LABELS_FOLDER)
         s = check_loose(r, err);
-    if (!s && r->class_of[0])
+    int64_t with_class = 0;
+    for (int64_t i = 0; i < r->d->n; i++)
+        with_class += r->class_of[i] != NULL;
+    if (!s && with_class)
         s = cm_dataset_set_labels(r->d, r->folder, r->class_of, err);
     return s;
 }

@@ -80,13 +80,17 @@ cm_status cm_dataset_set_labels(cm_dataset *d, const char *source, const char *c
         cm_free(sorted);
         return cm_fail(err, CM_ERR_MEMORY, "labels: out of memory");
     }
-    memcpy(sorted, names, n * sizeof *sorted);
-    qsort(sorted, n, sizeof *sorted, by_bytes);
-    const size_t classes = unique(sorted, n);
+    size_t named = 0;
+    for (size_t i = 0; i < n; i++)
+        if (names[i])
+            sorted[named++] = names[i];
+    qsort(sorted, named, sizeof *sorted, by_bytes);
+    const size_t classes = unique(sorted, named);
     const cm_status s = store_names(d, source, sorted, classes, err);
     for (size_t i = 0; i < n && !s; i++) {
-        const char **at = bsearch(&names[i], sorted, classes, sizeof *sorted, by_bytes);
-        d->labels[i] = (int32_t)(at - sorted);
+        const char **at =
+            names[i] ? bsearch(&names[i], sorted, classes, sizeof *sorted, by_bytes) : NULL;
+        d->labels[i] = at ? (int32_t)(at - sorted) : -1;
     }
     cm_free(sorted);
     return s;

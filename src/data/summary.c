@@ -168,6 +168,16 @@ static void warn_of_splits(const cm_dataset *d, void (*line)(void *, const char 
     }
 }
 
+const char *cm_dataset_left_out(const cm_dataset *d, const char *source, char text[CM_LEFT_OUT])
+{
+    const cm_found *f = &d->found;
+    *text = '\0';
+    if (f->n_notes)
+        snprintf(text, CM_LEFT_OUT, "%.100s: %lld file%s left out, the first of them %.300s",
+                 source, (long long)f->n_notes, cm_plural(f->n_notes), f->notes[0]);
+    return text;
+}
+
 void cm_dataset_summary(const cm_dataset *d, int64_t names, void (*line)(void *, const char *),
                         void *user)
 {

@@ -9,6 +9,11 @@
 void cm_dataset_summary(const cm_dataset *data, int64_t names,
                         void (*line)(void *user, const char *text), void *user);
 
+/* "photos: 2 files left out, the first of them photos/x.png: ..."; empty: none is.  source is
+ * escaped already; returns text. */
+enum { CM_LEFT_OUT = 480 };
+const char *cm_dataset_left_out(const cm_dataset *data, const char *source, char text[CM_LEFT_OUT]);
+
 /* Call line with each line: mean and standard deviation of the values as the network sees
  * them, and how many images are copies of others. */
 void cm_dataset_statistics(const cm_dataset *data, void (*line)(void *user, const char *text),

@@ -84,11 +84,11 @@ static struct range never_empty(struct range r)
     return isfinite(r.low) ? (struct range){r.low - around, r.high + around} : (struct range){0, 1};
 }
 
-static struct axis x_axis(struct range r, double from, double to)
+static struct axis x_axis(struct range r, int is_whole, double from, double to)
 {
     r = never_empty(r);
     struct axis a = {.low = r.low, .high = r.high, .from = from, .to = to};
-    a.n = cm_ticks_linear(a.low, a.high, (int)fmax(2, (to - from) / 60), a.ticks);
+    a.n = cm_ticks_linear(a.low, a.high, (int)fmax(2, (to - from) / 60), is_whole, a.ticks);
     return a;
 }
 
@@ -109,7 +109,7 @@ static struct axis y_axis(const cm_chart_panel *p, double from, double to)
     a.high = r.high + edge * (r.high - r.low);
     if (p->from_zero && found.low >= 0)
         a.low = 0;
-    a.n = cm_ticks_linear(a.low, a.high, wanted, a.ticks);
+    a.n = cm_ticks_linear(a.low, a.high, wanted, p->is_whole, a.ticks);
     return a;
 }
 
@@ -208,7 +208,8 @@ static void draw_axes(cm_pen *pen, const struct box *b, const struct axis *x, co
 
 static void draw_panel(cm_pen *pen, const cm_chart *c, const cm_chart_panel *p, struct box b)
 {
-    const struct axis x = x_axis(x_range(c), b.x, b.x + b.w), y = y_axis(p, b.y + b.h, b.y);
+    const struct axis x = x_axis(x_range(c), c->x_is_whole, b.x, b.x + b.w),
+                      y = y_axis(p, b.y + b.h, b.y);
     cm_pen_text(pen, b.x, b.y - 7, large, CM_TEXT_LEFT, ink, p->title);
     if (y.is_log)
         cm_pen_text(pen, b.x + cm_pen_width(large, p->title) + 8, b.y - 7, small, CM_TEXT_LEFT,

@@ -19,6 +19,7 @@ typedef struct cm_chart_panel {
     const char *title;
     int can_be_log; /* powers of ten where all y > 0 and the largest is twice the smallest */
     int from_zero;  /* the axis begins at 0 where all y >= 0 */
+    int is_whole;   /* y are whole numbers */
     int n;
     const cm_chart_line *lines; /* drawn in this order */
 } cm_chart_panel;
@@ -27,6 +28,7 @@ enum { CM_CHART_MOST_NAMES = 28 /* that look different */, CM_CHART_MOST_PANELS 
 
 typedef struct cm_chart {
     const char *x_title, *note; /* note: a line at the foot; NULL: none */
+    int x_is_whole;
     int names;
     const char *const *name; /* in the legend; a single one is the heading */
     int n;

@@ -41,10 +41,10 @@ static void write_label(char label[CM_TICK_LABEL], double m, int k)
         snprintf(label, CM_TICK_LABEL, "%s0.%.*s%s", sign, -left, "000000", digits);
 }
 
-int cm_ticks_linear(double low, double high, int wanted, cm_tick ticks[CM_TICKS_MOST])
+int cm_ticks_linear(double low, double high, int wanted, int whole, cm_tick ticks[CM_TICKS_MOST])
 {
     static const int steps[] = {1, 2, 5, 10};
-    const double raw = (high - low) / wanted;
+    const double even = (high - low) / wanted, raw = whole ? fmax(1, even) : even;
     const int k = (int)floor(log10(raw));
     int i = 0, n = 0;
     while (i < 3 && steps[i] * power(k) < raw * (1 - 1e-9))
@@ -82,5 +82,5 @@ int cm_ticks_log(double low, double high, int wanted, cm_tick ticks[CM_TICKS_MOS
     int n = log_ticks(low, high, factors, 1, ticks);
     if (n < 3)
         n = log_ticks(low, high, factors, 3, ticks);
-    return n < 3 ? cm_ticks_linear(low, high, wanted, ticks) : n;
+    return n < 3 ? cm_ticks_linear(low, high, wanted, 0, ticks) : n;
 }

@@ -4,9 +4,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "model/class_names.h"
-
-#include <math.h>
 
 cm_eval_phase cm_eval_phase_begin(const cm_eval_hooks *hooks, const char *what, double all)
 {
@@ -62,33 +59,14 @@ static cm_status room_new(int batch, const cm_image_source *s, cm_feature_dims d
     return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory for %d images at a time", s->name, batch);
 }
 
-static void count_agreement(cm_collection *to, int64_t n, const float *logits,
-                            const int64_t *labels)
+cm_status cm_collect_check(const cm_extractor *e, const cm_image_source *s, int wants_covariance,
+                           cm_error *err)
 {
-    for (int64_t i = 0; i < n; i++, logits += to->classes) {
-        int64_t best = 0;
-        for (int64_t k = 1; k < to->classes; k++)
-            if (logits[k] > logits[best])
-                best = k;
-        to->with_class += labels[i] >= 0 && labels[i] < to->classes;
-        to->agree += labels[i] == best;
-    }
-}
-
-int64_t cm_collect_classes(const cm_extractor *e, const cm_image_source *source)
-{
-    json_t *own = NULL;
-    const cm_model *m = cm_extractor_model(e);
-    if (!m || !source->classes || cm_model_class_names(m, &own, NULL))
-        return 0;
-    const int same = !own || !source->names || json_equal(own, source->names);
-    json_decref(own);
-    return same ? cm_extractor_dims(e).logits : 0;
-}
-
-double cm_collect_agreement(const cm_collection *c)
-{
-    return c->with_class ? (double)c->agree / (double)c->with_class : (double)NAN;
+    const cm_status status = cm_extractor_check(e, s->name, s->h, s->w, s->c, err);
+    if (status || !wants_covariance || s->n > 1)
+        return status;
+    return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected at least 2 images, found %lld", s->name,
+                   (long long)s->n);
 }
 
 /* The sums of a pass; NULL: not wanted. */
@@ -131,8 +109,8 @@ static cm_status give(cm_collection *to, const sums *m, int64_t n, const room *r
         cm_moments_add(m->spatial, n, r->spatial);
     if (to->score)
         cm_class_score_add(to->score, n, r->logits);
-    if (to->classes)
-        count_agreement(to, n, r->logits, r->labels);
+    if (to->agreement)
+        cm_agreement_add(to->agreement, n, r->logits, r->labels);
     const int64_t left = to->kept ? to->most_kept - to->kept->n : 0;
     return left > 0 ? cm_feature_set_add(to->kept, d, n < left ? n : left, r->features, err)
                     : CM_OK;
@@ -144,7 +122,9 @@ cm_status cm_collect(cm_extractor *e, int batch, cm_image_source *source, cm_col
     const cm_feature_dims dims = cm_extractor_dims(e);
     room r;
     sums m = {NULL, NULL};
-    cm_status s = room_new(batch, source, dims, &r, err);
+    cm_status s = cm_collect_check(e, source, to->features != NULL, err);
+    if (!s)
+        s = room_new(batch, source, dims, &r, err);
     if (s)
         return s;
     s = sums_new(to, dims, &m, err);
@@ -154,7 +134,7 @@ cm_status cm_collect(cm_extractor *e, int batch, cm_image_source *source, cm_col
         if (!s)
             s = cm_extractor_run(e, n, r.pixels, source->h, source->w, source->c, r.features,
                                  to->spatial ? r.spatial : NULL,
-                                 to->score || to->classes ? r.logits : NULL, err);
+                                 to->score || to->agreement ? r.logits : NULL, err);
         if (!s)
             s = give(to, &m, n, &r, dims.features, err);
         if (!s)

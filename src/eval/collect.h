@@ -2,6 +2,7 @@
 #ifndef CM_EVAL_COLLECT_H
 #define CM_EVAL_COLLECT_H
 
+#include "eval/agreement.h"
 #include "eval/class_score.h"
 #include "eval/extractor.h"
 #include "eval/feature_set.h"
@@ -24,18 +25,16 @@ typedef struct cm_collection {
     cm_statistics *features, *spatial; /* mean and covariance; the caller's afterwards */
     cm_class_score *score;             /* of logits */
     cm_feature_set *kept;
-    int64_t most_kept; /* images: the first of them */
-    /* Images whose class is that of the largest logit, of those with a class. */
-    int64_t classes, agree, with_class;
+    int64_t most_kept;       /* images: the first of them */
+    cm_agreement *agreement; /* which was started */
 } cm_collection;
 
-/* The classes of the source's images where they are those that the network tells apart, else 0. */
-int64_t cm_collect_classes(const cm_extractor *extractor, const cm_image_source *source);
-/* The share that is taken for its class; NaN: none has one. */
-double cm_collect_agreement(const cm_collection *c);
-
-/* All images of the source, from the first.  Errors: those of cm_image_source_next,
- * cm_extractor_run and cm_moments_finish, CM_INTERRUPTED, CM_ERR_MEMORY. */
+/* What can be known before: that the network takes the images of the source, and, where their
+ * covariance is wanted, that there are two.  Errors: CM_ERR_ARGUMENT. */
+cm_status cm_collect_check(const cm_extractor *extractor, const cm_image_source *source,
+                           int wants_covariance, cm_error *err);
+/* All images of the source, from the first.  Errors: those of cm_collect_check,
+ * cm_image_source_next, cm_extractor_run and cm_moments_finish, CM_INTERRUPTED, CM_ERR_MEMORY. */
 cm_status cm_collect(cm_extractor *extractor, int batch, cm_image_source *source, cm_collection *to,
                      cm_eval_phase *phase, cm_error *err);
 

@@ -15,13 +15,15 @@
 #include <math.h>
 #include <string.h>
 
+enum { KID_SEED = 0 }; /* of its subsets: equal features have one KID, whatever drew them */
+
 /* The reference, or the samples. */
 typedef struct side {
     cm_image_source source; /* kind NULL: statistics only */
     cm_saved_statistics statistics;
     cm_feature_set kept;
     cm_neighbours near;
-    double agreement;
+    cm_agreement agreement;
 } side;
 
 typedef struct eval {
@@ -59,19 +61,28 @@ static cm_status open_sides(eval *e, cm_error *err)
 {
     const cm_eval_params *p = e->params;
     cm_image_source *of = &e->samples.source;
+    char name[600];
     int has_statistics = 0;
     cm_status s = CM_OK;
     if (*p->model)
         s = cm_image_source_draw(p->model, e->sampling, of, err);
     else if (*p->samples)
-        s = cm_image_source_open(p->samples, 0, 0, 0, 0, of, err);
+        s = cm_image_source_open(p->samples, NULL, 0, of, err);
+    if (!s && of->kind)
+        s = cm_collect_check(e->extractor, of, 1, err);
+    snprintf(name, sizeof name, "the samples %s", of->name);
+    const cm_image_shape as = {of->h, of->w, of->c, name};
     if (!s)
         s = cm_statistics_read(p->ref, e->scores->names.network, e->dims.features, e->dims.spatial,
                                &has_statistics, &e->ref.statistics, err);
     if (!s && (!has_statistics || e->ref.statistics.has_images))
-        s = cm_image_source_open(p->ref, of->h, of->w, of->c, 0, &e->ref.source, err);
+        s = cm_image_source_open(p->ref, of->kind ? &as : NULL, 0, &e->ref.source, err);
+    if (!s && e->ref.source.kind)
+        s = cm_collect_check(e->extractor, &e->ref.source, !has_statistics, err);
     if (s)
         return s;
+    cm_scores_note_of(e->scores, of->left_out);
+    cm_scores_note_of(e->scores, e->ref.source.left_out);
     snprintf(e->scores->samples, sizeof e->scores->samples, "%s", of->name);
     cm_escape(e->scores->ref, sizeof e->scores->ref, p->ref);
     e->scores->n_samples = of->n;
@@ -79,7 +90,9 @@ static cm_status open_sides(eval *e, cm_error *err)
     return CM_OK;
 }
 
-static cm_status collect(eval *e, side *x, const char *what, int is_samples, cm_error *err)
+/* *share: of the images that are taken for their class. */
+static cm_status collect(eval *e, side *x, const char *what, int is_samples, double *share,
+                         cm_error *err)
 {
     const int need_features = !x->statistics.features.d;
     cm_collection to = {.linear = &e->linear,
@@ -87,39 +100,38 @@ static cm_status collect(eval *e, side *x, const char *what, int is_samples, cm_
                         .spatial = need_features && e->dims.spatial ? &x->statistics.spatial : NULL,
                         .kept = e->params->kept ? &x->kept : NULL,
                         .most_kept = e->params->kept,
-                        .classes = cm_collect_classes(e->extractor, &x->source)};
+                        .agreement = &x->agreement};
     cm_eval_phase phase = cm_eval_phase_begin(e->hooks, what, (double)x->source.n);
-    cm_status s = CM_OK;
-    if (is_samples && e->is_inception) {
+    cm_status s = cm_agreement_start(&x->agreement, e->extractor, &x->source, err);
+    if (!s && is_samples && e->is_inception) {
         s = cm_class_score_start(&e->score, e->dims.logits, err);
         to.score = &e->score;
     }
     if (!s)
         s = cm_collect(e->extractor, e->batch, &x->source, &to, &phase, err);
-    x->agreement = cm_collect_agreement(&to);
+    *share = cm_agreement_finish(&x->agreement);
+    if (!s)
+        cm_scores_note_of(e->scores, x->agreement.why_not);
     return s;
 }
 
 static cm_status collect_sides(eval *e, cm_error *err)
 {
     cm_status s = CM_OK;
-    e->ref.agreement = e->samples.agreement = (double)NAN;
     if (e->ref.source.kind)
-        s = collect(e, &e->ref, "reference", 0, err);
+        s = collect(e, &e->ref, "reference", 0, &e->scores->agreement_ref, err);
     if (!s && *e->params->save_stats) {
         const cm_saved_statistics *of = &e->ref.statistics;
         s = cm_statistics_write(e->params->save_stats, e->scores->names.network, &of->features,
                                 of->spatial.d ? &of->spatial : NULL, err);
     }
     if (!s && e->samples.source.kind)
-        s = collect(e, &e->samples, "samples", 1, err);
+        s = collect(e, &e->samples, "samples", 1, &e->scores->agreement, err);
     const double *centre = e->ref.statistics.features.mean;
     if (!s)
         s = cm_feature_set_centre(&e->ref.kept, centre, err);
     if (!s)
         s = cm_feature_set_centre(&e->samples.kept, centre, err);
-    e->scores->agreement = e->samples.agreement;
-    e->scores->agreement_ref = e->ref.agreement;
     if (!s && e->score.classes)
         e->scores->inception = cm_class_score_finish(&e->score);
     return s;
@@ -127,14 +139,18 @@ static cm_status collect_sides(eval *e, cm_error *err)
 
 /* ---- scores ---------------------------------------------------------------------------- */
 
-static void warn_few(eval *e, const char *name, int64_t n)
+/* Of the two sets, the smaller; 0: it is not there, or not known. */
+static void warn_few(eval *e)
 {
+    const cm_scores *r = e->scores;
     const int64_t d = e->dims.features;
-    if (n && n <= d)
+    const int is_ref = r->n_ref && (!r->n_samples || r->n_ref <= r->n_samples);
+    const int64_t least = is_ref ? r->n_ref : r->n_samples;
+    if (least <= d)
         cm_scores_note(e->scores,
                        "%.200s: %" PRId64 " images, not more than the %" PRId64
                        " features: their covariance lacks rank, and %s is far too high",
-                       name, n, d, e->scores->names.distance);
+                       is_ref ? r->ref : r->samples, least, d, r->names.distance);
 }
 
 static cm_status distances(eval *e, cm_error *err)
@@ -151,8 +167,6 @@ static cm_status distances(eval *e, cm_error *err)
         if (!s)
             s = cm_eval_phase_add(&phase, 1, err);
     }
-    warn_few(e, r->ref, r->n_ref);
-    warn_few(e, r->samples, r->n_samples);
     return s;
 }
 
@@ -196,7 +210,7 @@ static cm_status pairs(eval *e, cm_error *err)
     r->kept_samples = e->samples.kept.n;
     cm_status s = cm_products_new(e->dims.features, e->threads, &p, err);
     if (!s)
-        s = cm_kid_start(&kid, r->kept_ref, r->kept_samples, (uint64_t)e->sampling->seed, err);
+        s = cm_kid_start(&kid, r->kept_ref, r->kept_samples, KID_SEED, err);
     if (!s)
         s = compare_pairs(e, p, &kid, &o, err);
     if (!s) {
@@ -262,6 +276,10 @@ static cm_status check_files(const cm_eval_params *p, cm_error *err)
     enum { INPUTS = sizeof inputs / sizeof *inputs };
     cm_status s = CM_OK;
     if (*p->save_stats)
+        s = cm_replace_ending("save-stats", p->save_stats, ".npz", err);
+    if (!s && *p->nearest)
+        s = cm_replace_ending("nearest", p->nearest, ".png", err);
+    if (!s && *p->save_stats)
         s = cm_replace_check(p->save_stats, &cm_replaced_archive, err);
     if (!s && *p->save_stats)
         s = cm_replace_no_input(p->save_stats, INPUTS, inputs, err);
@@ -281,6 +299,8 @@ static cm_status run(eval *e, cm_error *err)
         s = open_sides(e, err);
     if (!s)
         s = collect_sides(e, err);
+    if (!s)
+        warn_few(e);
     if (s || !e->samples.source.kind)
         return s;
     s = distances(e, err);
@@ -303,6 +323,7 @@ static void side_clear(side *x)
     cm_saved_statistics_clear(&x->statistics);
     cm_feature_set_clear(&x->kept);
     cm_neighbours_clear(&x->near);
+    cm_agreement_clear(&x->agreement);
 }
 
 cm_status cm_evaluate(const cm_eval_params *params, const cm_sample_params *sampling,

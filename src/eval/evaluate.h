@@ -5,7 +5,7 @@
 #include "cm.h"
 #include "eval/extractor.h"
 
-enum { CM_SCORE_NOTES = 12, CM_SCORE_NOTE = 320 };
+enum { CM_SCORE_NOTES = 12, CM_SCORE_NOTE = 480 };
 
 /* What was found; NaN: this was not asked for, or cannot be told. */
 typedef struct cm_scores {
@@ -26,6 +26,8 @@ typedef struct cm_scores {
 
 cm_scores cm_scores_none(void); /* nothing was asked for */
 __attribute__((format(printf, 2, 3))) void cm_scores_note(cm_scores *scores, const char *fmt, ...);
+/* A text that is a note, once; empty: none. */
+void cm_scores_note_of(cm_scores *scores, const char *text);
 
 /* As cm_eval (cm.h), whose arguments are in range. */
 cm_status cm_evaluate(const cm_eval_params *params, const cm_sample_params *sampling,

@@ -39,7 +39,7 @@ struct cm_extractor {
 struct kind {
     const char *name, *distance, *kernel; /* these NULL: the file says them */
     cm_status (*open)(cm_extractor *e, const char *weights, cm_error *err);
-    cm_status (*check)(const cm_extractor *e, int h, int w, int c, cm_error *err);
+    int (*takes)(const cm_extractor *e, int h, int w, int c);
     /* pixels f32 [N,H,W,C] */
     cm_feature_nodes (*build)(const cm_extractor *e, cm_net *net, cm_node *pixels);
 };
@@ -79,15 +79,10 @@ static cm_status open_small(cm_extractor *e, const char *weights, cm_error *err)
     return s;
 }
 
-static cm_status check_small(const cm_extractor *e, int h, int w, int c, cm_error *err)
+static int small_takes(const cm_extractor *e, int h, int w, int c)
 {
     const cm_net_config *n = &e->model->net;
-    if (h == n->height && w == n->width && c == n->in_channels)
-        return CM_OK;
-    return cm_fail(err, CM_ERR_ARGUMENT,
-                   "features: %s is made for %dx%d images with %d channel%s, found %dx%d with %d",
-                   e->model->score, n->width, n->height, n->in_channels, cm_plural(n->in_channels),
-                   w, h, c);
+    return h == n->height && w == n->width && c == n->in_channels;
 }
 
 static cm_feature_nodes build_small(const cm_extractor *e, cm_net *net, cm_node *pixels)
@@ -123,7 +118,7 @@ static cm_status load(cm_extractor *e, const char *weights, cm_error *err)
 static cm_status open_inception(cm_extractor *e, const char *weights, cm_error *err)
 {
     weights = *weights ? weights : published.file;
-    cm_status s = cm_weights_check_there(weights, &published, err);
+    cm_status s = cm_weights_check_there(1, &weights, &published, err);
     if (!s)
         s = cm_device_open(&e->device, err);
     if (!s)
@@ -136,14 +131,10 @@ static cm_status open_inception(cm_extractor *e, const char *weights, cm_error *
     return s;
 }
 
-static cm_status check_inception(const cm_extractor *e, int h, int w, int c, cm_error *err)
+static int inception_takes(const cm_extractor *e, int h, int w, int c)
 {
     (void)e;
-    if (h > 0 && w > 0 && (c == 1 || c == 3))
-        return CM_OK;
-    return cm_fail(err, CM_ERR_ARGUMENT,
-                   "features: inception takes RGB or gray images, found %dx%d with %d channels", w,
-                   h, c);
+    return h > 0 && w > 0 && (c == 1 || c == 3);
 }
 
 /* Gray pictures are shown to it as RGB. */
@@ -170,9 +161,9 @@ static cm_feature_nodes build_pytorch(const cm_extractor *e, cm_net *net, cm_nod
 
 enum { SMALL, KINDS = 3 };
 static const kind kinds[KINDS] = {
-    [SMALL] = {"small", NULL, NULL, open_small, check_small, build_small},
-    {"inception", "FID", "KID", open_inception, check_inception, build_tensorflow},
-    {"inception-pytorch", "FID-pytorch", "KID-pytorch", open_inception, check_inception,
+    [SMALL] = {"small", NULL, NULL, open_small, small_takes, build_small},
+    {"inception", "FID", "KID", open_inception, inception_takes, build_tensorflow},
+    {"inception-pytorch", "FID-pytorch", "KID-pytorch", open_inception, inception_takes,
      build_pytorch},
 };
 
@@ -322,11 +313,28 @@ static int take(const cm_extractor *e, const cm_node *node, int64_t dim, int64_t
     return all_finite(to + first * dim, count * dim);
 }
 
+cm_status cm_extractor_check(const cm_extractor *e, const char *of, int h, int w, int c,
+                             cm_error *err)
+{
+    const cm_net_config *n = e->model ? &e->model->net : NULL;
+    if (e->kind->takes(e, h, w, c))
+        return CM_OK;
+    if (!n)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "%s: expected RGB or gray images for %s, found %dx%d with %d channels", of,
+                       e->kind->name, w, h, c);
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: expected images of %dx%d with %d channel%s, which %s is made for, found "
+                   "%dx%d with %d",
+                   of, n->width, n->height, n->in_channels, cm_plural(n->in_channels),
+                   e->model->score, w, h, c);
+}
+
 cm_status cm_extractor_run(cm_extractor *e, int64_t n, const uint8_t *pixels, int h, int w, int c,
                            float *features, float *spatial, float *logits, cm_error *err)
 {
     const int64_t image = (int64_t)h * w * c;
-    cm_status s = e->kind->check(e, h, w, c, err);
+    cm_status s = cm_extractor_check(e, "features", h, w, c, err);
     if (!s && (h != e->h || w != e->w || c != e->c)) {
         unbuild(e);
         if ((s = build(e, h, w, c, err)))

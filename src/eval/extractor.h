@@ -39,6 +39,9 @@ cm_score_names cm_extractor_names(const cm_extractor *e);
 /* The classifier of "small"; NULL: another network. */
 const cm_model *cm_extractor_model(const cm_extractor *e);
 
+/* Whether it takes images of this size; `of` says whose they are.  Errors: CM_ERR_ARGUMENT. */
+cm_status cm_extractor_check(const cm_extractor *e, const char *of, int h, int w, int c,
+                             cm_error *err);
 /* The features of n images, pixels [n,h,w,c], which may be more than a batch: to features
  * [n,dims.features], spatial [n,dims.spatial] and logits [n,dims.logits], each of which may be
  * NULL.  What an image gives does not depend on those beside it.  Allocates where the size is

@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 /* pixels and labels of count images from image `first` on. */
 struct cm_source_kind {
@@ -63,6 +64,7 @@ static cm_status use_dataset(const cm_dataset *d, cm_image_source *s, cm_error *
     s->w = d->w;
     s->c = d->c;
     s->classes = d->classes;
+    cm_dataset_left_out(d, s->name, s->left_out);
     if (!d->class_names)
         return CM_OK;
     s->names = json_array();
@@ -72,11 +74,15 @@ static cm_status use_dataset(const cm_dataset *d, cm_image_source *s, cm_error *
     return CM_OK;
 }
 
-static cm_status open_dataset(const char *path, int h, int w, int c, int strict, cm_image_source *s,
-                              cm_error *err)
+static cm_status open_dataset(const char *path, const cm_image_shape *as, int strict,
+                              cm_image_source *s, cm_error *err)
 {
-    const cm_dataset_options o = {
-        .h = h, .w = w, .channels = c, .background = {255, 255, 255}, .strict = strict};
+    const cm_dataset_options o = {.h = as->h,
+                                  .w = as->w,
+                                  .channels = as->c,
+                                  .background = {255, 255, 255},
+                                  .labels = CM_LABELS_SAMPLES,
+                                  .strict = strict};
     cm_dataset *d = NULL;
     const cm_status status = cm_dataset_open(path, &o, &d, err);
     if (status)
@@ -119,7 +125,17 @@ static cm_status check_images(const cm_npz_member *m, const cm_npz *npz, cm_erro
     return CM_OK;
 }
 
-/* Both streams, from the first image on.  arr_1 counts where it fits. */
+static cm_status check_labels(const cm_npz_member *m, int64_t n, cm_error *err)
+{
+    char text[128];
+    if (m->rank == 1 && m->dim[0] == n && (m->descr[1] == 'i' || m->descr[1] == 'u'))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_FORMAT,
+                   "%s: arr_1: expected the class of each image, int64 [%" PRId64 "], found %s",
+                   m->path, n, cm_npz_describe(m, text));
+}
+
+/* Both streams, from the first image on. */
 static cm_status rewind_archive(archive *a, cm_error *err)
 {
     cm_npz_member_close(&a->images);
@@ -130,9 +146,23 @@ static cm_status rewind_archive(archive *a, cm_error *err)
         s = check_images(&a->images, a->npz, err);
     if (!s)
         s = cm_npz_find(a->npz, "arr_1", &a->labels, err);
-    const cm_npz_member *l = &a->labels;
-    if (!s && l->stream && (l->rank != 1 || l->dim[0] != a->images.dim[0] || l->descr[1] != 'i'))
-        cm_npz_member_close(&a->labels);
+    return s || !a->labels.stream ? s : check_labels(&a->labels, a->images.dim[0], err);
+}
+
+/* Of the images from `first` on; -1: none. */
+static cm_status read_labels(archive *a, int64_t first, int64_t count, int64_t *labels,
+                             cm_error *err)
+{
+    const cm_npz_member *m = &a->labels;
+    for (int64_t i = 0; i < count; i++)
+        labels[i] = -1;
+    cm_status s = m->stream ? cm_npz_read_i64(&a->labels, count, labels, err) : CM_OK;
+    for (int64_t i = 0; i < count && !s; i++)
+        if (labels[i] < -1)
+            s = cm_fail(err, CM_ERR_FORMAT,
+                        "%s: arr_1: element %" PRId64
+                        ": expected a class, 0 or more (-1: none), found %" PRId64,
+                        m->path, first + i, labels[i]);
     return s;
 }
 
@@ -143,15 +173,13 @@ static cm_status read_archive(cm_image_source *s, int64_t first, int64_t count, 
     cm_status status = first < a->at ? rewind_archive(a, err) : CM_OK;
     for (; a->at < first && !status; a->at++) {
         status = cm_npz_read_u8(&a->images, (int64_t)image_bytes(s), pixels, err);
-        if (!status && a->labels.stream)
-            status = cm_npz_read_i64(&a->labels, 1, labels, err);
+        if (!status)
+            status = read_labels(a, a->at, 1, labels, err);
     }
     if (!status)
         status = cm_npz_read_u8(&a->images, count * (int64_t)image_bytes(s), pixels, err);
-    for (int64_t i = 0; i < count; i++)
-        labels[i] = -1;
-    if (!status && a->labels.stream)
-        status = cm_npz_read_i64(&a->labels, count, labels, err);
+    if (!status)
+        status = read_labels(a, first, count, labels, err);
     a->at += count;
     return status;
 }
@@ -253,24 +281,32 @@ static cm_status open_drawn(const char *path, const cm_model *model,
 
 /* ---- all of them --------------------------------------------------------------- */
 
+/* By its name too, so that one that is damaged at its start is not taken for another kind. */
+static int is_archive(const char *path)
+{
+    const size_t n = strlen(path);
+    return cm_npz_is(path) || (n > 4 && !strcasecmp(path + n - 4, ".npz"));
+}
+
 static void begin(const char *path, cm_image_source *s)
 {
     *s = (cm_image_source){.n = 0};
     cm_escape(s->name, sizeof s->name, path);
 }
 
-cm_status cm_image_source_open(const char *path, int h, int w, int c, int strict,
+cm_status cm_image_source_open(const char *path, const cm_image_shape *as, int strict,
                                cm_image_source *s, cm_error *err)
 {
+    static const cm_image_shape own = {0};
+    const cm_image_shape *to = as ? as : &own;
     begin(path, s);
     cm_status status =
-        cm_npz_is(path) ? open_archive(path, s, err) : open_dataset(path, h, w, c, strict, s, err);
-    if (!status && h && (s->h != h || s->w != w || s->c != c))
-        status =
-            cm_fail(err, CM_ERR_FORMAT,
-                    "%s: expected images of %dx%d with %d channel%s as the others, found %dx%d "
-                    "with %d",
-                    s->name, w, h, c, cm_plural(c), s->w, s->h, s->c);
+        is_archive(path) ? open_archive(path, s, err) : open_dataset(path, to, strict, s, err);
+    if (!status && as && (s->h != as->h || s->w != as->w || s->c != as->c))
+        status = cm_fail(err, CM_ERR_FORMAT,
+                         "%s: expected images of %dx%d with %d channel%s, as %s have, found %dx%d "
+                         "with %d",
+                         s->name, as->w, as->h, as->c, cm_plural(as->c), as->of, s->w, s->h, s->c);
     if (status)
         cm_image_source_close(s);
     return status;

@@ -8,11 +8,13 @@
 
 #include "cm.h"
 #include "data/dataset.h"
+#include "data/summary.h"
 
 #include <jansson.h>
 
 typedef struct cm_image_source {
-    char name[512]; /* for messages */
+    char name[512];             /* for messages */
+    char left_out[CM_LEFT_OUT]; /* which files are not among the images, and why; empty: none */
     int64_t n, done;
     int h, w, c;
     int classes;   /* 0: no labels */
@@ -21,10 +23,16 @@ typedef struct cm_image_source {
     void *state;
 } cm_image_source;
 
-/* h, w, c: what a data set is brought to, 0: its own; others must have it already.  strict: a
- * damaged image in a folder is an error, else it is left out.
+typedef struct cm_image_shape {
+    int h, w, c;
+    const char *of; /* who has it, for messages: "the samples s.npz" */
+} cm_image_shape;
+
+/* as: what a data set is brought to, NULL: its own; others must have it already.  Images of a
+ * folder have the class of their subfolder, else that of their name where it is one of cm sample.
+ * strict: a damaged image in a folder is an error, else it is left out.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT (a bad file; no images in it; another size), CM_ERR_MEMORY. */
-cm_status cm_image_source_open(const char *path, int h, int w, int c, int strict,
+cm_status cm_image_source_open(const char *path, const cm_image_shape *as, int strict,
                                cm_image_source *source, cm_error *err);
 /* sampling->num images of the model at path.  Errors: those of cm_sampler_new, CM_ERR_IO. */
 cm_status cm_image_source_draw(const char *path, const cm_sample_params *sampling,

@@ -24,15 +24,17 @@ struct cm_lpips {
 
 /* ---- opening ---- */
 
-static const cm_published vgg_file = {
-    "VGG16's weights", "vgg16-397923af.pth",
-    "553433881 bytes, SHA-256 from 397923af on, which torchvision publishes as VGG16_Weights "
-    "IMAGENET1K_V1"};
-static const cm_published linear_file = {
-    "LPIPS' own weights", "vgg.pth",
-    "7289 bytes, SHA-256 a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868, which "
-    "the "
-    "LPIPS project (PerceptualSimilarity) publishes as lpips/weights/v0.1/vgg.pth"};
+enum { VGG, LINEAR, FILES };
+static const cm_published published[FILES] = {
+    [VGG] =
+        {"VGG16's weights", "vgg16-397923af.pth",
+         "553433881 bytes, SHA-256 from 397923af on, which torchvision publishes as VGG16_Weights "
+         "IMAGENET1K_V1"},
+    [LINEAR] = {
+        "LPIPS' own weights", "vgg.pth",
+        "7289 bytes, SHA-256 a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868, "
+        "which "
+        "the LPIPS project (PerceptualSimilarity) publishes as lpips/weights/v0.1/vgg.pth"}};
 
 /* The parameters of one file, all of which must be there and nothing else, to their places. */
 static cm_status load(cm_lpips *l, const char *path, int is_linear, cm_error *err)
@@ -70,11 +72,10 @@ cm_status cm_lpips_open(const char *vgg, const char *linear, cm_lpips_pooling po
     if (!l)
         return cm_fail(err, CM_ERR_MEMORY, "LPIPS: out of memory");
     *l = (cm_lpips){.pooling = pooling, .batch = batch, .threads = cm_threads_resolve(threads)};
-    vgg = *vgg ? vgg : vgg_file.file;
-    linear = *linear ? linear : linear_file.file;
-    cm_status s = cm_weights_check_there(vgg, &vgg_file, err);
-    if (!s)
-        s = cm_weights_check_there(linear, &linear_file, err);
+    vgg = *vgg ? vgg : published[VGG].file;
+    linear = *linear ? linear : published[LINEAR].file;
+    const char *const path[FILES] = {[VGG] = vgg, [LINEAR] = linear};
+    cm_status s = cm_weights_check_there(FILES, path, published, err);
     if (!s)
         s = cm_device_open(&l->device, err);
     if (!s)

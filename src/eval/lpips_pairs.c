@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "eval/collect.h"
 #include "eval/lpips.h"
 #include "options/options.h"
@@ -61,15 +62,16 @@ static cm_status check_used(const cm_eval_params *p, cm_error *err)
 static cm_status open_sets(pairs *p, const cm_eval_params *params, cm_error *err)
 {
     const cm_image_source *a = &p->ref, *b = &p->samples;
-    cm_status s = cm_image_source_open(params->ref, 0, 0, 0, 1, &p->ref, err);
+    cm_status s = cm_image_source_open(params->ref, NULL, 1, &p->ref, err);
     if (!s)
-        s = cm_image_source_open(params->samples, 0, 0, 0, 1, &p->samples, err);
+        s = cm_image_source_open(params->samples, NULL, 1, &p->samples, err);
     if (s || (a->n == b->n && a->h == b->h && a->w == b->w && a->c == b->c))
         return s;
     return cm_fail(err, CM_ERR_FORMAT,
                    "%s: expected a partner for each image of %s, %" PRId64 " of %dx%d with %d "
-                   "channels, found %" PRId64 " of %dx%d with %d",
-                   b->name, a->name, a->n, a->w, a->h, a->c, b->n, b->w, b->h, b->c);
+                   "channel%s, found %" PRId64 " of %dx%d with %d",
+                   b->name, a->name, a->n, a->w, a->h, a->c, cm_plural(a->c), b->n, b->w, b->h,
+                   b->c);
 }
 
 static cm_status make_room(pairs *p, cm_error *err)

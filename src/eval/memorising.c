@@ -28,8 +28,11 @@ typedef struct memory {
 static cm_status gather(memory *m, const char *path, int64_t most, const char *what, gathered *g,
                         cm_error *err)
 {
-    const cm_image_source *as = m->of->samples;
-    cm_status s = cm_image_source_open(path, as->h, as->w, as->c, 0, &g->source, err);
+    const cm_image_source *from = m->of->samples;
+    char of[600];
+    snprintf(of, sizeof of, "the samples %s", from->name);
+    const cm_image_shape as = {from->h, from->w, from->c, of};
+    cm_status s = cm_image_source_open(path, &as, 0, &g->source, err);
     if (s)
         return s;
     if (g->source.n > most)
@@ -189,6 +192,8 @@ static cm_status run(memory *m, cm_scores *r, cm_error *err)
     cm_status s = gather(m, m->of->params->train, INT64_MAX, "training images", &m->train, err);
     if (!s && *m->of->params->test)
         s = gather(m, m->of->params->test, m->of->params->kept, "test images", &m->test, err);
+    cm_scores_note_of(r, m->train.source.left_out);
+    cm_scores_note_of(r, m->test.source.left_out);
     if (!s)
         s = cm_products_new(kept->d, m->of->threads, &m->products, err);
     if (!s)

@@ -37,6 +37,7 @@ static cm_status look_at_reference(cm_scorer *x, const cm_scorer_config *c,
 {
     const cm_dataset *d = c->data;
     const cm_feature_dims dims = cm_extractor_dims(x->extractor);
+    const cm_image_shape as = {d->h, d->w, d->c, "the training data"};
     cm_collection to = {.features = &x->ref.features};
     cm_image_source source = {.n = 0};
     int has_statistics = 0;
@@ -47,7 +48,7 @@ static cm_status look_at_reference(cm_scorer *x, const cm_scorer_config *c,
                                &has_statistics, &x->ref, err);
     if (s || has_statistics)
         return s;
-    s = *c->ref ? cm_image_source_open(c->ref, d->h, d->w, d->c, 0, &source, err)
+    s = *c->ref ? cm_image_source_open(c->ref, &as, 0, &source, err)
                 : cm_image_source_of(d, c->name, &source, err);
     if (!s)
         s = look(x, &source, "reference", hooks, &to, err);
@@ -61,8 +62,8 @@ static cm_status open_parts(cm_scorer *x, const cm_scorer_config *c, const cm_ev
     const cm_dataset *d = c->data;
     cm_status s =
         cm_extractor_open(c->features, c->weights, x->batch, c->threads, &x->extractor, err);
-    if (!s) /* of no image: whether it takes this size */
-        s = cm_extractor_run(x->extractor, 0, d->pixels, d->h, d->w, d->c, NULL, NULL, NULL, err);
+    if (!s)
+        s = cm_extractor_check(x->extractor, c->name, d->h, d->w, d->c, err);
     if (!s)
         s = cm_linear_open(c->threads, &x->linear, err);
     if (s)
@@ -112,18 +113,20 @@ cm_status cm_scorer_run(cm_scorer *x, const cm_model *model, const cm_sample_par
     cm_sample_params few = *sampling;
     cm_image_source source = {.n = 0};
     cm_statistics statistics = {.n = 0};
-    cm_collection to = {.features = &statistics};
+    cm_agreement agreement = {.seen = 0};
+    cm_collection to = {.features = &statistics, .agreement = &agreement};
     few.batch = x->batch;
     cm_status s = cm_image_source_draw_of(model, "samples", &few, &source, err);
-    if (!s) {
-        to.classes = cm_collect_classes(x->extractor, &source);
+    if (!s)
+        s = cm_agreement_start(&agreement, x->extractor, &source, err);
+    if (!s)
         s = look(x, &source, "samples", hooks, &to, err);
-    }
     if (!s)
         s = cm_frechet(&x->linear, &x->ref.features, x->ref_name, &statistics, "samples",
                        &scores->distance, err);
     if (!s)
-        scores->agreement = cm_collect_agreement(&to);
+        scores->agreement = cm_agreement_finish(&agreement);
+    cm_agreement_clear(&agreement);
     cm_image_source_close(&source);
     cm_statistics_clear(&statistics);
     return s;

@@ -71,6 +71,15 @@ void cm_scores_note(cm_scores *scores, const char *fmt, ...)
     va_end(ap);
 }
 
+void cm_scores_note_of(cm_scores *scores, const char *text)
+{
+    for (int i = 0; i < scores->n_notes; i++)
+        if (!strncmp(scores->notes[i], text, CM_SCORE_NOTE - 1))
+            return;
+    if (*text)
+        cm_scores_note(scores, "%s", text);
+}
+
 static double value_of(const cm_scores *s, const struct row *r)
 {
     double v;

@@ -94,13 +94,17 @@ static cm_status has_array(const cm_npz *npz, const char *name, int *has, cm_err
 static cm_status read_origin(const cm_npz *npz, const char *path, const char *network,
                              cm_saved_statistics *s, cm_error *err)
 {
-    char found[MOST_NETWORK + 1] = "", shown[MOST_NETWORK * 4];
+    char found[MOST_NETWORK + 1] = "", shown[MOST_NETWORK * 4], text[128];
     cm_npz_member m;
     cm_status status = cm_npz_find(npz, "features", &m, err);
     if (status)
         return status;
     s->says_network = m.stream != NULL;
-    if (m.stream && m.elements <= MOST_NETWORK)
+    if (m.elements > MOST_NETWORK)
+        status = cm_fail(err, CM_ERR_FORMAT,
+                         "%s: features: expected the name of a network, at most %d bytes, found %s",
+                         path, (int)MOST_NETWORK, cm_npz_describe(&m, text));
+    else if (m.stream)
         status = cm_npz_read_u8(&m, m.elements, (uint8_t *)found, err);
     if (!status && s->says_network && strcmp(found, network) != 0)
         status = cm_fail(err, CM_ERR_FORMAT,
@@ -117,11 +121,14 @@ static cm_status read_origin(const cm_npz *npz, const char *path, const char *ne
         status = cm_npz_find(npz, "n", &m, err);
     if (status)
         return status;
-    if (m.stream && m.elements == 1 && m.descr[1] == 'i')
+    if (m.stream && m.elements != 1)
+        status = cm_fail(err, CM_ERR_FORMAT, "%s: n: expected a number of images, found %s", path,
+                         cm_npz_describe(&m, text));
+    else if (m.stream)
         status = cm_npz_read_i64(&m, 1, &s->features.n, err);
     if (!status && s->features.n < 0)
-        status = cm_fail(err, CM_ERR_FORMAT, "%s: n: expected a number of images, found %lld",
-                         m.path, (long long)s->features.n);
+        status = cm_fail(err, CM_ERR_FORMAT, "%s: n: expected a number of images, found %lld", path,
+                         (long long)s->features.n);
     cm_npz_member_close(&m);
     return status;
 }

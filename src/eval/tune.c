@@ -23,6 +23,7 @@
 #include "model/annotate.h"
 #include "sample/edit_levels.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -221,13 +222,17 @@ static cm_status judge_steps(search *s, cm_error *err)
         const cm_tune_list list = {.steps = *n, .evaluations = 2 * *n - 1}; /* of Heun */
         status = judge(s, &list, &clearly, err);
     }
-    if (!status && !s->judged)
-        return cm_fail(err, CM_ERR_ARGUMENT, "most: expected at least 3 for a teacher, found %d",
-                       (int)s->params->most);
     return status;
 }
 
 /* ---- a task ---- */
+
+/* Evaluations that an edit of this model takes without a search. */
+static int unsearched(const search *s)
+{
+    return cm_model_is_teacher(s->model) ? 2 * cm_sampling_method_default(1, 0)->steps - 1
+                                         : s->task->n;
+}
 
 static double rounded(double value)
 {
@@ -277,6 +282,11 @@ static cm_status search_task(search *s, const cm_edit_task *task, cm_error *err)
     if (status)
         return status;
     char levels[600];
+    if (unsearched(s) > s->params->most)
+        say(s,
+            "note: %s: the %d evaluations without a search are more than the %d of most: not "
+            "judged, and perhaps better",
+            task->name, unsearched(s), (int)s->params->most);
     say(s, "%s: %s", task->name, show_list(&s->best, levels, sizeof levels));
     return keep_best(s, err);
 }
@@ -320,9 +330,38 @@ static cm_status read_tasks(const cm_tune_params *p, const cm_model *m, unsigned
             *tasks |= bit_of(t);
         takes_factor |= (t->needs & CM_EDIT_FACTOR) && (*tasks & bit_of(t));
     }
-    return !p->factor || takes_factor
+    if (p->factor && !takes_factor)
+        return cm_fail(err, CM_ERR_ARGUMENT, "factor: has no effect here, it is for upscale");
+    return takes_factor ? cm_tune_judge_check_factor(p, m, err) : CM_OK;
+}
+
+/* The fewest steps of Heun's are two. */
+static cm_status check_most(const cm_tune_params *p, const cm_model *m, cm_error *err)
+{
+    const int least = cm_model_is_teacher(m) ? 2 * teacher_steps[0] - 1 : 1;
+    return p->most >= least
                ? CM_OK
-               : cm_fail(err, CM_ERR_ARGUMENT, "factor: has no effect here, it is for upscale");
+               : cm_fail(err, CM_ERR_ARGUMENT, "most: expected at least %d for a teacher, found %d",
+                         least, (int)p->most);
+}
+
+/* What of the pictures makes the scores other than they seem. */
+static void say_pictures(const search *s)
+{
+    const cm_tune_params *p = s->params;
+    const int64_t n = s->judge.pictures->n, d = cm_extractor_dims(s->judge.extractor).features;
+    char shown[512];
+    cm_escape(shown, sizeof shown, p->data);
+    if (*s->judge.left_out)
+        say(s, "note: %s", s->judge.left_out);
+    if (n < p->num)
+        say(s, "note: %s: %" PRId64 " picture%s, fewer than the %" PRId64 " of num: all are taken",
+            shown, n, cm_plural(n), p->num);
+    if (n <= d)
+        say(s,
+            "note: %s: %" PRId64 " picture%s, not more than the %" PRId64
+            " features: their covariance lacks rank, and %s is far too high",
+            shown, n, cm_plural(n), d, cm_extractor_model(s->judge.extractor)->score);
 }
 
 /* ---- in order ---- */
@@ -347,6 +386,8 @@ static cm_status run(search *s, const cm_eval_hooks *hooks, cm_error *err)
     if (!status)
         status = read_tasks(p, m, &tasks, err);
     if (!status)
+        status = check_most(p, m, err);
+    if (!status)
         status = m->edits
                      ? cm_json_parse(m->edits, strlen(m->edits), "model: \"edits\"", &s->edits, err)
                  : (s->edits = json_object()) ? CM_OK
@@ -355,6 +396,7 @@ static cm_status run(search *s, const cm_eval_hooks *hooks, cm_error *err)
         status = cm_tune_judge_open(&s->judge, m, p, hooks, err);
     if (status)
         return status;
+    say_pictures(s);
     say(s, "%-9s %11s  %10s  %8s  %9s", "task", "evaluations",
         cm_extractor_model(s->judge.extractor)->score, "+-", "same class");
     for (const cm_edit_task *t = cm_edit_tasks; t->name && !status; t++)
@@ -375,7 +417,9 @@ cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
         if (!*needed[i].value)
             return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a path, found none", needed[i].name);
     const char *const others[] = {p->data, p->weights}; /* the model itself may be replaced */
-    cm_status status = *p->out ? cm_replace_no_input(p->out, 2, others, err) : CM_OK;
+    cm_status status = *p->out ? cm_replace_ending("out", p->out, ".safetensors", err) : CM_OK;
+    if (!status && *p->out)
+        status = cm_replace_no_input(p->out, 2, others, err);
     if (!status && *p->out)
         status = cm_model_annotate_check(p->model, p->out, err);
     if (!status)

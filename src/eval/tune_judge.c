@@ -69,11 +69,12 @@ static cm_status read_pictures(cm_tune_judge *j, cm_error *err)
     cm_status s = cm_dataset_open(j->params->data, &o, &d, err);
     if (s)
         return s;
+    cm_dataset_left_out(d, cm_escape(shown, sizeof shown, j->params->data), j->left_out);
     const int64_t n = j->params->num < d->n ? j->params->num : d->n;
     const size_t image = (size_t)d->h * (size_t)d->w * (size_t)d->c;
     if (n < 2)
-        s = cm_fail(err, CM_ERR_ARGUMENT, "%s: expected at least 2 pictures, found %" PRId64,
-                    cm_escape(shown, sizeof shown, j->params->data), n);
+        s = cm_fail(err, CM_ERR_ARGUMENT, "%s: expected at least 2 pictures, found %" PRId64, shown,
+                    n);
     if (!s && !(j->pictures = cm_images_new(n, d->h, d->w, d->c, 0)))
         s = out_of_memory(j, err);
     for (int64_t i = 0; i < n && !s; i++)
@@ -174,15 +175,26 @@ void cm_tune_judge_close(cm_tune_judge *j)
 
 /* ---- a task ---- */
 
+static int64_t factor_of(const cm_tune_params *p)
+{
+    return p->factor ? p->factor : CM_TUNE_FACTOR;
+}
+
+cm_status cm_tune_judge_check_factor(const cm_tune_params *p, const cm_model *m, cm_error *err)
+{
+    const int64_t k = factor_of(p), h = m->net.height, w = m->net.width;
+    return k >= 2 && k <= h && k <= w && h % k == 0 && w % k == 0
+               ? CM_OK
+               : cm_fail(err, CM_ERR_ARGUMENT,
+                         "factor: expected at least 2 and to divide the %" PRId64 " x %" PRId64
+                         " of the model, found %" PRId64,
+                         w, h, k);
+}
+
 static cm_status make_small(cm_tune_judge *j, cm_error *err)
 {
     const cm_images *m = j->pictures;
-    const int64_t k = j->params->factor ? j->params->factor : CM_TUNE_FACTOR;
-    if (k < 2 || k > m->h || k > m->w || m->h % k || m->w % k)
-        return cm_fail(
-            err, CM_ERR_ARGUMENT,
-            "factor: expected at least 2 and to divide the %d x %d of the model, found %" PRId64,
-            m->w, m->h, k);
+    const int64_t k = factor_of(j->params);
     j->edit.factor = k;
     return cm_images_fit_as(m, m->h / (int)k, m->w / (int)k, m->c, "stretch", 0, &j->small, err);
 }

@@ -13,6 +13,7 @@
 #ifndef CM_EVAL_TUNE_JUDGE_H
 #define CM_EVAL_TUNE_JUDGE_H
 
+#include "data/summary.h"
 #include "eval/extractor.h"
 #include "eval/moments.h"
 #include "eval/plain_edits.h"
@@ -34,7 +35,8 @@ typedef struct cm_tune_judge {
     const cm_model *model;
     cm_extractor *extractor;
     cm_linear linear;
-    cm_images *pictures; /* untouched */
+    cm_images *pictures;        /* untouched */
+    char left_out[CM_LEFT_OUT]; /* files that are none of them; empty: none */
     cm_statistics untouched;
     int64_t *classes;                        /* [num], those to agree with */
     int classes_are_given, labels_are_given; /* by the data */
@@ -56,7 +58,10 @@ cm_status cm_tune_judge_open(cm_tune_judge *j, const cm_model *model, const cm_t
                              const cm_eval_hooks *hooks, cm_error *err);
 void cm_tune_judge_close(cm_tune_judge *j); /* also of one that is all zero */
 
-/* What is scored from now on.  Errors: CM_ERR_ARGUMENT (factor), CM_ERR_MEMORY. */
+/* Whether upscale by the factor of the settings fits the model.  Errors: CM_ERR_ARGUMENT. */
+cm_status cm_tune_judge_check_factor(const cm_tune_params *params, const cm_model *model,
+                                     cm_error *err);
+/* What is scored from now on; of upscale with a factor that fits.  Errors: CM_ERR_MEMORY. */
 cm_status cm_tune_judge_take(cm_tune_judge *j, const cm_edit_task *task, cm_error *err);
 /* Of what an edit of the task without a network makes of them. */
 cm_status cm_tune_judge_plain(cm_tune_judge *j, const cm_plain_edit *plain, double *score,

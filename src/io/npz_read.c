@@ -21,14 +21,21 @@ struct cm_npz {
 
 /* ---- element types ---------------------------------------------------------- */
 
-typedef enum kind { BYTE, REAL, INTEGER } kind;
+/* As what elements may be read; bytes are integers too. */
+enum { BYTE = 1, REAL = 2, INTEGER = 4 };
 
-/* One element of 4 bytes as one of 8; the two may overlap. */
+/* One element of 1 or 4 bytes as one of 8; the two may overlap. */
 static void widen_real(const void *from, void *to)
 {
     float narrow;
     memcpy(&narrow, from, sizeof narrow);
     const double wide = (double)narrow;
+    memcpy(to, &wide, sizeof wide);
+}
+
+static void widen_byte(const void *from, void *to)
+{
+    const int64_t wide = *(const uint8_t *)from;
     memcpy(to, &wide, sizeof wide);
 }
 
@@ -42,15 +49,13 @@ static void widen_integer(const void *from, void *to)
 
 static const struct dtype {
     char descr[4];
-    kind kind;
+    unsigned kinds;
     int bytes;
     const char *name;
-    void (*widen)(const void *from, void *to); /* NULL: it is read as it is */
+    void (*widen)(const void *from, void *to); /* to 8 bytes; NULL: it has them */
 } dtypes[] = {
-    {"|u1", BYTE, 1, "uint8", NULL},
-    {"<f8", REAL, 8, "float64", NULL},
-    {"<f4", REAL, 4, "float32", widen_real},
-    {"<i8", INTEGER, 8, "int64", NULL},
+    {"|u1", BYTE | INTEGER, 1, "uint8", widen_byte}, {"<f8", REAL, 8, "float64", NULL},
+    {"<f4", REAL, 4, "float32", widen_real},         {"<i8", INTEGER, 8, "int64", NULL},
     {"<i4", INTEGER, 4, "int32", widen_integer},
 };
 
@@ -260,11 +265,11 @@ static cm_status read_header(cm_npz_member *m, uint64_t bytes, cm_error *err)
                     "found something else",
                     m->path, m->name);
     if (!s && !dtype_of(m->descr))
-        s = cm_fail(err, CM_ERR_UNSUPPORTED,
-                    "%s: %s: expected bytes, floats or integers, found elements '%s'", m->path,
+        s = cm_fail(err, CM_ERR_FORMAT,
+                    "%s: %s: expected elements |u1, <f8, <f4, <i8 or <i4, found '%s'", m->path,
                     m->name, cm_escape(shown, sizeof shown, m->descr));
     if (!s && fortran && m->rank > 1)
-        s = cm_fail(err, CM_ERR_UNSUPPORTED,
+        s = cm_fail(err, CM_ERR_FORMAT,
                     "%s: %s: expected C order, found Fortran order: save it with "
                     "numpy.ascontiguousarray",
                     m->path, m->name);
@@ -306,10 +311,10 @@ const char *cm_npz_describe(const cm_npz_member *m, char text[128])
 
 /* ---- elements -------------------------------------------------------------------- */
 
-static cm_status need_kind(const cm_npz_member *m, kind wanted, const char *what, cm_error *err)
+static cm_status need_kind(const cm_npz_member *m, unsigned wanted, const char *what, cm_error *err)
 {
     char text[128];
-    return dtype_of(m->descr)->kind == wanted
+    return (dtype_of(m->descr)->kinds & wanted)
                ? CM_OK
                : cm_fail(err, CM_ERR_FORMAT, "%s: %s: expected %s, found %s", m->path, m->name,
                          what, cm_npz_describe(m, text));

@@ -30,16 +30,16 @@ typedef struct cm_npz_member {
 } cm_npz_member;
 
 /* Look for the array called name, which must outlive the member.
- * Errors: CM_ERR_FORMAT (a header that is not numpy's, a size that is not the shape's),
- * CM_ERR_UNSUPPORTED (Fortran order, elements that are no plain numbers), CM_ERR_IO,
- * CM_ERR_MEMORY. */
+ * Errors: CM_ERR_FORMAT (a header that is not numpy's, a size that is not the shape's, Fortran
+ * order, elements that are no plain numbers), CM_ERR_IO, CM_ERR_MEMORY. */
 cm_status cm_npz_find(const cm_npz *npz, const char *name, cm_npz_member *member, cm_error *err);
 void cm_npz_member_close(cm_npz_member *member); /* also of one that is all zero */
 
 /* "float32 [10,3]", for messages; returns text. */
 const char *cm_npz_describe(const cm_npz_member *member, char text[128]);
 
-/* The next n elements, no more than are left: of |u1; of float types; of integer types.
+/* The next n elements, no more than are left: of |u1; of float types; of integers, |u1
+ * too.
  * Errors: CM_ERR_FORMAT (another type; a cut or damaged archive), CM_ERR_IO, CM_ERR_MEMORY. */
 cm_status cm_npz_read_u8(cm_npz_member *member, int64_t n, uint8_t *values, cm_error *err);
 cm_status cm_npz_read_f64(cm_npz_member *member, int64_t n, double *values, cm_error *err);

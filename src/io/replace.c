@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 static int is_picture_file(const char *path, const char *found, int is_picture)
@@ -74,6 +75,16 @@ cm_status cm_replace_check(const char *path, const cm_replaced *kind, cm_error *
                    "%s: holds %s, which would be replaced; expected a new name, or that of %s",
                    path, !strcmp(found, "of no known kind") ? "data of no known kind" : found,
                    kind->name);
+}
+
+cm_status cm_replace_ending(const char *what, const char *path, const char *ending, cm_error *err)
+{
+    char shown[512];
+    const size_t n = strlen(path), end = strlen(ending);
+    return n > end && !strcasecmp(path + n - end, ending)
+               ? CM_OK
+               : cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a name that ends in %s, found '%s'",
+                         what, ending, cm_escape(shown, sizeof shown, path));
 }
 
 static int is_same_file(const char *a, const char *b)

@@ -21,6 +21,9 @@ extern const cm_replaced cm_replaced_output;  /* .safetensors with out, of cm_fo
 /* cm_file_check, and whether there is no file at path, an empty one, or one of the kind.
  * Errors: CM_ERR_ARGUMENT says what there is, CM_ERR_IO. */
 cm_status cm_replace_check(const char *path, const cm_replaced *kind, cm_error *err);
+/* That path, the option `what`, ends in the ending of what is written: ".npz", in any case.
+ * Errors: CM_ERR_ARGUMENT. */
+cm_status cm_replace_ending(const char *what, const char *path, const char *ending, cm_error *err);
 /* That path is none of the n inputs (empty: none) and in no folder of them.
  * Errors: CM_ERR_ARGUMENT. */
 cm_status cm_replace_no_input(const char *path, int n, const char *const *inputs, cm_error *err);

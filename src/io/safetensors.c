@@ -65,7 +65,7 @@ static cm_status parse_shape(const place *at, const json_t *v, cm_st_tensor *t)
         return bad(at, CM_ERR_FORMAT, "shape: expected a list of integers, found %s",
                    v ? cm_json_show(found, sizeof found, v) : "nothing");
     if (json_array_size(v) > CM_ST_MAX_RANK)
-        return bad(at, CM_ERR_UNSUPPORTED, "shape: expected at most %d dimensions, found %zu",
+        return bad(at, CM_ERR_FORMAT, "shape: expected at most %d dimensions, found %zu",
                    (int)CM_ST_MAX_RANK, json_array_size(v));
     t->rank = (int)json_array_size(v);
     for (int i = 0; i < t->rank; i++) {

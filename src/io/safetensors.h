@@ -65,7 +65,7 @@ typedef struct cm_st_tensor {
 
 /* Open and check the whole header; the file stays open for reading.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT (`path: tensor "name": field: expected, found`),
- * CM_ERR_UNSUPPORTED (rank above 16), CM_ERR_MEMORY. */
+ * CM_ERR_MEMORY. */
 cm_status cm_st_open(const char *path, cm_st_file **file, cm_error *err);
 /* The same for n bytes in memory, which must outlive the file and stay as they are; name
  * stands for the path in messages. */

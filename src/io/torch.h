@@ -29,7 +29,7 @@ int cm_torch_is(const unsigned char *bytes, size_t n);
 /* Open it; the source is taken over, also where it fails.  The file has no metadata, its tensors
  * may share bytes, and such as are no stretch of the file have strides.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT (`path: entry or pickle, byte N: expected, found`, or `path:
- * tensor "name": ...`), CM_ERR_UNSUPPORTED, CM_ERR_MEMORY. */
+ * tensor "name": ...`), CM_ERR_MEMORY. */
 cm_status cm_torch_open(cm_source *source, cm_st_file **file, cm_error *err);
 
 #endif

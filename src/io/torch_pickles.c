@@ -132,7 +132,7 @@ static cm_status check_machine(const cm_torch_file *c, cm_pv facts, cm_error *er
             cm_pv_kind_of(c->values, value) == CM_PV_BOOL && cm_pv_as_integer(c->values, value))
             return CM_OK;
     }
-    return cm_fail(err, CM_ERR_UNSUPPORTED,
+    return cm_fail(err, CM_ERR_FORMAT,
                    "%s: system facts: expected \"little_endian\" to be true, found otherwise",
                    c->file->source.path);
 }

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "io/torch.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static cm_status open_source(cm_source *source, cm_st_file **file, int *torch, cm_error *err)
@@ -36,11 +38,17 @@ cm_status cm_weights_open_memory(const void *bytes, size_t n, const char *name, 
     return s ? s : open_source(&source, file, torch, err);
 }
 
-cm_status cm_weights_check_there(const char *path, const cm_published *p, cm_error *err)
+cm_status cm_weights_check_there(int n, const char *const *path, const cm_published *expected,
+                                 cm_error *err)
 {
-    char shown[512];
-    if (!access(path, F_OK))
-        return CM_OK;
-    return cm_fail(err, CM_ERR_IO, "%s: no such file: %s are expected there, %s, %s",
-                   cm_escape(shown, sizeof shown, path), p->what, p->file, p->facts);
+    char shown[200], all[sizeof err->message] = "";
+    for (int i = 0; i < n; i++) {
+        const cm_published *p = &expected[i];
+        const size_t at = strlen(all);
+        if (access(path[i], F_OK))
+            snprintf(all + at, sizeof all - at, "%s%s: no such file: %s are expected there, %s, %s",
+                     at ? "; " : "", cm_escape(shown, sizeof shown, path[i]), p->what, p->file,
+                     p->facts);
+    }
+    return *all ? cm_fail(err, CM_ERR_IO, "%s", all) : CM_OK;
 }

@@ -16,7 +16,9 @@ typedef struct cm_published {
     const char *file;  /* its name where it is published */
     const char *facts; /* size, hash, and who publishes it where */
 } cm_published;
-/* Whether there is something at path.  Errors: CM_ERR_IO, which says all of this. */
-cm_status cm_weights_check_there(const char *path, const cm_published *expected, cm_error *err);
+/* Whether there is something at each of the n paths.  Errors: CM_ERR_IO, which says all of this of
+ * all that are missing. */
+cm_status cm_weights_check_there(int n, const char *const *path, const cm_published *expected,
+                                 cm_error *err);
 
 #endif

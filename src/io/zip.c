@@ -87,9 +87,9 @@ static cm_status check_entry(const cm_zip *z, const entry *e, unsigned method,
     if (leads_out(of->name))
         return bad(z, CM_ERR_FORMAT, of->name, err, "name: expected a path inside the archive");
     if (e->flags & (ENCRYPTED | PATCH | STRONG | MASKED))
-        return bad(z, CM_ERR_UNSUPPORTED, of->name, err, "it is encrypted");
+        return bad(z, CM_ERR_FORMAT, of->name, err, "it is encrypted");
     if (method != STORED && method != DEFLATED)
-        return bad(z, CM_ERR_UNSUPPORTED, of->name, err,
+        return bad(z, CM_ERR_FORMAT, of->name, err,
                    "compression: expected 0 (none) or 8 (deflate), found %u", method);
     if (!of->deflated && of->packed != of->bytes)
         return bad(z, CM_ERR_FORMAT, of->name, err,

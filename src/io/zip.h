@@ -38,8 +38,8 @@ typedef struct cm_zip cm_zip;
 
 /* Open and check everything but the data; takes the source over, also where it fails.  Memory:
  * at most 80 bytes and the name for each entry, of which each has 46 and the name in the file.
- * Errors: CM_ERR_IO, CM_ERR_FORMAT (`path: entry "name": expected, found`), CM_ERR_UNSUPPORTED
- * (encrypted, split, a compression that is not deflate), CM_ERR_MEMORY. */
+ * Errors: CM_ERR_IO, CM_ERR_FORMAT (`path: entry "name": expected, found`; also what is
+ * encrypted, split or packed by another method than deflate), CM_ERR_MEMORY. */
 cm_status cm_zip_open_source(cm_source *source, const cm_zip_limits *limits, cm_zip **zip,
                              cm_error *err);
 cm_status cm_zip_open(const char *path, const cm_zip_limits *limits, cm_zip **zip, cm_error *err);

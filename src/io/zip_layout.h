@@ -12,7 +12,7 @@ typedef struct cm_zip_directory {
 } cm_zip_directory;
 
 /* Inside the source, up to its end records, and with room for its entries, which are within the
- * limits.  Errors: CM_ERR_FORMAT, CM_ERR_UNSUPPORTED (a part of an archive), CM_ERR_IO. */
+ * limits.  Errors: CM_ERR_FORMAT (also a part of an archive), CM_ERR_IO. */
 cm_status cm_zip_read_end(const cm_source *source, const cm_zip_limits *limits,
                           cm_zip_directory *directory, cm_error *err);
 

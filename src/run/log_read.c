@@ -14,10 +14,6 @@
 
 enum { MOST_FILE = 256 << 20, MOST_LINE = 1 << 16, FIRST_ROOM = 256 };
 
-/* Beyond any that a run logs, and far from where doubles end: their differences, ratios and powers
- * are numbers too, so that a chart need not look. */
-static const double most = 1e100;
-
 /* log->n: there is none. */
 static int index_of(const cm_log *log, const char *key)
 {
@@ -77,10 +73,10 @@ static int append(cm_log_column *c, struct cm_log_point p)
 /* Whether it is a number that can be drawn. */
 static int take_number(const json_t *value, double *x)
 {
-    if (!json_is_number(value) || fabs(json_number_value(value)) > most)
+    if (!json_is_number(value) || fabs(json_number_value(value)) > CM_LOG_MOST)
         return 0;
     *x = json_number_value(value);
-    *x = fabs(*x) < 1 / most ? 0 : *x;
+    *x = fabs(*x) < 1 / CM_LOG_MOST ? 0 : *x;
     return 1;
 }
 
@@ -97,11 +93,13 @@ static int take(cm_log *log, json_t *line, double *last_step)
     *last_step = p.step;
     json_object_foreach(line, key, value)
     {
-        if (!strcmp(key, "step") || !strcmp(key, "seconds") || !take_number(value, &p.value))
+        if (!strcmp(key, "step") || !strcmp(key, "seconds") || !json_is_number(value))
             continue;
-        cm_log_column *c = column_of(log, key);
-        if (!c)
+        cm_log_column *c = take_number(value, &p.value) ? column_of(log, key) : NULL;
+        if (!c) {
+            log->left_out++;
             continue;
+        }
         forget_from(c, p.step);
         if (!append(c, p))
             return 0;

@@ -11,6 +11,10 @@
 
 enum { CM_LOG_KEY = 64, CM_LOG_MOST_COLUMNS = 64 };
 
+/* Beyond any that a run logs, and far from where doubles end: the differences, ratios and powers
+ * of what is within are numbers too, so that a chart need not look. */
+#define CM_LOG_MOST 1e100
+
 /* The numbers of one key, at rising steps. */
 typedef struct cm_log_column {
     char key[CM_LOG_KEY];
@@ -25,12 +29,13 @@ typedef struct cm_log {
     int n;
     cm_log_column columns[CM_LOG_MOST_COLUMNS]; /* in the order in which they appear */
     size_t lines, skipped;                      /* of the file */
+    size_t left_out; /* numbers beyond CM_LOG_MOST, and of too many or too long keys */
 } cm_log;
 
 /* Read the log of a run folder, or a file of that kind.  A line is an object with an integer
  * "step" of at least 0; each other number in it goes to the column of its key, but "seconds",
- * the time that goes with all.  A number above 1e100 is left out, as if it were text, and one
- * below 1e-100 is 0.  A step that is lower than the one before begins a repetition,
+ * the time that goes with all.  A number beyond CM_LOG_MOST is left out, and counted, one
+ * below its inverse is 0.  A step that is lower than the one before begins a repetition,
  * as after a kill: it replaces what was there from that step on.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT (larger than 256 MiB), CM_ERR_MEMORY. */
 cm_status cm_log_read(const char *path, cm_log *log, cm_error *err);

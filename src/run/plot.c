@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "draw/chart.h"
 #include "io/file.h"
 #include "io/replace.h"
@@ -23,14 +24,14 @@
 /* What is known of a key; other keys are scores. */
 static const struct quantity {
     const char *name, *key, *title; /* in --what, in the log, above the panel */
-    int can_be_log, from_zero, is_noisy;
+    int can_be_log, from_zero, is_noisy, is_whole;
 } quantities[] = {
-    {"loss", "loss", "loss", 1, 0, 1},
-    {"grad-norm", "grad_norm", "gradient norm", 1, 0, 1},
-    {"lr", "lr", "learning rate", 0, 1, 0},
-    {"N", "scales", "N(k): noise levels", 0, 0, 0},
-    {"mu", "mu", "mu(k): decay of the target", 0, 0, 0},
-    {"images/s", "images_per_s", "images/s", 0, 1, 1},
+    {"loss", "loss", "loss", 1, 0, 1, 0},
+    {"grad-norm", "grad_norm", "gradient norm", 1, 0, 1, 0},
+    {"lr", "lr", "learning rate", 0, 1, 0, 0},
+    {"N", "scales", "N(k): noise levels", 0, 0, 0, 1},
+    {"mu", "mu", "mu(k): decay of the target", 0, 0, 0, 0},
+    {"images/s", "images_per_s", "images/s", 0, 1, 1, 0},
 };
 enum { QUANTITIES = sizeof quantities / sizeof *quantities };
 #define NAMES "loss, grad-norm, lr, N, mu, images/s, scores or a key of log.jsonl"
@@ -39,7 +40,8 @@ enum { QUANTITIES = sizeof quantities / sizeof *quantities };
 struct plot {
     const cm_plot_params *params;
     int runs, keys;
-    cm_log *logs; /* [runs] */
+    const char *const *paths; /* [runs] */
+    cm_log *logs;             /* [runs] */
     const char *key[CM_CHART_MOST_PANELS];
     const char *name[CM_CHART_MOST_NAMES];
     cm_chart_panel panel[CM_CHART_MOST_PANELS];
@@ -58,11 +60,15 @@ static const struct quantity *quantity_of(const char *key)
 
 /* ---- which panels ---- */
 
+/* On the x axis there is: lines may have no time. */
 static int is_logged(const struct plot *p, const char *key)
 {
-    for (int r = 0; r < p->runs; r++)
-        if (cm_log_find(&p->logs[r], key))
-            return 1;
+    for (int r = 0; r < p->runs; r++) {
+        const cm_log_column *c = cm_log_find(&p->logs[r], key);
+        for (size_t i = 0; c && i < c->n; i++)
+            if (!p->is_over_time || c->points[i].seconds >= 0)
+                return 1;
+    }
     return 0;
 }
 
@@ -112,16 +118,21 @@ static cm_status add_named(struct plot *p, const char *name, cm_error *err)
 
 static cm_status choose_keys(struct plot *p, cm_error *err)
 {
-    char *list = cm_arena_strdup(&p->arena, p->params->what), *rest = NULL;
+    char shown[512], *list = cm_arena_strdup(&p->arena, p->params->what), *rest = NULL;
     cm_status s = list ? CM_OK : cm_fail(err, CM_ERR_MEMORY, "plot: out of memory");
     if (!s && !*list)
         add_all(p);
+    else if (!s && !list[strspn(list, ",")])
+        s = add_named(p, list, err); /* which is none */
     for (char *name = s ? NULL : strtok_r(list, ",", &rest); name && !s;
          name = strtok_r(NULL, ",", &rest))
         s = add_named(p, name, err);
     if (!s && !p->keys)
-        s = cm_fail(err, CM_ERR_FORMAT, "plot: expected %s in the log of a run, found none",
-                    *p->params->what ? p->params->what : "numbers at steps");
+        s = cm_fail(err, CM_ERR_FORMAT, "%s%s: expected %s in the log of a run, found none",
+                    cm_escape(shown, sizeof shown, p->paths[0]), p->runs > 1 ? " and others" : "",
+                    *p->params->what  ? p->params->what
+                    : p->is_over_time ? "numbers with seconds"
+                                      : "numbers at steps");
     return s;
 }
 
@@ -257,6 +268,7 @@ static cm_status make_panel(struct plot *p, int i, cm_error *err)
     p->panel[i] = (cm_chart_panel){.title = q ? q->title : p->key[i],
                                    .can_be_log = q && q->can_be_log,
                                    .from_zero = q && q->from_zero,
+                                   .is_whole = q && q->is_whole,
                                    .n = p->runs,
                                    .lines = lines};
     cm_status s = CM_OK;
@@ -284,7 +296,11 @@ static cm_status draw(struct plot *p, const cm_page_kind *kind, cm_error *err)
     char note[128];
     uint8_t *bytes = NULL;
     size_t size = 0;
-    cm_chart chart = {.names = p->runs, .name = p->name, .n = p->keys, .panels = p->panel};
+    cm_chart chart = {.names = p->runs,
+                      .name = p->name,
+                      .n = p->keys,
+                      .panels = p->panel,
+                      .x_is_whole = !p->is_over_time};
     cm_status s = CM_OK;
     chart.x_title = choose_x(p);
     for (int i = 0; i < p->keys && !s; i++)
@@ -301,16 +317,25 @@ static cm_status draw(struct plot *p, const cm_page_kind *kind, cm_error *err)
 }
 
 /* What of the logs is not in the picture. */
-static void tell_skipped(const struct plot *p, const char *const *runs,
-                         void (*line)(void *user, const char *text), void *user)
+static void tell_skipped(const struct plot *p, void (*line)(void *user, const char *text),
+                         void *user)
 {
     char text[CM_RUN_PATH + 64];
-    for (int r = 0; r < p->runs && line; r++)
-        if (p->logs[r].skipped) {
-            snprintf(text, sizeof text, "%s: %zu of %zu lines are none of a log: skipped", runs[r],
-                     p->logs[r].skipped, p->logs[r].lines);
+    for (int r = 0; r < p->runs && line; r++) {
+        const cm_log *log = &p->logs[r];
+        if (log->skipped) {
+            snprintf(text, sizeof text, "%s: %zu of %zu lines are none of a log: skipped",
+                     p->paths[r], log->skipped, log->lines);
             line(user, text);
         }
+        if (log->left_out) {
+            snprintf(text, sizeof text,
+                     "%s: %zu number%s left out: beyond %g, or of more than %d keys", p->paths[r],
+                     log->left_out, cm_plural((int64_t)log->left_out), CM_LOG_MOST,
+                     (int)CM_LOG_MOST_COLUMNS);
+            line(user, text);
+        }
+    }
 }
 
 cm_status cm_plot_runs(const char *const *runs, int n, const cm_plot_params *params,
@@ -323,6 +348,7 @@ cm_status cm_plot_runs(const char *const *runs, int n, const cm_plot_params *par
     if (!s) {
         p->params = params;
         p->runs = n;
+        p->paths = runs;
         p->logs = logs;
         p->is_over_time = !strcmp(params->x, "time");
         s = find_kind(params->out, &kind, err);
@@ -338,7 +364,7 @@ cm_status cm_plot_runs(const char *const *runs, int n, const cm_plot_params *par
     if (!s)
         s = draw(p, kind, err);
     if (!s)
-        tell_skipped(p, runs, line, user);
+        tell_skipped(p, line, user);
     for (int r = 0; logs && r < n; r++)
         cm_log_clear(&logs[r]);
     if (p)

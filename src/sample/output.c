@@ -11,7 +11,7 @@
 #include "io/safetensors.h"
 #include "model/class_names.h"
 #include "sample/picture.h"
-#include "sample/sample_names.h"
+#include "data/sample_names.h"
 
 #include <ctype.h>
 #include <errno.h>

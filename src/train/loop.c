@@ -395,9 +395,10 @@ static void report_reference(void *user, const char *what, double done, double e
     struct loop *l = user;
     char text[100];
     (void)done;
+    if (l->to_draw || eta_s < 1)
+        return;
     snprintf(text, sizeof text, "scores: looking at the %s, %.0f s left", what, eta_s);
-    if (!l->to_draw)
-        report(l, text);
+    report(l, text);
     l->to_draw = 1;
 }
 

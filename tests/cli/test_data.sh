@@ -243,7 +243,7 @@ mv photos/cat photos/fox
 ok 'other classes than the teacher' ends 4 "class 0 is 'cat' in folder and 'dog' in photos" \
     "$cm" train --method cd --teacher folder --data photos --out student --batch 2 --steps 2
 
-ok 'a picture is not a set' ends 4 'is one picture (PNG): --data takes its folder' \
+ok 'a picture is not a set' ends 4 'is one picture (PNG): expected its folder' \
     "$cm" data photos/dog/a.png
 # shellcheck disable=SC2086
 ok 'a run among its own pictures is refused' ends 2 'out: photos/run is in the folder of the data' \

@@ -41,6 +41,7 @@ ok 'precision is 1' near "$(score precision)" 1
 ok 'recall is 1' near "$(score recall)" 1
 ok 'coverage is 1' near "$(score coverage)" 1
 ok 'the network is named, and which weights' grep -qE '"features": "FD-bars [0-9a-f]{16}"' out
+ok 'once' test "$(grep -c 'lacks rank' out)" -eq 1
 ok 'few images are said' grep -q 'their covariance lacks rank, and FD-bars is far too high' out
 ok 'no FID, no Inception score' test -z "$(grep -E 'FID|Inception|inception_score' out)"
 ok 'agreement of both' near "$(score agreement)" "$(score agreement_ref)"
@@ -63,9 +64,58 @@ ok 'the same kernel distance' near "$(score kid)" "$kernel"
 ok 'the same agreement' near "$(score agreement)" "$agreement"
 works 'score the folder' eval --ref $real --samples s $small --json --kept 0
 ok 'the same distance' near "$(score frechet)" "$model"
+ok 'the same agreement, by the names of the files' near "$(score agreement)" "$agreement"
 works 'with three threads' eval --ref $real --samples s.npz --features small --weights judge \
     --threads 3 --json
 ok 'the same, to the last digit' test "$(score frechet) $(score kid)" = "$model $kernel"
+
+# ---- classes by their names ------------------------------------------------------
+# Two of three classes, whose numbers in a folder are others than the network's.
+
+for class in '0 an ape' '1 bee' '2 cat'; do
+    works "pictures of class $class" sample --model run --num 12 --class "${class%% *}" --threads 1 \
+        --out "words/${class#* }"
+done
+mkdir few
+cp -r words/bee words/cat few
+by_words=$(echo "$tiny" | sed "s|--data [^ ]*|--data words|")
+works 'a model with words' train $by_words --method ct --steps 1 --out worded
+for set in words few; do
+    works "a classifier of $set" train --method classifier --data $set --steps 30 --batch 8 \
+        --threads 1 --score FD-$set --out judge-$set
+done
+works 'two classes in a folder' sample --model worded --num 20 --class bee,cat --out two --threads 1
+works 'and in an archive' sample --model worded --num 20 --class bee,cat --out two.npz --threads 1
+ok 'with words in the names' test -e two/000010_cat.png
+LC_ALL=C sed 's/\\"cat\\"]/   null]/' worded/model.safetensors >nameless.safetensors
+ok 'a model, one of whose classes has no name' test "$(cmp -s nameless.safetensors worded/model.safetensors; echo $?)" -eq 1
+words='--ref words --features small --weights judge-words --threads 1 --kept 0 --json'
+works 'the archive, by numbers' eval $words --samples two.npz
+agreement=$(score agreement)
+works 'that model' eval $words --model nameless.safetensors --num 20 --class :1,:2
+ok 'its class goes by its number' near "$(score agreement)" "$agreement"
+ok 'which has an agreement' test -n "$agreement"
+works 'the folder, by words' eval $words --samples two
+ok 'has the same' near "$(score agreement)" "$agreement"
+mkdir sorted
+cp -r two sorted/cat
+works 'a subfolder says more than names' eval $words --samples sorted
+ok 'of which one class alone is known' test "$(score agreement)" != "$agreement"
+mv two/000013_cat.png two/000013.png
+works 'one without a class' eval $words --samples two
+ok 'is told' grep -q 'two: 1 of 20 images have no class: agreement is of the others' out
+mv two/000013.png two/000013_wasp.png
+head -c 60 two/000000_bee.png >two/000020_bee.png
+works 'a damaged one' eval $words --samples two
+ok 'is told, once' test "$(grep -c 'two: 1 file left out, the first of them two/000020_bee.png: ' out)" -eq 1
+rm two/000020_bee.png
+works 'one of another class' eval $words --samples two
+ok 'leaves no agreement' test -z "$(score agreement)"
+ok 'which is told' grep -q 'two: expected classes of the classifier, 0 to 2, an ape, bee, cat, found wasp: no class agreement' out
+works 'a label beyond the classifier' eval --ref words --samples two.npz --features small \
+    --weights judge-few --threads 1 --kept 0 --json
+ok 'is told' grep -q 'two.npz: expected classes of the classifier, 0 to 1, bee, cat, found 2 at image 10:' out
+ok 'and of the reference' grep -q 'words: expected classes of the classifier, .* found an ape' out
 
 # ---- statistics -----------------------------------------------------------------
 
@@ -94,6 +144,7 @@ fails 2 'samples' eval --ref $real
 fails 2 "option 'sampler': has no effect here" eval --ref $real --samples $real --sampler heun
 fails 2 'expected one of them, found both' eval --ref $real --samples $real --model run $small
 fails 2 "option 's-noise': has no effect here" eval --ref $real --model "$root/models/fashion-mnist-cd.safetensors" --s-noise 1 $small
+fails 2 "option 'seed': has no effect here" eval --ref $real --samples $real --seed 1 $small
 fails 2 'test: has no effect without train' eval --ref $real --samples $real --test s $small
 fails 1 'nowhere' eval --ref nowhere --samples $real $small
 fails 2 'found a classifier' eval --ref $real --model judge $small
@@ -109,11 +160,18 @@ cp s.npz own.npz
 fails 2 'is an input itself or among the inputs' eval --ref $real --samples own.npz --save-stats own.npz $small
 fails 2 'is an input itself or among the inputs' eval --ref own.npz --save-stats own.npz $small
 ok 'which is as it was' cmp s.npz own.npz
+echo text | tee text >text.npz
+fails 4 'text.npz: expected a zip archive' eval --ref $real --samples text.npz $small
+fails 4 'of images, found: text' eval --ref $real --samples text $small
 head -c 2000 s.npz >short.npz
 fails 4 'short.npz: ' eval --ref $real --samples short.npz $small
 fails 1 'pt_inception-2015-12-05-6726825d.pth: no such file' eval --ref $real --samples $real
 fails 2 'weights: expected a classifier' eval --ref $real --samples $real --features small
 fails 1 'vgg16-397923af.pth: no such file' eval --ref $real --samples $real --lpips
+fails 1 'vgg.pth: no such file' eval --ref $real --samples $real --lpips
+fails 2 "save-stats: expected a name that ends in .npz, found 's.txt'" eval --ref $real $small --save-stats s.txt
+fails 2 "nearest: expected a name that ends in .png, found 'n.jpg'" eval --ref $real --samples $real $small --train $real --nearest n.jpg
+ok 'nothing is left of them' test ! -e s.txt -a ! -e n.jpg
 fails 2 "option 'kept': has no effect here, with lpips" eval --ref $real --samples $real --lpips \
     --kept 5
 fails 2 "option 'features': has no effect here, with lpips" eval --ref $real --samples $real \

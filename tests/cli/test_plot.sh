@@ -55,10 +55,14 @@ fails 2 "argument RUN: expected a run folder" plot
 fails 1 'missing: ' plot missing --out precious.svg
 fails 2 "out: expected a name that ends in .png or .svg, found 'x.pdf'" plot run --out x.pdf
 fails 2 "found 'FD', which none of the runs has logged" plot run --what FD --out precious.svg
+fails 2 "what: expected loss, grad-norm, lr, N, mu, images/s, scores or a key of log.jsonl; found ','" plot run --what , --out precious.svg
 fails 2 "smooth" plot run --smooth 2
 fails 1 'nowhere' plot run --out nowhere/x.png
 echo nothing >none.jsonl
-fails 4 'found none' plot none.jsonl --out precious.svg
+fails 4 'none.jsonl: expected numbers at steps in the log of a run, found none' plot none.jsonl --out precious.svg
+head -4 run/log.jsonl | sed 's/"loss":[0-9.]*/"loss":-1e308/' >far.jsonl
+works 'numbers at the end of doubles' plot far.jsonl --out far.svg
+ok 'are told' grep -q 'far.jsonl: 4 numbers left out: beyond 1e+100' err
 ok 'nothing was replaced' test "$(cat precious.svg)" = '<svg precious/>'
 # shellcheck disable=SC2046 # words
 fails 2 'expected at most 28' plot $(seq 29)

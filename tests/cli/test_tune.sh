@@ -58,6 +58,9 @@ ok 'and a ladder' grep -qE '^upscale +2 .* sigmas 80,0.0851$' table
 ok 'of no more than was allowed' test -z "$(grep -E '^(inpaint|upscale) +(4|8|20) ' table)"
 ok 'of both tasks' test "$(grep -cE '^(inpaint|upscale): sigmas ' table)" -eq 2
 ok 'not colorize, of a gray model' test -z "$(grep colorize table)"
+ok 'few pictures are told first' test "$(head -1 table)" = \
+    "note: $real: 12 pictures, not more than the 64 features: their covariance lacks rank, and FD-bars is far too high"
+ok 'and what was not allowed' test "$(grep -c '^note: .*: the 20 evaluations without a search are more than the 3 of most: not judged, and perhaps better$' table)" -eq 2
 ok 'beside the untouched' grep -qE '^inpaint +- +0 +- +[0-9.]+%  untouched$' table
 ok 'and two means' test "$(grep -cE '^inpaint +- +[0-9.e-]+ +- +[0-9.]+%  the mean ' table)" -eq 2
 ok 'and patches' grep -qE '^upscale +- +[0-9.e-]+ +- +[0-9.]+%  patches of one value$' table
@@ -137,6 +140,7 @@ ok 'which a picture without has not' one_error 2 "of the model's"
 
 tune t.safetensors --num 6 --most 5 --task inpaint --out t.safetensors
 ok 'a teacher' succeeded
+ok 'may take fewer than without a search' grep -q '^note: inpaint: the 35 evaluations without' out
 ok 'two steps and three' test "$(grep -cE '^inpaint +[35] .* steps [23]$' out)" -eq 2
 steps=$(edits t.safetensors inpaint steps)
 ok 'has steps' grep -qx "inpaint: steps $steps" out
@@ -163,24 +167,37 @@ refused 2 "found 'vary'" --task inpaint,vary
 refused 2 "found ''" --task ,
 refused 2 'colorize needs a model of colour pictures, this one has 1 channel' --task colorize
 refused 2 'to divide the 16 x 16 of the model, found 3' --task upscale --factor 3
+ok 'before the table' test ! -s out
 refused 2 "option 'factor': has no effect here" --task inpaint --factor 2
 refused 2 "option 'factor': has no effect here" --task inpaint --factor 0
 refused 2 'expected a classifier' --weights run
 refused 1 'nowhere' --data nowhere
 refused 2 "found '1'" --num 1
 refused 1 'missing/x.safetensors' --out missing/x.safetensors
-refused 2 'is there already and is no model' --out p.png
+refused 2 "out: expected a name that ends in .safetensors, found 'p.png'" --out p.png
+cp p.png p.safetensors
+refused 2 'is there already and is no model' --out p.safetensors
 cp judge/model.safetensors own-judge.safetensors
 run tune --model m.safetensors --data $real --weights own-judge.safetensors --out own-judge.safetensors
 ok 'nor over the classifier' one_error 2 'is an input itself or among the inputs'
 ok 'which is as it was' cmp judge/model.safetensors own-judge.safetensors
-ok 'which is as it was' grep -q PNG p.png
+ok 'which is as it was' grep -q PNG p.safetensors
 tune run --out x.safetensors
 ok 'a run folder' one_error 1 'run: '
 tune judge/model.safetensors --num 6
 ok 'a classifier as the model' one_error 2 'found a classifier'
 tune t.safetensors --num 6 --most 2
 ok 'a teacher takes three' one_error 2 'most: expected at least 3 for a teacher, found 2'
+ok 'which is told before the table' test ! -s out
+mkdir photos
+cp p.png photos/a.png
+cp p.png photos/b.png
+head -c 60 p.png >photos/c.png
+run tune --model m.safetensors --data photos --weights judge --num 2 --most 1 --task upscale --quiet
+ok 'a damaged picture is told' grep -q '^note: photos: 1 file left out, the first of them photos/c.png: ' out
+tune m.safetensors --num 30 --most 1 --task upscale
+ok 'more pictures than there are' succeeded
+ok 'are told' grep -qx "note: $real: 24 pictures, fewer than the 30 of num: all are taken" out
 ok 'nothing is left of them' missing x.safetensors
 
 finish

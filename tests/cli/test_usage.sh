@@ -235,10 +235,10 @@ for output in kept.safetensors photos/a/exif3.jpg; do
     ok 'it stays' cmp $output kept
 done
 echo text >notes.txt
-cp notes.txt plot.svg
+for notes in plot.svg notes.png notes.npz; do cp notes.txt $notes; done
 fails 2 'plot.svg: holds ' plot photos --out plot.svg
-fails 2 'notes.txt: holds ' eval --ref photos --samples photos --train photos --nearest notes.txt
-fails 2 'notes.txt: holds ' eval --ref photos --save-stats notes.txt
+fails 2 'notes.png: holds ' eval --ref photos --samples photos --train photos --nearest notes.png
+fails 2 'notes.npz: holds ' eval --ref photos --save-stats notes.npz
 fails 1 '/proc/x.png: cannot create' sample --model missing --out /proc/x.png
 mkfifo pipe
 for command in 'info' 'validate' 'data' 'train --out y --data' 'sample --out y.png --model' 'bench --model' \

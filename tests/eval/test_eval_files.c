@@ -30,7 +30,7 @@ static void test_arrays(void)
                                    {"c", CM_NPZ_F32, 2, {1, 3}, single},
                                    {"d", CM_NPZ_F64, 2, {2, 2}, wide}};
     uint8_t u[3];
-    int64_t i[2];
+    int64_t i[3];
     double f[4];
     char text[128];
     cm_npz *npz = NULL;
@@ -46,7 +46,7 @@ static void test_arrays(void)
     cm_npz_member_close(&m);
     CHECK_OK(cm_npz_find(npz, "b", &m, &err), err);
     CHECK_OK(cm_npz_read_i64(&m, 2, i, &err), err);
-    CHECK(!memcmp(i, whole, sizeof i), "integers differ");
+    CHECK(!memcmp(i, whole, sizeof whole), "integers differ");
     cm_npz_member_close(&m);
     CHECK_OK(cm_npz_find(npz, "c", &m, &err), err);
     CHECK(m.rank == 2 && m.dim[1] == 3 && m.elements == 3, "shape");
@@ -62,6 +62,11 @@ static void test_arrays(void)
     CHECK_OK(cm_npz_find(npz, "a", &m, &err), err);
     CHECK(cm_npz_read_f64(&m, 1, f, &err) == CM_ERR_FORMAT, "bytes as floats");
     has(&err, "a: expected floats, found uint8 [3]");
+    cm_npz_member_close(&m);
+    CHECK_OK(cm_npz_find(npz, "a", &m, &err), err);
+    CHECK_OK(cm_npz_read_i64(&m, 3, i, &err), err);
+    for (int k = 0; k < 3; k++)
+        CHECK(i[k] == bytes[k], "byte %d as an integer: %lld", k, (long long)i[k]);
     cm_npz_member_close(&m);
     CHECK_OK(cm_npz_find(npz, "e", &m, &err), err);
     CHECK(!m.stream, "an array that is not there");
@@ -134,9 +139,9 @@ static void test_headers(void)
         {"{'shape': (2, 2), 'fortran_order': False, \"descr\": \"|u1\"}", CM_OK},
         {"{'descr': '<i4', 'fortran_order': False, 'shape': (), }", CM_OK},
         {"{'descr': '<f4', 'fortran_order': True, 'shape': (1,)}", CM_OK},
-        {"{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2)}", CM_ERR_UNSUPPORTED},
-        {"{'descr': '>f4', 'fortran_order': False, 'shape': (1,)}", CM_ERR_UNSUPPORTED},
-        {"{'descr': '|O', 'fortran_order': False, 'shape': (4,)}", CM_ERR_UNSUPPORTED},
+        {"{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2)}", CM_ERR_FORMAT},
+        {"{'descr': '>f4', 'fortran_order': False, 'shape': (1,)}", CM_ERR_FORMAT},
+        {"{'descr': '|O', 'fortran_order': False, 'shape': (4,)}", CM_ERR_FORMAT},
         {"{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (1,)}", CM_ERR_FORMAT},
         {"{'descr': '|u1', 'fortran_order': False, 'shape': (5,)}", CM_ERR_FORMAT},
         {"{'descr': '|u1', 'fortran_order': False, 'shape': (-4,)}", CM_ERR_FORMAT},
@@ -250,6 +255,10 @@ static void test_foreign_statistics(void)
     write_arrays(in_dir("f.npz"), 3, counted);
     CHECK(read_statistics(in_dir("f.npz"), "inception", 3, &s) == CM_ERR_FORMAT, "%s", err.message);
     has(&err, "f.npz: n: expected a number of images, found -5");
+    const cm_npz_array wrong[] = {counted[0], counted[1], {"n", CM_NPZ_F64, 1, {3}, mean}};
+    write_arrays(in_dir("f.npz"), 3, wrong);
+    CHECK(read_statistics(in_dir("f.npz"), "inception", 3, &s) == CM_ERR_FORMAT, "%s", err.message);
+    has(&err, "f.npz: n: expected a number of images, found float64 [3]");
 }
 
 /* Every byte changed, and every length: an answer each time, and never other numbers. */
@@ -293,7 +302,7 @@ static void test_archive(void)
     const cm_npz_array arrays[] = {{"arr_0", CM_NPZ_U8, 4, {N, H, W, C}, pixels},
                                    {"arr_1", CM_NPZ_I64, 1, {N}, labels}};
     write_arrays(in_dir("i.npz"), 2, arrays);
-    CHECK_OK(cm_image_source_open(in_dir("i.npz"), 0, 0, 0, 0, &s, &err), err);
+    CHECK_OK(cm_image_source_open(in_dir("i.npz"), NULL, 0, &s, &err), err);
     CHECK(s.n == N && s.h == H && s.w == W && s.c == C && s.classes, "shape");
     CHECK_OK(cm_image_source_next(&s, 17, got, got_labels, &err), err);
     CHECK_OK(cm_image_source_pick(&s, 30, got + 17 * IMAGE, &err), err);
@@ -304,9 +313,10 @@ static void test_archive(void)
     CHECK(!memcmp(got, pixels, sizeof got) && !memcmp(got_labels, labels, sizeof labels),
           "images differ");
     cm_image_source_close(&s);
-    CHECK(cm_image_source_open(in_dir("i.npz"), 3, 3, 3, 0, &s, &err) == CM_ERR_FORMAT,
-          "other size");
-    has(&err, "expected images of 3x3 with 3 channels as the others, found 2x3 with 3");
+    const cm_image_shape as = {3, 3, 3, "the samples s.npz"};
+    CHECK(cm_image_source_open(in_dir("i.npz"), &as, 0, &s, &err) == CM_ERR_FORMAT, "other size");
+    has(&err, "i.npz: expected images of 3x3 with 3 channels, as the samples s.npz have, "
+              "found 2x3 with 3");
 }
 
 static void test_wrong_archives(void)
@@ -318,16 +328,62 @@ static void test_wrong_archives(void)
     const cm_npz_array wrong_key = {"samples", CM_NPZ_U8, 4, {1, 2, 2, 3}, bytes};
     const cm_npz_array wrong_shape = {"arr_0", CM_NPZ_U8, 4, {1, 3, 2, 2}, bytes};
     write_arrays(in_dir("w.npz"), 1, &wrong_type);
-    CHECK(cm_image_source_open(in_dir("w.npz"), 0, 0, 0, 0, &s, &err) == CM_ERR_FORMAT, "floats");
+    CHECK(cm_image_source_open(in_dir("w.npz"), NULL, 0, &s, &err) == CM_ERR_FORMAT, "floats");
     has(&err, "w.npz: arr_0: expected uint8 [N,H,W,3] or [N,H,W,1] of 0 to 255, found float32");
     write_arrays(in_dir("w.npz"), 1, &wrong_key);
-    CHECK(cm_image_source_open(in_dir("w.npz"), 0, 0, 0, 0, &s, &err) == CM_ERR_FORMAT,
-          "another key");
+    CHECK(cm_image_source_open(in_dir("w.npz"), NULL, 0, &s, &err) == CM_ERR_FORMAT, "another key");
     has(&err, "expected the images as arr_0 (uint8 [N,H,W,C]), found samples");
     write_arrays(in_dir("w.npz"), 1, &wrong_shape);
-    CHECK(cm_image_source_open(in_dir("w.npz"), 0, 0, 0, 0, &s, &err) == CM_ERR_FORMAT,
+    CHECK(cm_image_source_open(in_dir("w.npz"), NULL, 0, &s, &err) == CM_ERR_FORMAT,
           "two channels");
     has(&err, "found uint8 [1,3,2,2]");
+}
+
+/* Labels that are none of these images: nothing of them is dropped without a word. */
+static void test_wrong_labels(void)
+{
+    static const uint8_t pixels[3 * 4], small[3] = {2, 0, 255};
+    static const float floats[3] = {0, 1, 2};
+    static const int64_t good[3] = {0, -1, 1}, below[3] = {0, 1, -5};
+    const struct {
+        cm_npz_array labels;
+        const char *says; /* NULL: they are taken */
+    } cases[] = {
+        {{"arr_1", CM_NPZ_I64, 1, {3}, good}, NULL},
+        {{"arr_1", CM_NPZ_U8, 1, {3}, small}, NULL},
+        {{"arr_1", CM_NPZ_I64, 1, {2}, good},
+         "expected the class of each image, int64 [3], found "
+         "int64 [2]"},
+        {{"arr_1", CM_NPZ_I64, 2, {3, 1}, good}, "found int64 [3,1]"},
+        {{"arr_1", CM_NPZ_F32, 1, {3}, floats}, "found float32 [3]"},
+        {{"arr_1", CM_NPZ_I64, 1, {3}, below},
+         "element 2: expected a class, 0 or more (-1: none), "
+         "found -5"},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const cm_npz_array arrays[] = {{"arr_0", CM_NPZ_U8, 4, {3, 2, 2, 1}, pixels},
+                                       cases[k].labels};
+        uint8_t got[sizeof pixels];
+        int64_t labels[3] = {9, 9, 9};
+        cm_image_source s = {0};
+        write_arrays(in_dir("l.npz"), 2, arrays);
+        err = (cm_error){0};
+        cm_status status = cm_image_source_open(in_dir("l.npz"), NULL, 0, &s, &err);
+        if (!status)
+            status = cm_image_source_next(&s, 3, got, labels, &err);
+        cm_image_source_close(&s);
+        CHECK(!status == !cases[k].says, "case %zu: %s", k, err.message);
+        if (!status) {
+            const int bytes = cases[k].labels.dtype == CM_NPZ_U8;
+            for (int i = 0; i < 3; i++)
+                CHECK(labels[i] == (bytes ? small[i] : good[i]), "case %zu, label %d: %lld", k, i,
+                      (long long)labels[i]);
+            continue;
+        }
+        CHECK(status == CM_ERR_FORMAT, "case %zu: %s", k, cm_status_name(status));
+        has(&err, "l.npz: arr_1: ");
+        has(&err, cases[k].says);
+    }
 }
 
 static const check_test tests[] = {
@@ -339,5 +395,6 @@ static const check_test tests[] = {
     {"statistics: damaged in every place", test_damage},
     {"images: out of an archive", test_archive},
     {"images: archives of something else", test_wrong_archives},
+    {"images: labels of something else", test_wrong_labels},
 };
 SCRATCH_MAIN(tests)

@@ -24,15 +24,15 @@ enum { NAMES = sizeof names / sizeof *names, D = 3, SPATIAL = 2 };
 static void require_refused(cm_status s, const cm_error *err, const char *path)
 {
     const size_t n = strlen(path);
-    require(s == CM_ERR_FORMAT || s == CM_ERR_UNSUPPORTED);
+    require(s == CM_ERR_FORMAT);
     require(err->status == s && !strncmp(err->message, path, n) && err->message[n] == ':');
 }
 
 /* ---- arrays ----------------------------------------------------------------------- */
 
 typedef struct type {
-    char letter; /* of descr */
-    int bytes;   /* of an element in memory */
+    const char *letters; /* of descr */
+    int bytes;           /* of an element in memory */
     cm_status (*read)(cm_npz_member *m, int64_t n, void *values, cm_error *err);
 } type;
 
@@ -51,7 +51,7 @@ static cm_status read_i64(cm_npz_member *m, int64_t n, void *values, cm_error *e
     return cm_npz_read_i64(m, n, values, err);
 }
 
-static const type types[] = {{'u', 1, read_u8}, {'f', 8, read_f64}, {'i', 8, read_i64}};
+static const type types[] = {{"u", 1, read_u8}, {"f", 8, read_f64}, {"iu", 8, read_i64}};
 enum { TYPES = sizeof types / sizeof *types };
 
 /* The first n elements, `part` at a time, in a block that ends where they do; NULL: damaged. */
@@ -88,7 +88,7 @@ static void read_array(const cm_npz *npz, const char *name, cm_npz_member *m)
     require(product == m->elements);
     require(strlen(cm_npz_describe(m, text)) < sizeof text);
     for (int i = 0; i < TYPES; i++) {
-        if (types[i].letter != m->descr[1]) {
+        if (!strchr(types[i].letters, m->descr[1])) {
             require(types[i].read(m, 0, &wide, &err) == CM_ERR_FORMAT);
             continue;
         }
@@ -159,7 +159,7 @@ static void read_images(const char *path)
     cm_error err = {0};
     cm_image_source from = {0};
     int64_t labels[3];
-    cm_status s = cm_npz_is(path) ? cm_image_source_open(path, 0, 0, 0, 1, &from, &err) : CM_OK;
+    cm_status s = cm_npz_is(path) ? cm_image_source_open(path, NULL, 1, &from, &err) : CM_OK;
     const int64_t bytes = (int64_t)from.h * from.w * from.c, n = from.n < 3 ? from.n : 3;
     require(s || !from.n || (bytes > 0 && (from.c == 1 || from.c == 3)));
     if (!s && n && bytes <= MOST) {

@@ -43,7 +43,7 @@ static const malformed_case malformed[] = {
     {"rank 16",                 H("{" E("a", "U8", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "0", "1") "}"), 1, GOOD},
     {"metadata: null",          H("{\"__metadata__\":null," A "}"), 16, GOOD},
     /* our limit, not the format's */
-    {"rank 17",                 H("{" E("a", "U8", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "0", "1") "}"), 1, 0, CM_ERR_UNSUPPORTED},
+    {"rank 17",                 H("{" E("a", "U8", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "0", "1") "}"), 1, 0, CM_ERR_FORMAT},
     /* header length */
     {"length above the file",   H("{}"), 0, 1000, CM_ERR_FORMAT},
     {"length by one",           H("{}"), 0, 3, CM_ERR_FORMAT},

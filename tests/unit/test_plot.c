@@ -42,9 +42,13 @@ static void linear_ticks(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cm_tick t[CM_TICKS_MOST];
-        const int n = cm_ticks_linear(cases[i].low, cases[i].high, cases[i].wanted, t);
+        const int n = cm_ticks_linear(cases[i].low, cases[i].high, cases[i].wanted, 0, t);
         expect_ticks(n, t, cases[i].want, "linear");
     }
+    cm_tick t[CM_TICKS_MOST];
+    expect_ticks(cm_ticks_linear(0, 1, 5, 1, t), t, "0 1", "whole");
+    expect_ticks(cm_ticks_linear(16.2, 19.8, 7, 1, t), t, "17 18 19", "whole");
+    expect_ticks(cm_ticks_linear(0, 3000, 5, 1, t), t, "0 1000 2000 3000", "whole");
 }
 
 static void log_ticks(void)
@@ -73,7 +77,7 @@ static void odd_ranges(void)
             for (int is_log = 0; is_log < 2; is_log++) {
                 cm_tick t[CM_TICKS_MOST];
                 const int n = is_log ? cm_ticks_log(ends[i], ends[k], 4, t)
-                                     : cm_ticks_linear(ends[i], ends[k], 4, t);
+                                     : cm_ticks_linear(ends[i], ends[k], 4, 0, t);
                 CHECK(n > 1 && n <= CM_TICKS_MOST, "%g to %g: %d", ends[i], ends[k], n);
                 for (int j = 0; j < n; j++)
                     CHECK(t[j].at >= ends[i] * (1 - 1e-6) - 1e-6 * ends[k] &&
@@ -132,7 +136,8 @@ static void far_numbers(void)
                           "{\"step\":4,\"loss\":1e-100}\n");
     expect_column(&log, "loss", 3,
                   (const double[][3]){{1, -1, 1e100}, {3, 1e99, 0}, {4, -1, 1e-100}});
-    CHECK(log.n == 1 && !log.skipped, "%d columns, %zu skipped", log.n, log.skipped);
+    CHECK(log.n == 1 && !log.skipped && log.left_out == 1, "%d columns, %zu skipped, %zu left out",
+          log.n, log.skipped, log.left_out);
     cm_log_clear(&log);
 }
 
@@ -182,6 +187,7 @@ static void hostile_logs(void)
     }
     log = read_log(text);
     CHECK(log.n == CM_LOG_MOST_COLUMNS && !log.skipped, "%d columns", log.n);
+    CHECK(log.left_out == 3 * 901 - CM_LOG_MOST_COLUMNS, "%zu left out", log.left_out);
     cm_log_clear(&log);
     memset(text, ' ', 70000); /* a line that is too long */
     snprintf(text + 70000, 100, "{\"step\":1,\"loss\":1}\n{\"step\":2,\"loss\":1}\n");
@@ -278,6 +284,41 @@ static void points_are_in_place(void)
     CHECK(up.n == 2 && p.y[0] > up.y[0] + 5 && fabs(p.y[0] - up.y[0] + p.y[1] - up.y[1]) < 0.02,
           "the extremes are not as far from the ends of the axis");
     cm_free(svg);
+}
+
+static int count_paths(const char *svg, const char *rgb, const char *width)
+{
+    int n = 0;
+    while (find_path(svg, rgb, width, n).n)
+        n++;
+    return n;
+}
+
+/* Of one step: marks at 0 and 1 alone, and of N, which is 18, at 17, 18 and 19.. 16 and 20 are
+ * at the ends. */
+static void one_step(void)
+{
+    write_log("a.jsonl", "{\"step\":1,\"scales\":18,\"loss\":1}\n");
+    const char *runs[] = {in_dir("a.jsonl")};
+    char *svg = plot(runs, 1, "N", "steps", 0);
+    const double zero = grid_line(svg, 1, 0), one = grid_line(svg, 1, 1);
+    CHECK(one > zero, "the marks are not 0 and 1");
+    const int lines = count_paths(svg, GRID, "0.8");
+    CHECK(lines == 2 + 5, "%d lines of the grid", lines);
+    cm_free(svg);
+}
+
+/* Over time there is nothing where no line has one. */
+static void no_time(void)
+{
+    cm_error err = {0};
+    cm_plot_params p = cm_plot_default_params();
+    write_log("a.jsonl", "{\"step\":1,\"loss\":1}\n{\"step\":2,\"loss\":2}\n");
+    const char *runs[] = {in_dir("a.jsonl")};
+    snprintf(p.out, sizeof p.out, "%s", in_dir("none.svg"));
+    snprintf(p.x, sizeof p.x, "time");
+    CHECK(cm_plot(runs, 1, &p, NULL, NULL, &err) == CM_ERR_FORMAT, "%s", err.message);
+    has(&err, "a.jsonl: expected numbers with seconds in the log of a run, found none");
 }
 
 /* Runs of one picture share its axes; a score is on a linear axis, and over time. */
@@ -402,6 +443,8 @@ static const check_test tests[] = {
     {"repeated steps replace the first", repeated_steps},
     {"hostile logs", hostile_logs},
     {"points are where the grid says", points_are_in_place},
+    {"plot: one step", one_step},
+    {"plot: no time", no_time},
     {"two runs over time", two_runs_over_time},
     {"the average", average},
     {"many points", many_points},

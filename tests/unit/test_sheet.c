@@ -3,9 +3,9 @@
 #include "scratch.h"
 
 #include "base/memory.h"
+#include "data/sample_names.h"
 #include "data/summary.h"
 #include "draw/sheet.h"
-#include "sample/sample_names.h"
 
 #include <stdint.h>
 
@@ -345,6 +345,15 @@ static void test_names(void)
         CHECK(!strcmp(buf, cases[i].file), "case %zu: %s", i, buf);
         put(in_dir(buf), "", 0);
         CHECK(cm_sample_next(scratch_dir) == cases[i].number + 1, "%s is not found again", buf);
+        size_t n = 0;
+        const char *class = cm_sample_class(in_dir(buf), &n);
+        CHECK(!class == !strchr(buf, '_'), "%s: a class is found, or none", buf);
+        if (class) {
+            snprintf(longest, sizeof longest, "%.*s", (int)n, class);
+            CHECK(cm_sample_is_of(longest, cases[i].label, cases[i].name) &&
+                      !cm_sample_is_of(longest, cases[i].label, "another"),
+                  "%s: the class is another", buf);
+        }
         scratch_count(1);
     }
     for (int shift = 0; shift < 3; shift++) { /* a character of three bytes at the cut */
@@ -368,8 +377,11 @@ static void test_next(void)
                                          "000999",     "000999-a.png"};
     CHECK(cm_sample_next(in_dir("nowhere")) == 0, "a folder that is not there");
     CHECK(cm_sample_next(scratch_dir) == 0, "an empty folder");
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        size_t size;
         put(in_dir(others[i]), "", 0);
+        CHECK(!cm_sample_class(others[i], &size), "%s: a class", others[i]);
+    }
     CHECK(cm_sample_next(scratch_dir) == 0, "files of others");
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         put(in_dir(ours[i]), "", 0);

@@ -1,5 +1,5 @@
-/* sample_names.c - class names made safe for files, and numbers read back */
-#include "sample/sample_names.h"
+/* sample_names.c - class names made safe for files, numbers and classes read back */
+#include "data/sample_names.h"
 
 #include "base/utf8.h"
 
@@ -33,14 +33,21 @@ static void make_safe(char to[MOST_NAME + 1], const char *name)
     to[n] = '\0';
 }
 
+/* "cat", "class3"; without a class nothing. */
+static void class_text(char to[MOST_NAME + 1], int64_t label, const char *class_name)
+{
+    *to = '\0';
+    if (class_name && *class_name)
+        make_safe(to, class_name);
+    else if (label >= 0)
+        snprintf(to, MOST_NAME + 1, "class%lld", (long long)label);
+}
+
 const char *cm_sample_name(char buf[CM_SAMPLE_NAME], int64_t number, int64_t label,
                            const char *class_name)
 {
-    char name[MOST_NAME + 1] = "";
-    if (class_name && *class_name)
-        make_safe(name, class_name);
-    else if (label >= 0)
-        snprintf(name, sizeof name, "class%lld", (long long)label);
+    char name[MOST_NAME + 1];
+    class_text(name, label, class_name);
     snprintf(buf, CM_SAMPLE_NAME, "%0*lld%s%s.png", DIGITS, (long long)number, *name ? "_" : "",
              name);
     return buf;
@@ -54,6 +61,23 @@ static int64_t number_of(const char *name)
         (digits > DIGITS && *name == '0') || (name[digits] != '_' && digits != n - 4))
         return -1;
     return strtoll(name, NULL, 10);
+}
+
+const char *cm_sample_class(const char *path, size_t *n)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const size_t digits = strspn(name, "0123456789"), rest = strlen(name) - digits;
+    if (number_of(name) < 0 || rest <= sizeof "_.png" - 1 || !cm_utf8_ok(name))
+        return NULL;
+    *n = rest - (sizeof "_.png" - 1);
+    return name + digits + 1;
+}
+
+int cm_sample_is_of(const char *text, int64_t label, const char *class_name)
+{
+    char name[MOST_NAME + 1];
+    class_text(name, label, class_name);
+    return *name && !strcmp(name, text);
 }
 
 int64_t cm_sample_next(const char *folder)
