@@ -62,8 +62,8 @@ static void add_verdicts(json_t *o, const cm_model *m, int *bad)
         *bad |= json_object_set_new(o, "accuracy", json_real(m->accuracy));
 }
 
-/* What sampling takes with the defaults, one image and a batch of them.  An error of the
- * machine (no memory for so many) is told in their place. */
+/* What sampling takes with the defaults, one image and a batch of them.  Where this machine
+ * cannot run the network, why is told in their place. */
 static void add_prepared(json_t *o, const cm_model *m, int *bad)
 {
     const int batches[] = {1, (int)cm_sample_default_params().batch};
@@ -79,8 +79,9 @@ static void add_prepared(json_t *o, const cm_model *m, int *bad)
         cm_session_needs needs;
         json_t *batch = NULL;
         snprintf(name, sizeof name, "batch-%d", batches[i]);
-        if (cm_session_needs_of(m, batches[i], dtype, threads, &needs, &err))
-            batch = text_value(err.message);
+        const cm_status status = cm_session_needs_of(m, batches[i], dtype, threads, &needs, &err);
+        if (status)
+            batch = status == CM_ERR_MEMORY ? NULL : text_value(err.message);
         else
             batch = json_pack("{s:i, s:I, s:I}", "micro-batch", needs.micro, "packed-bytes",
                               (json_int_t)needs.packed, "bytes", (json_int_t)needs.bytes);
