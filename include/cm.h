@@ -238,6 +238,8 @@ typedef struct cm_model_facts {
     int64_t parameters;          /* numbers that were trained */
 } cm_model_facts;
 CM_API cm_status cm_model_get_facts(const cm_model *model, cm_model_facts *facts, cm_error *err);
+/* The number of the class of this name, which of a model without names is the number; -1: none. */
+CM_API int64_t cm_model_class(const cm_model *model, const char *name);
 
 /* Describe a model, a run folder, any .safetensors or PyTorch file, as lines for people or as a
  * JSON object.  *text is freed with cm_string_free. */
@@ -246,7 +248,7 @@ CM_API cm_status cm_describe_json(const char *path, char **text, cm_error *err);
 CM_API void cm_string_free(char *text);
 
 /* Check a model, a run folder, any .safetensors or PyTorch file before use: the header against
- * the rules of the format, every size, and of a model that its weights are those of its
+ * the rules of the format, every size, and of a model that its weights are finite and those of its
  * configuration; of a run, that a checkpoint is whole and holds a model.  CM_OK: all is well.
  * Errors: CM_ERR_FORMAT says what is wrong, CM_ERR_IO, CM_ERR_MEMORY. */
 CM_API cm_status cm_validate(const char *path, cm_error *err);
@@ -319,7 +321,8 @@ typedef struct cm_request {
     int64_t num;           /* images, 1 to 1e7; cm_request_default: 1 */
     int64_t first;         /* index of the first: image i of a seed is the same in any request */
     int64_t seed;          /* 0 to 9e15 */
-    const int64_t *labels; /* [num], a class each; NULL: as the params of the session say */
+    const int64_t *labels; /* [num], a class each, or -1 of an edit: told from its picture; NULL:
+                              as the params of the session say */
     const float *noise;    /* [draws,num,h,w,c] from N(0, 1): draw 0, times the first sigma, is
                               x_T, the others are added later; NULL: from the seed */
     int64_t draws;         /* of noise: cm_sampler_draws; 0 without noise */
@@ -400,6 +403,14 @@ CM_API void cm_bytes_free(void *bytes);
 CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images,
                                   cm_error *err);
 CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
+/* The files of a folder and of those in it, as cm_data finds them, sorted folder by folder: `file`
+ * is told the path of each, its class (the subfolder of `folder` that it is in; NULL: none) and
+ * why it is not to be read (NULL: it is, and may be a picture).  Where it returns another status
+ * than CM_OK the list ends with that.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+CM_API cm_status cm_images_list(const char *folder,
+                                cm_status (*file)(void *user, const char *path, const char *name,
+                                                  const char *why_not, cm_error *err),
+                                void *user, cm_error *err);
 
 /* The images as h x w with c channels, 1 or 3.  fit is "crop" (cover, cut out the centre),
  * "pad" (fit within, the border as the corners are) or "stretch"; 28 x 28 in 32 x 32 get a border

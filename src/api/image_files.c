@@ -2,6 +2,7 @@
 #include "api/door.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "data/listing.h"
 #include "io/file.h"
 #include "sample/images.h"
 
@@ -88,6 +89,25 @@ cm_status cm_images_read(const char *path, cm_images **images, cm_error *err)
     if (!s)
         s = cm_images_from_memory(bytes, size, path, images, err);
     cm_free(bytes);
+    return s;
+}
+
+cm_status cm_images_list(const char *folder,
+                         cm_status (*file)(void *user, const char *path, const char *name,
+                                           const char *why_not, cm_error *err),
+                         void *user, cm_error *err)
+{
+    cm_listing list = {0};
+    cm_status s = cm_door_text("folder", folder, err);
+    if (!s && !file)
+        s = cm_fail(err, CM_ERR_ARGUMENT, "file: expected a function, found NULL");
+    if (!s)
+        s = cm_listing_read(folder, &list, err);
+    for (size_t i = 0; i < list.n && !s; i++) {
+        const cm_listing_file *f = &list.files[i];
+        s = file(user, f->path, f->label < 0 ? NULL : list.classes[f->label], f->no_source, err);
+    }
+    cm_listing_free(&list);
     return s;
 }
 

@@ -1,5 +1,7 @@
 /* open.c - the public functions on models */
 #include "api/door.h"
+#include "base/text.h"
+#include "model/class_names.h"
 #include "model/model.h"
 #include "options/options.h"
 #include "run/resolve.h"
@@ -69,4 +71,16 @@ cm_status cm_model_get_facts(const cm_model *m, cm_model_facts *f, cm_error *err
                           .is_consistency = !cm_model_is_teacher(m),
                           .parameters = cm_params_count(m->params)};
     return CM_OK;
+}
+
+int64_t cm_model_class(const cm_model *model, const char *name)
+{
+    json_t *names = NULL;
+    if (!model || !name || cm_model_class_names(model, &names, NULL))
+        return -1;
+    int64_t k = cm_class_named(names, name);
+    if (!names && !cm_text_to_int(name, &k))
+        k = -1;
+    json_decref(names);
+    return k >= 0 && k < model->net.num_classes ? k : -1;
 }

@@ -1,17 +1,19 @@
 /* cmd_edit.c - cm edit: pictures changed by a model that was not trained for it */
+#include "cli/edit_place.h"
 #include "cli/edit_tasks.h"
 #include "cli/pipe.h"
+#include "cli/signals.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 static const cm_option file_options[] = {
     {"model", CM_OPT_TEXT, offsetof(edit_files, model), "", NULL, 0, 0, "MODEL",
      "a .safetensors model or a run folder"},
     {"image", CM_OPT_TEXT, offsetof(edit_files, image), "", NULL, 0, 0, "IN",
-     "a picture (PNG, JPEG, WebP) of any size, or a folder of them"},
+     "a picture (PNG, JPEG, WebP) of any size, or a folder with them; of a subfolder called as a "
+     "class of the model the pictures have that class, unless --class says"},
     {"to", CM_OPT_TEXT, offsetof(edit_files, to), "", NULL, 0, 0, "IN",
      "interpolate: the picture at the other end"},
     {"mask", CM_OPT_TEXT, offsetof(edit_files, mask), "", NULL, 0, 0, "FILE",
@@ -27,7 +29,8 @@ static const cm_option file_options[] = {
      "interpolate: images from end to end"},
     {"out", CM_OPT_TEXT, offsetof(edit_files, out), "", NULL, 0, 0, "X",
      "X.png, X.jpg or X.webp is the picture, or a grid of several; X.npz and X.safetensors hold "
-     "arrays; - is that picture or grid as PNG to standard output; else a folder"},
+     "arrays; - is that picture or grid as PNG to standard output; else a folder, with the "
+     "subfolders of IN"},
     {"strip", CM_OPT_FLAG, offsetof(edit_files, strip), "false", NULL, 0, 1, NULL,
      "show the input, what the model sees of it and the results side by side"},
     {"columns", CM_OPT_INT, offsetof(edit_files, columns), "0", NULL, 0, 1e6, "N",
@@ -101,10 +104,27 @@ static int is_word_of(const char *list, const char *word)
 
 /* ---- before the work --------------------------------------------------------- */
 
-/* What the user gives has an effect. */
-static cm_status check_used(const edit_run *r, cm_error *err)
+/* 0 stands for what is not given, and would read as a value of its own. */
+static cm_status check_not_zero(const edit_run *r, cm_error *err)
 {
-    const edit_files *f = &r->files;
+    const cm_edit *e = &r->edit;
+    const struct {
+        const char *name, *expected;
+        int is_zero;
+    } values[] = {
+        {"factor", "2 or more", !e->factor},
+        {"sigma", "the noise of the picture, more than 0", e->sigma <= 0},
+        {"strength", "more than 0, which would change nothing, and at most 1", e->strength <= 0}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (values[i].is_zero && cli_was_given(r->usage, values[i].name))
+            return cli_fail(err, CM_ERR_ARGUMENT, "option '%s': expected %s, found 0",
+                            values[i].name, values[i].expected);
+    return CM_OK;
+}
+
+/* Of the options that some tasks take, those that are given are for this one. */
+static cm_status check_task(const edit_run *r, cm_error *err)
+{
     char tasks[128];
     for (const char *const *name = of_one_task; *name; name++) {
         size_t at = 0;
@@ -117,6 +137,16 @@ static cm_status check_used(const edit_run *r, cm_error *err)
         return cli_fail(err, CM_ERR_ARGUMENT, "option '%s': has no effect here, it is for %s",
                         *name, tasks);
     }
+    return CM_OK;
+}
+
+/* What the user gives has an effect. */
+static cm_status check_used(const edit_run *r, cm_error *err)
+{
+    const edit_files *f = &r->files;
+    const cm_status s = check_task(r, err);
+    if (s)
+        return s;
     if (*f->mask && *f->box)
         return cli_fail(err, CM_ERR_ARGUMENT, "options 'mask' and 'box': give one of them");
     if (cli_was_given(r->usage, "strength") && (*r->params.ts || *r->params.sigmas))
@@ -129,7 +159,7 @@ static cm_status check_used(const edit_run *r, cm_error *err)
     if (f->strip && cli_was_given(r->usage, "columns"))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'columns': has no effect here, a strip is a row a picture");
-    return CM_OK;
+    return check_not_zero(r, err);
 }
 
 /* Of a task with one picture or more. */
@@ -153,31 +183,7 @@ static cm_status check_given(const edit_run *r, cm_error *err)
     return between ? CM_OK : cli_require(r->usage, "image", f->image, err);
 }
 
-static int is_same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
-static void folder_of(const char *path, cm_text folder)
-{
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof(cm_text), "%.*s", slash ? (int)(slash - path) + 1 : 1,
-             slash ? path : ".");
-}
-
-/* Whether writing to out could replace this input: itself, a file of a folder of inputs, or, where
- * out is a folder, one in it. */
-static int would_replace(const char *input, const char *out)
-{
-    cm_text of_out, of_input;
-    folder_of(out, of_out);
-    folder_of(input, of_input);
-    return *input &&
-           (is_same_file(input, out) || is_same_file(input, of_out) || is_same_file(of_input, out));
-}
-
-static cm_status check_out(const edit_run *r, cm_error *err)
+static cm_status check_out(edit_run *r, cm_error *err)
 {
     static const char *const of_picture[] = {"columns", "heading", "strip", NULL};
     const char *out = r->files.out, *dot = strrchr(out, '.');
@@ -186,9 +192,10 @@ static cm_status check_out(const edit_run *r, cm_error *err)
         cli_is_pipe(out) ? cli_pipe_check(err) : cm_images_check_path(out, NULL, NULL, &next, err);
     if (s)
         return s;
+    r->to_folder = next >= 0;
     const int arrays = dot && (!strcasecmp(dot, ".npz") || !strcasecmp(dot, ".safetensors"));
     for (int i = 0; of_picture[i]; i++)
-        if (cli_was_given(r->usage, of_picture[i]) && (next >= 0 || arrays))
+        if (cli_was_given(r->usage, of_picture[i]) && (r->to_folder || arrays))
             return cli_fail(err, CM_ERR_ARGUMENT,
                             "option '%s': has no effect here, it is for a picture (.png)",
                             of_picture[i]);
@@ -197,9 +204,10 @@ static cm_status check_out(const edit_run *r, cm_error *err)
                         "option 'scale': has no effect here, it is for pictures");
     const char *const inputs[] = {r->files.image, r->files.to, r->files.mask};
     for (int i = 0; i < 3 && !cli_is_pipe(out); i++)
-        if (would_replace(inputs[i], out))
+        if (edit_would_replace(inputs[i], out))
             return cli_fail(err, CM_ERR_ARGUMENT,
-                            "%s: is the input itself or among the inputs: results would replace it",
+                            "%s: is the input itself or among the inputs, or holds them: results "
+                            "would replace them",
                             out);
     return CM_OK;
 }
@@ -249,6 +257,7 @@ static cm_status read_pictures(edit_run *r, cm_error *err)
                             .fit = f->fit,
                             .takes_factor = is_word_of(r->kind->takes, "factor"),
                             .factor = r->edit.factor,
+                            .model = r->model,
                             .facts = r->facts};
     if (!*f->image)
         return CM_OK;
@@ -261,17 +270,12 @@ static cm_status read_pictures(edit_run *r, cm_error *err)
     return s || r->seen ? s : cli_fail(err, CM_ERR_MEMORY, "pictures: out of memory");
 }
 
-static cm_status edit_all(edit_run *r, cm_error *err)
+/* All that is known of the results before they are made. */
+static cm_status prepare_results(edit_run *r, cm_error *err)
 {
     const edit_files *f = &r->files;
-    cm_status s = open_models(r, err);
-    if (!s)
-        s = read_pictures(r, err);
-    const double start = cli_seconds();
-    if (!s)
-        s = r->kind->run(r, err);
-    const double seconds = cli_seconds() - start;
-    r->result.images = r->images;
+    const int between = is_word_of(r->kind->takes, "frames");
+    r->result.each = between ? f->frames : is_word_of(r->kind->takes, "num") ? r->params.num : 1;
     r->result.pictures = &r->pictures;
     r->result.seen = r->seen;
     r->result.out = f->out;
@@ -281,6 +285,22 @@ static cm_status edit_all(edit_run *r, cm_error *err)
     r->result.layout.scale = (int)f->scale;
     r->result.layout.heading = f->heading;
     r->result.layout.model = r->model;
+    return edit_output_check(&r->result, between ? f->frames : r->pictures.n * r->result.each,
+                             &r->facts, err);
+}
+
+static cm_status make_results(edit_run *r, cm_error *err)
+{
+    const edit_files *f = &r->files;
+    edit_place place = {.lock = -1};
+    cm_status s = r->to_folder ? edit_place_take(&place, f->out, err) : CM_OK;
+    const double start = cli_seconds();
+    if (!s)
+        s = r->kind->run(r, err);
+    if (s == CM_INTERRUPTED)
+        cli_fail(err, s, "%s: stopped, nothing was written", f->out);
+    const double seconds = cli_seconds() - start;
+    r->result.images = r->images;
     if (!s)
         s = edit_write(&r->result, err);
     if (!s)
@@ -288,9 +308,23 @@ static cm_status edit_all(edit_run *r, cm_error *err)
                 "%s: %s, %lld image%s in %.3f s%s, seed %lld", f->out, r->kind->task,
                 (long long)r->images->n, r->images->n == 1 ? "" : "s", seconds, r->note,
                 (long long)r->params.seed);
+    edit_place_leave(&place);
+    return s;
+}
+
+static cm_status edit_all(edit_run *r, cm_error *err)
+{
+    cm_status s = open_models(r, err);
+    if (!s)
+        s = read_pictures(r, err);
+    if (!s)
+        s = prepare_results(r, err);
+    if (!s)
+        s = make_results(r, err);
     cm_images_free(r->images);
     edit_pictures_free(&r->pictures);
     free(r->seen);
+    free(r->labels);
     cm_model_free(r->model);
     cm_model_free(r->teacher);
     return s;
@@ -320,7 +354,14 @@ static void list_tasks(char *line, size_t size)
         snprintf(line + at, size - at, " --model MODEL --image IN --out X");
 }
 
-/* Those of sampling, of which some mean another thing here or begin elsewhere. */
+static cm_option *option_of(cm_option *table, const char *name)
+{
+    while (table->name && strcmp(table->name, name) != 0)
+        table++;
+    return table->name ? table : NULL;
+}
+
+/* Those of sampling and of edits, of which some mean another thing here or begin elsewhere. */
 static void take_options(cm_option sampling[cli_most_taken], cm_option edits[cli_most_taken],
                          cm_sample_params *params)
 {
@@ -336,16 +377,23 @@ static void take_options(cm_option sampling[cli_most_taken], cm_option edits[cli
         {"sigmas", "", "LIST",
          "noise levels of a consistency model, falling, e.g. 80,24,8 (default: "
          "those that suit the task)"},
+        {"factor", "", "N",
+         "upscale: sides of the result over those of the picture, which say it where it is not "
+         "given"},
+        {"sigma", "", "X",
+         "denoise: noise of the picture, of values in [-1, 1] (default: estimated)"},
+        {"strength", "", "X",
+         "stroke, vary: how much is made anew, above 0 and up to 1 (default: 0.59, 0.4)"},
     };
     cli_take_options(sampling, cm_sample_options(), of_sampling);
     cli_take_options(edits, cm_edit_options(), of_edits);
-    for (cm_option *o = sampling; o->name; o++)
-        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-            if (!strcmp(o->name, ours[i].name)) {
-                o->initial = ours[i].initial;
-                o->metavar = ours[i].metavar;
-                o->help = ours[i].help;
-            }
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        cm_option *o = option_of(sampling, ours[i].name);
+        o = o ? o : option_of(edits, ours[i].name);
+        o->initial = ours[i].initial;
+        o->metavar = ours[i].metavar;
+        o->help = ours[i].help;
+    }
     params->num = 1;
     snprintf(params->label, sizeof params->label, ":auto");
 }
@@ -382,5 +430,6 @@ cm_status cli_edit(int argc, char **argv, cm_error *err)
     if (s)
         return s;
     cli_warn_threads(r.params.threads);
+    cli_catch_signals();
     return edit_all(&r, err);
 }

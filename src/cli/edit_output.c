@@ -2,12 +2,13 @@
 #include "cli/edit_output.h"
 
 #include "cli/cli.h"
+#include "cli/edit_place.h"
 #include "cli/pipe.h"
+#include "cli/signals.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static size_t bytes_of(const cm_images *m)
 {
@@ -26,6 +27,21 @@ static cm_images one_of(const cm_images *m, int64_t i)
     return one;
 }
 
+/* Of n images: one alone, a row a picture, of one picture a square. */
+static cm_layout layout_of(const edit_result *r, int64_t n)
+{
+    cm_layout layout = r->layout;
+    if (r->strip) {
+        layout.columns = (int)(2 + r->each);
+        layout.captions = 1;
+    } else if (!layout.columns && n == 1 && !(layout.heading && *layout.heading)) {
+        layout.columns = -1;
+    } else if (!layout.columns && r->pictures->n != 1) {
+        layout.columns = (int)r->each;
+    }
+    return layout;
+}
+
 /* ---- a folder ---------------------------------------------------------------- */
 
 static cm_status write_folder(const edit_result *r, cm_error *err)
@@ -34,9 +50,10 @@ static cm_status write_folder(const edit_result *r, cm_error *err)
     cm_status s = CM_OK;
     if (!r->pictures->n)
         return cm_images_write(r->images, r->out, &r->layout, err);
-    if (mkdir(r->out, 0777) && errno != EEXIST)
-        return cli_fail(err, CM_ERR_IO, "%s: %s", r->out, strerror(errno));
     for (int64_t i = 0; i < r->images->n && !s; i++) {
+        if (cli_stop_wish() == CM_TRAIN_STOP)
+            return cli_fail(err, CM_INTERRUPTED, "%s: stopped after %lld of %lld images", r->out,
+                            (long long)i, (long long)r->images->n);
         const cm_images one = one_of(r->images, i);
         const char *name = r->pictures->names[i / r->each];
         const int n = r->each > 1 ? snprintf(path, sizeof path, "%s/%s_%lld.png", r->out, name,
@@ -46,7 +63,9 @@ static cm_status write_folder(const edit_result *r, cm_error *err)
         layout.columns = -1;
         s = n < 0 || (size_t)n >= sizeof path
                 ? cli_fail(err, CM_ERR_ARGUMENT, "%.100s: the path is too long", r->out)
-                : cm_images_write(&one, path, &layout, err);
+                : edit_place_folders(path, (size_t)(strrchr(path, '/') - path), NULL, err);
+        if (!s)
+            s = cm_images_write(&one, path, &layout, err);
     }
     return s;
 }
@@ -94,9 +113,7 @@ static cm_status write_strip(const edit_result *r, const char *path, cm_error *e
     s.images.labels = calloc(n, sizeof *s.images.labels);
     cm_status status = cli_fail(err, CM_ERR_MEMORY, "strip: out of memory");
     if (s.texts && s.numbers && s.images.pixels && s.images.labels) {
-        cm_layout layout = r->layout;
-        layout.columns = (int)(2 + r->each);
-        layout.captions = 1;
+        cm_layout layout = layout_of(r, (int64_t)n);
         layout.texts = s.texts;
         fill(&s, r);
         status = cm_images_write(&s.images, path, &layout, err);
@@ -112,14 +129,43 @@ static cm_status write_strip(const edit_result *r, const char *path, cm_error *e
 static cm_status write_file(const void *what, const char *path, cm_error *err)
 {
     const edit_result *r = what;
-    cm_layout layout = r->layout;
+    const cm_layout layout = layout_of(r, r->images->n);
     if (r->strip)
         return write_strip(r, path, err);
-    if (r->images->n == 1 && !layout.columns && !(layout.heading && *layout.heading))
-        layout.columns = -1;
-    else if (!layout.columns && (r->pictures->n != 1 || r->made_as))
-        layout.columns = (int)r->each;
     return cm_images_write(r->images, path, &layout, err);
+}
+
+/* Of the names in a folder none is longer than a file's may be. */
+static cm_status check_names(const edit_result *r, cm_error *err)
+{
+    char number[32] = "";
+    if (r->each > 1)
+        snprintf(number, sizeof number, "_%lld", (long long)r->each);
+    for (int64_t i = 0; i < r->pictures->n; i++) {
+        const char *slash = strrchr(r->pictures->names[i], '/');
+        const size_t n = strlen(slash ? slash + 1 : r->pictures->names[i]) + strlen(number) + 4;
+        if (n > NAME_MAX)
+            return cli_fail(err, CM_ERR_ARGUMENT,
+                            "%s: the name of its result, with '%s.png' behind it, has %zu bytes: "
+                            "expected at most %d",
+                            r->pictures->files.file[i].path, number, n, NAME_MAX);
+    }
+    return CM_OK;
+}
+
+cm_status edit_output_check(const edit_result *r, int64_t n, const cm_model_facts *f, cm_error *err)
+{
+    const cm_images expected = {.size = sizeof expected,
+                                .n = r->strip ? n + 2 * r->pictures->n : n,
+                                .h = f->height,
+                                .w = f->width,
+                                .c = f->channels};
+    const cm_layout layout = layout_of(r, n);
+    int64_t next = -1;
+    if (cli_is_pipe(r->out)) /* which nothing is known of */
+        return CM_OK;
+    const cm_status s = cm_images_check_path(r->out, &expected, &layout, &next, err);
+    return s || next < 0 ? s : check_names(r, err);
 }
 
 cm_status edit_write(const edit_result *r, cm_error *err)

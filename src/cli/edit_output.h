@@ -17,6 +17,12 @@ typedef struct edit_result {
     cm_layout layout;
 } edit_result;
 
+/* Whether n images of this shape fit there, as many of a picture as `each` says: for before the
+ * work.  Errors: CM_ERR_ARGUMENT (a sheet that is too large, a name that is too long), CM_ERR_IO.
+ */
+cm_status edit_output_check(const edit_result *result, int64_t n, const cm_model_facts *facts,
+                            cm_error *err);
+
 /* One picture alone, a grid or a strip (.png, .jpg, .webp; - to standard output); arrays; or a
  * folder, in which files are called as the pictures are.  Errors: those of cm_images_write. */
 cm_status edit_write(const edit_result *result, cm_error *err);

@@ -3,126 +3,12 @@
 
 #include "cli/cli.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* ---- which files ----------------------------------------------------------- */
-
-typedef struct paths {
-    char **path;
-    int64_t n;
-} paths;
 
 static cm_status no_memory(cm_error *err)
 {
     return cli_fail(err, CM_ERR_MEMORY, "pictures: out of memory");
-}
-
-enum { most_path = 4096 };
-
-/* 0: it is too long. */
-static int join(char path[most_path], const char *folder, const char *name)
-{
-    const size_t length = strlen(folder);
-    const int joined = !length || folder[length - 1] == '/';
-    const int n = snprintf(path, most_path, "%s%s%s", folder, joined ? "" : "/", name);
-    return n >= 0 && n < most_path;
-}
-
-static cm_status add_path(paths *p, const char *folder, const char *name, cm_error *err)
-{
-    char path[most_path];
-    if (!join(path, folder, name))
-        return cli_fail(err, CM_ERR_ARGUMENT, "%.100s: the path is too long", path);
-    char **grown = realloc(p->path, (size_t)(p->n + 1) * sizeof *grown);
-    if (!grown)
-        return no_memory(err);
-    p->path = grown;
-    p->path[p->n] = strdup(path);
-    if (!p->path[p->n])
-        return no_memory(err);
-    p->n++;
-    return CM_OK;
-}
-
-/* Of a folder what is no file that is shown, by the first of its kind. */
-typedef struct left_out {
-    const char *what;
-    int n;
-    char first[256]; /* a name */
-} left_out;
-
-static void leave_out(left_out *l, const char *name)
-{
-    if (!l->n++)
-        snprintf(l->first, sizeof l->first, "%s", name);
-}
-
-static void tell_left_out(const left_out *l, const char *folder)
-{
-    if (l->n == 1)
-        cli_say(stderr, "cm: left out of %s: a %s, %s", folder, l->what, l->first);
-    else if (l->n)
-        cli_say(stderr, "cm: left out of %s: %d %ss, the first of them %s", folder, l->n, l->what,
-                l->first);
-}
-
-static int is_folder(const char *path)
-{
-    struct stat st;
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
-
-/* What a folder holds; folders within are not entered, as their pictures may have equal names. */
-static cm_status list_folder(paths *p, const char *folder, cm_error *err)
-{
-    char path[most_path];
-    struct dirent **entries = NULL;
-    left_out folders = {.what = "subfolder"}, hidden = {.what = "hidden file"};
-    const int n = scandir(folder, &entries, NULL, alphasort);
-    cm_status s = n < 0 ? cli_fail(err, CM_ERR_IO, "%s: cannot be read", folder) : CM_OK;
-    for (int i = 0; i < n && !s; i++) {
-        const char *name = entries[i]->d_name;
-        if (!strcmp(name, ".") || !strcmp(name, ".."))
-            continue;
-        if (join(path, folder, name) && is_folder(path))
-            leave_out(&folders, name);
-        else if (name[0] == '.')
-            leave_out(&hidden, name);
-        else
-            s = add_path(p, folder, name, err);
-    }
-    tell_left_out(&folders, folder);
-    tell_left_out(&hidden, folder);
-    for (int i = 0; i < n; i++)
-        free(entries[i]);
-    free(entries);
-    return s;
-}
-
-static int by_bytes(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static cm_status list(const edit_wish *w, paths *p, int *of_folder, cm_error *err)
-{
-    *of_folder = is_folder(w->image);
-    cm_status s = *of_folder ? list_folder(p, w->image, err) : add_path(p, "", w->image, err);
-    if (!s && p->n > 1)
-        qsort(p->path, (size_t)p->n, sizeof *p->path, by_bytes);
-    if (!s && *w->to)
-        s = add_path(p, "", w->to, err);
-    return s;
-}
-
-static void free_paths(paths *p)
-{
-    for (int64_t i = 0; i < p->n; i++)
-        free(p->path[i]);
-    free(p->path);
 }
 
 /* ---- sizes ------------------------------------------------------------------- */
@@ -155,10 +41,11 @@ static cm_status find_factor(const edit_wish *w, const char *path, const cm_imag
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'factor': the model draws %d x %d: expected one of %s, found %lld",
                         f->width, f->height, factors, (long long)w->factor);
-    return cli_fail(err, CM_ERR_ARGUMENT,
-                    "%s: is %d x %d, which the model's %d x %d are no multiple of: give --factor, "
-                    "one of %s",
-                    path, m->w, m->h, f->width, f->height, factors);
+    return cli_fail(
+        err, CM_ERR_ARGUMENT,
+        "%s: is %d x %d: expected a picture that the model's %d x %d are 2 or more times "
+        "as large as; of others give --factor, one of %s, by which they are reduced",
+        path, m->w, m->h, f->width, f->height, factors);
 }
 
 /* Room for n pictures. */
@@ -248,26 +135,56 @@ static void clear(cm_images *m)
     *m = (cm_images){0};
 }
 
+static int64_t count_white(const cm_images *m)
+{
+    int64_t white = 0;
+    for (int k = 0; k < m->h * m->w; k++)
+        white += m->pixels[k] > 127;
+    return white;
+}
+
+/* In gray, of its own size. */
+static cm_status read_mask(const char *path, cm_images **mask, cm_error *err)
+{
+    cm_images *m = NULL;
+    cm_status s = cm_images_read(path, &m, err);
+    if (!s)
+        s = cm_images_resize(m, m->h, m->w, 1, "stretch", 1, mask, err);
+    cm_images_free(m);
+    return s || count_white(*mask)
+               ? s
+               : cli_fail(err, CM_ERR_ARGUMENT,
+                          "%s: expected white where the picture is to be filled, found none", path);
+}
+
+/* There is white in a mask of picture m, but nothing of it comes to the model. */
+static cm_status fail_too_small(const edit_wish *w, const cm_images *mask, const cm_images *m,
+                                const char *path, cm_error *err)
+{
+    char what[64 + sizeof(cm_text)];
+    snprintf(what, sizeof what, *w->box ? "option 'box': %s" : "%s", *w->box ? w->box : w->mask);
+    return cli_fail(err, CM_ERR_ARGUMENT,
+                    "%s: covers no pixel of the model's %d x %d where %s, %d x %d, is fitted to it "
+                    "(--fit %s); found %lld of %d x %d pixels white: expected more, or others",
+                    what, w->facts.width, w->facts.height, path, m->w, m->h, w->fit,
+                    (long long)count_white(mask), mask->w, mask->h);
+}
+
 /* The mask of picture i.  One of the picture's own size goes where the picture goes, another is
  * stretched over the model's image. */
-static cm_status fit_mask(const edit_wish *w, const cm_images *mask, const cm_images *m,
-                          edit_pictures *p, int64_t i, cm_error *err)
+static cm_status fit_mask(const edit_wish *w, const cm_images *mask, const char *path,
+                          const cm_images *m, edit_pictures *p, int64_t i, cm_error *err)
 {
     const int same = mask->h == m->h && mask->w == m->w;
     cm_images *fitted = NULL;
     const cm_status s = cm_images_resize(mask, w->facts.height, w->facts.width, 1,
                                          same ? w->fit : "stretch", 1, &fitted, err);
-    int filled = 0;
     if (s)
         return s;
-    for (int k = 0; k < fitted->h * fitted->w; k++)
-        filled += fitted->pixels[k] > 127;
+    const int64_t filled = count_white(fitted);
     put(&p->mask, i, fitted);
     cm_images_free(fitted);
-    return filled ? CM_OK
-                  : cli_fail(err, CM_ERR_ARGUMENT,
-                             "%s: expected white where the picture is to be filled, found none",
-                             *w->box ? "option 'box'" : w->mask);
+    return filled ? CM_OK : fail_too_small(w, mask, m, path, err);
 }
 
 static cm_status add_mask(const edit_wish *w, const cm_images *mask, const char *path,
@@ -275,58 +192,73 @@ static cm_status add_mask(const edit_wish *w, const cm_images *mask, const char 
 {
     cm_images box = {0};
     if (mask)
-        return fit_mask(w, mask, m, p, i, err);
+        return fit_mask(w, mask, path, m, p, i, err);
     if (!*w->box)
         return CM_OK;
     cm_status s = draw_box(w->box, path, m, &box, err);
     if (!s)
-        s = fit_mask(w, &box, m, p, i, err);
+        s = fit_mask(w, &box, path, m, p, i, err);
     clear(&box);
     return s;
 }
 
 /* ---- all of them ------------------------------------------------------------- */
 
-/* That of the file without its ending, and with it where another has the name: a, a.png. */
-static void add_name(edit_pictures *p, const char *path)
+/* Files are sorted: those that begin with this name are the last ones. */
+static int is_taken(const edit_pictures *p, const char *name)
 {
-    const char *slash = strrchr(path, '/');
-    char *name = p->names[p->n];
-    snprintf(name, edit_name_bytes, "%s", slash ? slash + 1 : path);
-    char *dot = strrchr(name, '.');
-    if (dot && dot != name) {
-        *dot = '\0';
-        for (int64_t i = 0; i < p->n; i++)
-            if (!strcmp(p->names[i], name)) {
-                *dot = '.';
-                break;
-            }
-    }
-    p->n++;
+    const size_t length = strlen(name);
+    for (int64_t i = p->n - 1; i >= 0 && !strncmp(p->files.file[i].below, name, length); i--)
+        if (!strcmp(p->names[i], name))
+            return 1;
+    return 0;
 }
 
-static cm_status read_one(const edit_wish *w, const cm_images *mask, const char *path,
-                          int of_folder, edit_pictures *p, cm_error *err)
+/* Picture n is that of the file: called so without the ending, and with it where another has the
+ * name: a, a.png. */
+static cm_status add_file(const edit_wish *w, edit_pictures *p, edit_file *f, cm_error *err)
+{
+    char *name = strdup(f->below);
+    if (!name)
+        return no_memory(err);
+    char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
+    if (dot && dot != name && dot[-1] != '/') {
+        *dot = '\0';
+        if (is_taken(p, name))
+            *dot = '.';
+    }
+    const edit_file this = *f;
+    *f = p->files.file[p->n];
+    p->files.file[p->n] = this;
+    p->classes[p->n] = this.class_name ? cm_model_class(w->model, this.class_name) : -1;
+    p->classed += p->classes[p->n] >= 0;
+    p->names[p->n++] = name;
+    return CM_OK;
+}
+
+/* Of a folder what is no picture, or cannot be read, is left out. */
+static cm_status read_one(const edit_wish *w, const cm_images *mask, edit_file *f, edit_pictures *p,
+                          cm_error *err)
 {
     cm_images *m = NULL;
     cm_error why = {0};
-    cm_status s = cm_images_read(path, &m, &why);
-    if (s == CM_ERR_FORMAT && of_folder) {
+    cm_status s = cm_images_read(f->path, &m, &why);
+    if (p->files.of_folder && (s == CM_ERR_FORMAT || s == CM_ERR_IO)) {
         cli_say(stderr, "cm: left out: %s", why.message);
         return CM_OK;
     }
     if (s)
         return cli_fail(err, s, "%s", why.message);
-    s = find_factor(w, path, m, p, err);
+    s = find_factor(w, f->path, m, p, err);
     if (!s && !p->small.pixels)
         s = make(&p->small, p->input.n, w->facts.height / (p->factor ? (int)p->factor : 1),
                  w->facts.width / (p->factor ? (int)p->factor : 1), w->facts.channels, err);
     if (!s)
         s = fit(w, p, p->n, m, err);
     if (!s)
-        s = add_mask(w, mask, path, m, p, p->n, err);
+        s = add_mask(w, mask, f->path, m, p, p->n, err);
     if (!s)
-        add_name(p, path);
+        s = add_file(w, p, f, err);
     cm_images_free(m);
     return s;
 }
@@ -336,7 +268,8 @@ static cm_status make_all(const edit_wish *w, int64_t n, int has_mask, edit_pict
 {
     const cm_model_facts *f = &w->facts;
     p->names = calloc((size_t)n + 1, sizeof *p->names);
-    cm_status s = p->names ? CM_OK : no_memory(err);
+    p->classes = calloc((size_t)n + 1, sizeof *p->classes);
+    cm_status s = p->names && p->classes ? CM_OK : no_memory(err);
     if (!s && n)
         s = make(&p->input, n, f->height, f->width, f->channels, err);
     if (!s && n && has_mask)
@@ -346,22 +279,19 @@ static cm_status make_all(const edit_wish *w, int64_t n, int has_mask, edit_pict
 
 cm_status edit_pictures_read(const edit_wish *w, edit_pictures *p, cm_error *err)
 {
-    paths files = {0};
     cm_images *mask = NULL;
-    int of_folder = 0;
-    cm_status s = *w->mask ? cm_images_read(w->mask, &mask, err) : CM_OK;
+    cm_status s = *w->mask ? read_mask(w->mask, &mask, err) : CM_OK;
     if (!s)
-        s = list(w, &files, &of_folder, err);
+        s = edit_list_read(w->image, w->to, &p->files, err);
     if (!s)
-        s = make_all(w, files.n, mask || *w->box, p, err);
-    for (int64_t i = 0; i < files.n && !s; i++)
-        s = read_one(w, mask, files.path[i], of_folder, p, err);
+        s = make_all(w, p->files.n, mask || *w->box, p, err);
+    for (int64_t i = 0; i < p->files.n && !s; i++)
+        s = read_one(w, mask, &p->files.file[i], p, err);
     if (!s && !p->n)
         s = cli_fail(err, CM_ERR_FORMAT, "%s: expected PNG, JPEG or WebP pictures, found none",
                      w->image);
     p->input.n = p->small.n = p->n; /* some may have been left out */
     p->mask.n = p->mask.pixels ? p->n : 0;
-    free_paths(&files);
     cm_images_free(mask);
     return s;
 }
@@ -371,6 +301,10 @@ void edit_pictures_free(edit_pictures *p)
     clear(&p->input);
     clear(&p->small);
     clear(&p->mask);
+    for (int64_t i = 0; p->names && i < p->n; i++)
+        free(p->names[i]);
     free(p->names);
+    free(p->classes);
+    edit_list_free(&p->files);
     *p = (edit_pictures){0};
 }

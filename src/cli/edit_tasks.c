@@ -1,6 +1,8 @@
 /* edit_tasks.c */
 #include "cli/edit_tasks.h"
 
+#include "cli/signals.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,22 +21,49 @@ static cm_status ask(const cm_model *model, const cm_sample_params *params,
     return s;
 }
 
+static int stop(void *user)
+{
+    (void)user;
+    return cli_stop_wish() == CM_TRAIN_STOP;
+}
+
 static cm_request request_of(const edit_run *r, const cm_edit *edit, int64_t num)
 {
     cm_request request = cm_request_default();
     request.num = num;
     request.seed = r->params.seed;
     request.edit = edit;
+    request.stop = stop;
     return request;
 }
 
-/* "class 9, told from the picture" where that is what happened. */
+/* "class 9 (told from the picture)" where that is what happened. */
 static void note_class(edit_run *r)
 {
+    const edit_pictures *p = &r->pictures;
     const size_t at = strlen(r->note);
-    if (r->facts.classes && r->pictures.n == 1 && !cli_was_given(r->usage, "class"))
-        snprintf(r->note + at, sizeof r->note - at, ", class %lld (told from the picture)",
-                 (long long)r->images->labels[0]);
+    if (!r->facts.classes || cli_was_given(r->usage, "class"))
+        return;
+    if (p->n == 1)
+        snprintf(r->note + at, sizeof r->note - at, ", class %lld (%s)",
+                 (long long)r->images->labels[0],
+                 r->labels ? "its folder" : "told from the picture");
+    else if (r->labels)
+        snprintf(r->note + at, sizeof r->note - at,
+                 ", classes of %lld of %lld pictures by their folders", (long long)p->classed,
+                 (long long)p->n);
+}
+
+/* The classes that folders say, where the command does not: of `each` images a picture. */
+static cm_status take_classes(edit_run *r, int64_t each, cm_error *err)
+{
+    const edit_pictures *p = &r->pictures;
+    if (!p->classed || cli_was_given(r->usage, "class"))
+        return CM_OK;
+    r->labels = calloc((size_t)(p->n * each), sizeof *r->labels);
+    for (int64_t i = 0; r->labels && i < p->n * each; i++)
+        r->labels[i] = p->classes[i / each];
+    return r->labels ? CM_OK : cli_fail(err, CM_ERR_MEMORY, "classes: out of memory");
 }
 
 /* ---- the work of the tasks --------------------------------------------------- */
@@ -46,11 +75,13 @@ cm_status edit_run_pictures(edit_run *r, cm_error *err)
     edit.mask = r->pictures.mask.n ? &r->pictures.mask : NULL;
     edit.factor = r->pictures.factor;
     edit.seen = r->seen;
-    const int64_t num = r->pictures.n * r->params.num;
-    r->result.each = r->params.num;
+    const int64_t num = r->pictures.n * r->result.each;
+    cm_status s = take_classes(r, r->result.each, err);
     r->params.num = num;
-    const cm_request request = request_of(r, &edit, num);
-    const cm_status s = ask(r->model, &r->params, &request, &r->images, err);
+    cm_request request = request_of(r, &edit, num);
+    request.labels = r->labels;
+    if (!s)
+        s = ask(r->model, &r->params, &request, &r->images, err);
     if (!s)
         note_class(r);
     return s;
@@ -67,7 +98,8 @@ static cm_status denoise_each(edit_run *r, cm_sampler *sampler, cm_error *err)
     for (int64_t i = 0; i < in->n && !s; i++) {
         cm_images one = *in;
         cm_edit edit = r->edit;
-        const cm_request request = request_of(r, &edit, 1);
+        cm_request request = request_of(r, &edit, 1);
+        request.labels = r->labels ? r->labels + i : NULL;
         one.n = 1;
         one.pixels += (size_t)i * bytes;
         edit.image = &one;
@@ -94,8 +126,9 @@ cm_status edit_run_denoise(edit_run *r, cm_error *err)
     const cm_images *in = &r->pictures.small;
     cm_sampler *sampler = NULL;
     r->params.num = 1;
-    r->result.each = 1;
-    cm_status s = cm_images_resize(in, in->h, in->w, in->c, "stretch", 1, &r->images, err);
+    cm_status s = take_classes(r, 1, err);
+    if (!s)
+        s = cm_images_resize(in, in->h, in->w, in->c, "stretch", 1, &r->images, err);
     if (!s)
         s = cm_sampler_new(r->model, &r->params, &sampler, err);
     if (!s)
@@ -121,7 +154,9 @@ static cm_status invert(edit_run *r, cm_images **back, cm_error *err)
     }
     cm_request request = request_of(r, &edit, params.num);
     request.as_float = 1;
-    return ask(model, &params, &request, back, err);
+    const cm_status s = take_classes(r, 1, err);
+    request.labels = r->labels;
+    return s ? s : ask(model, &params, &request, back, err);
 }
 
 /* Of values in [-1, 1]. */
@@ -156,7 +191,6 @@ cm_status edit_run_invert(edit_run *r, cm_error *err)
 {
     cm_images *back = NULL;
     cm_status s = invert(r, &r->images, err);
-    r->result.each = 1;
     if (!s && r->teacher) { /* back by the consistency model */
         cm_request request = request_of(r, NULL, r->images->n);
         request.noise = r->images->noise;
@@ -200,7 +234,7 @@ cm_status edit_run_interpolate(edit_run *r, cm_error *err)
     cm_images *ends = NULL;
     cm_status s = r->pictures.n ? invert(r, &ends, err) : CM_OK;
     edit.ends = ends ? ends->noise : NULL;
-    r->params.num = r->result.each = r->files.frames;
+    r->params.num = r->result.each;
     r->pictures.n = 0; /* the frames are no candidates of a picture */
     if (!s)
         s = draw_frames(r, &edit, ends, err);

@@ -32,12 +32,14 @@ struct edit_run {
     edit_pictures pictures;
     cm_images *images;
     uint8_t *seen;
-    char note[128]; /* for the line that is printed at the end */
+    int64_t *labels; /* of each image where folders say some, -1: told from its picture; or NULL */
+    char note[128];  /* for the line that is printed at the end */
+    int to_folder;   /* results go to */
     edit_result result;
 };
 
-/* Each fills images, seen, note and of result `each` and the captions.  Errors: those of the
- * library. */
+/* Each fills images, seen, note and the captions of result, whose `each` is set.  Errors: those of
+ * the library. */
 cm_status edit_run_pictures(edit_run *r, cm_error *err);
 cm_status edit_run_denoise(edit_run *r, cm_error *err);
 cm_status edit_run_interpolate(edit_run *r, cm_error *err);

@@ -1,6 +1,8 @@
 /* pipe.c */
 #include "cli/pipe.h"
 
+#include "cli/signals.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,15 +21,20 @@ cm_status cli_pipe_check(cm_error *err)
                                  : CM_OK;
 }
 
+/* The file goes first: a reader that has enough ends this process by a signal. */
 static cm_status copy_to_output(const char *path, cm_error *err)
 {
     char bytes[65536];
     FILE *f = fopen(path, "rb");
-    for (size_t n; f && (n = fread(bytes, 1, sizeof bytes, f)) > 0;)
-        fwrite(bytes, 1, n, stdout);
-    const cm_status s = !f || ferror(f) || fflush(stdout)
-                            ? cli_fail(err, CM_ERR_IO, "standard output: %s", strerror(errno))
-                            : CM_OK;
+    int failed = !f;
+    unlink(path);
+    for (size_t n; !failed && (n = fread(bytes, 1, sizeof bytes, f)) > 0;)
+        failed = fwrite(bytes, 1, n, stdout) != n;
+    failed = failed || ferror(f) || fflush(stdout);
+    const cm_status s =
+        failed ? cli_fail(err, cli_stop_wish() == CM_TRAIN_STOP ? CM_INTERRUPTED : CM_ERR_IO,
+                          "standard output: %s", strerror(errno))
+               : CM_OK;
     if (f)
         fclose(f);
     return s;
@@ -37,14 +44,17 @@ static cm_status copy_to_output(const char *path, cm_error *err)
 cm_status cli_pipe_write(cm_status (*write)(const void *what, const char *path, cm_error *err),
                          const void *what, cm_error *err)
 {
-    char path[] = "/tmp/cm-XXXXXX.png";
-    const int fd = mkstemps(path, 4);
+    char path[4096];
+    const char *folder = getenv("TMPDIR");
+    const int n =
+        snprintf(path, sizeof path, "%s/cm-XXXXXX.png", folder && *folder ? folder : "/tmp");
+    const int fd = n < (int)sizeof path ? mkstemps(path, 4) : -1;
     if (fd < 0)
         return cli_fail(err, CM_ERR_IO, "%s: %s", path, strerror(errno));
     close(fd);
     cm_status s = write(what, path, err);
     if (!s)
-        s = copy_to_output(path, err);
+        return copy_to_output(path, err);
     unlink(path);
     return s;
 }

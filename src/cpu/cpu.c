@@ -1,9 +1,9 @@
-/* cpu.c - the CPU as a device: each op's kernel for this machine */
+/* cpu.c - the CPU as a device: each node's kernel for this machine */
 #include "cpu/speeds.h"
 
-static const cm_kernel *kernel(cm_op_id op)
+static const cm_kernel *kernel(const cm_node *n)
 {
-    return cm_cpu_kernel(op, cm_cpu_isa());
+    return cm_cpu_kernel(n, cm_cpu_isa());
 }
 
 const cm_device *cm_cpu_device(void)

@@ -1,8 +1,9 @@
 /* cpu.h - the CPU.
  *
  * Kernels are hand-written C that compilers vectorise (kernels/), compiled once for each
- * instruction set and chosen at run time.  Convolutions that are not 3 x 3 of stride 1, and the
- * matrix products of gradients and of attention, come from oneDNN (dnnl_*.c). */
+ * instruction set and chosen at run time.  Convolutions that are neither 3 x 3 of stride 1 nor
+ * to few channels, and the matrix products of gradients and of attention, come from oneDNN
+ * (dnnl_*.c). */
 #ifndef CM_CPU_CPU_H
 #define CM_CPU_CPU_H
 
@@ -13,7 +14,7 @@ extern const cm_kernel cm_kernels_avx512_bf16[CM_OP_COUNT];
 extern const cm_kernel cm_kernels_avx512[CM_OP_COUNT];
 extern const cm_kernel cm_kernels_avx2[CM_OP_COUNT];
 extern const cm_kernel cm_kernels_plain[CM_OP_COUNT];
-/* What kernels/winograd*.c and kernels/matmul.c leave. */
+/* What those leave. */
 extern const cm_kernel cm_kernels_dnnl[CM_OP_COUNT];
 /* Attention, which uses both. */
 extern const cm_kernel cm_kernels_attention[CM_OP_COUNT];
@@ -27,14 +28,14 @@ const char *cm_isa_name(cm_isa isa);
 cm_status cm_cpu_check(cm_error *err);
 /* The same for any name, and a CPU that has those up to `best`. */
 cm_status cm_isa_from_name(const char *name, cm_isa best, cm_isa *isa, cm_error *err);
-/* Convolutions without Winograd's transforms, by CM_CONV=direct in the environment: to compare. */
+/* All convolutions by oneDNN, by CM_CONV=direct in the environment: to compare. */
 int cm_cpu_direct_only(void);
 int cm_cpu_has_amx(void);         /* in tiles: far faster than vectors can be */
 int cm_cpu_has_bf16(void);        /* matrix products in bf16 run in hardware */
 int cm_cpu_prefers_bf16(void);    /* and a network as a whole is faster with them */
 const char *cm_cpu_library(void); /* "oneDNN 2.6.3" */
-/* NULL where the op is not supported. */
-const cm_kernel *cm_cpu_kernel(cm_op_id op, cm_isa isa);
+/* The first that suits n: hand-written, else oneDNN's; NULL where the op is not supported. */
+const cm_kernel *cm_cpu_kernel(const cm_node *n, cm_isa isa);
 
 /* The device for cm_plan_compile(). */
 const cm_device *cm_cpu_device(void);

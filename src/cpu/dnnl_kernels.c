@@ -1,5 +1,5 @@
-/* dnnl_kernels.c - by oneDNN: the convolutions that kernels/winograd*.c and the matrix products
- * that kernels/matmul.c leave to it
+/* dnnl_kernels.c - by oneDNN: the convolutions that kernels/winograd*.c and kernels/narrow*.c,
+ * and the matrix products that kernels/matmul.c leave to it
  *
  * The work is cut into slices, one a worker, each a primitive for one thread:
  *  - a convolution and the gradient of its input by samples; an image or two also by rows

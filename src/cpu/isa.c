@@ -127,14 +127,15 @@ int cm_cpu_prefers_bf16(void)
 #endif
 }
 
-const cm_kernel *cm_cpu_kernel(cm_op_id op, cm_isa isa)
+const cm_kernel *cm_cpu_kernel(const cm_node *n, cm_isa isa)
 {
-    const cm_kernel *table = OF_ISA(isa, cm_kernels);
-    if (table[op].run)
-        return &table[op];
-    if (cm_kernels_attention[op].run)
-        return &cm_kernels_attention[op];
-    return cm_kernels_dnnl[op].run ? &cm_kernels_dnnl[op] : NULL;
+    const cm_kernel *const tables[] = {OF_ISA(isa, cm_kernels), cm_kernels_attention,
+                                       cm_kernels_dnnl};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (const cm_kernel *k = &tables[i][n->op]; k; k = k->next)
+            if (k->run && (!k->suits || k->suits(n)))
+                return k;
+    return NULL;
 }
 
 const cm_attention_kernels *cm_cpu_attention(cm_isa isa)

@@ -14,8 +14,7 @@
 /* Where Debian's package dataset-fashion-mnist puts its files. */
 #define DATA                                                                                  \
     "fashion-mnist, fashion-mnist-test, an IDX images file, a packed .safetensors file or a " \
-    "folder "                                                                                 \
-    "of images"
+    "folder of images"
 #define FASHION_FOLDER "/usr/share/datasets/fashion-mnist"
 
 /* IDX is none of the kinds that are told by their first bytes, and may be packed. */
@@ -28,7 +27,7 @@ static cm_status read_source(const char *what, const cm_dataset_options *o, cm_d
                              cm_error *err)
 {
     char shown[512];
-    const char *kind;
+    const char *kind = NULL;
     int known = 0;
     struct stat st;
     if (!strcmp(what, "fashion-mnist") || !strcmp(what, "fashion-mnist-test"))

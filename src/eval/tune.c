@@ -389,7 +389,7 @@ static cm_status run(search *s, const cm_eval_hooks *hooks, cm_error *err)
         status = check_most(p, m, err);
     if (!status)
         status = m->edits
-                     ? cm_json_parse(m->edits, strlen(m->edits), "model: \"edits\"", &s->edits, err)
+                     ? cm_json_parse(m->edits, strlen(m->edits), cm_model_name(m), &s->edits, err)
                  : (s->edits = json_object()) ? CM_OK
                                               : cm_fail(err, CM_ERR_MEMORY, "edits: out of memory");
     if (!status)

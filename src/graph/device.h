@@ -1,4 +1,4 @@
-/* device.h - what a device must provide: one kernel per op.  A missing kernel is
+/* device.h - what a device must provide: a kernel for each node.  A missing kernel is
  * what "unsupported" means, so "what can it run" and "how" cannot drift apart. */
 #ifndef CM_GRAPH_DEVICE_H
 #define CM_GRAPH_DEVICE_H
@@ -54,6 +54,10 @@ typedef struct cm_kernel {
     void (*release)(void *state);
     /* What pack() writes for one state serves the other (optional): it is then kept once. */
     int (*same_packed)(const void *a, const void *b);
+    /* Where a device has several for an op: whether this one is for n (optional: for all), as
+     * its shape, without the number of samples, and the processor say; the one to ask next. */
+    int (*suits)(const cm_node *n);
+    const struct cm_kernel *next;
 } cm_kernel;
 
 /* What a device was seen to do a second, with as many workers as a plan has. */
@@ -64,7 +68,7 @@ typedef struct cm_speeds {
 
 typedef struct cm_device {
     const char *name;
-    const cm_kernel *(*kernel)(cm_op_id op); /* NULL: not supported */
+    const cm_kernel *(*kernel)(const cm_node *n); /* NULL: not supported */
     /* Takes some tenths of a second.  Errors: as of cm_pool_new, CM_ERR_MEMORY. */
     cm_status (*measure)(int threads, cm_speeds *speeds, cm_error *err);
 } cm_device;

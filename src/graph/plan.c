@@ -293,7 +293,7 @@ static cm_status add_step(struct compile *c, const cm_device *device, cm_node *v
     cm_plan *p = c->plan;
     cm_step *s = &p->step[p->n_steps];
     s->node = v;
-    s->kernel = device->kernel(v->op);
+    s->kernel = device->kernel(v);
     s->constant = c->constant[v->id];
     if (s->constant)
         s->reads = c->reads[v->id];

@@ -37,10 +37,16 @@ static const struct kind {
     {"a PDF document", 0, 5, "%PDF-", NULL},
     {"a ZIP archive", 0, 4, "PK\3\4", NULL},
     {"gzip data", 0, 2, "\x1f\x8b", NULL},
+    {"a Python pickle", 0, 2, "\x80\2", NULL},
+    {"a Python pickle", 0, 2, "\x80\3", NULL},
+    {"a Python pickle", 0, 2, "\x80\4", NULL},
+    {"a Python pickle", 0, 2, "\x80\5", NULL},
     {"an SVG drawing", 0, 4, "<svg", NULL},
     {"an XML text", 0, 5, "<?xml", NULL},
     {"a BMP image", 0, 2, "BM", NULL},
 };
+
+const char cm_image_no_kind[] = "of no known kind";
 
 static const struct kind *find_kind(const uint8_t *data, size_t size)
 {
@@ -66,7 +72,7 @@ const char *cm_image_kind(const void *data, size_t size)
     const struct kind *k = find_kind(data, size);
     if (k)
         return k->name;
-    return !size ? "empty" : is_text(data, size) ? "text" : "of no known kind";
+    return !size ? "empty" : is_text(data, size) ? "text" : cm_image_no_kind;
 }
 
 int cm_image_is_known(const void *data, size_t size)

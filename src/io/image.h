@@ -7,7 +7,8 @@
 #include "io/pixels.h"
 
 /* What the bytes are, for counting and for messages: "PNG", "JPEG", "WebP"; of what is not
- * read "a GIF image", "text", "empty", "of no known kind" and the like. */
+ * read "a GIF image", "text", "empty", cm_image_no_kind ("of no known kind") and the like. */
+extern const char cm_image_no_kind[];
 const char *cm_image_kind(const void *data, size_t size);
 /* Whether cm_image_decode reads that kind. */
 int cm_image_is_known(const void *data, size_t size);

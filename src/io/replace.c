@@ -73,8 +73,7 @@ cm_status cm_replace_check(const char *path, const cm_replaced *kind, cm_error *
         return s;
     return cm_fail(err, CM_ERR_ARGUMENT,
                    "%s: holds %s, which would be replaced; expected a new name, or that of %s",
-                   path, !strcmp(found, "of no known kind") ? "data of no known kind" : found,
-                   kind->name);
+                   path, found == cm_image_no_kind ? "data of no known kind" : found, kind->name);
 }
 
 cm_status cm_replace_ending(const char *what, const char *path, const char *ending, cm_error *err)

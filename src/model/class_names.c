@@ -28,9 +28,9 @@ cm_status cm_model_find_class(const cm_model *m, const json_t *names, const char
     const int is_number =
         cm_text_to_int(text + marked, &number) && number >= 0 && number < m->net.num_classes;
     if (named >= m->net.num_classes || (named < 0 && !is_number))
-        return cm_fail(err, CM_ERR_ARGUMENT, "class: expected %s, all or random, found %s",
+        return cm_fail(err, CM_ERR_ARGUMENT, "class: expected %s, all, random or auto, found %s",
                        cm_model_show_classes(m, names, known, sizeof known),
-                       cm_escape(shown, sizeof shown, text));
+                       *text ? cm_escape(shown, sizeof shown, text) : "nothing");
     if (named >= 0 && is_number && named != number)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "class: '%s' is the name of class %lld and the number of another: expected "

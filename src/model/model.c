@@ -195,13 +195,14 @@ static cm_status model_new(const char *path, cm_model **model, cm_error *err)
         return s;
     if (!m)
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
-    *m = (cm_model){.device = device,
+    *m = (cm_model){.name = cm_strdup(path),
+                    .device = device,
                     .schedule = CM_NOISE_SCHEDULE_DEFAULT,
                     .precondition = &cm_precondition_skip,
                     .scales = 40,
                     .accuracy = -1.0};
     *model = m;
-    return CM_OK;
+    return m->name ? CM_OK : cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
 }
 
 /* From a file that is closed in every case. */
@@ -267,6 +268,7 @@ void cm_model_release(cm_model *m)
     cm_params_free(m->params);
     if (!m->borrowed)
         cm_free(m->flat);
+    cm_free(m->name);
     cm_free(m->classes);
     cm_free(m->training);
     cm_free(m->edits);

@@ -20,6 +20,7 @@ enum { CM_SCORE_NAME = 64 };
 typedef struct cm_model cm_model;
 
 struct cm_model {
+    char *name;              /* of the file it was read from; owned */
     const cm_device *device; /* that it runs on */
     cm_net_config net;
     cm_params *params;
@@ -43,6 +44,12 @@ static inline int cm_model_is_classifier(const cm_model *m)
 static inline int cm_model_is_teacher(const cm_model *m)
 {
     return !m->precondition->meets_boundary && !cm_model_is_classifier(m);
+}
+
+/* For messages. */
+static inline const char *cm_model_name(const cm_model *m)
+{
+    return m->name ? m->name : "model";
 }
 
 /* "diffusion teacher" */

@@ -13,41 +13,56 @@ static int number_of(const cm_edit_task *task)
 
 /* ---- the model's own ---- */
 
-static cm_status read_task(const json_t *j, const char *task, const cm_noise_schedule *schedule,
+static cm_status read_task(const json_t *j, const char *name, const cm_noise_schedule *schedule,
                            int i, cm_edit_search *s, cm_error *err)
 {
-    char name[64];
-    const char *sigmas = "";
+    const char *sigmas = NULL, *score = NULL;
     int64_t steps = 0;
-    snprintf(name, sizeof name, "model: \"edits\": \"%s\"", task);
+    double value;
+    cm_error why = {0};
     cm_status status = cm_json_text(j, name, "sigmas", CM_JSON_OPTIONAL, &sigmas, err);
     if (!status)
         status = cm_json_int(j, name, "steps", 1, 10000, CM_JSON_OPTIONAL, &steps, err);
     if (!status)
-        status = cm_parse_real_list(sigmas, CM_EDIT_MOST_LEVELS, s->sigma[i], &s->n[i], name, err);
-    if (!status && s->n[i])
-        status = cm_sigma_list_check(schedule, s->sigma[i], s->n[i], err);
+        status = cm_json_real(j, name, "score", -1e300, 1e300, CM_JSON_OPTIONAL, &value, err);
+    if (!status)
+        status = cm_json_text(j, name, "score_name", CM_JSON_OPTIONAL, &score, err);
     s->steps[i] = (int)steps;
-    return status == CM_ERR_ARGUMENT
-               ? cm_fail(err, CM_ERR_FORMAT, "%s: \"sigmas\" is no list of falling noise levels",
-                         name)
-               : status;
+    if (status || !sigmas)
+        return status;
+    status = cm_parse_real_list(sigmas, CM_EDIT_MOST_LEVELS, s->sigma[i], &s->n[i], "sigmas", &why);
+    if (!status)
+        status = cm_sigma_list_check(schedule, s->sigma[i], s->n[i], &why);
+    return status ? cm_fail(err, CM_ERR_FORMAT, "%s: %.400s", name, why.message) : CM_OK;
+}
+
+/* What is there for the tasks of other versions is looked over too. */
+static cm_status read_entry(const json_t *j, const char *key, const cm_model *m, cm_edit_search *s,
+                            cm_error *err)
+{
+    char name[512], model[320], shown[128], found[256];
+    const cm_edit_task *task = cm_edit_task_find(key);
+    snprintf(name, sizeof name, "%s: \"edits\": \"%s\"",
+             cm_escape(model, sizeof model, cm_model_name(m)), cm_escape(shown, sizeof shown, key));
+    if (!json_is_object(j))
+        return cm_fail(err, CM_ERR_FORMAT, "%s: expected an object {...}, found %s", name,
+                       cm_json_show(found, sizeof found, j));
+    return task ? read_task(j, name, &m->schedule, number_of(task), s, err) : CM_OK;
 }
 
 cm_status cm_edit_search_read(const cm_model *m, cm_edit_search *s, cm_error *err)
 {
-    json_t *j = NULL;
+    char name[400], shown[320];
+    json_t *j = NULL, *entry;
+    const char *key;
     if (!m->edits)
         return CM_OK;
-    cm_status status = cm_json_parse(m->edits, strlen(m->edits), "model: \"edits\"", &j, err);
-    for (const cm_edit_task *t = cm_edit_tasks; t->name && !status; t++) {
-        const json_t *task = json_object_get(j, t->name);
-        if (task && !json_is_object(task))
-            status =
-                cm_fail(err, CM_ERR_FORMAT,
-                        "model: \"edits\": \"%s\": expected an object, found another", t->name);
-        else if (task)
-            status = read_task(task, t->name, &m->schedule, number_of(t), s, err);
+    snprintf(name, sizeof name, "%s: \"edits\"", cm_escape(shown, sizeof shown, cm_model_name(m)));
+    cm_status status = cm_json_parse(m->edits, strlen(m->edits), name, &j, err);
+    json_object_foreach(j, key, entry)
+    {
+        if (!status)
+            status = read_entry(entry, key, m, s, err);
     }
     json_decref(j);
     return status;
@@ -129,9 +144,15 @@ cm_status cm_edit_levels(const cm_recipe *r, const cm_edit_search *search, const
     if (status)
         return status;
     if (!(first > n->sigma_min && first <= n->sigma_max))
-        return cm_fail(
-            err, CM_ERR_ARGUMENT, "%s: expected a noise level above %g, at most %g, found %g",
-            task->needs & CM_EDIT_SIGMA ? "sigma" : "strength", n->sigma_min, n->sigma_max, first);
+        return task->needs & CM_EDIT_SIGMA
+                   ? cm_fail(err, CM_ERR_ARGUMENT,
+                             "sigma: expected a noise level above %g, at most %g, as the model "
+                             "knows them, found %g",
+                             n->sigma_min, n->sigma_max, first)
+                   : cm_fail(err, CM_ERR_ARGUMENT,
+                             "strength: expected so much that the noise level is above %g, found "
+                             "%g",
+                             n->sigma_min, e->strength);
     l->schedule = n;
     l->churn = r->levels.churn;
     if (!r->method->of_teacher) {

@@ -17,6 +17,7 @@
 #include <string.h>
 
 struct cm_sampler {
+    const cm_model *model;
     cm_recipe recipe;
     cm_edit_search *search; /* of the model's edits */
     cm_error no_search;     /* why it cannot be read, which matters to edits alone; else CM_OK */
@@ -127,6 +128,7 @@ cm_status cm_sampler_make(const cm_model *m, const cm_sample_params *p, cm_sampl
     cm_sampler *s = cm_alloc(sizeof *s);
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory");
+    s->model = m;
     s->h = m->net.height;
     s->w = m->net.width;
     s->c = m->net.out_channels;
@@ -195,15 +197,16 @@ static cm_status check_noise(const cm_sampler *s, const cm_request *r, const cm_
 
 static cm_status check_labels(const cm_sampler *s, const cm_request *r, cm_error *err)
 {
-    const int classes = s->recipe.classes;
+    const int classes = s->recipe.classes, least = r->edit && r->edit->image ? -1 : 0;
     if (!classes)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "request: labels: expected NULL, as this model has no classes");
     for (int64_t i = 0; i < r->num; i++)
-        if (r->labels[i] < 0 || r->labels[i] >= classes)
+        if (r->labels[i] < least || r->labels[i] >= classes)
             return cm_fail(err, CM_ERR_ARGUMENT,
-                           "request: labels: element %" PRId64 ": expected 0 to %d, found %" PRId64,
-                           i, classes - 1, r->labels[i]);
+                           "request: labels: element %" PRId64
+                           ": expected %d to %d, found %" PRId64,
+                           i, least, classes - 1, r->labels[i]);
     return CM_OK;
 }
 
@@ -228,23 +231,34 @@ static cm_status check_request(cm_sampler *s, const cm_request *r, cm_editing **
     return status;
 }
 
-/* The classes of all images. */
+/* The class that a picture is told by, once for all images that go by it. */
+static int64_t guess_class(cm_sampler *s, cm_editing *e, int64_t i, int64_t known)
+{
+    return known >= 0 ? known
+                      : cm_guess_class(s->session, e, i, s->recipe.classes, s->memory, s->noise);
+}
+
+/* The classes of all images: the request's, else as the recipe says. */
 static cm_status choose_labels(cm_sampler *s, const cm_request *r, cm_editing *e, cm_images *images,
                                cm_error *err)
 {
     const cm_recipe *recipe = &s->recipe;
-    const int guessed = !r->labels && recipe->classes && recipe->label_rule == CM_LABEL_AUTO;
+    const int tells = recipe->classes && (r->labels || recipe->label_rule == CM_LABEL_AUTO);
     const int64_t each = e ? e->each : r->num;
+    int64_t told = -1;
     for (int64_t i = 0; i < r->num; i++) {
         const int64_t number = e ? cm_editing_number(e, i) : i;
-        if (guessed && i % each == 0 && r->stop && r->stop(r->user))
+        const int is_given = r->labels && r->labels[i] >= 0;
+        if (!(i % each))
+            told = -1;
+        if (tells && !is_given && told < 0 && r->stop && r->stop(r->user))
             return cm_fail(err, CM_INTERRUPTED, "sampling: stopped by the caller");
+        if (tells && !is_given)
+            told = guess_class(s, e, i, told);
         images->labels[i] =
-            r->labels             ? r->labels[i]
-            : guessed && i % each ? images->labels[i - 1]
-            : guessed
-                ? cm_guess_class(s->session, e, i, recipe->classes, s->memory, s->noise)
-                : cm_recipe_label(recipe, (uint64_t)r->seed, r->first + number, i % each, each);
+            is_given ? r->labels[i]
+            : tells  ? told
+                    : cm_recipe_label(recipe, (uint64_t)r->seed, r->first + number, i % each, each);
     }
     return CM_OK;
 }
@@ -316,8 +330,13 @@ static cm_status run(cm_sampler *s, const cm_request *r, cm_editing *e, cm_image
         const int64_t left = r->num - b.first;
         b.count = left < session->batch ? (int)left : session->batch;
         sampling.count = (size_t)(b.count * session->image);
-        status = run_batch(s, &b, &sampling, images, err);
-        if (!status)
+        cm_error why = {0};
+        status = run_batch(s, &b, &sampling, images, &why);
+        if (status == CM_ERR_NUMERIC) /* which is about the weights */
+            cm_fail(err, status, "%s: %s", cm_model_name(s->model), why.message);
+        else if (status && err)
+            *err = why;
+        else if (!status)
             store(s, &b, images);
     }
     return status;

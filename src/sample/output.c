@@ -210,6 +210,8 @@ cm_status cm_images_check(const char *path, const cm_images *expected, const cm_
         s = check_suffix(path, err);
     if (!s && !is_folder)
         s = check_parent(path, !kind, err);
+    else if (!s && access(path, W_OK))
+        s = cm_fail(err, CM_ERR_IO, "%s: %s", path, strerror(errno));
     if (!s && kind)
         s = cm_replace_check(path, kind->own, err);
     if (!s)

@@ -181,14 +181,18 @@ static cm_status check_data(const cm_trainer *t, const char *path, const cm_net_
                             cm_error *err)
 {
     const cm_dataset *d = t->data;
-    if (n->height != d->h || n->width != d->w || n->in_channels != d->c || n->out_channels != d->c)
+    const int other_size = n->height != d->h || n->width != d->w;
+    if (other_size || n->in_channels != d->c || n->out_channels != d->c)
         return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: made for %dx%d images with %d channel%s, %s has %dx%d with %d", path,
-                       n->width, n->height, n->in_channels, cm_plural(n->in_channels),
-                       t->config.data, d->w, d->h, d->c);
+                       "%s: expected images of %d x %d with %d channel%s, which %s was made for, "
+                       "found %d x %d with %d%s",
+                       t->config.data, n->width, n->height, n->in_channels,
+                       cm_plural(n->in_channels), path, d->w, d->h, d->c,
+                       other_size ? " (--image-size)" : "");
     if (n->num_classes && n->num_classes != d->classes)
-        return cm_fail(err, CM_ERR_FORMAT, "%s: made for %d class%s, %s has %d", path,
-                       n->num_classes, n->num_classes == 1 ? "" : "es", t->config.data, d->classes);
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: expected %d class%s, which %s was made for, found %d", t->config.data,
+                       n->num_classes, n->num_classes == 1 ? "" : "es", path, d->classes);
     return CM_OK;
 }
 

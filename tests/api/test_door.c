@@ -640,6 +640,31 @@ static void test_layout(void)
     CHECK(scratch_count(0) == 0, "something was made");
 }
 
+/* Stops at the file that brings *left to 0. */
+static cm_status count_down(void *left, const char *path, const char *name, const char *why_not,
+                            cm_error *e)
+{
+    CHECK(!name && !why_not, "%s: a class, or left out", path);
+    if (--*(int *)left)
+        return CM_OK;
+    e->status = CM_INTERRUPTED;
+    snprintf(e->message, sizeof e->message, "%s", path);
+    return CM_INTERRUPTED;
+}
+
+static void test_list(void)
+{
+    int left = 2;
+    REFUSED(cm_images_list(NULL, count_down, &left, &err), "folder", "NULL");
+    REFUSED(cm_images_list(longest, count_down, &left, &err), "folder", "aaaa");
+    REFUSED(cm_images_list("models", NULL, &left, &err), "file", "NULL");
+    CHECK(left == 2, "files of no folder");
+    cm_error why = {0};
+    CHECK(cm_images_list("docs/edit", count_down, &left, &why) == CM_INTERRUPTED && !left,
+          "%d files more", left);
+    CHECK(!strcmp(why.message, "docs/edit/brazil.png"), "%s", why.message);
+}
+
 /* ---- models, and looking inside ---- */
 
 static void test_models(void)
@@ -678,6 +703,17 @@ static void test_models(void)
     REFUSED(cm_model_get_facts(model, &facts, &err), "size", "found 0");
     REFUSED(cm_model_get_facts(model, NULL, &err), "facts", "NULL");
     REFUSED(cm_model_get_facts(NULL, &facts, &err), "model", "NULL");
+    CHECK(cm_model_class(NULL, "1") == -1 && cm_model_class(model, NULL) == -1, "a class of none");
+    CHECK(cm_model_class(model, "9") == 9, "a number, where there are no names");
+    static const char *const none[] = {"", "-1", "10", "9x", "cat", "9223372036854775808"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        CHECK(cm_model_class(model, none[i]) == -1, "'%s' is a class", none[i]);
+    cm_model *emoji = NULL;
+    cm_error err = {0};
+    if (CHECK_OK(cm_model_open("models/emoji-cd.safetensors", &emoji, &err), err))
+        CHECK(cm_model_class(emoji, "flags") == 1 && cm_model_class(emoji, "1") == -1,
+              "a name, and a number where there are names");
+    cm_model_free(emoji);
     CHECK(!m && !text, "something was made");
 }
 
@@ -826,6 +862,7 @@ static const check_test tests[] = {
     {"fields of a plot", test_plot},
     {"fields of images", test_images},
     {"labels of images", test_labels},
+    {"files of a folder", test_list},
     {"fields of a layout", test_layout},
     {"models", test_models},
     {"cm_forward", test_forward},

@@ -285,6 +285,39 @@ static void test_candidates(void)
     cm_model_free(model);
 }
 
+/* Class -1 is the one that is told where none is given, picture by picture, also where another
+ * candidate of the picture has its own. */
+static void test_some_classes(void)
+{
+    int64_t labels[2], some[6] = {7, -1, -1, -1, 7, -1};
+    cm_error err = {0};
+    cm_model *model = NULL;
+    if (!clothes)
+        CHECK_SKIP("no Fashion-MNIST here");
+    cm_sampler *s = open_session(student, "", 4, &model);
+    cm_images two = pictures(0, 2, labels), *told = NULL, *both = NULL;
+    cm_edit e = cm_edit_default("vary");
+    cm_request r = {.size = sizeof r, .num = 6, .edit = &e};
+    e.image = &two;
+    if (!CHECK_OK(cm_sampler_run(s, &r, &told, &err), err))
+        return;
+    CHECK(told->labels[0] != told->labels[3], "two pictures of one class show nothing");
+    r.labels = some;
+    if (!CHECK_OK(cm_sampler_run(s, &r, &both, &err), err))
+        return;
+    for (int i = 0; i < 6; i++)
+        CHECK(both->labels[i] == (some[i] < 0 ? told->labels[i] : some[i]), "image %d: class %d", i,
+              (int)both->labels[i]);
+    CHECK(!memcmp(told->pixels + 5 * image, both->pixels + 5 * image, image), "another image");
+    some[2] = -2;
+    CHECK(cm_sampler_run(s, &r, &both, &err) == CM_ERR_ARGUMENT && strstr(err.message, "found -2"),
+          "%s", err.message);
+    cm_images_free(told);
+    cm_images_free(both);
+    cm_sampler_free(s);
+    cm_model_free(model);
+}
+
 /* ---- the others ---- */
 
 static double distance(const uint8_t *a, const uint8_t *b)
@@ -532,6 +565,7 @@ static const check_test tests[] = {
     {"200 colorized", test_colorizing},
     {"by the teacher", test_teacher},
     {"candidates", test_candidates},
+    {"some classes", test_some_classes},
     {"strength", test_strength},
     {"denoising", test_denoising},
     {"noise level", test_noise_level},

@@ -142,7 +142,7 @@ ok 'a model without classes' ends 0 'no classes' \
     "$cm" train --method edm --data photos --labels none --image-size 16 --out plain $net
 ok 'has no captions' ends 2 "option 'captions': has no effect here, this model has no classes" \
     "$cm" sample --model plain --captions --out q.png
-ok 'an unknown class' ends 2 '0 to 1, cat, dog, all or random, found fox' \
+ok 'an unknown class' ends 2 '0 to 1, cat, dog, all, random or auto, found fox' \
     "$cm" sample --model folder --class fox --num 4 --steps 2 --out p.npz
 
 # Names as they are where the locale can show them, else escaped; a long one is marked as cut,
@@ -158,7 +158,7 @@ ok 'UTF-8 as it is, controls not, a mark where a name is cut' ends 0 \
 # shellcheck disable=SC2086
 ok 'train on them' ends 0 "$kase 1" \
     "$cm" train --method edm --data world --image-size 16 --out worldrun $net --steps 1
-ok 'refused with them' ends 2 "0 to 3, D\\xc2\\x9bnes, $kase, $cut, $cut, all or random, found K" \
+ok 'refused with them' ends 2 "0 to 3, D\\xc2\\x9bnes, $kase, $cut, $cut, all, random or auto, found K" \
     "$cm" sample --model worldrun --class K --out no.png
 ok 'described' ends 0 " D\\xc2\\x9bnes, $kase," "$cm" info worldrun
 ok 'in whole' says out.txt " ${long}1,"
@@ -237,7 +237,7 @@ odd 3,a,b "'a,b' is the name of class 5 and a list"
 odd c,d,3 "'c,d' is the name of class 8 and a list"
 ok 'a name with a comma' draws c,d '000000_c,d.png 000001_c,d.png'
 ok 'the list' draws :4,:7 '000000_a.png 000001_b.png'
-odd :a 'expected 0 to 9, 1, 10, 2, 3, a, a,b, all, b, c,d, random, all or random, found :a'
+odd :a 'expected 0 to 9, 1, 10, 2, 3, a, a,b, all, b, c,d, random, all, random or auto, found :a'
 odd :10 'found :10'
 mv photos/cat photos/fox
 ok 'other classes than the teacher' ends 4 "class 0 is 'cat' in folder and 'dog' in photos" \

@@ -116,14 +116,68 @@ for name in a_1 a_2 b_1 b_2; do
 done
 ok 'and no more' test "$(find results -type f | wc -l)" -eq 4
 ok 'as if alone' cmp results/b_1.png one.png
-mkdir -p deep/one deep/two
+
+# Subfolders are entered as cm data enters them, what is no picture is left out with a word.
+mkdir -p deep/9/more deep/other deep/.git
 cp folder/b.png deep
-cp folder/b.png deep/one
+cp folder/b.png deep/9
+cp folder/b.png deep/9/more/c.png
+cp folder/a.png deep/other/b.png
 cp folder/b.png deep/.hidden.png
-edit inpaint --image deep/ --box 8,8,12,12 --out deep.png
-ok 'a folder with folders' cmp deep.png one.png
-ok 'which are counted' grep -qx 'cm: left out of deep/: 2 subfolders, the first of them one' err
-ok 'and what is hidden' grep -qx 'cm: left out of deep/: a hidden file, .hidden.png' err
+cp folder/b.png deep/.git
+mkfifo deep/9/pipe.png
+ln -s /dev/null deep/device
+ln -s ../.. deep/9/up
+: >deep/empty.png
+for out in deep1 new/deep2; do
+    run edit vary --model "$student" --sigmas 2 --dtype f32 --image deep/ --out $out
+    ok "a folder with folders: $out" succeeded
+    (cd $out && find . -type f | sort) >found
+    printf './%s.png\n' 9/b 9/more/c b other/b | cmp - found
+    ok 'in the same subfolders' test $? -eq 0
+done
+for line in 'deep/9/pipe.png: expected a regular file' 'deep/device: expected a regular file' \
+    'deep/9/up: a link to a folder above' 'deep/empty.png: expected a PNG, JPEG or WebP image, found: empty'; do
+    ok "without $line" grep -qF "cm: left out: $line" err
+done
+ok 'and what is hidden' \
+    grep -qx 'cm: left out of deep/: 2 hidden files, the first of them .git' err
+ok 'nothing else is said' test "$(wc -l <err)" -eq 5
+ok 'classes by the folders' says ', classes of 2 of 4 pictures by their folders, seed 0$'
+run edit vary --model "$student" --sigmas 2 --dtype f32 --class 9 --image "$boot" --out nine.png
+ok 'a folder called 9 is class 9' cmp new/deep2/9/more/c.png nine.png
+run edit vary --model "$student" --sigmas 2 --dtype f32 --class 3 --image deep --out three
+ok 'but where --class says another' test "$(cmp -s three/9/b.png nine.png; echo $?)" -eq 1
+ok 'which all have' cmp three/9/b.png three/b.png
+run edit vary --model "$student" --sigmas 2 --dtype f32 --image "$boot" --out told.png
+ok 'without a folder of a class it is told from the picture' cmp new/deep2/b.png told.png
+for task in denoise 'invert --steps 3'; do
+    model=$student
+    test "$task" = denoise || model=$teacher
+    # shellcheck disable=SC2086 # a list of words
+    run edit $task --model "$model" --dtype f32 --image deep --out classes.safetensors
+    ok "${task%% *}: classes by the folders" says 'classes of 2 of 4 pictures by their folders'
+done
+for out in deep deep/9/made deep/9/not/yet .; do
+    edit inpaint --image deep --box 8,8,12,12 --out $out
+    ok "not into or over the inputs: $out" one_error 2 'is the input itself or among the inputs'
+done
+ok 'nor is a folder made there' missing deep/9/not
+
+# One at a time writes to a folder: the second is refused, and the first goes on.
+"$cm" edit vary --model "$student" --sigmas 2 --class 9 --image "$boot" --num 2000 --out shared >first 2>&1 &
+first=$!
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    test -d shared && break
+    sleep 0.2
+done
+edit vary --image "$boot" --class 3 --out shared
+ok 'a second one into a folder' one_error 1 'shared: another cm edit writes to this folder'
+kill -INT $first
+wait $first
+ok 'a first one that is stopped' test $? -eq 130
+ok 'says so' grep -q '^cm: shared: stopped' first
+ok 'and leaves nothing' test "$(find shared -name '.tmp*' 2>/dev/null | wc -l)" -eq 0
 edit inpaint --image folder --box 8,8,12,12 --num 2 --out rows.png
 ok 'a row a picture' is_size rows.png 70 70
 edit inpaint --image folder --box 8,8,12,12 --out all.npz
@@ -140,6 +194,14 @@ ok 'one picture too' cmp out one.png
 edit inpaint --image "$boot" --box 8,8,12,12 --num 3 --strip --scale 2 --out -
 ok 'and a strip' cmp out strip.png
 ok 'no folder of that name' missing ./-
+mkdir tmp
+for command in "edit vary --class 9 --sigmas 2 --image $boot" sample; do
+    # shellcheck disable=SC2086 # a list of words
+    { TMPDIR=tmp "$cm" $command --model "$student" --num 200 --scale 8 --out - 2>err; echo $? >code; } | head -c 10 >out
+    ok "${command%% *}: a reader that has enough" grep -qxE '1|141' code
+    ok 'is told of, not that all was written' test "$(grep -c ' images in ' err)" -eq 0
+    ok 'and leaves no file' test "$(find tmp -type f | wc -l)" -eq 0
+done
 edit inpaint --image "$boot" --box 8,8,12,12 --columns 3 --out wide.png
 ok 'columns of one picture are those of a grid' test "$(side_of wide.png 16)" -gt 32
 edit inpaint --image folder --box 8,8,12,12 --out folder
@@ -211,7 +273,55 @@ printf 'P' >black.pgm
 fails 4 'black.pgm' edit inpaint --model "$student" --image "$boot" --mask black.pgm --out x.png
 fails 2 "option 'factor': the model draws 32 x 32: expected one of 2, 4, 8, 16, 32, found 3" \
     edit upscale --model "$student" --image "$boot" --factor 3 --out x.png
-fails 2 'no multiple of: give --factor' edit upscale --model "$student" --image "$boot" --out x.png
+fails 2 "boot.png: is 28 x 28: expected a picture that the model's 32 x 32 are 2 or more times as large" \
+    edit upscale --model "$student" --image "$boot" --out x.png
+fails 2 'one.png: is 32 x 32: expected a picture' edit upscale --model "$student" --image one.png --out x.png
+# What will not fit is said before the work, which would take minutes.
+long=$(printf '%0250d' 0)
+mkdir named
+cp "$boot" "named/$long.png"
+for given in '--num 100000 --strip --out x.png' '--num 100000 --columns 2 --out x.png' \
+    '--num 100000 --scale 32 --out x.jpg'; do
+    # shellcheck disable=SC2086 # a list of words
+    fails 2 'expected at most' edit vary --model "$teacher" --image "$boot" --class 1 $given
+done
+fails 2 "with '_100000.png' behind it, has 261 bytes: expected at most 255" edit vary \
+    --model "$teacher" --image named --class 1 --num 100000 --out x
+edit vary --image named --out x
+ok 'but alone it has its name' test -s "x/$long.png"
+if [ "$(id -u)" -ne 0 ]; then
+    mkdir -m 555 full
+    fails 1 'full: Permission denied' edit vary --model "$teacher" --image "$boot" --num 100000 --out full
+else
+    skip 'a folder that cannot be written to' 'root can'
+fi
+# 0 stands for what is not given, but may not be given for it.
+for given in 'denoise sigma' 'vary strength' 'stroke strength' 'upscale factor'; do
+    fails 2 "option '${given#* }': expected" edit "${given% *}" --model "$student" --image "$boot" \
+        "--${given#* }" 0 --out x.png
+done
+fails 2 'which would change nothing, and at most 1, found 0' edit vary --model "$student" \
+    --image "$boot" --strength 0 --out x.png
+fails 2 'so much that the noise level is above 0.002, found 1e-18' edit vary --model "$student" \
+    --image "$boot" --class 1 --strength 1e-18 --out x.png
+for sigma in 1e9 81 0.002; do
+    fails 2 'sigma: expected a noise level above 0.002, at most 80' edit denoise --model "$student" \
+        --image "$boot" --class 1 --sigma $sigma --out x.png
+done
+for class in '' ',' '3,'; do
+    fails 2 'class: expected 0 to 9, all, random or auto, found nothing' edit vary \
+        --model "$student" --image "$boot" --class "$class" --out x.png
+done
+# A mask or a box that the model cannot see
+"$cm" sample --model "$student" --num 100 --columns 20 --out wide.png >out
+for box in 3,3,2,2 0,0,100,172; do
+    fails 2 "option 'box': $box: covers no pixel of the model's 32 x 32 where wide.png, 682 x 172, is" \
+        edit inpaint --model "$student" --image wide.png --box $box --out x.png
+done
+ok 'and what there is' grep -qF '(--fit crop); found 17200 of 682 x 172 pixels white' err
+"$cm" edit inpaint --model "$student" --class 1 --image wide.png --box 0,0,100,172 --fit pad \
+    --out padded.png >out 2>err
+ok 'but seen otherwise it does' test -s padded.png
 fails 2 'colour pictures' edit colorize --model "$student" --image "$boot" --out x.png
 fails 2 '--teacher' edit invert --model "$student" --image "$boot" --out x.safetensors
 fails 2 'is a teacher itself' edit invert --model "$teacher" --teacher "$teacher" \
@@ -229,6 +339,37 @@ fails 2 'multistep sampler' edit inpaint --model "$teacher" --image "$boot" --bo
 fails 2 "'columns': has no effect" edit vary --model "$student" --image "$boot" --columns 2 --out dir
 fails 2 "'strip': has no effect" edit vary --model "$student" --image "$boot" --strip --out x.npz
 fails 2 'class: expected' edit vary --model "$student" --image "$boot" --class boots --out x.png
+
+# What is wrong with a model is said with its name; levels of edits matter to edits alone.
+header=$(($(od -An -v -tu8 -N 8 "$student")))
+cp "$student" nan.safetensors
+printf '\377\377\377\377' | dd of=nan.safetensors bs=1 seek=$((header + 8)) conv=notrunc 2>dd.err
+for command in 'edit vary --class 1 --image '"$boot" sample; do
+    # shellcheck disable=SC2086 # a list of words
+    fails 3 'nan.safetensors: sampling: the network' $command --model nan.safetensors --out x.png
+done
+fails 4 'nan.safetensors: tensor "' validate nan.safetensors
+
+# with_edits ENTRY: damaged.safetensors is the student, whose "edits" are this, with blanks behind
+with_edits()
+{
+    head -c 8 "$student"
+    tail -c +9 "$student" | head -c "$header" | edits=$(echo "$1" | sed 's/"/\\"/g') awk '
+        match($0, /"edits":"([^"\\]|\\.)*"/) {
+            printf "%s\"edits\":\"%-*s\"%s", substr($0, 1, RSTART - 1), RLENGTH - 10, ENVIRON["edits"],
+                substr($0, RSTART + RLENGTH)
+        }'
+    tail -c +$((9 + header)) "$student"
+} >damaged.safetensors
+for entry in '{"vary":3}' '{"dance":"a"}' '{"vary":{"sigmas":5}}' '{"vary":{"sigmas":"5,5"}}' \
+    '{"vary":{"sigmas":""}}' '{"vary":{"score":"a"}}' '[]' 3; do
+    with_edits "$entry"
+    fails 4 'damaged.safetensors: "edits"' edit vary --model damaged.safetensors --image "$boot" \
+        --class 1 --out x.png
+    fails 4 'damaged.safetensors: "edits"' validate damaged.safetensors
+done
+with_edits '{"vary":{"sigmas":"5"},"dance":{"steps":[]}}'
+works 'entries of others' validate damaged.safetensors
 ok 'nothing was made' missing x.png
 
 finish

@@ -345,6 +345,17 @@ ok 'and nothing was written through it' test "$before" = "$(tree outside)"
 # ---- distilling, and what does not fit ----------------------------------------
 
 fails 2 'teacher' sample --model straight/run --sampler onestep --out s.png
+
+# Data that is not what the teacher was made for
+for other in '--image-size 16:images of 32 x 32 with 1 channel, which:found 16 x 16 with 1 (--image-size)' \
+    ':10 classes, which:found 0'; do
+    size=${other%%:*} rest=${other#*:}
+    # shellcheck disable=SC2086 # a list of words
+    fails 4 "docs/edit: expected ${rest%%:*} $root/models/fashion-mnist-edm.safetensors was made for, ${rest#*:}" \
+        train --method cd --teacher "$root/models/fashion-mnist-edm.safetensors" --data "$root/docs/edit" \
+        $size --steps 1 --out other
+done
+ok 'and no run was begun' missing other
 fails 2 'consistency model' sample --model straight/run --sampler multistep --out s.png
 train student --method cd --steps 2 --teacher ../straight/run
 ok 'distil a run' ended_with 0

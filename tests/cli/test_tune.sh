@@ -77,9 +77,9 @@ works 'it is a model' validate tuned.safetensors
 LC_ALL=C sed 's/"edits":"{/"edits":"[/' tuned.safetensors >broken.safetensors
 ok 'levels that are no JSON' test "$(cmp -s tuned.safetensors broken.safetensors; echo $?)" -eq 1
 works 'images of that model' sample --model broken.safetensors --num 1 --out plain.png
-fails 4 'model: "edits"' edit inpaint --model broken.safetensors \
+fails 4 'broken.safetensors: "edits"' edit inpaint --model broken.safetensors \
     --image "$root/docs/edit/boot.png" --box 1,1,2,2 --class 0 --out no.png
-fails 4 'broken.safetensors: model: "edits"' validate broken.safetensors
+fails 4 'broken.safetensors: "edits"' validate broken.safetensors
 rm broken.safetensors
 
 # The best row of the table has the score that the file gives.

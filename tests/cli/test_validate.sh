@@ -26,6 +26,29 @@ works 'a file without tensors' validate empty.safetensors
 fails 4 'longer.safetensors: header length' validate longer.safetensors
 fails 4 'list.safetensors: header' validate list.safetensors
 fails 4 'cut.safetensors: ' validate cut.safetensors
+
+# Of files of another kind it is said what they are.
+pickle='\200\002}q\000.' # of a dict, as Python's pickle.dump writes it
+: >nothing.safetensors
+echo words >text.pt
+# shellcheck disable=SC2059 # bytes
+printf "$pickle" >plain.pt
+cp "$root/docs/edit/boot.png" picture.safetensors
+for bad in 'nothing.safetensors empty' 'text.pt text' 'plain.pt a Python pickle' \
+    'picture.safetensors PNG'; do
+    file=${bad%% *}
+    for command in validate info 'sample --out x.png --model'; do
+        # shellcheck disable=SC2086 # a list of words
+        fails 4 "$file: expected a .safetensors file or a PyTorch checkpoint, as torch.save writes it, found: ${bad#* }" \
+            $command "$file"
+    done
+    test "$file" = picture.safetensors || fails 4 \
+        "$file: expected an IDX images file, a packed .safetensors file or a folder of images, found: ${bad#* }" \
+        data "$file"
+done
+fails 4 'picture.safetensors: is one picture (PNG)' data picture.safetensors
+printf '\000\000\010\003' >short
+fails 4 'short: dimensions: expected 3' data short
 fails 4 '2 of 4 files refused' validate "$model" longer.safetensors empty.safetensors cut.safetensors
 ok 'a line a file' test "$(wc -l <out)" -eq 4
 ok 'the good ones' test "$(grep -c ': ok$' out)" -eq 2

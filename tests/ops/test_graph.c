@@ -177,9 +177,9 @@ static void test_first_error_wins(void)
     cm_graph_free(g);
 }
 
-static const cm_kernel *no_sine(cm_op_id op)
+static const cm_kernel *no_sine(const cm_node *n)
 {
-    return op == CM_OP_SIN ? NULL : cm_cpu_device()->kernel(op);
+    return n->op == CM_OP_SIN ? NULL : cm_cpu_device()->kernel(n);
 }
 
 static void test_what_is_missing_is_named(void)

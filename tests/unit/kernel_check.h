@@ -138,7 +138,7 @@ static inline void work_on(void *context, int worker, int workers)
 static inline unsigned char *call(const cm_node *node, cm_isa isa, int threads,
                                   const void *const *in, void *out)
 {
-    const cm_kernel *k = cm_cpu_kernel(node->op, isa);
+    const cm_kernel *k = cm_cpu_kernel(node, isa);
     const size_t bytes = cm_results_bytes(node);
     cm_prepared p = {0};
     cm_error err;

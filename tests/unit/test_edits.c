@@ -318,7 +318,7 @@ static void test_levels(void)
 
 static cm_status read_search(char *text, cm_edit_search *s, cm_error *err)
 {
-    const cm_model m = {.schedule = schedule, .edits = text};
+    const cm_model m = {.name = (char[]){"m.safetensors"}, .schedule = schedule, .edits = text};
     *s = (cm_edit_search){0};
     return cm_edit_search_read(&m, s, err);
 }
@@ -327,8 +327,12 @@ static cm_status read_search(char *text, cm_edit_search *s, cm_error *err)
 static void test_search(void)
 {
     static char good[] = "{\"inpaint\": {\"sigmas\": \"80,5,0.5\", \"steps\": 9, \"score\": 0.9},"
-                         " \"vary\": {\"steps\": 7}, \"sculpt\": 3}";
+                         " \"vary\": {\"steps\": 7}, \"sculpt\": {}}";
     char *const bad[] = {(char[]){"{\"inpaint\": 3}"},
+                         (char[]){"{\"sculpt\": 3}"},
+                         (char[]){"{\"vary\": {\"sigmas\": \"\"}}"},
+                         (char[]){"{\"vary\": {\"sigmas\": \"5\", \"score\": \"high\"}}"},
+                         (char[]){"{\"vary\": {\"sigmas\": \"5\", \"score_name\": 3}}"},
                          (char[]){"{\"inpaint\": {\"sigmas\": [80]}}"},
                          (char[]){"{\"vary\": {\"sigmas\": \"5,80\"}}"},
                          (char[]){"{\"vary\": {\"sigmas\": \"nan\"}}"},
@@ -355,7 +359,7 @@ static void test_search(void)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cm_error why = {0};
         CHECK(read_search(bad[i], &l->search, &why) == CM_ERR_FORMAT &&
-                  strstr(why.message, "\"edits\""),
+                  strstr(why.message, "m.safetensors: \"edits\""),
               "%s: %s", bad[i], why.message);
     }
 }

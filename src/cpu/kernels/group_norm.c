@@ -12,8 +12,11 @@
  * workers did it.  They share out samples where there are enough of them,
  * else the chunks of one sample after the other.
  *
- * The gradient goes over a sample twice: dz = act'(z) dy with its sums, kept in f32
- * in the workspace, then dx from dz. */
+ * The gradient goes over a sample twice: dz = act'(z) dy with its sums, kept in f32, then dx
+ * from dz.  dz lies where dx will, in the workspace only where that has no room for f32.
+ *
+ * Memory is waited for while SiLU is computed: what is written is asked for some rows before,
+ * and so is what is read once; forward asks for the next sample, whose sums are quick. */
 #include "cpu/kernels/vec.h"
 
 enum {
@@ -42,7 +45,7 @@ typedef struct norm {
 typedef struct scratch {
     float *coef; /* [COEFS][C] */
     float *sum;  /* [chunks][SUMS][C] */
-    float *dz;   /* [pixels][C], for the gradient */
+    float *dz;   /* [pixels][C], for the gradient of bf16 */
 } scratch;
 
 /* position of x among the inputs: dy comes first in the cotangents */
@@ -69,7 +72,7 @@ static norm norm_make(const cm_node *n)
 
 static int64_t scratch_floats(const norm *d, const cm_node *n)
 {
-    const int64_t dz = n->op == CM_OP_GROUP_NORM_GRAD ? d->rows : 0;
+    const int64_t dz = n->op == CM_OP_GROUP_NORM_GRAD && d->bf16 ? d->rows : 0;
     return cm_ceil_div((COEFS + SUMS * d->chunks + dz) * d->ch, CM_LANES) * CM_LANES;
 }
 
@@ -276,7 +279,13 @@ typedef struct pass {
     const float *coef;
     float *sum, *dz; /* of the gradient */
     int64_t rows, ch;
+    int64_t sample; /* bytes from a sample to the next */
 } pass;
+
+CM_INLINE int64_t bytes_of(int64_t n, int bf16)
+{
+    return n * (bf16 ? 2 : 4);
+}
 
 CM_INLINE float activation(float z, int silu)
 {
@@ -290,6 +299,8 @@ CM_INLINE void forward(const pass *p, int bf16, int silu)
     for (int64_t r = 0; r < p->rows; r++) {
         const void *x = cm_at(p->x, r * ch, bf16);
         void *y = cm_at_out(p->y, r * ch, bf16);
+        cm_prefetch(y, CM_AHEAD, bytes_of(ch, bf16));
+        cm_prefetch(x, p->sample, bytes_of(ch, bf16));
         CM_PUT_EACH(y, ch, bf16, i,
                     activation(cm_fma(cm_get(x, i, bf16) - mean[i], k[i], b[i]), silu));
     }
@@ -303,6 +314,9 @@ CM_INLINE void slope_rows(const pass *p, int64_t row, int rows, int bf16, int si
     const float *a = p->coef + A * ch, *b = p->coef + B * ch;
     const void *x = cm_at(p->x, row * ch, bf16), *dy = cm_at(p->dy, row * ch, bf16);
     float *restrict da = p->sum, *restrict db = p->sum + ch, *restrict dz = p->dz + row * ch;
+    cm_prefetch(x, CM_AHEAD, bytes_of(rows * ch, bf16));
+    cm_prefetch(dy, CM_AHEAD, bytes_of(rows * ch, bf16));
+    cm_prefetch(dz, CM_AHEAD, bytes_of(rows * ch, 0));
     CM_SIMD
     for (int64_t i = 0; i < ch; i++) {
         float sa = 0.0f, sb = 0.0f;
@@ -350,6 +364,10 @@ CM_INLINE void grad_rows(const pass *p, int bf16, int residual)
         const void *r = residual ? cm_at(p->r, row * ch, bf16) : NULL;
         const float *dz = p->dz + row * ch;
         void *dx = cm_at_out(p->y, row * ch, bf16);
+        if (residual)
+            cm_prefetch(r, CM_AHEAD, bytes_of(ch, bf16));
+        if (bf16)
+            cm_prefetch(dx, CM_AHEAD, bytes_of(ch, bf16));
         CM_PUT_EACH(dx, ch, bf16, i,
                     plus(grad_at(p->coef, ch, i, cm_get(x, i, bf16), dz[i]), r, i, bf16));
     }
@@ -384,15 +402,17 @@ CM_INLINE void jvp(const pass *p, int bf16, int silu)
 static pass pass_make(const norm *d, scratch w, int64_t s, int64_t k)
 {
     const int64_t at = chunk_at(d, s, k);
-    return (pass){.y = cm_at_out(d->call->out, at, d->bf16),
+    void *y = cm_at_out(d->call->out, at, d->bf16);
+    return (pass){.y = y,
                   .x = cm_at(d->x, at, d->bf16),
                   .dy = d->dy ? cm_at(d->dy, at, d->bf16) : NULL,
                   .r = d->r ? cm_at(d->r, at, d->bf16) : NULL,
                   .coef = w.coef,
                   .sum = w.sum + k * SUMS * d->ch,
-                  .dz = w.dz + k * d->chunk * d->ch,
+                  .dz = d->bf16 ? w.dz + k * d->chunk * d->ch : y,
                   .rows = chunk_rows(d, k),
-                  .ch = d->ch};
+                  .ch = d->ch,
+                  .sample = bytes_of(d->rows * d->ch, d->bf16)};
 }
 
 /* ---- samples ---- */

@@ -79,16 +79,24 @@
 
 void CM_K(matmul)(const cm_call *c);
 void CM_K(matmul_pack)(const cm_call *c);
-void CM_K(matmul_release)(void *state);
+int CM_K(matmul_suits)(const cm_node *n);
 int CM_K(matmul_same_packed)(const void *a, const void *b);
+int CM_K(narrow_suits)(const cm_node *n);
+cm_status CM_K(narrow_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
+void CM_K(narrow_pack)(const cm_call *c);
+void CM_K(narrow)(const cm_call *c);
+int CM_K(narrow_same_packed)(const void *a, const void *b);
+int CM_K(narrow_weight_suits)(const cm_node *n);
+cm_status CM_K(narrow_weight_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
+void CM_K(narrow_weight)(const cm_call *c);
 cm_status CM_K(conv_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 void CM_K(conv_pack)(const cm_call *c);
 void CM_K(conv)(const cm_call *c);
-void CM_K(conv_release)(void *state);
+int CM_K(conv_suits)(const cm_node *n);
 int CM_K(conv_same_packed)(const void *a, const void *b);
 cm_status CM_K(conv_weight_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 void CM_K(conv_weight)(const cm_call *c);
-void CM_K(conv_weight_release)(void *state);
+int CM_K(conv_weight_suits)(const cm_node *n);
 
 #define X(id, name)          void CM_K(name)(const cm_call *c);
 #define Y(id, name, prepare) X(id, name)

@@ -28,12 +28,11 @@ typedef struct matmul {
     int64_t n, depth, matrices; /* columns of y, length of sums, batch */
     int transposed;             /* b is [N,K] */
     int bf16;
-    void *library; /* oneDNN's state, where it computes; else NULL */
 } matmul;
 
-static const cm_kernel *library(void)
+int CM_K(matmul_suits)(const cm_node *n)
 {
-    return &cm_kernels_dnnl[CM_OP_MATMUL];
+    return !n->attr.matmul.ta;
 }
 
 cm_status CM_K(matmul_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
@@ -41,34 +40,16 @@ cm_status CM_K(matmul_prepare)(const cm_node *n, int threads, cm_prepared *p, cm
     const cm_type *b = &n->in[1]->type;
     const int r = b->rank, tb = n->attr.matmul.tb;
     matmul *s = cm_alloc(sizeof *s);
-    cm_status status = CM_OK;
+    (void)threads;
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "matmul: out of memory");
-    if (n->attr.matmul.ta) {
-        status = library()->prepare(n, threads, p, err);
-        s->library = p->state;
-    } else {
-        *s = (matmul){b->dim[r - 1 - tb], b->dim[r - 2 + tb], 1, tb, b->dtype == CM_BF16, NULL};
-        for (int i = 0; i < r - 2; i++)
-            s->matrices *= b->dim[i];
-        p->packs = 1;
-        p->packed =
-            (size_t)(s->matrices * cm_ceil_div(s->n, PANEL) * PANEL * s->depth) * sizeof(float);
-    }
+    *s = (matmul){b->dim[r - 1 - tb], b->dim[r - 2 + tb], 1, tb, b->dtype == CM_BF16};
+    for (int i = 0; i < r - 2; i++)
+        s->matrices *= b->dim[i];
     p->state = s;
-    if (status) {
-        p->state = NULL;
-        cm_free(s);
-    }
-    return status;
-}
-
-void CM_K(matmul_release)(void *state)
-{
-    matmul *s = state;
-    if (s->library)
-        library()->release(s->library);
-    cm_free(s);
+    p->packs = 1;
+    p->packed = (size_t)(s->matrices * cm_ceil_div(s->n, PANEL) * PANEL * s->depth) * sizeof(float);
+    return CM_OK;
 }
 
 int CM_K(matmul_same_packed)(const void *a, const void *b)
@@ -97,8 +78,6 @@ void CM_K(matmul_pack)(const cm_call *c)
 {
     const matmul *s = c->state;
     const int64_t panels = cm_ceil_div(s->n, PANEL), size = s->depth * PANEL;
-    if (s->library)
-        return;
     CM_EACH_SHARE (c, cm_team(c, s->n * s->depth), i, s->matrices * panels, 1) {
         const void *b = cm_at(c->in[1], i / panels * s->n * s->depth, s->bf16);
         const int64_t first = i % panels * PANEL;
@@ -173,12 +152,6 @@ static int team(const matmul *s, int64_t m, int workers)
 void CM_K(matmul)(const cm_call *c)
 {
     const matmul *s = c->state;
-    if (s->library) {
-        cm_call call = *c;
-        call.state = s->library;
-        library()->run(&call);
-        return;
-    }
     const int64_t m = c->node->type.dim[c->node->type.rank - 2];
     const int64_t panels = cm_ceil_div(s->n, PANEL), chunks = cm_ceil_div(m, CHUNK);
     CM_EACH_SHARE (c, team(s, m, c->workers), task, s->matrices * chunks * panels, 1) {

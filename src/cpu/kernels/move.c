@@ -9,14 +9,51 @@ typedef struct block {
     char *y;
     const char *x;
     int64_t rows, n, y_pitch, x_pitch;
+    int64_t y_ahead, x_ahead; /* bytes to the row that is asked for at this one */
 } block;
 
-static void copy_rows(const cm_call *c, block b)
+static block block_make(void *y, const void *x, int64_t rows, int64_t n, int64_t y_pitch,
+                        int64_t x_pitch)
 {
-    const int64_t step = b.n < 8192 ? 8192 / (b.n + 1) + 1 : 1;
-    CM_EACH_SHARE (c, cm_team(c, b.rows * b.n / 2), first, b.rows, step)
-        for (int64_t r = first; r < cm_min(first + step, b.rows); r++)
-            memcpy(b.y + r * b.y_pitch, b.x + r * b.x_pitch, (size_t)b.n);
+    return (block){.y = y,
+                   .x = x,
+                   .rows = rows,
+                   .n = n,
+                   .y_pitch = y_pitch,
+                   .x_pitch = x_pitch,
+                   .y_ahead = (CM_AHEAD / (y_pitch + 1) + 1) * y_pitch,
+                   .x_ahead = (CM_AHEAD / (x_pitch + 1) + 1) * x_pitch};
+}
+
+/* In pieces of constant size, which is no call for each of many short rows. */
+CM_INLINE void copy(char *y, const char *x, int64_t n)
+{
+    enum { PIECE = 64 };
+    if (n % PIECE)
+        memcpy(y, x, (size_t)n);
+    else
+        for (int64_t i = 0; i < n; i += PIECE)
+            memcpy(y + i, x + i, PIECE);
+}
+
+CM_INLINE void copy_row(const block *b, int64_t r)
+{
+    char *y = b->y + r * b->y_pitch;
+    const char *x = b->x + r * b->x_pitch;
+    cm_prefetch(x, b->x_ahead, b->n);
+    cm_prefetch(y, b->y_ahead, b->n);
+    copy(y, x, b->n);
+}
+
+/* The blocks have as many rows; a row of all before the next one, for they may be parts of it. */
+static void copy_rows(const cm_call *c, const block *b, int blocks)
+{
+    const int64_t bytes = b[0].n + (blocks > 1 ? b[1].n : 0);
+    const int64_t step = bytes < 8192 ? 8192 / (bytes + 1) + 1 : 1;
+    CM_EACH_SHARE (c, cm_team(c, b->rows * bytes / 2), first, b->rows, step)
+        for (int64_t r = first; r < cm_min(first + step, b->rows); r++)
+            for (int k = 0; k < blocks; k++)
+                copy_row(&b[k], r);
 }
 
 static void zero_rows(const cm_call *c, char *y, int64_t rows, int64_t n, int64_t pitch)
@@ -41,8 +78,9 @@ void CM_K(concat)(const cm_call *c)
     const cm_type *y = &c->node->type;
     const int64_t a = row_bytes(cm_in_type(c, 0)), b = row_bytes(cm_in_type(c, 1));
     const int64_t rows = row_count(y);
-    copy_rows(c, (block){c->out, c->in[0], rows, a, a + b, a});
-    copy_rows(c, (block){(char *)c->out + a, c->in[1], rows, b, a + b, b});
+    const block both[] = {block_make(c->out, c->in[0], rows, a, a + b, a),
+                          block_make((char *)c->out + a, c->in[1], rows, b, a + b, b)};
+    copy_rows(c, both, 2);
 }
 
 void CM_K(slice)(const cm_call *c)
@@ -50,7 +88,9 @@ void CM_K(slice)(const cm_call *c)
     const cm_type *x = cm_in_type(c, 0), *y = &c->node->type;
     const int64_t skip = c->node->attr.range.begin * (int64_t)cm_dtype_bytes(x->dtype);
     const int64_t n = row_bytes(y);
-    copy_rows(c, (block){c->out, (const char *)c->in[0] + skip, row_count(y), n, n, row_bytes(x)});
+    const void *from = (const char *)c->in[0] + skip;
+    const block part = block_make(c->out, from, row_count(y), n, n, row_bytes(x));
+    copy_rows(c, &part, 1);
 }
 
 void CM_K(pad)(const cm_call *c)
@@ -59,9 +99,10 @@ void CM_K(pad)(const cm_call *c)
     const int64_t skip = c->node->attr.range.begin * (int64_t)cm_dtype_bytes(x->dtype);
     const int64_t n = row_bytes(x), pitch = row_bytes(y), rows = row_count(y);
     char *out = c->out;
+    const block inner = block_make(out + skip, c->in[0], rows, n, pitch, n);
     if (skip > 0)
         zero_rows(c, out, rows, skip, pitch);
-    copy_rows(c, (block){out + skip, c->in[0], rows, n, pitch, n});
+    copy_rows(c, &inner, 1);
     if (skip + n < pitch)
         zero_rows(c, out + skip + n, rows, pitch - skip - n, pitch);
 }

@@ -122,14 +122,21 @@ CM_INLINE void sum_rows_of(const panel_sum *t, int64_t rows, int fresh)
     }
 }
 
-/* Any number of rows. */
+/* Any number of rows.  The last two blocks share what is left: a row alone would wait for its own
+ * sums. */
 CM_INLINE void sum_panel(const panel_sum *all, int64_t rows, int fresh)
 {
     panel_sum t = *all;
-    for (int64_t r = 0; r < rows; r += ROWS) {
-        t.a = all->a + r * all->row;
-        t.sum = all->sum + r * all->apart;
-        sum_rows_of(&t, cm_min(ROWS, rows - r), fresh);
+    int64_t left = rows, n;
+    for (; left >= 2 * ROWS || left == ROWS; left -= ROWS) {
+        sum_rows_fixed(&t, ROWS, fresh);
+        t.a += ROWS * t.row;
+        t.sum += ROWS * t.apart;
+    }
+    for (n = left > ROWS ? left / 2 : left; left > 0; left -= n, n = left) {
+        sum_rows_of(&t, n, fresh);
+        t.a += n * t.row;
+        t.sum += n * t.apart;
     }
 }
 

@@ -119,6 +119,18 @@ CM_INLINE void *cm_at_out(void *p, int64_t i, int bf16)
     return (char *)p + i * (bf16 ? 2 : 4);
 }
 
+enum { CM_AHEAD = 2048 }; /* bytes, a good half of a page */
+
+/* Have the bytes [ahead, ahead + bytes) behind p brought to the second cache.  The processor
+ * asks by itself for what follows what is read, but not beyond a page, and not for what is to be
+ * written.  The address may be any: nothing is read. */
+CM_INLINE void cm_prefetch(const void *p, int64_t ahead, int64_t bytes)
+{
+    const uintptr_t from = (uintptr_t)p + (uintptr_t)ahead;
+    for (uintptr_t at = from; at < from + (uintptr_t)bytes; at += 64)
+        __builtin_prefetch((const void *)at, 0, 2);
+}
+
 /* n elements from element i on, as f32 and back */
 static inline void cm_load(float *dst, const void *src, cm_dtype t, int64_t i, int64_t n)
 {

@@ -1,7 +1,7 @@
 /* winograd.c - convolutions and gradients of their inputs; winograd.h has the algebra.
  *
  * The gradient of the input is the convolution of dy with the taps turned round and the two
- * sides of the weights swapped.  What is no convolution of this kind goes to oneDNN.
+ * sides of the weights swapped.
  *
  * pack() brings weights into u[panel][pair][c][PANEL], zeros beyond k.  A task is a block of
  * tiles and some panels: the tiles are transformed to v[pair][tile][c] and multiplied,
@@ -26,8 +26,6 @@ typedef struct winograd {
     int64_t c, k, panels; /* channels that are summed over, that come out */
     int turned;           /* the gradient of the input */
     winograd_tiles tiles;
-    const cm_kernel *library; /* what computes instead, and its state; else NULL */
-    void *state;
 } winograd;
 
 /* Of a worker: v, m, a pixel of zeros; floats. */
@@ -41,50 +39,36 @@ static int64_t room_of(const winograd *s)
     return PAIRS * (v_pitch(s) + M_PITCH) + s->c;
 }
 
+int CM_K(conv_suits)(const cm_node *n)
+{
+    return is_winograd(n, &n->in[1]->type, &n->type);
+}
+
 cm_status CM_K(conv_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
 {
     const cm_type *w = &n->in[1]->type;
     const int turned = n->op == CM_OP_CONV2D_GRAD_INPUT;
     winograd *s = cm_alloc(sizeof *s);
-    cm_status status = CM_OK;
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "convolution: out of memory");
     *s = (winograd){.c = w->dim[!turned],
                     .k = w->dim[turned],
                     .panels = cm_ceil_div(w->dim[turned], PANEL),
-                    .turned = turned};
-    if (is_winograd(n, w, &n->type)) {
-        s->tiles = tiles_of(&n->type);
-        p->packs = 1;
-        p->large = 1;
-        p->pack_each = s->tiles.all >= MANY;
-        p->packed = (size_t)(s->panels * PAIRS * s->c * PANEL) * sizeof(float);
-        p->workspace = (size_t)(threads * room_of(s)) * sizeof(float);
-        p->impl = WINOGRAD_NAME;
-    } else {
-        s->library = &cm_kernels_dnnl[n->op];
-        status = s->library->prepare(n, threads, p, err);
-        s->state = p->state;
-    }
-    p->state = status ? NULL : s;
-    if (status)
-        cm_free(s);
-    return status;
-}
-
-void CM_K(conv_release)(void *state)
-{
-    winograd *s = state;
-    if (s->library)
-        s->library->release(s->state);
-    cm_free(s);
+                    .turned = turned,
+                    .tiles = tiles_of(&n->type)};
+    p->state = s;
+    p->packs = 1;
+    p->large = 1;
+    p->pack_each = s->tiles.all >= MANY;
+    p->packed = (size_t)(s->panels * PAIRS * s->c * PANEL) * sizeof(float);
+    p->workspace = (size_t)(threads * room_of(s)) * sizeof(float);
+    p->impl = WINOGRAD_NAME;
+    return CM_OK;
 }
 
 int CM_K(conv_same_packed)(const void *a, const void *b)
 {
     const winograd *s = a, *t = b;
-    if (s->library || t->library)
-        return s->library && t->library && s->library->same_packed(s->state, t->state);
     return s->c == t->c && s->k == t->k && s->turned == t->turned;
 }
 
@@ -105,12 +89,6 @@ static void take_taps(const winograd *s, const float *w, int64_t panel, int64_t 
 void CM_K(conv_pack)(const cm_call *c)
 {
     const winograd *s = c->state;
-    if (s->library) {
-        cm_call call = *c;
-        call.state = s->state;
-        s->library->pack(&call);
-        return;
-    }
     float taps[TAPS * TAPS * PANEL];
     const void *pixel[TAPS * TAPS];
     for (int t = 0; t < TAPS * TAPS; t++)
@@ -239,12 +217,6 @@ static ending ending_of(const cm_call *c)
 void CM_K(conv)(const cm_call *c)
 {
     const winograd *s = c->state;
-    if (s->library) {
-        cm_call call = *c;
-        call.state = s->state;
-        s->library->run(&call);
-        return;
-    }
     const ending end = ending_of(c);
     const int64_t fit = s->tiles.all / LEAST, workers = c->workers;
     int64_t blocks = cm_ceil_div(cm_ceil_div(s->tiles.all, BLOCK), workers) * workers;

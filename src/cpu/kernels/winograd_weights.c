@@ -24,8 +24,6 @@ typedef struct gradient {
     int64_t c, k, c_blocks, k_blocks, parts;
     int64_t c_size, k_size; /* of a block; k_size in whole panels */
     winograd_tiles tiles;
-    const cm_kernel *library; /* what computes instead, and its state; else NULL */
-    void *state;
 } gradient;
 
 enum { D_PITCH = BLOCK * K_BLOCK + APART };
@@ -64,37 +62,24 @@ static void plan_tasks(gradient *s)
         s->parts *= 2;
 }
 
+int CM_K(conv_weight_suits)(const cm_node *n)
+{
+    return is_winograd(n, &n->type, &n->in[0]->type);
+}
+
 cm_status CM_K(conv_weight_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
 {
     const cm_type *w = &n->type;
     gradient *s = cm_alloc(sizeof *s);
-    cm_status status = CM_OK;
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "convolution: out of memory");
-    *s = (gradient){.c = w->dim[1], .k = w->dim[0]};
-    if (is_winograd(n, w, &n->in[0]->type)) {
-        s->tiles = tiles_of(&n->in[0]->type);
-        plan_tasks(s);
-        const int64_t sums = (s->parts > 1 ? tasks_of(s) : threads) * sums_of(s);
-        p->workspace = (size_t)(threads * room_of(s) + sums) * sizeof(float);
-        p->impl = WINOGRAD_NAME;
-    } else {
-        s->library = &cm_kernels_dnnl[n->op];
-        status = s->library->prepare(n, threads, p, err);
-        s->state = p->state;
-    }
-    p->state = status ? NULL : s;
-    if (status)
-        cm_free(s);
-    return status;
-}
-
-void CM_K(conv_weight_release)(void *state)
-{
-    gradient *s = state;
-    if (s->library)
-        s->library->release(s->state);
-    cm_free(s);
+    *s = (gradient){.c = w->dim[1], .k = w->dim[0], .tiles = tiles_of(&n->in[0]->type)};
+    plan_tasks(s);
+    const int64_t sums = (s->parts > 1 ? tasks_of(s) : threads) * sums_of(s);
+    p->state = s;
+    p->workspace = (size_t)(threads * room_of(s) + sums) * sizeof(float);
+    p->impl = WINOGRAD_NAME;
+    return CM_OK;
 }
 
 /* ---- a task ---- */
@@ -219,17 +204,13 @@ static void finish_all(const cm_call *c, task *t)
 void CM_K(conv_weight)(const cm_call *c)
 {
     const gradient *s = c->state;
-    if (s->library) {
-        cm_call call = *c;
-        call.state = s->state;
-        s->library->run(&call);
-        return;
-    }
     task t = {.call = c, .s = s, .bf16 = c->node->in[0]->type.dtype == CM_BF16};
     t.v = (float *)c->workspace + c->worker * room_of(s);
     t.d = t.v + PAIRS * v_pitch(s);
     t.zeros = t.d + PAIRS * D_PITCH;
-    memset(t.d, 0, (size_t)(PAIRS * D_PITCH + C_BLOCK) * sizeof *t.d); /* zeros, and beyond k */
+    memset(t.zeros, 0, C_BLOCK * sizeof *t.zeros);
+    if (s->k % PANEL) /* a panel has columns beyond k */
+        memset(t.d, 0, (size_t)(PAIRS * D_PITCH) * sizeof *t.d);
     CM_EACH_SHARE (c, c->workers, i, tasks_of(s), 1) {
         find_task(&t, i);
         sum_part(&t);
