@@ -549,8 +549,8 @@ typedef struct cm_work {
 } cm_work;
 
 /* The compiled plan of this work: step, op, shape, dtype, offset, implementation; with
- * profile also milliseconds and share.  *text is freed with cm_string_free.
- * Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
+ * profile also milliseconds, share and speed, and its share of the machine's.  *text is freed with
+ * cm_string_free. Errors: CM_ERR_ARGUMENT, CM_ERR_UNSUPPORTED (dtype), CM_ERR_MEMORY. */
 CM_API cm_status cm_explain(const cm_model *model, const cm_work *work, int profile, char **text,
                             cm_error *err);
 
@@ -560,6 +560,14 @@ typedef struct cm_bench_result {
     double matrix_floor_ms;  /* the best isolated times of its convolutions and matrix
                                 products, added up */
     double memory_floor_ms;  /* what its steps read and write, at the speed of a copy */
+    double gflop;            /* 10^9 operations of its convolutions and products, two a
+                                multiply-add, as they are defined (Winograd's are fewer) */
+    double peak_gflops;      /* those a second that this instruction set does in f32, in
+                                registers, with these threads; measured before the work */
+    double peak_share;       /* gflop / seconds / peak_gflops: above 1 is possible by Winograd,
+                                and by the products of bf16 instructions */
+    double memory_gb_s;      /* 10^9 bytes read and written a second by a copy, likewise */
+    double memory_share;     /* memory_floor_ms / ms: above 1 where caches hold much of it */
     int threads;
     int64_t peak_bytes;   /* weights, optimizer state, averages and the plan's memory */
     int64_t needed_bytes; /* of a training step: weights, moments, averages and the

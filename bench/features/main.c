@@ -64,10 +64,13 @@ int main(int argc, char **argv)
     cm_feature_nodes out = cm_inception_features(&net, CM_INCEPTION_TENSORFLOW, x, NULL);
     cm_node *all[] = {out.features, out.spatial, out.logits};
     s = cm_plan_compile(g, 3, all, cm_cpu_device(), cm_threads_resolve(0), &plan, &err);
+    cm_speeds speeds;
+    if (!s)
+        s = cm_cpu_device()->measure(cm_threads_resolve(0), &speeds, &err);
     if (!s) {
         cm_plan_bind(plan, buffer, flat);
         measure(plan, batch, seconds);
-        char *text = cm_plan_explain(plan, 3);
+        char *text = cm_plan_explain(plan, 3, &speeds);
         puts(text ? text : "out of memory");
         cm_free(text);
     } else

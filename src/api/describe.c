@@ -6,9 +6,11 @@
 #include "base/utf8.h"
 #include "io/json.h"
 #include "io/weights_file.h"
+#include "model/compute.h"
 #include "model/released.h"
 #include "nn/features/features.h"
 #include "run/resolve.h"
+#include "sample/session.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -60,6 +62,34 @@ static void add_verdicts(json_t *o, const cm_model *m, int *bad)
         *bad |= json_object_set_new(o, "accuracy", json_real(m->accuracy));
 }
 
+/* What sampling takes with the defaults, one image and a batch of them.  Where this machine
+ * cannot run the network, why is told in their place. */
+static void add_prepared(json_t *o, const cm_model *m, int *bad)
+{
+    const int batches[] = {1, (int)cm_sample_default_params().batch};
+    const int threads = cm_threads_resolve(0);
+    json_t *prepared = json_object();
+    cm_dtype dtype = CM_F32;
+    cm_error err = {CM_OK, ""};
+    cm_dtype_resolve("auto", &dtype, NULL);
+    *bad |= json_object_set_new(prepared, "dtype", json_string(cm_dtype_name(dtype)));
+    *bad |= json_object_set_new(prepared, "threads", json_integer(threads));
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+        char name[32];
+        cm_session_needs needs;
+        json_t *batch = NULL;
+        snprintf(name, sizeof name, "batch-%d", batches[i]);
+        const cm_status status = cm_session_needs_of(m, batches[i], dtype, threads, &needs, &err);
+        if (status)
+            batch = status == CM_ERR_MEMORY ? NULL : text_value(err.message);
+        else
+            batch = json_pack("{s:i, s:I, s:I}", "micro-batch", needs.micro, "packed-bytes",
+                              (json_int_t)needs.packed, "bytes", (json_int_t)needs.bytes);
+        *bad |= json_object_set_new(prepared, name, batch);
+    }
+    *bad |= json_object_set_new(o, "prepared", prepared);
+}
+
 static void add_model(json_t *o, const cm_model *m, int *bad)
 {
     const cm_net_config *n = &m->net;
@@ -75,6 +105,8 @@ static void add_model(json_t *o, const cm_model *m, int *bad)
     *bad |= json_object_set_new(o, "tensors", json_integer(cm_params_size(m->params)));
     cm_model_is_classifier(m) ? add_verdicts(o, m, bad) : add_noise(o, m, bad);
     *bad |= json_object_set_new(o, "network", cm_net_config_to_json(n));
+    if (!cm_model_is_classifier(m))
+        add_prepared(o, m, bad);
     if (m->edits)
         *bad |= json_object_set_new(o, "edits", parsed(m->edits));
     if (m->training)

@@ -36,8 +36,13 @@ static const char text[] =
     "\n"
     "Efficiency is the matrix floor (the best isolated times of the convolutions and\n"
     "matrix products, added up) over the time of the whole; the memory floor is what\n"
-    "the steps read and write at the speed of a copy.  MiB needed are those of weights,\n"
-    "moments, averages and the activations that the gradient reads.\n";
+    "the steps read and write at the speed of a copy.  Of peak is the share of the f32\n"
+    "multiply-adds that this instruction set does in registers: operations of convolutions\n"
+    "and products as they are defined, so that Winograd's convolutions, which need fewer,\n"
+    "and bf16 instructions may bring it above 1.  Of memory is the memory floor over the\n"
+    "time, above 1 where caches hold much of it.  Both speeds are measured before each row;\n"
+    "the first line has those of the first row.  MiB needed are those of weights, moments,\n"
+    "averages and the activations that the gradient reads.\n";
 
 typedef struct bench {
     const bench_options *options;
@@ -62,22 +67,39 @@ static void name_network(bench *b)
             *c = '_';
 }
 
+/* The machine, as the first row found it. */
+static void show_head(const cm_bench_result *r)
+{
+    char machine[256];
+    cm_machine(machine, sizeof machine);
+    printf("%s; with %d thread%s %.0f GFLOP/s of f32 multiply-adds, %.1f GB/s copied\n"
+           "work     network              dtype batch         ms  images/s efficiency of peak "
+           "of memory matrix floor memory floor       MiB    needed\n",
+           machine, r->threads, r->threads == 1 ? "" : "s", r->peak_gflops, r->memory_gb_s);
+}
+
 /* A row may take seconds: show each when it is known. */
 static void show(bench *b, const char *work, const char *dtype, int batch, const cm_bench_result *r)
 {
     const double efficiency = r->matrix_floor_ms / r->ms, mib = 1.0 / 1048576.0;
+    if (!b->options->json && !b->rows)
+        show_head(r);
     if (b->options->json)
         printf("%s\n {\"work\": \"%s\", \"network\": \"%s\", \"dtype\": \"%s\", \"batch\": %d, "
                "\"threads\": %d, \"ms\": %.3f, \"images_per_s\": %.2f, \"efficiency\": %.3f, "
-               "\"matrix_floor_ms\": %.3f, \"memory_floor_ms\": %.3f, \"peak_bytes\": %lld, "
-               "\"needed_bytes\": %lld}",
+               "\"matrix_floor_ms\": %.3f, \"memory_floor_ms\": %.3f, \"gflop\": %.6g, "
+               "\"peak_gflops\": %.6g, \"peak_share\": %.6g, \"memory_gb_s\": %.6g, "
+               "\"memory_share\": %.6g, \"peak_bytes\": %lld, \"needed_bytes\": %lld}",
                b->rows ? "," : "", work, b->network, dtype, batch, r->threads, r->ms,
-               r->images_per_s, efficiency, r->matrix_floor_ms, r->memory_floor_ms,
+               r->images_per_s, efficiency, r->matrix_floor_ms, r->memory_floor_ms, r->gflop,
+               r->peak_gflops, r->peak_share, r->memory_gb_s, r->memory_share,
                (long long)r->peak_bytes, (long long)r->needed_bytes);
     else
-        cli_say(stdout, "%-8s %-20s %-5s %5d %10.2f %9.1f %10.2f %12.2f %12.2f %9.1f %9.1f", work,
-                b->network, dtype, batch, r->ms, r->images_per_s, efficiency, r->matrix_floor_ms,
-                r->memory_floor_ms, (double)r->peak_bytes * mib, (double)r->needed_bytes * mib);
+        cli_say(stdout,
+                "%-8s %-20s %-5s %5d %10.2f %9.1f %10.2f %7.2f %9.2f %12.2f %12.2f %9.1f %9.1f",
+                work, b->network, dtype, batch, r->ms, r->images_per_s, efficiency, r->peak_share,
+                r->memory_share, r->matrix_floor_ms, r->memory_floor_ms,
+                (double)r->peak_bytes * mib, (double)r->needed_bytes * mib);
     fflush(stdout);
     b->rows++;
 }
@@ -175,7 +197,6 @@ cm_status cli_bench(int argc, char **argv, cm_error *err)
     const cli_table tables[] = {{options, &o, given[0]}, {shared, &params, given[1]}};
     const cli_usage usage = {"cm bench", "", text, tables, 2, NULL};
     bench b = {.options = &o, .params = &params};
-    char machine[256];
     cm_options_defaults(options, &o);
     take_options(shared, &params);
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
@@ -188,13 +209,8 @@ cm_status cli_bench(int argc, char **argv, cm_error *err)
         return status;
     cli_warn_threads(params.threads);
     name_network(&b);
-    cm_machine(machine, sizeof machine);
     if (o.json)
         printf("[");
-    else
-        printf("%s\nwork     network              dtype batch         ms  images/s efficiency "
-               "matrix floor memory floor       MiB    needed\n",
-               machine);
     status = run_all(&b, err);
     if (o.json)
         printf("\n]\n");

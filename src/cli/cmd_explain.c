@@ -16,7 +16,7 @@ static const cm_option options[] = {
     {"recompute", CM_OPT_FLAG, offsetof(explain_options, recompute), "false", NULL, 0, 1, NULL,
      "a training step as with cm train --recompute"},
     {"profile", CM_OPT_FLAG, offsetof(explain_options, profile), "false", NULL, 0, 1, NULL,
-     "run the plan too; add milliseconds and share of each step"},
+     "run the plan too; add milliseconds, share and speed of each step"},
     {0},
 };
 
@@ -26,7 +26,13 @@ static const char text[] =
     "Print the compiled plan: step, op, shape, dtype, offset, implementation.\n"
     "\n"
     "  cm explain --model models/fashion-mnist-cd.safetensors\n"
-    "  cm explain --model M --method cd --batch 128 --profile\n";
+    "  cm explain --model M --method cd --batch 128 --profile\n"
+    "\n"
+    "With --profile a step's speed is also given as a share of the machine's, which is\n"
+    "measured before: of f32 multiply-adds in registers for convolutions and matrix products,\n"
+    "of a copy in memory for all others.  Above 1 are convolutions by Winograd (counted as they\n"
+    "are defined, and computed with fewer operations), products by bf16 instructions, and\n"
+    "steps whose operands are in a cache.\n";
 
 /* What the user gives has an effect. */
 static cm_status check_used(const cli_usage *usage, const explain_options *e, cm_error *err)

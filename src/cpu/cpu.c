@@ -1,5 +1,5 @@
 /* cpu.c - the CPU as a device: each node's kernel for this machine */
-#include "cpu/cpu.h"
+#include "cpu/speeds.h"
 
 static const cm_kernel *kernel(const cm_node *n)
 {
@@ -8,6 +8,6 @@ static const cm_kernel *kernel(const cm_node *n)
 
 const cm_device *cm_cpu_device(void)
 {
-    static const cm_device cpu = {"cpu", kernel};
+    static const cm_device cpu = {"cpu", kernel, cm_cpu_measure};
     return &cpu;
 }

@@ -1,6 +1,7 @@
 /* isa.c - which instruction set to run, and the kernel tables */
 #include "base/error.h"
 #include "cpu/attention.h"
+#include "cpu/speeds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,17 @@
 #define CM_X86 1
 #else
 #define CM_X86 0
+#endif
+
+/* What is compiled for each instruction set has a name that ends with it. */
+#if CM_X86
+#define OF_ISA(isa, name)                                \
+    (*((isa) == CM_ISA_AVX512_BF16 ? &name##_avx512_bf16 \
+       : (isa) == CM_ISA_AVX512    ? &name##_avx512      \
+       : (isa) == CM_ISA_AVX2      ? &name##_avx2        \
+                                   : &name##_plain))
+#else
+#define OF_ISA(isa, name) (*((void)(isa), &name##_plain))
 #endif
 
 static cm_isa best_isa(void)
@@ -115,24 +127,10 @@ int cm_cpu_prefers_bf16(void)
 #endif
 }
 
-static const cm_kernel *own_kernels(cm_isa isa)
-{
-#if CM_X86
-    if (isa == CM_ISA_AVX512_BF16)
-        return cm_kernels_avx512_bf16;
-    if (isa == CM_ISA_AVX512)
-        return cm_kernels_avx512;
-    if (isa == CM_ISA_AVX2)
-        return cm_kernels_avx2;
-#else
-    (void)isa;
-#endif
-    return cm_kernels_plain;
-}
-
 const cm_kernel *cm_cpu_kernel(const cm_node *n, cm_isa isa)
 {
-    const cm_kernel *const tables[] = {own_kernels(isa), cm_kernels_attention, cm_kernels_dnnl};
+    const cm_kernel *const tables[] = {OF_ISA(isa, cm_kernels), cm_kernels_attention,
+                                       cm_kernels_dnnl};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const cm_kernel *k = &tables[i][n->op]; k; k = k->next)
             if (k->run && (!k->suits || k->suits(n)))
@@ -142,15 +140,10 @@ const cm_kernel *cm_cpu_kernel(const cm_node *n, cm_isa isa)
 
 const cm_attention_kernels *cm_cpu_attention(cm_isa isa)
 {
-#if CM_X86
-    if (isa == CM_ISA_AVX512_BF16)
-        return &cm_attention_avx512_bf16;
-    if (isa == CM_ISA_AVX512)
-        return &cm_attention_avx512;
-    if (isa == CM_ISA_AVX2)
-        return &cm_attention_avx2;
-#else
-    (void)isa;
-#endif
-    return &cm_attention_plain;
+    return &OF_ISA(isa, cm_attention);
+}
+
+cm_multiply_adds *cm_cpu_multiply_adds(cm_isa isa)
+{
+    return OF_ISA(isa, cm_multiply_adds);
 }

@@ -60,9 +60,17 @@ typedef struct cm_kernel {
     const struct cm_kernel *next;
 } cm_kernel;
 
+/* What a device was seen to do a second, with as many workers as a plan has. */
+typedef struct cm_speeds {
+    double flops; /* f32 operations of multiply-adds in registers, two each */
+    double bytes; /* read and written by a copy that caches do not hold */
+} cm_speeds;
+
 typedef struct cm_device {
     const char *name;
     const cm_kernel *(*kernel)(const cm_node *n); /* NULL: not supported */
+    /* Takes some tenths of a second.  Errors: as of cm_pool_new, CM_ERR_MEMORY. */
+    cm_status (*measure)(int threads, cm_speeds *speeds, cm_error *err);
 } cm_device;
 
 #endif

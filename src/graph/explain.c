@@ -41,13 +41,30 @@ static double bytes_moved(const cm_node *n)
     return bytes;
 }
 
-double cm_plan_bytes_moved(const cm_plan *p)
+static double sum_over_steps(const cm_plan *p, double (*of)(const cm_node *n))
 {
-    double bytes = 0.0;
+    double sum = 0.0;
     for (int i = 0; i < p->n_steps; i++)
         if (!p->step[i].constant)
-            bytes += bytes_moved(p->step[i].node);
-    return bytes;
+            sum += of(p->step[i].node);
+    return sum;
+}
+
+double cm_plan_bytes_moved(const cm_plan *p)
+{
+    return sum_over_steps(p, bytes_moved);
+}
+
+double cm_plan_flops(const cm_plan *p)
+{
+    return sum_over_steps(p, cm_node_flops);
+}
+
+/* Seconds that the machine would take at its speed, of arithmetic or of memory. */
+static double least_seconds(const cm_node *n, const cm_speeds *speeds)
+{
+    const double flops = cm_node_flops(n);
+    return flops > 0.0 ? flops / speeds->flops : bytes_moved(n) / speeds->bytes;
 }
 
 static double profile(cm_plan *p, int runs)
@@ -93,7 +110,19 @@ static const char *op_text(const cm_node *n, char *buf, size_t size)
     return buf;
 }
 
-static void print_step(FILE *f, cm_plan *p, int i, double total)
+/* Milliseconds, their share of all, speed, its share of the machine's. */
+static void print_times(FILE *f, const cm_step *s, double total, const cm_speeds *speeds)
+{
+    const double flops = cm_node_flops(s->node);
+    fprintf(f, " %8.3f %5.1f%%", 1e3 * s->seconds, 100.0 * s->seconds / total);
+    if (s->seconds > 0.0) {
+        fprintf(f, flops > 0.0 ? " %7.0f GFLOP/s" : " %7.1f GB/s   ",
+                1e-9 * (flops > 0.0 ? flops : bytes_moved(s->node)) / s->seconds);
+        fprintf(f, " %5.2f", least_seconds(s->node, speeds) / s->seconds);
+    }
+}
+
+static void print_step(FILE *f, cm_plan *p, int i, double total, const cm_speeds *speeds)
 {
     const cm_step *s = &p->step[i];
     char type[96], place[96], op[64];
@@ -101,62 +130,74 @@ static void print_step(FILE *f, cm_plan *p, int i, double total)
             cm_type_text(type, sizeof type, &s->node->type), cm_dtype_name(s->node->type.dtype),
             place_text(p, s->node, place, sizeof place),
             s->prepared.impl ? s->prepared.impl : s->kernel->name);
-    if (total > 0.0) {
-        const double flops = cm_node_flops(s->node);
-        fprintf(f, " %8.3f %5.1f%%", 1e3 * s->seconds, 100.0 * s->seconds / total);
-        if (s->seconds > 0.0)
-            fprintf(f, flops > 0.0 ? " %7.0f GFLOP/s" : " %7.1f GB/s",
-                    1e-9 * (flops > 0.0 ? flops : bytes_moved(s->node)) / s->seconds);
-    }
+    if (speeds)
+        print_times(f, s, total, speeds);
     fprintf(f, "\n");
 }
 
-/* Time by op, for the summary at the end. */
-static void print_totals(FILE *f, const cm_plan *p, double total)
+/* By op, and what is not bound by arithmetic. */
+static void print_ops(FILE *f, const cm_plan *p, double total, const cm_speeds *speeds)
 {
-    double seconds[CM_OP_COUNT] = {0}, other = 0.0;
+    double seconds[CM_OP_COUNT] = {0}, least[CM_OP_COUNT] = {0}, other = 0.0, other_least = 0.0;
     int count[CM_OP_COUNT] = {0};
     for (int i = 0; i < p->n_steps; i++) {
         const cm_node *n = p->step[i].node;
-        seconds[n->op] += p->step[i].seconds;
+        const double s = p->step[i].seconds, l = s > 0.0 ? least_seconds(n, speeds) : 0.0;
+        seconds[n->op] += s;
+        least[n->op] += l;
         count[n->op]++;
-        other += cm_node_flops(n) > 0.0 ? 0.0 : p->step[i].seconds;
+        if (cm_node_flops(n) <= 0.0) {
+            other += s;
+            other_least += l;
+        }
     }
     for (int op = 0; op < CM_OP_COUNT; op++)
         if (count[op])
-            fprintf(f, "  %-24s x %-4d %9.3f ms %5.1f%%\n", cm_ops[op]->name, count[op],
-                    1e3 * seconds[op], 100.0 * seconds[op] / total);
+            fprintf(f, "  %-24s x %-4d %9.3f ms %5.1f%% %5.2f\n", cm_ops[op]->name, count[op],
+                    1e3 * seconds[op], 100.0 * seconds[op] / total,
+                    seconds[op] > 0.0 ? least[op] / seconds[op] : 0.0);
     fprintf(f, "  %-24s %16.3f ms\n", "total", 1e3 * total);
-    fprintf(f, "  %-24s %16.3f ms %5.1f%%\n", "all but conv and matmul", 1e3 * other,
-            100.0 * other / total);
+    fprintf(f, "  %-24s %16.3f ms %5.1f%% %5.2f\n", "all but conv and matmul", 1e3 * other,
+            100.0 * other / total, other > 0.0 ? other_least / other : 0.0);
 }
 
-char *cm_plan_explain(cm_plan *p, int runs)
+/* Times by op, and the limits. */
+static void print_totals(FILE *f, cm_plan *p, int runs, double total, const cm_speeds *speeds)
+{
+    const double flops = cm_plan_flops(p), bytes = cm_plan_bytes_moved(p);
+    print_ops(f, p, total, speeds);
+    fprintf(f,
+            "  matrix floor %.3f ms; %.1f MB read and written\n"
+            "  machine: %.0f GFLOP/s of f32 multiply-adds, of which all steps together use %.2f; "
+            "%.1f GB/s copied, %.2f\n",
+            1e3 * cm_plan_matrix_floor(p, runs), 1e-6 * bytes, 1e-9 * speeds->flops,
+            flops / speeds->flops / total, 1e-9 * speeds->bytes, bytes / speeds->bytes / total);
+}
+
+char *cm_plan_explain(cm_plan *p, int runs, const cm_speeds *speeds)
 {
     char *text = NULL;
     size_t size = 0;
-    const double total = runs > 0 ? profile(p, runs) : 0.0;
+    const double total = speeds ? profile(p, runs) : 0.0, mib = 1.0 / 1048576.0;
+    const cm_speeds *limits = total > 0.0 ? speeds : NULL; /* NULL: no times */
+    const cm_plan_memory m = cm_plan_get_memory(p);
     FILE *f = open_memstream(&text, &size);
     if (!f)
         return NULL;
     fprintf(f,
             " step op                     shape              type offset             "
             "implementation                  %s\n",
-            total > 0.0 ? "      ms share   speed" : "");
+            limits ? "      ms share   speed         of machine's" : "");
     for (int i = 0; i < p->n_steps; i++)
-        print_step(f, p, i, total);
+        print_step(f, p, i, total, limits);
     fprintf(f,
             "%d step%s on %s, %d thread%s; activations %.1f MiB, workspace %.1f MiB, "
-            "constants %.1f MiB\n",
+            "constants %.1f MiB, packed weights %.1f MiB of both\n",
             p->n_steps, cm_plural(p->n_steps), p->device, p->threads, cm_plural(p->threads),
-            (double)p->arena_bytes / 1048576.0,
-            (double)(p->scratch_bytes + p->workspace_bytes) / 1048576.0,
-            (double)p->constant_bytes / 1048576.0);
-    if (total > 0.0) {
-        print_totals(f, p, total);
-        fprintf(f, "  matrix floor %.3f ms; %.1f MB read and written\n",
-                1e3 * cm_plan_matrix_floor(p, runs), 1e-6 * cm_plan_bytes_moved(p));
-    }
+            (double)m.activations * mib, (double)m.workspace * mib, (double)m.constants * mib,
+            (double)m.packed * mib);
+    if (limits)
+        print_totals(f, p, runs, total, limits);
     if (fclose(f))
         return NULL;
     char *copy = cm_strdup(text);

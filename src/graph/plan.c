@@ -285,6 +285,7 @@ static void place_packed(struct compile *c, cm_step *s)
         return;
     s->reads |= c->reads[weights->id];
     p->constant_bytes += bytes;
+    p->packed_bytes += bytes;
 }
 
 static cm_status add_step(struct compile *c, const cm_device *device, cm_node *v, cm_error *err)
@@ -331,20 +332,15 @@ static cm_status add_steps(struct compile *c, const cm_device *device, cm_error 
     return s;
 }
 
-static cm_status allocate(struct compile *c, cm_error *err)
+static cm_status size_buffers(struct compile *c, cm_error *err)
 {
     cm_plan *p = c->plan;
-    const int n = cm_graph_buffer_count(c->g);
-    p->arena = cm_alloc(p->arena_bytes);
-    p->workspace = cm_alloc(p->scratch_bytes + p->workspace_bytes);
-    p->constants = cm_alloc(p->constant_bytes);
-    p->buffer = cm_alloc_array((size_t)n + 1, sizeof *p->buffer);
-    p->own = cm_alloc((size_t)n + 1);
-    p->buffer_bytes = cm_alloc_array((size_t)n + 1, sizeof *p->buffer_bytes);
-    if (!p->arena || !p->workspace || !p->constants || !p->buffer || !p->own || !p->buffer_bytes)
-        return cm_fail(err, CM_ERR_MEMORY,
-                       "plan: out of memory (%zu bytes of activations, %zu of workspace)",
-                       p->arena_bytes, p->workspace_bytes);
+    const size_t n = (size_t)cm_graph_buffer_count(c->g) + 1;
+    p->buffer = cm_alloc_array(n, sizeof *p->buffer);
+    p->own = cm_alloc(n);
+    p->buffer_bytes = cm_alloc_array(n, sizeof *p->buffer_bytes);
+    if (!p->buffer || !p->own || !p->buffer_bytes)
+        return cm_fail(err, CM_ERR_MEMORY, "plan: out of memory");
     for (int i = 0; i < c->n; i++) {
         const cm_node *v = node(c, i);
         if (v->op != CM_OP_LEAF)
@@ -353,7 +349,20 @@ static cm_status allocate(struct compile *c, cm_error *err)
         if (end > p->buffer_bytes[v->attr.leaf.buffer])
             p->buffer_bytes[v->attr.leaf.buffer] = end;
     }
-    for (int i = 0; i < n; i++) {
+    return CM_OK;
+}
+
+static cm_status allocate(struct compile *c, cm_error *err)
+{
+    cm_plan *p = c->plan;
+    p->arena = cm_alloc(p->arena_bytes);
+    p->workspace = cm_alloc(p->scratch_bytes + p->workspace_bytes);
+    p->constants = cm_alloc(p->constant_bytes);
+    if (!p->arena || !p->workspace || !p->constants)
+        return cm_fail(err, CM_ERR_MEMORY,
+                       "plan: out of memory (%zu bytes of activations, %zu of workspace)",
+                       p->arena_bytes, p->workspace_bytes);
+    for (int i = 0; i < cm_graph_buffer_count(c->g); i++) {
         if (!p->buffer_bytes[i] || !(cm_graph_buffer_flags(c->g, i) & CM_BUFFER_OWN))
             continue;
         if (!(p->buffer[i] = cm_alloc(p->buffer_bytes[i])))
@@ -391,6 +400,8 @@ static cm_status compile(struct compile *c, int n_out, cm_node *const *out, cons
     if (!s)
         s = add_steps(c, device, err);
     if (!s)
+        s = size_buffers(c, err);
+    if (!s && !(c->without & CM_PLAN_NO_MEMORY))
         s = allocate(c, err);
     if (!s)
         s = cm_plan_verify(c->plan, n_out, out, err);

@@ -22,6 +22,8 @@ enum {
     CM_PLAN_NO_CONSTANTS = 4, /* all is done in each run */
     CM_PLAN_NO_PACKED = 8,    /* large packed weights are made before each use and not kept: of
                                  training, which changes the weights each time */
+    CM_PLAN_NO_MEMORY = 16,   /* all is decided, and nothing allocated: it is asked what it would
+                                 take, and never run */
 };
 /* The first three are for tests: the reference that a plan is held against. */
 cm_status cm_plan_compile_without(unsigned what, cm_graph *g, int n_out, cm_node *const *out,
@@ -56,24 +58,30 @@ int cm_plan_find_nonfinite(cm_plan *p, char *buf, size_t size);
 
 typedef struct cm_plan_memory {
     size_t activations, workspace, constants; /* bytes the plan allocated */
+    size_t packed; /* of constants and workspace: weights as kernels want them, those that are
+                      kept and the room that the others share */
 } cm_plan_memory;
 cm_plan_memory cm_plan_get_memory(const cm_plan *p);
 
-/* One line a step; with profile, times of `runs` runs.  NULL: out of memory. */
-char *cm_plan_explain(cm_plan *p, int runs);
+/* One line a step.  speeds not NULL: also times, of `runs` runs, and what share that is of the
+ * machine's speed (of arithmetic for convolutions and matrix products, of memory for all others:
+ * their bytes may be in a cache, and faster).  NULL: out of memory. */
+char *cm_plan_explain(cm_plan *p, int runs, const cm_speeds *speeds);
 /* Seconds: the sum over convolutions and matrix products of the best isolated time, of
  * `runs` now and of those before; the floor of any plan that computes them one after
  * another. */
 double cm_plan_matrix_floor(cm_plan *p, int runs);
 /* Bytes that the steps of a run read and write, caches not considered. */
 double cm_plan_bytes_moved(const cm_plan *p);
+/* cm_node_flops of the steps of a run. */
+double cm_plan_flops(const cm_plan *p);
 int cm_plan_steps(const cm_plan *p);
 /* Bytes of activations made up to the step of `last` that later steps read: what a forward
  * pass that ends there leaves for the gradient. */
 size_t cm_plan_kept_bytes(const cm_plan *p, const cm_node *last);
 
-/* 2 x multiply-adds of a convolution or matrix product, else 0: also of attention,
- * which is more than its products. */
+/* 2 x multiply-adds of a convolution or matrix product as it is defined, however it is computed
+ * (Winograd's has fewer), else 0: also of attention, which is more than its products. */
 double cm_node_flops(const cm_node *n);
 
 #endif

@@ -49,6 +49,7 @@ struct cm_plan {
     size_t *buffer_bytes;  /* how far the leaves reach */
     char *arena, *workspace, *constants;
     size_t arena_bytes, workspace_bytes, scratch_bytes, constant_bytes;
+    size_t packed_bytes; /* of the constants */
     int resolved, fresh; /* pointers filled; constant steps done */
 };
 

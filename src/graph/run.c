@@ -258,7 +258,7 @@ int cm_plan_find_nonfinite(cm_plan *p, char *buf, size_t size)
 cm_plan_memory cm_plan_get_memory(const cm_plan *p)
 {
     return (cm_plan_memory){p->arena_bytes, p->scratch_bytes + p->workspace_bytes,
-                            p->constant_bytes};
+                            p->constant_bytes, p->packed_bytes + p->scratch_bytes};
 }
 
 int cm_plan_steps(const cm_plan *p)

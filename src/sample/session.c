@@ -21,8 +21,9 @@ static cm_status build(cm_session *s, const cm_model *m, int images, cm_dtype dt
     s->y = n->num_classes ? cm_input(g, "y", CM_TYPE(CM_I32, images)) : NULL;
     const cm_denoiser d = {&net, n, m->precondition, &m->schedule, s->y};
     s->D = cm_denoise(&d, s->x, s->sigma).D;
-    const cm_status status = cm_plan_compile(g, 1, &s->D, m->device, threads, &s->plan, err);
-    if (status)
+    const cm_status status = cm_plan_compile_without(s->sized_only ? CM_PLAN_NO_MEMORY : 0, g, 1,
+                                                     &s->D, m->device, threads, &s->plan, err);
+    if (status || s->sized_only)
         return status;
     cm_plan_bind(s->plan, buffer, m->flat);
     s->images = cm_alloc_array((size_t)images, (size_t)s->image * sizeof *s->images);
@@ -41,7 +42,7 @@ static void unbuild(cm_session *s)
     cm_free(s->images);
     cm_free(s->levels);
     cm_free(s->labels);
-    *s = (cm_session){.batch = s->batch, .image = s->image};
+    *s = (cm_session){.batch = s->batch, .image = s->image, .sized_only = s->sized_only};
 }
 
 /* The size of parts, at most `most`, that computes fewest images besides the batch's own,
@@ -82,14 +83,15 @@ static int fitting(const cm_session *p, int batch, int threads)
     return divide(batch, most < threads ? threads : most, threads);
 }
 
-cm_status cm_session_new(const cm_model *m, int batch, int micro, cm_dtype dtype, int threads,
-                         cm_session **session, cm_error *err)
+static cm_status make(const cm_model *m, int batch, int micro, int sized_only, cm_dtype dtype,
+                      int threads, cm_session **session, cm_error *err)
 {
     const int guess = divide(batch, 8 * threads, threads); /* most often it is the answer */
     cm_session *s = cm_alloc(sizeof *s);
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "denoiser: out of memory");
     s->batch = batch;
+    s->sized_only = sized_only;
     s->image = (int64_t)m->net.height * m->net.width * m->net.out_channels;
     const int first = micro ? micro : guess;
     cm_status status = build(s, m, first < batch ? first : batch, dtype, threads, err);
@@ -104,6 +106,31 @@ cm_status cm_session_new(const cm_model *m, int batch, int micro, cm_dtype dtype
     }
     *session = s;
     return CM_OK;
+}
+
+cm_status cm_session_new(const cm_model *m, int batch, int micro, cm_dtype dtype, int threads,
+                         cm_session **session, cm_error *err)
+{
+    return make(m, batch, micro, 0, dtype, threads, session, err);
+}
+
+size_t cm_session_bytes(const cm_session *s, const cm_model *m)
+{
+    const cm_plan_memory memory = cm_plan_get_memory(s->plan);
+    return cm_params_floats(m->params) * sizeof(float) + memory.activations + memory.workspace +
+           memory.constants;
+}
+
+cm_status cm_session_needs_of(const cm_model *m, int batch, cm_dtype dtype, int threads,
+                              cm_session_needs *needs, cm_error *err)
+{
+    cm_session *s = NULL;
+    const cm_status status = make(m, batch, 0, 1, dtype, threads, &s, err);
+    if (!status)
+        *needs = (cm_session_needs){s->micro, cm_session_bytes(s, m),
+                                    cm_plan_get_memory(s->plan).packed};
+    cm_session_free(s);
+    return status;
 }
 
 void cm_session_free(cm_session *s)

@@ -14,6 +14,7 @@ typedef struct cm_session {
     cm_graph *g;
     cm_plan *plan; /* of a part */
     int batch, micro;
+    int sized_only;             /* the plan is asked what it takes, and has no memory */
     int64_t image;              /* floats an image */
     cm_node *x, *sigma, *y, *D; /* y NULL: not class-conditional */
     float *images, *levels;     /* [micro, image], [micro]: on their way in and out */
@@ -31,6 +32,18 @@ void cm_session_free(cm_session *session); /* NULL is allowed */
  * [count, image], labels [count] (read where the network has classes). */
 void cm_session_denoise(cm_session *s, int count, const double *x, double sigma,
                         const int64_t *labels, double *denoised);
+
+/* Of the model's weights and the plan. */
+size_t cm_session_bytes(const cm_session *s, const cm_model *model);
+
+/* What cm_session_new would take, found without allocating it. */
+typedef struct cm_session_needs {
+    int micro;     /* images at a time */
+    size_t bytes;  /* as of cm_session_bytes */
+    size_t packed; /* of them, weights as kernels want them, beside the model's own */
+} cm_session_needs;
+cm_status cm_session_needs_of(const cm_model *model, int batch, cm_dtype dtype, int threads,
+                              cm_session_needs *needs, cm_error *err);
 
 int cm_session_parts(const cm_session *s); /* of a whole batch */
 

@@ -98,10 +98,12 @@ static void report_memory(const struct loop *l)
     const double mib = 1.0 / 1048576.0;
     char event[160];
     snprintf(event, sizeof event,
-             "memory of a step: %.1f MiB, of which activations %.1f, kept for the gradient %.1f",
+             "memory of a step: %.1f MiB, of which activations %.1f, kept for the gradient %.1f, "
+             "packed weights %.1f",
              (double)cm_train_step_bytes(s) * mib,
              (double)cm_plan_get_memory(s->part).activations * mib,
-             (double)cm_train_step_kept_bytes(s) * mib);
+             (double)cm_train_step_kept_bytes(s) * mib,
+             (double)cm_plan_get_memory(s->part).packed * mib);
     report(l, event);
 }
 

@@ -133,17 +133,17 @@ static cm_status subject_new(const cm_model *m, const cm_work *w, struct subject
                     : make_step(m, w, dtype, s->threads, &s->step, err);
 }
 
-/* What runs first, below its title, then the update of a training step; NULL: out of
- * memory. */
-static char *explain(const struct subject *s, const char *title, int runs)
+/* What runs first, below its title, then the update of a training step; with speeds also
+ * times.  NULL: out of memory. */
+static char *explain(const struct subject *s, const char *title, const cm_speeds *speeds)
 {
-    if (s->step && runs > 0) /* whose inputs it feeds */
+    if (s->step && speeds) /* whose inputs it feeds */
         cm_train_step_run(s->step);
     cm_plan *plan = s->step ? s->step->part : s->session ? s->session->plan : NULL;
-    char *first = plan ? cm_plan_explain(plan, runs) : NULL;
-    if (s->step && runs > 0) /* isolated steps left anything in the gradient */
+    char *first = plan ? cm_plan_explain(plan, RUNS, speeds) : NULL;
+    if (s->step && speeds) /* isolated steps left anything in the gradient */
         cm_train_step_run(s->step);
-    char *update = s->step ? cm_plan_explain(s->step->update, runs) : cm_strdup("");
+    char *update = s->step ? cm_plan_explain(s->step->update, RUNS, speeds) : cm_strdup("");
     char *text = NULL;
     if (first && update) {
         const size_t size = strlen(title) + strlen(first) + strlen(update) + 16;
@@ -159,13 +159,16 @@ cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, 
                               cm_error *err)
 {
     struct subject s;
+    cm_speeds speeds;
     char title[80] = "loss and gradient";
     cm_status status = subject_new(m, w, &s, err);
+    if (!status && profile)
+        status = m->device->measure(s.threads, &speeds, err);
     if (!status) {
         if (s.session)
             snprintf(title, sizeof title, "%d image%s, %d at a time", w->batch, cm_plural(w->batch),
                      s.session->micro);
-        if (!(*text = explain(&s, title, profile ? RUNS : 0)))
+        if (!(*text = explain(&s, title, profile ? &speeds : NULL)))
             status = cm_fail(err, CM_ERR_MEMORY, "explain: out of memory");
     }
     subject_free(&s);
@@ -173,40 +176,6 @@ cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, 
 }
 
 /* ---- bench ---- */
-
-typedef struct copy {
-    float *from, *to;
-    size_t floats;
-} copy;
-
-static void copy_share(void *context, int worker, int workers)
-{
-    const copy *c = context;
-    const size_t w = (size_t)worker, n = (size_t)workers;
-    const size_t begin = c->floats * w / n, end = c->floats * (w + 1) / n;
-    memcpy(c->to + begin, c->from + begin, (end - begin) * sizeof *c->to);
-}
-
-/* Bytes a second of a copy, reading and writing counted, too large for the caches. */
-static double memory_speed(int threads)
-{
-    copy c = {.floats = (size_t)16 << 20};
-    cm_pool *pool = NULL;
-    double best = 1e9;
-    c.from = cm_alloc_array(c.floats, sizeof *c.from);
-    c.to = cm_alloc_array(c.floats, sizeof *c.to);
-    const int ok = c.from && c.to && !cm_pool_new(threads, &pool, NULL);
-    for (int run = 0; ok && run < RUNS; run++) {
-        const double start = cm_seconds();
-        cm_pool_run(pool, copy_share, &c);
-        const double seconds = cm_seconds() - start;
-        best = seconds < best ? seconds : best;
-    }
-    cm_pool_free(pool);
-    cm_free(c.from);
-    cm_free(c.to);
-    return 2.0 * (double)(c.floats * sizeof(float)) / best;
-}
 
 /* A batch through the network in parts, or a training step, which runs its two plans. */
 static void run_once(const struct subject *s)
@@ -234,40 +203,56 @@ static double bytes_of(cm_plan *p)
     return cm_plan_bytes_moved(p);
 }
 
+static double flops_of(cm_plan *p)
+{
+    return cm_plan_flops(p);
+}
+
 static size_t memory_of(const cm_model *m, const struct subject *s)
 {
-    if (s->step)
-        return cm_train_step_bytes(s->step);
-    const cm_plan_memory memory = cm_plan_get_memory(s->session->plan);
-    return cm_params_floats(m->params) * sizeof(float) + memory.activations + memory.workspace +
-           memory.constants;
+    return s->step ? cm_train_step_bytes(s->step) : cm_session_bytes(s->session, m);
 }
 
 /* The whole and its floor in turn, so that a slow moment of the machine meets both. */
+static void time_subject(const struct subject *s, double *best, double *floor)
+{
+    *best = 1e9;
+    run_once(s);
+    const double begin = cm_seconds();
+    for (int run = 0; run < RUNS || (run < MOST_RUNS && cm_seconds() - begin < WATCH); run++) {
+        const double start = cm_seconds();
+        run_once(s);
+        const double seconds = cm_seconds() - start;
+        *best = seconds < *best ? seconds : *best;
+        *floor = sum_of(s, floor_of);
+    }
+}
+
 cm_status cm_workload_time(const cm_model *m, const cm_work *w, cm_bench_result *r, cm_error *err)
 {
     struct subject s;
-    double best = 1e9, floor = 0.0;
-    const cm_status status = subject_new(m, w, &s, err);
+    cm_speeds speeds;
+    double best, floor;
+    cm_status status = subject_new(m, w, &s, err);
+    if (!status)
+        status = m->device->measure(s.threads, &speeds, err);
     if (!status) {
-        run_once(&s);
-        const double begin = cm_seconds();
-        for (int run = 0; run < RUNS || (run < MOST_RUNS && cm_seconds() - begin < WATCH); run++) {
-            const double start = cm_seconds();
-            run_once(&s);
-            const double seconds = cm_seconds() - start;
-            best = seconds < best ? seconds : best;
-            floor = sum_of(&s, floor_of);
-        }
-        *r = (cm_bench_result){
-            .size = sizeof *r,
-            .ms = 1e3 * best,
-            .images_per_s = (double)w->batch / best,
-            .matrix_floor_ms = 1e3 * floor,
-            .memory_floor_ms = 1e3 * sum_of(&s, bytes_of) / memory_speed(s.threads),
-            .threads = s.threads,
-            .peak_bytes = (int64_t)memory_of(m, &s),
-            .needed_bytes = s.step ? (int64_t)cm_train_step_needed_bytes(s.step) : 0};
+        time_subject(&s, &best, &floor);
+        const double flops = sum_of(&s, flops_of), bytes = sum_of(&s, bytes_of);
+        *r = (cm_bench_result){.size = sizeof *r,
+                               .ms = 1e3 * best,
+                               .images_per_s = (double)w->batch / best,
+                               .matrix_floor_ms = 1e3 * floor,
+                               .memory_floor_ms = 1e3 * bytes / speeds.bytes,
+                               .gflop = 1e-9 * flops,
+                               .peak_gflops = 1e-9 * speeds.flops,
+                               .peak_share = flops / speeds.flops / best,
+                               .memory_gb_s = 1e-9 * speeds.bytes,
+                               .memory_share = bytes / speeds.bytes / best,
+                               .threads = s.threads,
+                               .peak_bytes = (int64_t)memory_of(m, &s),
+                               .needed_bytes =
+                                   s.step ? (int64_t)cm_train_step_needed_bytes(s.step) : 0};
     }
     subject_free(&s);
     return status;

@@ -74,10 +74,40 @@ for sampler in 'euler --steps 3' 'heun --steps 3 --s-churn 1'; do
 done
 fails 2 'consistency model' sample --model "$teacher" --sampler onestep --out bad.png
 fails 2 'steps' sample --model $model --sampler multistep --steps 4 --out bad.png
-works 'the plan of a step, timed' explain --model "$teacher" --method edm --batch 2 --profile
+works 'the plan of a step, timed' explain --model "$teacher" --method edm --batch 8 --profile
+# The share of each step whose speed has digits enough, from that and the machine's.
+shares()
+{
+    machine=$(sed -n 's/^  machine: \([0-9]*\) GFLOP.* \([0-9.]*\) GB.s copied.*/\1 \2/p' out | head -n 1)
+    awk -v flops="${machine% *}" -v bytes="${machine#* }" '
+        $NF !~ /^[0-9.]+$/ { next }
+        $(NF - 1) == "GFLOP/s" && $(NF - 2) >= 10 { n++; compare($(NF - 2) / flops, $NF) }
+        $(NF - 1) == "GB/s" && $(NF - 2) >= 1 { m++; compare($(NF - 2) / bytes, $NF) }
+        function compare(want, found) {
+            if (found < 0.92 * want - 0.006 || found > 1.08 * want + 0.006) bad = 1
+        }
+        END { exit bad || n < 3 || m < 3 }' out
+}
+ok 'with shares of the speed of the machine' shares
 ok 'with an update that had a gradient' grep -qE ' radam .* [0-9]+\.[0-9]*[1-9][0-9]* +[0-9.]+%' out
 works 'bench, as JSON' bench --model $model --work onestep --batch 2 --dtype f32 --json
 ok 'with its keys' grep -q '"efficiency"' out
+# number KEY: of the only row
+number()
+{
+    sed -n "s/.*\"$1\": \([-+0-9.e]*\).*/\1/p" out
+}
+# near A B: within a thousandth
+near()
+{
+    awk "BEGIN { a = $1; b = $2; exit !(a > 0 && b > 0 && a / b < 1.001 && b / a < 1.001) }"
+}
+ok 'with the share of the peak' near "$(number peak_share)" \
+    "$(number gflop) / ($(number ms) / 1000) / $(number peak_gflops)"
+ok 'with the share of the memory' near "$(number memory_share)" "$(number memory_floor_ms) / $(number ms)"
+works 'bench, as lines' bench --model $model --work onestep --batch 2 --dtype f32 --threads 1
+ok 'headed by the machine' grep -qE 'with 1 thread [0-9]+ GFLOP/s of f32 multiply-adds, [0-9.]+ GB/s copied$' out
+ok 'and the shares' grep -qE ' efficiency of peak of memory ' out
 works 'bench of a network that has no weights' bench --config "$root/bench/networks/wide.json" \
     --work onestep --batch 1 --dtype f32
 echo '{"type":"adm","image_size":32,"in_channels":1,"out_channels":1,"model_channels":33,
@@ -276,6 +306,7 @@ ok 'nothing is left in it or beside it' test -z "$(find . -name '*tmp*' -o -path
 
 works 'describe the run' info $model
 ok 'it says the size' grep -q '16' out
+ok 'and what packed weights take' grep -qE '^    packed-bytes +[1-9][0-9]*$' out
 checkpoint=$(find run -name '*.safetensors' -size +0 | sort | head -n 1)
 works 'describe a file of it' info "$checkpoint"
 works 'the plan of sampling' explain --model $model --batch 2

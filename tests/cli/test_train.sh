@@ -110,6 +110,7 @@ ok 'and a sample grid' test -n "$(find straight/run -name '*.png' -size +0)"
 ok 'no escape codes in a file' test "$(grep -c "$(printf '\033')" err)" -eq 0
 ok 'the last step is reported' grep -q 'step 10/10' err
 ok 'the memory of a step is told' grep -q '^memory of a step: [0-9.]* MiB' err
+ok 'with its packed weights' grep -q '^memory of a step: .*, packed weights [0-9]*[.][0-9]' err
 for file in straight/run/ckpt/latest/*.safetensors; do
     works "info ${file##*/}" info "$file"
 done

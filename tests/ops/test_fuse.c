@@ -242,7 +242,7 @@ static void not_fused(pair *p, cm_node *sum, cm_node *other, const char *what)
 {
     cm_node *out[] = {sum, other ? other : sum};
     cm_plan *plan = compile(p->g, 2, out);
-    char *text = cm_plan_explain(plan, 0);
+    char *text = cm_plan_explain(plan, 0, NULL);
     CHECK(text && !strstr(text, " + "), "%s: fused", what);
     CHECK(text && strstr(text, " add "), "%s: no addition left", what);
     cm_string_free(text);

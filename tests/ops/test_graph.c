@@ -184,7 +184,7 @@ static const cm_kernel *no_sine(const cm_node *n)
 
 static void test_what_is_missing_is_named(void)
 {
-    static const cm_device device = {"tiny", no_sine};
+    static const cm_device device = {"tiny", no_sine, NULL};
     cm_graph *g = cm_graph_new();
     cm_error err = {0};
     cm_plan *p = NULL;

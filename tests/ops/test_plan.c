@@ -6,6 +6,7 @@
 /* ---- allocations of the library are counted: see meson.build, --wrap ---- */
 
 static int allocations;
+static size_t largest; /* of those aligned */
 
 void *__real_aligned_alloc(size_t align, size_t bytes);
 void *__wrap_aligned_alloc(size_t align, size_t bytes);
@@ -19,6 +20,7 @@ void *__wrap_realloc(void *p, size_t bytes);
 void *__wrap_aligned_alloc(size_t align, size_t bytes)
 {
     allocations++;
+    largest = bytes > largest ? bytes : largest;
     return __real_aligned_alloc(align, bytes);
 }
 
@@ -203,13 +205,15 @@ static int sines, packs;
 
 static void counted_sin(const cm_call *c)
 {
-    sines += !c->worker;
+    if (!c->worker) /* the others would race with it */
+        sines++;
     cm_cpu_device()->kernel(c->node)->run(c);
 }
 
 static void counted_pack(const cm_call *c)
 {
-    packs += !c->worker;
+    if (!c->worker)
+        packs++;
     cm_cpu_device()->kernel(c->node)->pack(c);
 }
 
@@ -229,7 +233,7 @@ static const cm_kernel *counting_kernel(const cm_node *n)
     return counted;
 }
 
-static const cm_device counting = {"counting", counting_kernel};
+static const cm_device counting = {"counting", counting_kernel, NULL};
 
 static void test_constants(void)
 {
@@ -476,6 +480,86 @@ static void test_norm_in_place(void)
     }
 }
 
+/* ---- what is packed, what is computed ---- */
+
+/* 36 values for 9 taps, outputs in panels of two vectors */
+static size_t winograd_bytes(size_t from, size_t to)
+{
+    const cm_isa isa = cm_cpu_isa();
+    const size_t panel = isa == CM_ISA_PLAIN ? 8 : isa == CM_ISA_AVX2 ? 16 : 32;
+    return 36 * from * ((to + panel - 1) / panel * panel) * sizeof(float);
+}
+
+/* Two convolutions of weights that stay, the second of few tiles or of many. */
+static cm_plan *two_convolutions(cm_graph *g, unsigned without, int64_t images, cm_node **out)
+{
+    const int fixed = cm_graph_buffer(g, "fixed", CM_BUFFER_CONST);
+    const cm_type w = CM_TYPE(CM_F32, 16, 48, 3, 3), v = CM_TYPE(CM_F32, 80, 16, 3, 3);
+    cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, images, 8, 12, 48));
+    cm_node *y = cm_conv2d(g, x, cm_leaf(g, fixed, 0, w, "w"), NULL, 1, 1);
+    *out = cm_conv2d(g, y, cm_leaf(g, fixed, cm_type_bytes(&w), v, "v"), NULL, 1, 1);
+    cm_plan *p = NULL;
+    cm_error err = {0};
+    if (!CHECK_OK(cm_plan_compile_without(without, g, 1, out, cm_cpu_device(), 2, &p, &err), err))
+        exit(EXIT_FAILURE);
+    return p;
+}
+
+/* Kept, all in one block; or, of training or where it is little beside the products, in
+ * what is large enough for the largest.  6 tiles an image. */
+static void test_packed_bytes(void)
+{
+    const size_t w = winograd_bytes(48, 16), v = winograd_bytes(16, 80), larger = w > v ? w : v;
+    const struct {
+        int64_t images;
+        unsigned without;
+        size_t kept, packed;
+    } rows[] = {{2, 0, w + v, w + v},
+                {2, CM_PLAN_NO_PACKED, 0, larger},
+                {30, 0, 0, larger},
+                {2, CM_PLAN_NO_MEMORY, w + v, w + v}};
+    if (cm_cpu_direct_only())
+        CHECK_SKIP("without Winograd's convolutions");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cm_graph *g = cm_graph_new();
+        cm_node *out;
+        largest = 0;
+        cm_plan *p = two_convolutions(g, rows[i].without, rows[i].images, &out);
+        const cm_plan_memory m = cm_plan_get_memory(p);
+        CHECK(m.constants == rows[i].kept, "%zu: kept %zu bytes, expected %zu", i, m.constants,
+              rows[i].kept);
+        CHECK((largest >= m.packed) == !(rows[i].without & CM_PLAN_NO_MEMORY),
+              "%zu: packed %zu bytes, the largest allocation has %zu", i, m.packed, largest);
+        CHECK(m.packed == rows[i].packed, "%zu: packed %zu bytes, expected %zu", i, m.packed,
+              rows[i].packed);
+        cm_plan_free(p);
+        cm_graph_free(g);
+    }
+}
+
+/* Two operations for each tap, each input and output channel and each output pixel, borders
+ * included; a matrix product's; nothing for what is done once or is no product. */
+static void test_counts(void)
+{
+    cm_graph *g = cm_graph_new();
+    const int fixed = cm_graph_buffer(g, "fixed", CM_BUFFER_CONST);
+    cm_node *w = cm_input(g, "w", CM_TYPE(CM_F32, 5, 3, 3, 3));
+    cm_node *x = cm_input(g, "x", CM_TYPE(CM_F32, 2, 7, 9, 3));
+    cm_node *a = cm_input(g, "a", CM_TYPE(CM_F32, 4, 6)),
+            *b = cm_input(g, "b", CM_TYPE(CM_F32, 6, 8));
+    cm_node *c = cm_leaf(g, fixed, 0, CM_TYPE(CM_F32, 4, 4), "c");
+    cm_node *out[] = {cm_conv2d(g, x, w, NULL, 2, 1), cm_matmul(g, a, b, 0, 0),
+                      cm_matmul(g, c, c, 0, 0), cm_sin(g, b)};
+    cm_plan *p = compile(g, 4, out);
+    const double conv = 2.0 * 9 * 3 * 5 * (2 * 4 * 5), product = 2.0 * 4 * 6 * 8;
+    const double moved = 4.0 * (135 + 378 + 200) + 4.0 * (24 + 48 + 32) + 4.0 * (48 + 48);
+    CHECK(cm_plan_flops(p) == conv + product, "%g operations, expected %g", cm_plan_flops(p),
+          conv + product);
+    CHECK(cm_plan_bytes_moved(p) == moved, "%g bytes, expected %g", cm_plan_bytes_moved(p), moved);
+    cm_plan_free(p);
+    cm_graph_free(g);
+}
+
 static const check_test tests[] = {
     {"store: the value is made in the leaf", test_store_without_copy},
     {"store: the leaf is read in between", test_store_read_between},
@@ -491,6 +575,8 @@ static const check_test tests[] = {
     {"an input that nothing reads", test_unread_input},
     {"what later steps read", test_kept_bytes},
     {"group norm in place", test_norm_in_place},
+    {"packed weights: bytes", test_packed_bytes},
+    {"operations and bytes of a run", test_counts},
 };
 
 CHECK_MAIN(tests)

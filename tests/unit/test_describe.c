@@ -35,6 +35,35 @@ static void test_json(void)
     cm_string_free(text);
 }
 
+/* What sampling will take, told as numbers: packed weights are part of the whole, and there are
+ * more of them where they are packed once and kept. */
+static void test_prepared(void)
+{
+    char *text = NULL;
+    cm_error err = {0};
+    if (!CHECK_OK(cm_describe_json(model, &text, &err), err))
+        return;
+    json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *prepared = json_object_get(o, "prepared"),
+                 *one = json_object_get(prepared, "batch-1"),
+                 *many = json_object_get(prepared, "batch-64");
+    const json_t *const both[] = {one, many};
+    for (int i = 0; i < 2; i++) {
+        const int64_t packed = json_integer_value(json_object_get(both[i], "packed-bytes")),
+                      all = json_integer_value(json_object_get(both[i], "bytes"));
+        CHECK(packed > 0 && packed < all, "%lld of %lld bytes", (long long)packed, (long long)all);
+        CHECK(all - packed > 4 * json_integer_value(json_object_get(o, "parameters")), "%lld bytes",
+              (long long)all);
+    }
+    CHECK(json_integer_value(json_object_get(one, "micro-batch")) == 1, "one image");
+    CHECK(json_integer_value(json_object_get(many, "micro-batch")) > 1, "many images");
+    CHECK(json_is_string(json_object_get(prepared, "dtype")) &&
+              json_integer_value(json_object_get(prepared, "threads")) > 0,
+          "dtype and threads");
+    json_decref(o);
+    cm_string_free(text);
+}
+
 static int has_line(const char *text, const char *line)
 {
     const size_t n = strlen(line);
@@ -81,6 +110,7 @@ static void test_tensors(void)
 
 static const check_test tests[] = {
     {"a model as JSON", test_json},
+    {"memory of sampling", test_prepared},
     {"a model as lines", test_lines},
     {"any tensors", test_tensors},
 };

@@ -4,6 +4,7 @@
 
 #include "base/cache.h"
 #include "cm.h"
+#include "cpu/cpu.h"
 #include "sample/session.h"
 
 static const char shipped[] = "models/fashion-mnist-cd.safetensors";
@@ -101,11 +102,58 @@ static void test_as_told(void)
     cm_model_free(m);
 }
 
+/* A session for one image packs every weight once: those of Winograd's convolutions (3 x 3 of
+ * stride 1, channels in sixteens: 36 values for 9, outputs in panels), and the others, which some
+ * libraries round up, their channels to panels at most. */
+static void packed_bounds(const cm_model *m, size_t *least, size_t *most)
+{
+    const cm_isa isa = cm_cpu_isa();
+    const size_t panel = isa == CM_ISA_PLAIN ? 8 : isa == CM_ISA_AVX2 ? 16 : 32;
+    *least = *most = 0;
+    for (int i = 0; i < cm_params_size(m->params); i++) {
+        const cm_param *p = cm_params_at(m->params, i);
+        const size_t k = (size_t)p->type.dim[0], c = p->type.rank > 1 ? (size_t)p->type.dim[1] : 0;
+        const size_t bytes = cm_type_bytes(&p->type), taps = c ? bytes / 4 / k / c : 0;
+        const size_t winograd = 36 * c * ((k + panel - 1) / panel * panel) * 4;
+        const size_t rounded = (k + 31) / 32 * 32 * ((c + 31) / 32 * 32) * taps * 4;
+        if (!c || strstr(p->name, "label_emb")) /* of a table, rows are read */
+            continue;
+        const int halves = strstr(p->name, ".op.") != NULL; /* of stride 2 */
+        const int is_winograd = taps == 9 && k % 16 == 0 && c % 16 == 0 && !halves;
+        *least += is_winograd ? winograd : bytes;
+        *most += is_winograd ? winograd : rounded;
+    }
+}
+
+static void test_needs(void)
+{
+    static const int batches[] = {1, 64};
+    cm_error err = {0};
+    cm_model *m = NULL;
+    CHECK_OK(cm_model_open(shipped, &m, &err), err);
+    for (size_t i = 0; m && i < sizeof batches / sizeof *batches; i++) {
+        cm_session_needs n = {0};
+        cm_session *s = session_of(m, batches[i], 0);
+        CHECK_OK(cm_session_needs_of(m, batches[i], CM_F32, 2, &n, &err), err);
+        CHECK(s && n.micro == s->micro && n.bytes == cm_session_bytes(s, m) &&
+                  n.packed == cm_plan_get_memory(s->plan).packed,
+              "batch of %d: parts of %d, %zu bytes, %zu of packed weights", batches[i], n.micro,
+              n.bytes, n.packed);
+        size_t least, most;
+        packed_bounds(m, &least, &most);
+        CHECK(i || cm_cpu_direct_only() || (n.packed >= least && n.packed <= most),
+              "%zu bytes of packed weights, expected %zu to %zu", n.packed, least, most);
+        cm_session_free(s);
+    }
+    cm_model_free(m);
+}
+
 static const check_test tests[] = {
     {"the same images in any parts", test_same_images},
     {"parts fit the cache and leave little over", test_fits},
     {"large weights: the batch at once", test_large_weights},
     {"parts as told", test_as_told},
+    {"what a session takes, told before", test_needs},
 };
 
 CHECK_MAIN(tests)

@@ -238,6 +238,32 @@ static void test_recompute_memory(void)
     cm_params_free(params);
 }
 
+/* Where weights change, all steps share the room of the largest, forward or turned: 36 values
+ * for 9 taps, outputs in panels of two vectors. */
+static void test_packed_bytes(void)
+{
+    const cm_isa isa = cm_cpu_isa();
+    const int64_t panel = isa == CM_ISA_PLAIN ? 8 : isa == CM_ISA_AVX2 ? 16 : 32;
+    cm_error err = {0};
+    cm_model *m = NULL;
+    if (cm_cpu_direct_only())
+        CHECK_SKIP("without Winograd's convolutions");
+    CHECK_OK(cm_model_open("models/fashion-mnist-edm.safetensors", &m, &err), err);
+    const cm_plan_memory memory = memory_of(&m->net, m->params, (variant){"edm", 1, 0, CM_F32, 0});
+    int64_t want = 0;
+    for (int i = 0; i < cm_params_size(m->params); i++) {
+        const cm_type *t = &cm_params_at(m->params, i)->type;
+        for (int turned = 0; turned < 2 && t->rank == 4 && t->dim[2] == 3; turned++) {
+            const int64_t from = t->dim[!turned], to = (t->dim[turned] + panel - 1) / panel * panel;
+            if (from % 16 == 0 && t->dim[turned] % 16 == 0 && 4 * 36 * from * to > want)
+                want = 4 * 36 * from * to;
+        }
+    }
+    CHECK(memory.packed == (size_t)want, "%zu bytes, expected %lld", memory.packed,
+          (long long)want);
+    cm_model_free(m);
+}
+
 /* What a step takes in all is at most 1.2 times the weights, moments, averages and the
  * activations that the gradient reads; batch 64 of the shipped network and of one four
  * times as wide.  Compiled, not run. */
@@ -396,6 +422,7 @@ static const check_test tests[] = {
     {"recomputation: the same bits in bf16", test_recompute_bf16},
     {"recomputation: other networks", test_recompute_other_networks},
     {"recomputation: memory of a deep network", test_recompute_memory},
+    {"packed weights of a step", test_packed_bytes},
     {"memory of a step, f32", test_memory},
     {"memory of a step, bf16", test_memory_bf16},
 };

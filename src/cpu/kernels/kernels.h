@@ -3,7 +3,7 @@
  * Every file of this folder is compiled once for each instruction set, with
  * CM_ISA_SUFFIX = avx512_bf16, avx512, avx2 or plain; external names carry the suffix, and
  * the only ones used from outside are the tables cm_kernels_<suffix> (cpu/cpu.h) and
- * cm_attention_<suffix> (cpu/attention.h).
+ * cm_attention_<suffix> (cpu/attention.h), and cm_multiply_adds_<suffix> (cpu/speeds.h).
  *
  * Rules that all kernels keep:
  *  - all workers call them, and each does its share: what is not shared out, worker 0
