@@ -43,7 +43,7 @@ for bad in 'nothing.safetensors empty' 'text.pt text' 'plain.pt a Python pickle'
             $command "$file"
     done
     test "$file" = picture.safetensors || fails 4 \
-        "$file: expected an IDX images file, a packed .safetensors file or a folder of images, found: ${bad#* }" \
+        "$file: expected fashion-mnist, fashion-mnist-test, an IDX images file, a packed .safetensors file or a folder of images, found: ${bad#* }" \
         data "$file"
 done
 fails 4 'picture.safetensors: is one picture (PNG)' data picture.safetensors
