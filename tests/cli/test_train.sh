@@ -353,9 +353,9 @@ for other in '--image-size 16:images of 32 x 32 with 1 channel, which:found 16 x
     # shellcheck disable=SC2086 # a list of words
     fails 4 "docs/edit: expected ${rest%%:*} $root/models/fashion-mnist-edm.safetensors was made for, ${rest#*:}" \
         train --method cd --teacher "$root/models/fashion-mnist-edm.safetensors" --data "$root/docs/edit" \
-        $size --steps 1 --out other
+        $size --steps 1 --out unlike
 done
-ok 'and no run was begun' missing other
+ok 'and no run was begun' missing unlike
 fails 2 'consistency model' sample --model straight/run --sampler multistep --out s.png
 train student --method cd --steps 2 --teacher ../straight/run
 ok 'distil a run' ended_with 0
