@@ -181,7 +181,7 @@ typedef struct cm_sample_params {
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
     int64_t steps;            /* noise levels of the grid (0: 18 for euler and heun, the
                                  model's own for --ts) */
-    cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,22,39 */
+    cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,8,17 */
     cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
     double s_churn;           /* heun: fresh noise a run */
     double s_tmin;            /* heun: churn only above this sigma */

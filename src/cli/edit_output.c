@@ -165,6 +165,11 @@ cm_status edit_output_check(const edit_result *r, int64_t n, const cm_model_fact
     if (cli_is_pipe(r->out)) /* which nothing is known of */
         return CM_OK;
     const cm_status s = cm_images_check_path(r->out, &expected, &layout, &next, err);
+    if (!s && next > 0 && !r->pictures->n) /* names are numbers, as those of samples */
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "%s: holds images up to number %lld, among which these would be: expected "
+                        "another folder",
+                        r->out, (long long)next - 1);
     return s || next < 0 ? s : check_names(r, err);
 }
 

@@ -280,13 +280,13 @@ static cm_status check_files(const cm_eval_params *p, cm_error *err)
     if (!s && *p->nearest)
         s = cm_replace_ending("nearest", p->nearest, ".png", err);
     if (!s && *p->save_stats)
-        s = cm_replace_check(p->save_stats, &cm_replaced_archive, err);
-    if (!s && *p->save_stats)
         s = cm_replace_no_input(p->save_stats, INPUTS, inputs, err);
-    if (!s && *p->nearest)
-        s = cm_replace_check(p->nearest, &cm_replaced_picture, err);
+    if (!s && *p->save_stats)
+        s = cm_replace_check(p->save_stats, &cm_replaced_statistics, err);
     if (!s && *p->nearest)
         s = cm_replace_no_input(p->nearest, INPUTS, inputs, err);
+    if (!s && *p->nearest)
+        s = cm_replace_check(p->nearest, &cm_replaced_picture, err);
     return s;
 }
 

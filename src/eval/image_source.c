@@ -120,7 +120,8 @@ static cm_status check_images(const cm_npz_member *m, const cm_npz *npz, cm_erro
     if (strcmp(m->descr, "|u1") != 0 || m->rank != 4 || m->dim[0] < 1 || m->dim[1] < 1 ||
         m->dim[2] < 1 || m->dim[1] > SIDE || m->dim[2] > SIDE || (m->dim[3] != 1 && m->dim[3] != 3))
         return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: arr_0: expected uint8 [N,H,W,3] or [N,H,W,1] of 0 to 255, found %s",
+                       "%s: arr_0: expected uint8 [N,H,W,3] or [N,H,W,1] of 0 to 255, N, H and W "
+                       "at least 1, found %s",
                        m->path, cm_npz_describe(m, text));
     return CM_OK;
 }

@@ -15,6 +15,7 @@
  * the numbers of steps of a teacher.  The list with the lowest score of all is what is kept. */
 #include "eval/tune.h"
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "eval/tune_judge.h"
@@ -26,6 +27,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { GRID = 16 };
 static const int ladders[] = {2, 4, 8, 20, 0}; /* levels */
@@ -405,6 +407,27 @@ static cm_status run(search *s, const cm_eval_hooks *hooks, cm_error *err)
     return status || !*p->out ? status : write_out(s, err);
 }
 
+/* The model itself may be replaced, as what is written is it with other levels; no other file. */
+static cm_status check_out(const cm_tune_params *p, cm_error *err)
+{
+    const char *const others[] = {p->data, p->weights};
+    struct stat model, out;
+    char shown[512];
+    cm_status s = cm_replace_ending("out", p->out, ".safetensors", err);
+    if (!s)
+        s = cm_replace_no_input(p->out, 2, others, err);
+    if (!s)
+        s = cm_model_annotate_check(p->model, p->out, err);
+    if (s || stat(p->out, &out) || !out.st_size)
+        return s;
+    if (!stat(p->model, &model) && model.st_dev == out.st_dev && model.st_ino == out.st_ino)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: is there, and is not the model that is searched for: expected a new name, "
+                   "or that of --model",
+                   cm_escape(shown, sizeof shown, p->out));
+}
+
 cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
                         void (*line)(void *user, const char *text), void *user, cm_error *err)
 {
@@ -416,12 +439,7 @@ cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!*needed[i].value)
             return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a path, found none", needed[i].name);
-    const char *const others[] = {p->data, p->weights}; /* the model itself may be replaced */
-    cm_status status = *p->out ? cm_replace_ending("out", p->out, ".safetensors", err) : CM_OK;
-    if (!status && *p->out)
-        status = cm_replace_no_input(p->out, 2, others, err);
-    if (!status && *p->out)
-        status = cm_model_annotate_check(p->model, p->out, err);
+    cm_status status = *p->out ? check_out(p, err) : CM_OK;
     if (!status)
         status = cm_model_read(p->model, NULL, &m, err);
     s.model = m;

@@ -27,10 +27,36 @@ static int is_plot(const char *path, const char *found, int is_picture)
            is_picture_file(path, found, is_picture);
 }
 
-static int is_archive(const char *path, const char *found, int is_picture)
+/* Whether the first member of an archive is an array without a name, as those of images are. */
+static int begins_with_arr(const char *path)
 {
-    (void)path, (void)is_picture;
-    return !strcmp(found, "a ZIP archive");
+    enum { NAME = 30 }; /* where a local header has the name */
+    char first[NAME + 4] = "";
+    FILE *f = fopen(path, "rb");
+    const size_t n = f ? fread(first, 1, sizeof first, f) : 0;
+    if (f)
+        fclose(f);
+    return n == sizeof first && !memcmp(first + NAME, "arr_", 4);
+}
+
+static int is_images_archive(const char *path, const char *found, int is_picture)
+{
+    (void)is_picture;
+    return !strcmp(found, "a ZIP archive") && begins_with_arr(path);
+}
+
+static int is_statistics(const char *path, const char *found, int is_picture)
+{
+    (void)is_picture;
+    return !strcmp(found, "a ZIP archive") && !begins_with_arr(path);
+}
+
+static int holds_tensors(const char *path)
+{
+    cm_st_file *f = NULL;
+    const int holds = !cm_st_open(path, &f, NULL);
+    cm_st_close(f);
+    return holds;
 }
 
 static int has_tensor(const char *path, const char *name)
@@ -56,7 +82,8 @@ static int is_output(const char *path, const char *found, int is_picture)
 
 const cm_replaced cm_replaced_picture = {"a PNG, JPEG, WebP or GIF image", is_picture_file};
 const cm_replaced cm_replaced_plot = {"a picture or an SVG drawing", is_plot};
-const cm_replaced cm_replaced_archive = {"an .npz", is_archive};
+const cm_replaced cm_replaced_archive = {"an .npz of images", is_images_archive};
+const cm_replaced cm_replaced_statistics = {"an .npz of statistics", is_statistics};
 const cm_replaced cm_replaced_images = {"a .safetensors file of images", is_set};
 const cm_replaced cm_replaced_output = {"a .safetensors file with the tensor \"out\"", is_output};
 
@@ -73,7 +100,11 @@ cm_status cm_replace_check(const char *path, const cm_replaced *kind, cm_error *
         return s;
     return cm_fail(err, CM_ERR_ARGUMENT,
                    "%s: holds %s, which would be replaced; expected a new name, or that of %s",
-                   path, found == cm_image_no_kind ? "data of no known kind" : found, kind->name);
+                   path,
+                   found != cm_image_no_kind ? found
+                   : holds_tensors(path)     ? "tensors (.safetensors)"
+                                             : "data of no known kind",
+                   kind->name);
 }
 
 cm_status cm_replace_ending(const char *what, const char *path, const char *ending, cm_error *err)

@@ -12,11 +12,12 @@ typedef struct cm_replaced {
     int (*is_own)(const char *path, const char *found, int is_picture);
 } cm_replaced;
 
-extern const cm_replaced cm_replaced_picture; /* PNG, JPEG, WebP, GIF */
-extern const cm_replaced cm_replaced_plot;    /* such a picture, or SVG */
-extern const cm_replaced cm_replaced_archive; /* .npz */
-extern const cm_replaced cm_replaced_images;  /* .safetensors with images */
-extern const cm_replaced cm_replaced_output;  /* .safetensors with out, of cm_forward */
+extern const cm_replaced cm_replaced_picture;    /* PNG, JPEG, WebP, GIF */
+extern const cm_replaced cm_replaced_plot;       /* such a picture, or SVG */
+extern const cm_replaced cm_replaced_archive;    /* .npz of images */
+extern const cm_replaced cm_replaced_statistics; /* .npz of statistics */
+extern const cm_replaced cm_replaced_images;     /* .safetensors with images */
+extern const cm_replaced cm_replaced_output;     /* .safetensors with out, of cm_forward */
 
 /* cm_file_check, and whether there is no file at path, an empty one, or one of the kind.
  * Errors: CM_ERR_ARGUMENT says what there is, CM_ERR_IO. */

@@ -58,6 +58,10 @@ ok 'denoise by a given level' succeeded
 edit interpolate --seed 1 --to-seed 2 --frames 5 --out way.png
 ok 'interpolate between seeds' succeeded
 ok 'is a row' is_size way.png $((5 * 34 + 2)) 36
+edit interpolate --seed 1 --to-seed 2 --frames 3 --out frames
+ok 'into a folder' succeeded
+edit interpolate --seed 1 --to-seed 2 --frames 2 --out frames
+ok 'not among the images of another' one_error 2 'frames: holds images up to number 2'
 run edit interpolate --model "$student" --teacher "$teacher" --steps 6 --image "$boot" \
     --to "$pictures/sneaker.png" --class 9,7 --frames 4 --out way.png
 ok 'interpolate between pictures' succeeded

@@ -179,6 +179,10 @@ fails 2 "option 'features': has no effect here, with lpips" eval --ref $real --s
 fails 2 "option 'model': has no effect here, with lpips" eval --ref $real --model run --lpips
 fails 2 'lpips-weights: has no effect without lpips' eval --ref $real --samples $real \
     --lpips-weights x $small
+cp own.npz kept.npz
+fails 2 'kept.npz: holds a ZIP archive, which would be replaced; expected a new name, or that of an .npz of statistics' \
+    eval --ref $real --save-stats kept.npz $small
+fails 2 'that of an .npz of images' sample --model run --num 1 --out stats.npz
 fails 1 'missing/stats.npz' eval --ref $real --save-stats missing/stats.npz $small
 ok 'nothing is left of it' missing missing
 }

@@ -88,6 +88,11 @@ chosen=$(edits tuned.safetensors inpaint evaluations)
 ok 'the score is that of its row' awk -v n="$chosen" -v want="$(edits tuned.safetensors inpaint score)" \
     '$1 == "inpaint" && $2 == n && $3 + 0 == want + 0 { found = 1 } END { exit !found }' table
 
+cp t.safetensors another.safetensors
+tune m.safetensors --num 12 --most 3 --out another.safetensors
+ok 'another model is not replaced' one_error 2 'another.safetensors: is there, and is not the model'
+ok 'and is what it was' cmp -s t.safetensors another.safetensors
+rm another.safetensors
 tune m.safetensors --num 12 --most 3 --out again.safetensors --batch 5
 ok 'again, other batches: the same bytes' cmp tuned.safetensors again.safetensors
 tune tuned.safetensors --num 12 --most 3 --task upscale --out tuned.safetensors
