@@ -165,6 +165,9 @@ CM_INLINE void to_points(winograd_to_two *f, int side, const void *const *pixel,
                          int bf16, float *v, int64_t pitch)
 {
     for (int64_t k = 0; k < n; k += WIDTH) {
+        vec wide[PAIRS]; /* bf16 is made wide once */
+        for (int i = 0; bf16 && i < side * side; i++)
+            wide[i] = load_as(pixel[i], k, 1);
         UNROLL
         for (int i = 0; i < TWOS; i++) {
             vec half[2][POINTS], from[POINTS], two[2];
@@ -172,7 +175,7 @@ CM_INLINE void to_points(winograd_to_two *f, int side, const void *const *pixel,
             for (int x = 0; x < side; x++) {
                 UNROLL
                 for (int y = 0; y < side; y++)
-                    from[y] = load_as(pixel[y * side + x], k, bf16);
+                    from[y] = bf16 ? wide[y * side + x] : load_as(pixel[y * side + x], k, 0);
                 f(from, i, two);
                 half[0][x] = two[0];
                 half[1][x] = two[1];
