@@ -103,8 +103,7 @@ static cm_status check_byte_order(const cm_torch_file *c, cm_error *err)
         s = cm_zip_read(stream, found, (size_t)e->bytes, err);
     cm_zip_stream_close(stream);
     if (!s && strcmp(found, "little") != 0)
-        s = cm_fail(err, CM_ERR_FORMAT,
-                    "%s: entry \"byteorder\": expected little, found another",
+        s = cm_fail(err, CM_ERR_FORMAT, "%s: entry \"byteorder\": expected little, found another",
                     c->file->source.path);
     return s;
 }

@@ -61,8 +61,7 @@ cm_status cm_zip_read_end(const cm_source *source, const cm_zip_limits *limits, 
             "(it is cut short, has a comment, or is none)",
             path, (int)END, cm_ull(source->size));
     if (cm_zip_number(r + 4, 4) || cm_zip_number(r + 8, 2) != cm_zip_number(r + 10, 2))
-        return cm_fail(err, CM_ERR_FORMAT, "%s: expected one archive, found a part of one",
-                       path);
+        return cm_fail(err, CM_ERR_FORMAT, "%s: expected one archive, found a part of one", path);
     *d = (cm_zip_directory){cm_zip_number(r + 16, 4), cm_zip_number(r + 12, 4),
                             cm_zip_number(r + 10, 2)};
     if ((s = read_end64(source, d, &end, err)))

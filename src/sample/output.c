@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "data/sample_names.h"
 #include "io/file.h"
 #include "io/image.h"
 #include "io/npz.h"
@@ -11,7 +12,6 @@
 #include "io/safetensors.h"
 #include "model/class_names.h"
 #include "sample/picture.h"
-#include "data/sample_names.h"
 
 #include <ctype.h>
 #include <errno.h>

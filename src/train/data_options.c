@@ -46,7 +46,8 @@ static cm_status parse_colour(const char *text, uint8_t rgb[3], cm_error *err)
 cm_status cm_data_from_options(const cm_train_params *c, const cm_net_config *net,
                                cm_dataset **data, cm_error *err)
 {
-    cm_dataset_options o = {.strict = c->strict, .is_trained_on = 1, .channels = net ? net->in_channels : 0};
+    cm_dataset_options o = {
+        .strict = c->strict, .is_trained_on = 1, .channels = net ? net->in_channels : 0};
     cm_status s = parse_size(c->image_size, &o.h, &o.w, err);
     if (s || (s = parse_colour(c->background, o.background, err)))
         return s;

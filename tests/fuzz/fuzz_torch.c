@@ -35,8 +35,7 @@ static void feed(const void *bytes, size_t n)
     const cm_status s = cm_weights_open_memory(bytes, n, "fed", &f, NULL, &err);
     require(!s == (f != NULL));
     if (s)
-        require(s == CM_ERR_FORMAT && err.status == s &&
-                !strncmp(err.message, "fed: ", 5));
+        require(s == CM_ERR_FORMAT && err.status == s && !strncmp(err.message, "fed: ", 5));
     else
         read_all(f, n);
     cm_st_close(f);

@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/utf8.h"
 #include "base/philox.h"
+#include "base/utf8.h"
 #include "io/file.h"
 #include "io/idx.h"
 #include "io/image.h"
@@ -236,8 +236,8 @@ static void feed_exact(const target *t, const uint8_t *bytes, size_t n, uint64_t
     memcpy(copy, bytes, n);
     const cm_status s = t->feed(copy, n, &digest);
     free(copy);
-    CHECK(s == CM_OK || s == CM_ERR_FORMAT, "%s: %s %zu: %s", t->name,
-          what, where, cm_status_name(s));
+    CHECK(s == CM_OK || s == CM_ERR_FORMAT, "%s: %s %zu: %s", t->name, what, where,
+          cm_status_name(s));
     if (t->checksummed && s == CM_OK)
         CHECK(digest == whole, "%s: %s %zu: accepted with other content", t->name, what, where);
 }

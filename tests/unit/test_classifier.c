@@ -224,8 +224,9 @@ static void test_features(void)
         CHECK(cm_extractor_run(e, 1, (const uint8_t *)pixels, SIDE, SIDE, 1, f[0], NULL, NULL,
                                &err) == CM_ERR_ARGUMENT,
               "gray pictures were taken");
-        CHECK(strstr(err.message, "expected images of 8x8 with 3 channels, which FD-test is made for"), "%s",
-              err.message);
+        CHECK(strstr(err.message,
+                     "expected images of 8x8 with 3 channels, which FD-test is made for"),
+              "%s", err.message);
     }
     cm_extractor_close(e);
     cm_free(m.flat);

@@ -186,7 +186,8 @@ static void idx_errors(void)
     expect_error(at("wide-images"), 0, CM_ERR_FORMAT, "wide-images", "", "");
     write_file("text", "hello, world", 12);
     expect_error(at("text"), 0, CM_ERR_FORMAT, "text", "", "");
-    expect_error(at("nowhere"), 0, CM_ERR_IO, "nowhere: expected", "fashion-mnist", "folder of images");
+    expect_error(at("nowhere"), 0, CM_ERR_IO, "nowhere: expected", "fashion-mnist",
+                 "folder of images");
     expect_error(at("images-idx3"), -1, CM_ERR_ARGUMENT, "size", "-1", "16384");
     scratch_free();
 }
