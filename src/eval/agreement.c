@@ -77,7 +77,7 @@ void cm_agreement_clear(cm_agreement *a)
 
 /* ---- counting ---- */
 
-static int64_t largest(const float *v, int64_t n)
+int64_t cm_largest(const float *v, int64_t n)
 {
     int64_t best = 0;
     for (int64_t k = 1; k < n; k++)
@@ -96,7 +96,7 @@ void cm_agreement_add(cm_agreement *a, int64_t n, const float *logits, const int
             leave_out(a, found);
         }
         a->with_class += label >= 0;
-        a->agree += label >= 0 && label == largest(logits, a->classes);
+        a->agree += label >= 0 && label == cm_largest(logits, a->classes);
     }
 }
 

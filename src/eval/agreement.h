@@ -21,6 +21,8 @@ typedef struct cm_agreement {
 /* The extractor and the source outlive it.  Errors: CM_ERR_MEMORY. */
 cm_status cm_agreement_start(cm_agreement *a, const cm_extractor *extractor,
                              const cm_image_source *source, cm_error *err);
+/* The class of the largest of n logits; of equal ones the first. */
+int64_t cm_largest(const float *logits, int64_t n);
 /* The next n images of the source: logits [n,classes], labels [n], -1: none. */
 void cm_agreement_add(cm_agreement *a, int64_t n, const float *logits, const int64_t *labels);
 /* NaN: of none. */

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "data/dataset.h"
+#include "eval/agreement.h"
 #include "eval/frechet.h"
 #include "model/class_names.h"
 #include "sample/generate.h"
@@ -86,22 +87,13 @@ static cm_status read_pictures(cm_tune_judge *j, cm_error *err)
     return s;
 }
 
-static int64_t largest(const float *v, int64_t n)
-{
-    int64_t best = 0;
-    for (int64_t k = 1; k < n; k++)
-        if (v[k] > v[best])
-            best = k;
-    return best;
-}
-
 /* logits are those of its last pictures. */
 static double agreement_of(const cm_tune_judge *j)
 {
     const int64_t n = j->pictures->n, classes = cm_extractor_dims(j->extractor).logits;
     int64_t agree = 0;
     for (int64_t i = 0; i < n; i++)
-        agree += largest(j->logits + i * classes, classes) == j->classes[i];
+        agree += cm_largest(j->logits + i * classes, classes) == j->classes[i];
     return (double)agree / (double)n;
 }
 
@@ -146,7 +138,7 @@ cm_status cm_tune_judge_open(cm_tune_judge *j, const cm_model *model, const cm_t
         return out_of_memory(j, err);
     s = look_at(j, j->pictures, &j->untouched, err);
     for (int64_t i = 0; i < n && !s && !j->classes_are_given; i++)
-        j->classes[i] = largest(j->logits + i * dims.logits, dims.logits);
+        j->classes[i] = cm_largest(j->logits + i * dims.logits, dims.logits);
     j->agreement_untouched = s ? 0 : agreement_of(j);
     return s;
 }

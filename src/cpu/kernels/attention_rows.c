@@ -152,24 +152,13 @@ static void softmax_grad(const cm_attention_rows *r)
     }
 }
 
-/* In pieces of constant size, so that no copy is a call. */
-CM_INLINE void copy(char *to, const char *from, int64_t bytes)
-{
-    enum { PIECE = 32 };
-    if (bytes % PIECE)
-        memcpy(to, from, (size_t)bytes);
-    else
-        for (int64_t i = 0; i < bytes; i += PIECE)
-            memcpy(to + i, from + i, PIECE);
-}
-
 static void gather(const cm_attention_heads *h, void *dst, const void *src)
 {
     const int64_t bytes = h->d * (h->bf16 ? 2 : 4), head = h->padded * bytes;
     for (int64_t r = 0; r < h->rows; r++)
         for (int64_t i = 0; i < h->n; i++)
-            copy((char *)dst + i * head + r * bytes,
-                 (const char *)cm_at(src, r * h->pitch, h->bf16) + i * bytes, bytes);
+            cm_copy((char *)dst + i * head + r * bytes,
+                    (const char *)cm_at(src, r * h->pitch, h->bf16) + i * bytes, bytes, 32);
     for (int64_t i = 0; i < h->n; i++)
         memset((char *)dst + i * head + h->rows * bytes, 0, (size_t)(head - h->rows * bytes));
 }

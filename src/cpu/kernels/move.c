@@ -25,24 +25,13 @@ static block block_make(void *y, const void *x, int64_t rows, int64_t n, int64_t
                    .x_ahead = (CM_AHEAD / (x_pitch + 1) + 1) * x_pitch};
 }
 
-/* In pieces of constant size, which is no call for each of many short rows. */
-CM_INLINE void copy(char *y, const char *x, int64_t n)
-{
-    enum { PIECE = 64 };
-    if (n % PIECE)
-        memcpy(y, x, (size_t)n);
-    else
-        for (int64_t i = 0; i < n; i += PIECE)
-            memcpy(y + i, x + i, PIECE);
-}
-
 CM_INLINE void copy_row(const block *b, int64_t r)
 {
     char *y = b->y + r * b->y_pitch;
     const char *x = b->x + r * b->x_pitch;
     cm_prefetch(x, b->x_ahead, b->n);
     cm_prefetch(y, b->y_ahead, b->n);
-    copy(y, x, b->n);
+    cm_copy(y, x, b->n, 64);
 }
 
 /* The blocks have as many rows; a row of all before the next one, for they may be parts of it. */

@@ -26,6 +26,16 @@
 
 enum { CM_LANES = 16 };
 
+/* In pieces of constant size, which is no call for each of many short rows. */
+CM_INLINE void cm_copy(char *to, const char *from, int64_t bytes, int64_t piece)
+{
+    if (bytes % piece)
+        memcpy(to, from, (size_t)bytes);
+    else
+        for (int64_t i = 0; i < bytes; i += piece)
+            memcpy(to + i, from + i, (size_t)piece);
+}
+
 /* ---- bits ---- */
 
 CM_INLINE float cm_from_bits(uint32_t u)
