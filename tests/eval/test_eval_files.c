@@ -329,7 +329,8 @@ static void test_wrong_archives(void)
     const cm_npz_array wrong_shape = {"arr_0", CM_NPZ_U8, 4, {1, 3, 2, 2}, bytes};
     write_arrays(in_dir("w.npz"), 1, &wrong_type);
     CHECK(cm_image_source_open(in_dir("w.npz"), NULL, 0, &s, &err) == CM_ERR_FORMAT, "floats");
-    has(&err, "w.npz: arr_0: expected uint8 [N,H,W,3] or [N,H,W,1] of 0 to 255, found float32");
+    has(&err, "w.npz: arr_0: expected uint8 [N,H,W,3] or [N,H,W,1] of 0 to 255, N, H and W at least 1, found "
+              "float32 [1,2,2,3]");
     write_arrays(in_dir("w.npz"), 1, &wrong_key);
     CHECK(cm_image_source_open(in_dir("w.npz"), NULL, 0, &s, &err) == CM_ERR_FORMAT, "another key");
     has(&err, "expected the images as arr_0 (uint8 [N,H,W,C]), found samples");
