@@ -86,8 +86,8 @@ static void show(bench *b, const char *work, const char *dtype, int batch, const
         show_head(r);
     if (b->options->json)
         printf("%s\n {\"work\": \"%s\", \"network\": \"%s\", \"dtype\": \"%s\", \"batch\": %d, "
-               "\"threads\": %d, \"ms\": %.3f, \"images_per_s\": %.2f, \"efficiency\": %.3f, "
-               "\"matrix_floor_ms\": %.3f, \"memory_floor_ms\": %.3f, \"gflop\": %.6g, "
+               "\"threads\": %d, \"ms\": %.6g, \"images_per_s\": %.6g, \"efficiency\": %.6g, "
+               "\"matrix_floor_ms\": %.6g, \"memory_floor_ms\": %.6g, \"gflop\": %.6g, "
                "\"peak_gflops\": %.6g, \"peak_share\": %.6g, \"memory_gb_s\": %.6g, "
                "\"memory_share\": %.6g, \"peak_bytes\": %lld, \"needed_bytes\": %lld}",
                b->rows ? "," : "", work, b->network, dtype, batch, r->threads, r->ms,
