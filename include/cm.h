@@ -325,7 +325,8 @@ typedef struct cm_request {
                               as the params of the session say */
     const float *noise;    /* [draws,num,h,w,c] from N(0, 1): draw 0, times the first sigma, is
                               x_T, the others are added later; NULL: from the seed */
-    int64_t draws;         /* of noise: cm_sampler_draws; 0 without noise */
+    int64_t draws;         /* of noise: 1 to cm_sampler_draws, further ones are from the seed; 0
+                              without noise */
     int as_float;          /* 1: give cm_images.values too */
     const cm_edit *edit;   /* NULL: images of noise alone */
     /* Told after each run of the network, in runs on one image; NULL allowed. */
@@ -403,6 +404,11 @@ CM_API void cm_bytes_free(void *bytes);
 CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images,
                                   cm_error *err);
 CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
+/* The noise of a .safetensors file, as cm edit invert writes it, for images of the model: a tensor
+ * noise F32 [n,h,w,c], finite, and where there is one labels I64 [n], else -1; pixels are black.
+ * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+CM_API cm_status cm_images_read_noise(const cm_model *model, const char *path, cm_images **images,
+                                      cm_error *err);
 /* The files of a folder and of those in it, as cm_data finds them, sorted folder by folder: `file`
  * is told the path of each, its class (the subfolder of `folder` that it is in; NULL: none) and
  * why it is not to be read (NULL: it is, and may be a picture).  Where it returns another status

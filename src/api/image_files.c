@@ -92,6 +92,15 @@ cm_status cm_images_read(const char *path, cm_images **images, cm_error *err)
     return s;
 }
 
+cm_status cm_images_read_noise(const cm_model *model, const char *path, cm_images **images,
+                               cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"model", model}, {"images", images});
+    if (!s)
+        s = cm_door_text("path", path, err);
+    return s ? s : cm_images_noise_of_file(model, path, images, err);
+}
+
 cm_status cm_images_list(const char *folder,
                          cm_status (*file)(void *user, const char *path, const char *name,
                                            const char *why_not, cm_error *err),

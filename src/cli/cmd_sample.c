@@ -1,5 +1,6 @@
 /* cmd_sample.c - cm sample: images from a model, into a grid, an archive or a folder */
 #include "cli/cli.h"
+#include "cli/edit_place.h"
 #include "cli/pipe.h"
 #include "cli/trajectory.h"
 
@@ -8,7 +9,7 @@
 #include <strings.h>
 
 typedef struct sample_files {
-    cm_text model, out, heading, trajectory;
+    cm_text model, out, heading, trajectory, noise;
     int64_t columns, scale;
     int captions, go_on;
 } sample_files;
@@ -34,6 +35,10 @@ static const cm_option file_options[] = {
      "show the way from noise: x at each noise level, the image that it leads to, or both; a row "
      "an "
      "image, of X.gif a frame a level"},
+    {"noise", CM_OPT_TEXT, offsetof(sample_files, noise), "", NULL, 0, 0, "FILE",
+     "x_T from the noise of a .safetensors file that cm edit invert has written, as many images "
+     "and of the classes that it has, unless --num and --class say; what is added later is of the "
+     "seed"},
     {"continue", CM_OPT_FLAG, offsetof(sample_files, go_on), "false", NULL, 0, 1, NULL,
      "go on in a folder that holds samples: --first is the number after its last"},
     {0},
@@ -47,10 +52,11 @@ static const char text[] =
     "  cm sample --model M --class cat,dog --scale 4 --captions --out pets.png\n"
     "  cm sample --model M --sampler multistep --sigmas 80,5 --out x.png\n"
     "  cm sample --model T --num 4 --trajectory both --scale 2 --out way.png\n"
-    "  cm sample --model M --num 10000 --class random --out samples.npz\n";
+    "  cm sample --model M --num 10000 --class random --out samples.npz\n"
+    "  cm sample --model M --noise noise.safetensors --out again.png\n";
 
 static const cli_group groups[] = {
-    {"Common options", "model out num class seed sampler"},
+    {"Common options", "model out num class seed noise sampler"},
     {"Sampler", "steps ts sigmas s-churn s-tmin s-tmax s-noise"},
     {"Output", "columns scale captions heading trajectory first continue"},
     {"Machine", "dtype batch micro-batch threads"},
@@ -98,6 +104,9 @@ static cm_status check_out(const cli_usage *usage, const sample_files *files,
         status = check_used(usage, files, next >= 0, err);
     if (status)
         return status;
+    if (edit_would_replace(files->noise, out))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "%s: is the noise itself: the images would replace it", out);
     if (files->go_on && next < 0)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'continue': expected a folder as --out, found '%s'", out);
@@ -163,8 +172,49 @@ static const cli_trajectory_view *find_view(const char *name)
     return NULL;
 }
 
+/* What is found in the file of --noise; without it *noise stays NULL. */
+static cm_status read_noise(const cli_usage *usage, const sample_files *files,
+                            const cm_model *model, cm_sample_params *config, cm_images **noise,
+                            cm_error *err)
+{
+    if (!*files->noise)
+        return CM_OK;
+    const cm_status status = cm_images_read_noise(model, files->noise, noise, err);
+    if (status)
+        return status;
+    if (!cli_was_given(usage, "num"))
+        config->num = (*noise)->n;
+    if (config->num > (*noise)->n)
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'num': expected at most %lld, the noises of %s, found %lld",
+                        (long long)(*noise)->n, files->noise, (long long)config->num);
+    return CM_OK;
+}
+
+/* The classes that noise was found for, where each has one and --class is not given. */
+static const int64_t *labels_of(const cli_usage *usage, const cm_images *noise, int64_t num)
+{
+    for (int64_t i = 0; noise && i < num; i++)
+        if (noise->labels[i] < 0)
+            return NULL;
+    return noise && !cli_was_given(usage, "class") ? noise->labels : NULL;
+}
+
+/* The seed says the noise that is added on the way, and random classes. */
+static cm_status check_seed(const cli_usage *usage, const cm_sample_params *config,
+                            const cm_images *noise, const cm_sampler *sampler, cm_error *err)
+{
+    const char *label = config->label + (*config->label == ':');
+    if (!noise || !cli_was_given(usage, "seed") || cm_sampler_draws(sampler) > 1 ||
+        !strcmp(label, "random"))
+        return CM_OK;
+    return cli_fail(err, CM_ERR_ARGUMENT,
+                    "option 'seed': has no effect here, all noise of this sampler is in --noise");
+}
+
 /* Draw the images, and note the way to them. */
-static cm_status sample(const cm_model *model, const cm_sample_params *config, cli_trajectory *way,
+static cm_status sample(const cli_usage *usage, const cm_model *model,
+                        const cm_sample_params *config, const cm_images *noise, cli_trajectory *way,
                         cm_images **images, cm_error *err)
 {
     cm_model_facts facts = {.size = sizeof facts};
@@ -173,6 +223,9 @@ static cm_status sample(const cm_model *model, const cm_sample_params *config, c
     request.num = config->num;
     request.first = config->first;
     request.seed = config->seed;
+    request.noise = noise ? noise->noise : NULL;
+    request.draws = noise ? 1 : 0;
+    request.labels = labels_of(usage, noise, config->num);
     request.step = way->view ? cli_trajectory_step : NULL;
     request.user = way;
     cm_status status = cm_model_get_facts(model, &facts, err);
@@ -181,16 +234,18 @@ static cm_status sample(const cm_model *model, const cm_sample_params *config, c
     if (!status)
         status = cm_sampler_new(model, config, &sampler, err);
     if (!status)
+        status = check_seed(usage, config, noise, sampler, err);
+    if (!status)
         status = cm_sampler_run(sampler, &request, images, err);
     cm_sampler_free(sampler);
     return status;
 }
 
 static cm_status generate(const cli_usage *usage, const sample_files *files,
-                          const cm_sample_params *config, cm_error *err)
+                          cm_sample_params *config, cm_error *err)
 {
     cm_model *model = NULL;
-    cm_images *images = NULL;
+    cm_images *images = NULL, *noise = NULL;
     double seconds = 0;
     cli_trajectory way = {.view = find_view(files->trajectory)};
     const int to_pipe = cli_is_pipe(files->out);
@@ -199,6 +254,8 @@ static cm_status generate(const cli_usage *usage, const sample_files *files,
         status = cli_check_sampling(usage, model, config, err);
     if (!status && files->captions)
         status = check_classes(model, err);
+    if (!status)
+        status = read_noise(usage, files, model, config, &noise, err);
     const cm_layout layout = {.size = sizeof layout,
                               .columns = (int)files->columns,
                               .scale = (int)files->scale,
@@ -209,7 +266,7 @@ static cm_status generate(const cli_usage *usage, const sample_files *files,
         status = check_size(model, config->num, files->out, &layout, err);
     if (!status) {
         const double start = cli_seconds();
-        status = sample(model, config, &way, &images, err);
+        status = sample(usage, model, config, noise, &way, &images, err);
         seconds = cli_seconds() - start;
     }
     const drawing made = {images, &way, &layout};
@@ -222,6 +279,7 @@ static cm_status generate(const cli_usage *usage, const sample_files *files,
                 (double)images->n / seconds, (long long)config->seed);
     cli_trajectory_clear(&way);
     cm_images_free(images);
+    cm_images_free(noise);
     cm_model_free(model);
     return status;
 }

@@ -63,14 +63,15 @@ static void watch_step(void *user, double sigma, const double *x, const double *
     r->step(r->user, b->first, b->count, sigma, x, denoised);
 }
 
-/* The caller's, else that of the seed, of image i of the batch. */
+/* The caller's, and where that ends that of the seed, of image i of the batch. */
 static void draw_usual(const struct batch *b, int draw, int i, double *z)
 {
     const int64_t n = b->sampler->session->image, at = b->first + i;
     const cm_request *r = b->request;
     const int64_t number = b->editing ? cm_editing_number(b->editing, at) : at;
-    const float *v = r->noise ? r->noise + (draw * r->num + at) * n : b->sampler->noise;
-    if (!r->noise)
+    const int is_given = r->noise && draw < r->draws;
+    const float *v = is_given ? r->noise + (draw * r->num + at) * n : b->sampler->noise;
+    if (!is_given)
         cm_noise_draw((uint64_t)r->seed, r->first + number, draw, n, b->sampler->noise);
     for (int64_t e = 0; e < n; e++)
         z[e] = (double)v[e];
@@ -176,15 +177,15 @@ static cm_status check_noise(const cm_sampler *s, const cm_request *r, const cm_
 {
     const cm_sampling_method *method = e ? e->method : s->recipe.method;
     const int draws = method->draws(e ? &e->levels : &s->recipe.levels);
-    const int64_t n = draws * r->num * s->session->image;
+    const int64_t n = r->draws * r->num * s->session->image;
     if (e && e->task->start != CM_START_NOISE)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "request: noise: expected NULL, %s does not start with noise of its own",
                        e->task->name);
-    if (r->draws != draws)
+    if (r->draws < 1 || r->draws > draws)
         return cm_fail(err, CM_ERR_ARGUMENT,
-                       "request: draws: expected %d for the %s sampler (cm_sampler_draws), found "
-                       "%" PRId64,
+                       "request: draws: expected 1 to %d for the %s sampler (cm_sampler_draws), "
+                       "found %" PRId64,
                        draws, method->name, r->draws);
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(r->noise[i]))

@@ -26,6 +26,9 @@ cm_status cm_images_from_memory(const void *bytes, size_t size, const char *name
 /* As cm_images_resize and cm_images_noise (cm.h). */
 cm_status cm_images_fit_as(const cm_images *images, int h, int w, int c, const char *fit,
                            int nearest, cm_images **resized, cm_error *err);
+/* As cm_images_read_noise (cm.h). */
+cm_status cm_images_noise_of_file(const cm_model *model, const char *path, cm_images **images,
+                                  cm_error *err);
 double cm_images_noise_level(const cm_images *images, int64_t i);
 
 #endif

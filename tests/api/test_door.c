@@ -540,6 +540,9 @@ static void test_images(void)
     REFUSED(cm_images_encode(&m, "png", NULL, &bytes, NULL, &err), "size", "NULL");
     REFUSED(cm_images_decode(NULL, 10, &out, &err), "bytes", "NULL");
     REFUSED(cm_images_decode(pixels, 10, NULL, &err), "images", "NULL");
+    REFUSED(cm_images_read_noise(NULL, "x.safetensors", &out, &err), "model", "NULL");
+    REFUSED(cm_images_read_noise(model, NULL, &out, &err), "path", "NULL");
+    REFUSED(cm_images_read_noise(model, "x.safetensors", NULL, &err), "images", "NULL");
     REFUSED(cm_images_read(NULL, &out, &err), "path", "NULL");
     REFUSED(cm_images_read(longest, &out, &err), "path", "aaaa");
     REFUSED(cm_images_read("x.png", NULL, &err), "images", "NULL");

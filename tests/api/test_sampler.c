@@ -195,6 +195,11 @@ static void test_noise(const char *path, const char *sampler, double churn, int 
     noise[(size_t)(draws > 1) * n * image + 5] += 3.0f; /* later draws count */
     CHECK_OK(cm_sampler_run(s, &r, &b, &err), err);
     CHECK(b && !same(a, 0, b, 0) && same(a, 1, b, 1), "%s: a later draw", sampler);
+    r.draws = 1; /* what is not given is of the seed */
+    CHECK_OK(cm_sampler_run(s, &r, &a, &err), err);
+    r.seed = 6;
+    CHECK_OK(cm_sampler_run(s, &r, &b, &err), err);
+    CHECK(a && b && same(a, 1, b, 1) == (draws == 1), "%s: the seed after the first draw", sampler);
     free(noise);
     cm_images_free(a);
     cm_images_free(b);

@@ -70,6 +70,55 @@ ok 'invert' succeeded
 ok 'says how well it comes back' says 'back with an error of 0\.[0-9]+ \(rms\), [0-9.]+ at most'
 run info noise.safetensors
 ok 'noise and images' test "$(grep -cE 'noise|images' out)" -ge 2
+
+# bytes_of FILE N: the last N bytes, those of the images
+bytes_of()
+{
+    tail -c "$2" "$1" | cksum
+}
+run sample --model "$teacher" --steps 6 --noise noise.safetensors --out back.safetensors
+ok 'images of that noise, as many, of its class' succeeded
+ok 'are those that it leads back to' test "$(bytes_of noise.safetensors 1024)" = "$(bytes_of back.safetensors 1024)"
+run edit invert --model "$student" --teacher "$teacher" --steps 3 --image "$pictures" \
+    --out two.safetensors
+run sample --model "$student" --noise two.safetensors --out back.safetensors
+ok 'the same of several pictures, by a consistency model' \
+    test "$(bytes_of two.safetensors 4096)" = "$(bytes_of back.safetensors 4096)"
+fails 2 "option 'seed': has no effect here" sample --model "$student" --noise two.safetensors \
+    --seed 1 --out x.png
+for seed in 0 1; do
+    works "noise of seed $seed is added" sample --model "$student" --noise two.safetensors --num 1 \
+        --sampler multistep --sigmas 80,5 --seed $seed --out seed$seed.png
+done
+ok 'and is another' test "$(cmp -s seed0.png seed1.png; echo $?)" -eq 1
+fails 2 "option 'num': expected at most 1, the noises of noise.safetensors, found 2" \
+    sample --model "$student" --noise noise.safetensors --num 2 --out x.png
+fails 2 'is the noise itself' sample --model "$student" --noise two.safetensors --out two.safetensors
+fails 4 "boot.png: header" sample --model "$student" --noise "$boot" --out x.png
+fails 4 'expected a tensor "noise", F32 [N,32,32,1], as cm edit invert writes it; found 167 tensors' \
+    sample --model "$student" --noise "$student" --out x.png
+fails 4 'tensor "noise": expected F32 [N,32,32,3] of this model' sample \
+    --model "$root/models/emoji-cd.safetensors" --noise noise.safetensors --out x.png
+noise_with() # noise_with OFFSET BYTES: bad.safetensors is noise.safetensors with these of its data
+{
+    cp noise.safetensors bad.safetensors
+    # shellcheck disable=SC2059 # the bytes are the format
+    printf "$2" | dd of=bad.safetensors bs=1 conv=notrunc 2>dd.err \
+        seek=$((8 + $(od -An -v -tu8 -N 8 noise.safetensors) + $1))
+    run sample --model "$student" --noise bad.safetensors --out "${3:-x.png}"
+}
+noise_with 12 '\300\177' drawn.png
+ok 'another number' succeeded
+noise_with 10 '\300\177'
+ok 'a number that is none' one_error 4 'bad.safetensors: tensor "noise": element 0: expected a finite number'
+noise_with 0 '\012'
+ok 'a class that is none' one_error 4 'tensor "labels": element 0: expected a class of this model, 0 to 9 (-1: none), found 10'
+for change in 's/"noise":/"Noise":/' 's/"F32"/"U32"/' 's/\[1,32,32,1\]/[1,16,64,1]/'; do
+    LC_ALL=C sed "$change" noise.safetensors >bad.safetensors
+    fails 4 'F32 [N,32,32,1]' sample --model "$student" --noise bad.safetensors --out x.png
+done
+ok 'nothing was drawn' missing x.png
+
 run edit invert --model "$student" --teacher "$teacher" --steps 6 --image "$boot" --class 9 \
     --strip --out strip.png
 ok 'invert for a consistency model' succeeded

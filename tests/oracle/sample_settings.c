@@ -126,6 +126,19 @@ static void test_continue(void)
     remove_tree(in_scratch("six"));
 }
 
+/* Two images to noise by the ODE, and back by the same. */
+static void test_noise(void)
+{
+#define ONE "--model one.safetensors --dtype f32"
+    command_works("sample " ONE " --num 2 --out images");
+    command_works("edit invert " ONE " --steps 4 --image images --out noise.safetensors");
+    command_works("edit invert " ONE " --steps 4 --image images --out back.npz");
+    command_works("sample " ONE " --steps 4 --noise noise.safetensors --out noise.npz");
+#undef ONE
+    CHECK(same_files("noise.npz", "back.npz"), "noise leads elsewhere than it was found to");
+    remove_tree(in_scratch("images"));
+}
+
 /* Enlarged by the number; test_sheet has the pixels. */
 static int width_of_grid(void)
 {
@@ -162,6 +175,7 @@ const setting sample_settings[] = {
     {"captions", DRAW, "no|yes", .changes = IMAGES},
     {"heading", DRAW, "pets|toys", .changes = IMAGES, .given = 1},
     {"trajectory", DRAW, "state|estimate|both", .changes = IMAGES, .given = 1},
+    {"noise", .test = test_noise},
     {"sampler", DRAW, "heun|euler", .changes = IMAGES},
     {"sampler", DRAW_CM, "onestep|multistep", .changes = IMAGES},
     {"sampler", DRAW_CM " --sigmas 80,0.5", "multistep", .changes = IMAGES},
