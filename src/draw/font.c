@@ -161,6 +161,18 @@ static size_t fitting(const char *text, int room, int *width)
     return (size_t)(end - text);
 }
 
+size_t cm_text_fitting(const char *text, int room, int size)
+{
+    int width;
+    const size_t n = fitting(text, room / size, &width);
+    if (!text[n])
+        return n;
+    for (size_t end = n; end; end--)
+        if (text[end] == ' ')
+            return end;
+    return strcspn(text, " ");
+}
+
 static void draw_square(const cm_canvas *to, int x, int y, int size)
 {
     for (int r = y; r < y + size; r++)

@@ -2,6 +2,7 @@
 #ifndef CM_DRAW_FONT_H
 #define CM_DRAW_FONT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Pixels of any number of channels, all of which text sets to one value. */
@@ -26,6 +27,10 @@ typedef struct cm_text_line {
  * lose their accents (an e for é, an s for ß); anything else, a byte that is not UTF-8 too,
  * is one box. */
 void cm_text_draw(const cm_canvas *canvas, const cm_text_line *line);
+
+/* Bytes of text that go on a line of `room` pixels without being cut: all of it, or as many words
+ * as fit; where not even the first one does, that one. */
+size_t cm_text_fitting(const char *text, int room, int size);
 
 /* The same letters as lines between the middles of neighbouring pixels, at size 1 from (0, 0):
  * what a round pen draws at any size.  Each line, which may be a point, goes to `stroke`.

@@ -6,6 +6,7 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -14,7 +15,8 @@ enum {
     BACKGROUND = 255,
     MOST_SIDE = 65535,
     MOST_BYTES = 1 << 30,
-    WIDE = 96 /* pixels for each size of text */
+    WIDE = 96, /* pixels for each size of text */
+    MOST_HEADING = 4096
 };
 
 /* Text grows with the images: from about twelve letters below one to twenty. */
@@ -34,15 +36,10 @@ static int gap(const cm_sheet_layout *l)
     return l->columns < 0 ? 0 : GAP * l->scale;
 }
 
-/* Of a caption or the heading, with the space to the images. */
+/* Of a caption or a line of the heading, with the space to the images. */
 static int text_height(const cm_sheet_layout *l)
 {
     return (SPACE + CM_FONT_HEIGHT) * text_size(l);
-}
-
-static int heading_height(const cm_sheet_layout *l)
-{
-    return l->heading && *l->heading ? text_height(l) : 0;
 }
 
 /* From an image to the next, to the right and down. */
@@ -56,10 +53,56 @@ static int64_t step_y(const cm_sheet_layout *l)
     return (int64_t)l->h * l->scale + gap(l) + (l->captions ? text_height(l) : 0);
 }
 
+static int64_t width_of(const cm_sheet_layout *l)
+{
+    return columns_of(l) * step_x(l) + gap(l);
+}
+
+/* Bytes of text on the next line of the heading. */
+static size_t line_of(const cm_sheet_layout *l, const char *text)
+{
+    const int64_t room = width_of(l) - 2 * gap(l);
+    return cm_text_fitting(text, room < MOST_SIDE ? (int)room : MOST_SIDE, text_size(l));
+}
+
+static const char *after_line(const char *text, size_t n)
+{
+    return text + n + strspn(text + n, " ");
+}
+
+int cm_sheet_heading_lines(const cm_sheet_layout *l)
+{
+    int lines = 0;
+    for (const char *at = l->heading ? l->heading : ""; *at; lines++)
+        at = after_line(at, line_of(l, at));
+    return lines && lines < l->least_lines ? l->least_lines : lines;
+}
+
+static int heading_height(const cm_sheet_layout *l)
+{
+    return cm_sheet_heading_lines(l) * text_height(l);
+}
+
+static void draw_heading(const cm_sheet_layout *l, const cm_canvas *canvas)
+{
+    char line[MOST_HEADING];
+    int y = gap(l);
+    for (const char *at = l->heading ? l->heading : ""; *at; y += text_height(l)) {
+        const size_t n = line_of(l, at);
+        snprintf(line, sizeof line, "%.*s", (int)n, at);
+        at = after_line(at, n);
+        cm_text_draw(canvas, &(cm_text_line){.text = line,
+                                             .x = gap(l),
+                                             .y = y,
+                                             .room = canvas->w - 2 * gap(l),
+                                             .size = text_size(l)});
+    }
+}
+
 void cm_sheet_size(const cm_sheet_layout *l, int64_t *w, int64_t *h)
 {
     const int64_t columns = columns_of(l), rows = (l->n + columns - 1) / columns;
-    *w = columns * step_x(l) + gap(l);
+    *w = width_of(l);
     *h = rows * step_y(l) + gap(l) + heading_height(l);
 }
 
@@ -90,12 +133,7 @@ cm_status cm_sheet_new(const cm_sheet_layout *l, const char *name, cm_sheet *she
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", name);
     memset(canvas.pixels, BACKGROUND, (size_t)(w * h * l->c));
     *sheet = (cm_sheet){canvas, columns_of(l), *l};
-    if (heading_height(l))
-        cm_text_draw(&canvas, &(cm_text_line){.text = l->heading,
-                                              .x = gap(l),
-                                              .y = gap(l),
-                                              .room = (int)w - 2 * gap(l),
-                                              .size = text_size(l)});
+    draw_heading(l, &canvas);
     return CM_OK;
 }
 

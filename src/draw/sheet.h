@@ -13,7 +13,8 @@ typedef struct cm_sheet_layout {
     int64_t columns;     /* 0: square; -1: one image without a gap around it */
     int scale;           /* at least 1 */
     int captions;        /* a line below each image */
-    const char *heading; /* a line above all; NULL or empty: none */
+    const char *heading; /* above all, in as many lines as it takes; NULL or empty: none */
+    int least_lines;     /* of a heading, so that sheets with others are of one size */
 } cm_sheet_layout;
 
 typedef struct cm_sheet {
@@ -24,6 +25,9 @@ typedef struct cm_sheet {
 
 /* Pixels that it takes, which may be more than a picture can have. */
 void cm_sheet_size(const cm_sheet_layout *layout, int64_t *w, int64_t *h);
+
+/* Lines that its heading takes. */
+int cm_sheet_heading_lines(const cm_sheet_layout *layout);
 
 /* Whether it is a picture at all: most_side pixels wide and high, 0: 65535, and a GiB in all.
  * name is for messages.  Errors: CM_ERR_ARGUMENT. */

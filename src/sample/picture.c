@@ -74,8 +74,8 @@ static int64_t frames_of(const cm_images *m, const cm_layout *l)
     return l->columns > 0 && l->columns < m->n ? l->columns : m->n;
 }
 
-/* A frame: column k of the grid, as a square one. */
-static cm_sheet_layout frame_of(const cm_images *m, const cm_layout *l, int64_t k)
+/* A frame: column k of the grid, as a square one; an image without text is a frame as it is. */
+static cm_sheet_layout frame_of(const cm_images *m, const cm_layout *l, int64_t k, int lines)
 {
     cm_sheet_layout as = sheet_of(m, l);
     as.n = (m->n + frames_of(m, l) - 1) / frames_of(m, l);
@@ -83,14 +83,29 @@ static cm_sheet_layout frame_of(const cm_images *m, const cm_layout *l, int64_t 
     as.captions = l->captions && !l->texts;
     if (l->texts)
         as.heading = *l->texts[k] ? l->texts[k] : " "; /* all frames are of one size */
+    if (as.n == 1 && !as.captions && !(as.heading && *as.heading))
+        as.columns = -1;
+    as.least_lines = lines;
     return as;
 }
 
-static cm_status draw_frame(const cm_images *m, int64_t k, const char *name, const cm_layout *l,
-                            const json_t *names, cm_sheet *sheet, cm_error *err)
+/* Lines of the longest heading. */
+static int lines_of(const cm_images *m, const cm_layout *l)
+{
+    int most = 0;
+    for (int64_t k = 0; k < (l->texts ? frames_of(m, l) : 0); k++) {
+        const cm_sheet_layout as = frame_of(m, l, k, 0);
+        const int lines = cm_sheet_heading_lines(&as);
+        most = lines > most ? lines : most;
+    }
+    return most;
+}
+
+static cm_status draw_frame(const cm_images *m, int64_t k, int lines, const char *name,
+                            const cm_layout *l, const json_t *names, cm_sheet *sheet, cm_error *err)
 {
     char number[24];
-    const cm_sheet_layout as = frame_of(m, l, k);
+    const cm_sheet_layout as = frame_of(m, l, k, lines);
     const int64_t frames = frames_of(m, l);
     const cm_status s = cm_sheet_new(&as, name, sheet, err);
     for (int64_t i = k; i < m->n && !s; i += frames)
@@ -112,10 +127,11 @@ cm_status cm_picture_film(const cm_images *m, const char *name, const cm_layout 
     json_t *names = NULL;
     cm_gif *gif = NULL;
     const int64_t frames = frames_of(m, l);
+    const int lines = lines_of(m, l);
     cm_status s = cm_model_class_names(l->model, &names, err);
     for (int64_t k = 0; k < frames && !s; k++) {
         cm_sheet sheet = {0};
-        s = draw_frame(m, k, name, l, names, &sheet, err);
+        s = draw_frame(m, k, lines, name, l, names, &sheet, err);
         if (!s && !gif)
             s = cm_gif_new(sheet.canvas.w, sheet.canvas.h, m->c, name, &gif, err);
         if (!s)
@@ -131,5 +147,5 @@ cm_status cm_picture_film(const cm_images *m, const char *name, const cm_layout 
 
 cm_sheet_layout cm_picture_layout(const cm_images *m, const cm_layout *l, int is_film)
 {
-    return is_film ? frame_of(m, l, 0) : sheet_of(m, l);
+    return is_film ? frame_of(m, l, 0, 0) : sheet_of(m, l);
 }

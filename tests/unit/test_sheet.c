@@ -167,6 +167,35 @@ static void test_text(void)
         }
 }
 
+/* A heading goes on in further lines: no letter of it is lost, and a line is as high as one. */
+static void test_long_heading(void)
+{
+    static const char heading[] = "x / sqrt(1 + 4 sigma^2), below it D(x, sigma), by sigma";
+    const int columns[] = {20, 5, 3, 2};
+    const int64_t line = 9 + 2;
+    int64_t first = 0, before = 0;
+    for (int i = 0; i < 4; i++) {
+        cm_sheet_layout l = {
+            .n = 2, .h = 4, .w = 34, .c = 1, .columns = columns[i], .scale = 1, .heading = heading};
+        cm_sheet s = {0};
+        cm_error err = {0};
+        if (!CHECK_OK(cm_sheet_new(&l, "sheet", &s, &err), err))
+            return;
+        const int64_t lines = (s.canvas.h - 4 - 2 * 2) / line, top = 2 + lines * line,
+                      written = ink(&s.canvas, 0, 0, s.canvas.w, (int)top);
+        first = i ? first : written;
+        CHECK(written == first && first > 100, "%d columns: ink %d of %d", columns[i], (int)written,
+              (int)first);
+        CHECK(i ? lines > before : lines == 1, "%d columns: %d lines", columns[i], (int)lines);
+        before = lines;
+        l.least_lines = 9;
+        int64_t w, h;
+        cm_sheet_size(&l, &w, &h);
+        CHECK(h == s.canvas.h + (9 - lines) * line, "%d high with nine lines", (int)h);
+        cm_sheet_clear(&s);
+    }
+}
+
 static void test_too_large(void)
 {
     cm_error err = {0};
@@ -394,6 +423,7 @@ static const check_test tests[] = {
     {"scaled sheets are enlarged ones", test_scale},
     {"one image as it is", test_one_as_it_is},
     {"captions and headings", test_text},
+    {"long headings", test_long_heading},
     {"a sheet that is too large", test_too_large},
     {"letters", test_letters},
     {"UTF-8", test_utf8},
