@@ -202,14 +202,7 @@ static cm_status check_out(edit_run *r, cm_error *err)
     if (arrays && cli_was_given(r->usage, "scale"))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'scale': has no effect here, it is for pictures");
-    const char *const inputs[] = {r->files.image, r->files.to, r->files.mask};
-    for (int i = 0; i < 3 && !cli_is_pipe(out); i++)
-        if (edit_would_replace(inputs[i], out))
-            return cli_fail(err, CM_ERR_ARGUMENT,
-                            "%s: is the input itself or among the inputs, or holds them: results "
-                            "would replace them",
-                            out);
-    return CM_OK;
+    return edit_place_check(out, r->files.image, r->files.to, r->files.mask, err);
 }
 
 /* ---- all of it --------------------------------------------------------------- */

@@ -109,16 +109,24 @@ static int read_box(const char *text, int box[4])
     return 1;
 }
 
+/* That it is one, whatever the picture. */
+static cm_status check_box(const char *text, cm_error *err)
+{
+    int box[4];
+    if (!*text || (read_box(text, box) && box[0] >= 0 && box[1] >= 0 && box[2] > 0 && box[3] > 0))
+        return CM_OK;
+    return cli_fail(err, CM_ERR_ARGUMENT,
+                    "option 'box': expected x,y,w,h such as 8,8,12,12, found '%s'", text);
+}
+
 /* The box of a picture in white on black. */
 static cm_status draw_box(const char *text, const char *path, const cm_images *m, cm_images *mask,
                           cm_error *err)
 {
     int box[4] = {0};
-    if (!read_box(text, box))
-        return cli_fail(err, CM_ERR_ARGUMENT,
-                        "option 'box': expected x,y,w,h such as 8,8,12,12, found '%s'", text);
+    read_box(text, box);
     const int x = box[0], y = box[1], w = box[2], h = box[3];
-    if (x < 0 || y < 0 || w < 1 || h < 1 || x + w > m->w || y + h > m->h)
+    if (x + w > m->w || y + h > m->h)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'box': expected a box within the %d x %d of %s, found %s", m->w,
                         m->h, path, text);
@@ -161,13 +169,15 @@ static cm_status read_mask(const char *path, cm_images **mask, cm_error *err)
 static cm_status fail_too_small(const edit_wish *w, const cm_images *mask, const cm_images *m,
                                 const char *path, cm_error *err)
 {
-    char what[64 + sizeof(cm_text)];
+    char what[64 + sizeof(cm_text)], found[128];
     snprintf(what, sizeof what, *w->box ? "option 'box': %s" : "%s", *w->box ? w->box : w->mask);
+    snprintf(found, sizeof found, "; found %lld of %d x %d pixels white",
+             (long long)count_white(mask), mask->w, mask->h);
     return cli_fail(err, CM_ERR_ARGUMENT,
                     "%s: covers no pixel of the model's %d x %d where %s, %d x %d, is fitted to it "
-                    "(--fit %s); found %lld of %d x %d pixels white: expected more, or others",
+                    "(--fit %s)%s: expected %s",
                     what, w->facts.width, w->facts.height, path, m->w, m->h, w->fit,
-                    (long long)count_white(mask), mask->w, mask->h);
+                    *w->box ? "" : found, *w->box ? "a larger box, or another" : "more, or others");
 }
 
 /* The mask of picture i.  One of the picture's own size goes where the picture goes, another is
@@ -236,29 +246,35 @@ static cm_status add_file(const edit_wish *w, edit_pictures *p, edit_file *f, cm
     return CM_OK;
 }
 
-/* Of a folder what is no picture, or cannot be read, is left out. */
+/* Of a folder what is no picture, cannot be read, or is not covered by box or mask, is left out. */
+static int is_left_out(const edit_pictures *p, cm_status s, const cm_error *why)
+{
+    const int is_out =
+        p->files.of_folder && (s == CM_ERR_FORMAT || s == CM_ERR_IO || s == CM_ERR_ARGUMENT);
+    if (is_out)
+        cli_say(stderr, "cm: left out: %s", why->message);
+    return is_out;
+}
+
 static cm_status read_one(const edit_wish *w, const cm_images *mask, edit_file *f, edit_pictures *p,
                           cm_error *err)
 {
     cm_images *m = NULL;
     cm_error why = {0};
     cm_status s = cm_images_read(f->path, &m, &why);
-    if (p->files.of_folder && (s == CM_ERR_FORMAT || s == CM_ERR_IO)) {
-        cli_say(stderr, "cm: left out: %s", why.message);
-        return CM_OK;
-    }
     if (s)
-        return cli_fail(err, s, "%s", why.message);
+        return is_left_out(p, s, &why) ? CM_OK : cli_fail(err, s, "%s", why.message);
     s = find_factor(w, f->path, m, p, err);
     if (!s && !p->small.pixels)
         s = make(&p->small, p->input.n, w->facts.height / (p->factor ? (int)p->factor : 1),
                  w->facts.width / (p->factor ? (int)p->factor : 1), w->facts.channels, err);
     if (!s)
         s = fit(w, p, p->n, m, err);
-    if (!s)
-        s = add_mask(w, mask, f->path, m, p, p->n, err);
-    if (!s)
+    const cm_status covers = s ? s : add_mask(w, mask, f->path, m, p, p->n, &why);
+    if (!s && !covers)
         s = add_file(w, p, f, err);
+    else if (!s && !is_left_out(p, covers, &why))
+        s = cli_fail(err, covers, "%s", why.message);
     cm_images_free(m);
     return s;
 }
@@ -280,7 +296,9 @@ static cm_status make_all(const edit_wish *w, int64_t n, int has_mask, edit_pict
 cm_status edit_pictures_read(const edit_wish *w, edit_pictures *p, cm_error *err)
 {
     cm_images *mask = NULL;
-    cm_status s = *w->mask ? read_mask(w->mask, &mask, err) : CM_OK;
+    cm_status s = check_box(w->box, err);
+    if (!s && *w->mask)
+        s = read_mask(w->mask, &mask, err);
     if (!s)
         s = edit_list_read(w->image, w->to, &p->files, err);
     if (!s)
@@ -288,8 +306,8 @@ cm_status edit_pictures_read(const edit_wish *w, edit_pictures *p, cm_error *err
     for (int64_t i = 0; i < p->files.n && !s; i++)
         s = read_one(w, mask, &p->files.file[i], p, err);
     if (!s && !p->n)
-        s = cli_fail(err, CM_ERR_FORMAT, "%s: expected PNG, JPEG or WebP pictures, found none",
-                     w->image);
+        s = cli_fail(err, CM_ERR_FORMAT, "%s: expected PNG, JPEG or WebP pictures%s, found none",
+                     w->image, *w->box || *w->mask ? " that the box or mask covers part of" : "");
     p->input.n = p->small.n = p->n; /* some may have been left out */
     p->mask.n = p->mask.pixels ? p->n : 0;
     cm_images_free(mask);

@@ -2,6 +2,7 @@
 #include "cli/edit_place.h"
 
 #include "cli/cli.h"
+#include "cli/pipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,6 +64,28 @@ int edit_would_replace(const char *input, const char *out)
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - input) + 1 : 1,
              slash ? input : ".");
     return !stat(folder, &in) && is_same(&in, &to);
+}
+
+/* A folder given as one of two pictures would hold much, and --out be blamed for it. */
+cm_status edit_place_check(const char *out, const char *image, const char *to, const char *mask,
+                           cm_error *err)
+{
+    const struct {
+        const char *option, *path;
+    } inputs[] = {{NULL, image}, {"to", to}, {"mask", mask}};
+    struct stat st;
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        const char *path = inputs[i].path;
+        if (inputs[i].option && *path && !stat(path, &st) && S_ISDIR(st.st_mode))
+            return cli_fail(err, CM_ERR_IO, "option '%s': %s: expected a picture, found a folder",
+                            inputs[i].option, path);
+        if (!cli_is_pipe(out) && edit_would_replace(path, out))
+            return cli_fail(err, CM_ERR_ARGUMENT,
+                            "%s: is the input itself or among the inputs, or holds them: results "
+                            "would replace them",
+                            out);
+    }
+    return CM_OK;
 }
 
 /* ---- others ------------------------------------------------------------------ */

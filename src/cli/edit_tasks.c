@@ -159,19 +159,45 @@ static cm_status invert(edit_run *r, cm_images **back, cm_error *err)
     return s ? s : ask(model, &params, &request, back, err);
 }
 
-/* Of values in [-1, 1]. */
-static void note_error(edit_run *r, const cm_images *back)
+/* Mean square of the difference of picture i and what its noise leads back to, and *most of it;
+ * of values in [-1, 1]. */
+static double error_of(const edit_run *r, const cm_images *back, int64_t i, double *most)
 {
     const cm_images *in = &r->pictures.small;
-    const int64_t n = in->n * in->h * in->w * in->c;
-    double sum = 0, worst = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double d = fabs((double)back->values[i] - (in->pixels[i] / 127.5 - 1));
+    const int64_t n = (int64_t)in->h * in->w * in->c;
+    double sum = 0;
+    for (int64_t k = i * n; k < (i + 1) * n; k++) {
+        const double d = fabs((double)back->values[k] - (in->pixels[k] / 127.5 - 1));
         sum += d * d;
-        worst = fmax(worst, d);
+        *most = fmax(*most, d);
+    }
+    return sum / (double)n;
+}
+
+/* Of each picture, as one that went astray is lost in the mean of many.  Images of different
+ * pictures have about 0.7. */
+static void note_error(edit_run *r, const cm_images *back)
+{
+    static const double large = 0.25; /* rms: more than speckles */
+    const int64_t n = r->pictures.n;
+    double sum = 0, most = 0, worst = 0;
+    int64_t astray = 0, worst_at = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double square = error_of(r, back, i, &most);
+        sum += square;
+        astray += square > large * large;
+        worst_at = square > worst ? i : worst_at;
+        worst = fmax(worst, square);
     }
     snprintf(r->note, sizeof r->note, ", back with an error of %.4f (rms), %.4f at most",
-             sqrt(sum / (double)n), worst);
+             sqrt(sum / (double)n), most);
+    if (astray)
+        cli_say(stderr,
+                "cm: warning: the noise of %lld of %lld picture%s leads back to another picture "
+                "(rms above %g; worst %s, %.2f): expected pictures such as the model knows, of "
+                "their class, and enough --steps",
+                (long long)astray, (long long)n, n == 1 ? "" : "s", large,
+                r->pictures.files.file[worst_at].path, sqrt(worst));
 }
 
 /* A strip shows noise from -3 to 3. */

@@ -371,7 +371,36 @@ for box in 3,3,2,2 0,0,100,172; do
     fails 2 "option 'box': $box: covers no pixel of the model's 32 x 32 where wide.png, 682 x 172, is" \
         edit inpaint --model "$student" --image wide.png --box $box --out x.png
 done
-ok 'and what there is' grep -qF '(--fit crop); found 17200 of 682 x 172 pixels white' err
+ok 'and what to do' grep -qF '(--fit crop): expected a larger box, or another' err
+fails 2 "option 'box': expected x,y,w,h such as 8,8,12,12, found '1,2,3'" edit inpaint \
+    --model "$student" --image folder --box 1,2,3 --out x
+# Of a folder, pictures that the box does not fit, or that show nothing of it, are left out.
+mkdir sizes
+cp "$boot" sizes/small.png
+cp wide.png sizes/wide.png
+sizes() # sizes BOX: what is made of them
+{
+    rm -rf sized
+    edit inpaint --image sizes --box "$1" --out sized
+    (cd sized 2>/dev/null && echo *) >made
+}
+sizes 260,0,100,172
+ok 'a box that one of two fits' succeeded
+ok 'that one is made' grep -qx wide.png made
+ok 'and the other left out with a line' test "$(cat err)" = \
+    "cm: left out: option 'box': expected a box within the 28 x 28 of sizes/small.png, found 260,0,100,172"
+sizes 3,3,2,2
+ok 'a box of which one shows nothing' grep -qx small.png made
+ok 'likewise' grep -q "^cm: left out: option 'box': 3,3,2,2: covers no pixel .* where sizes/wide.png, 682 x 172" err
+edit inpaint --image "$boot" --box 3,3,2,2 --out alone.png
+ok 'with the bytes of the picture alone' cmp sized/small.png alone.png
+sizes 27,0,1,172
+ok 'a box for none of them' test "$code" -eq 4
+ok 'is an error' grep -qx 'cm: sizes: expected PNG, JPEG or WebP pictures that the box or mask covers part of, found none' err
+fails 1 "option 'mask': folder: expected a picture, found a folder" edit inpaint --model "$student" \
+    --image "$boot" --mask folder --out folder/x.png
+fails 1 "option 'to': folder: expected a picture, found a folder" edit interpolate \
+    --model "$teacher" --image "$boot" --to folder --out x.png
 "$cm" edit inpaint --model "$student" --class 1 --image wide.png --box 0,0,100,172 --fit pad \
     --out padded.png >out 2>err
 ok 'but seen otherwise it does' test -s padded.png
