@@ -13,9 +13,10 @@ static int number_of(const cm_edit_task *task)
 
 /* ---- the model's own ---- */
 
-static cm_status read_task(const json_t *j, const char *name, const cm_noise_schedule *schedule,
-                           int i, cm_edit_search *s, cm_error *err)
+static cm_status read_task(const json_t *j, const char *name, const cm_model *m, int i,
+                           cm_edit_search *s, cm_error *err)
 {
+    const int is_teacher = cm_model_is_teacher(m);
     const char *sigmas = NULL, *score = NULL;
     int64_t steps = 0;
     double value;
@@ -27,12 +28,18 @@ static cm_status read_task(const json_t *j, const char *name, const cm_noise_sch
         status = cm_json_real(j, name, "score", -1e300, 1e300, CM_JSON_OPTIONAL, &value, err);
     if (!status)
         status = cm_json_text(j, name, "score_name", CM_JSON_OPTIONAL, &score, err);
+    if (!status && (is_teacher ? sigmas != NULL : steps != 0))
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: \"%s\": has no effect here, it is for %s: expected \"%s\"", name,
+                       is_teacher ? "sigmas" : "steps",
+                       is_teacher ? "consistency models" : "diffusion teachers",
+                       is_teacher ? "steps" : "sigmas");
     s->steps[i] = (int)steps;
     if (status || !sigmas)
         return status;
     status = cm_parse_real_list(sigmas, CM_EDIT_MOST_LEVELS, s->sigma[i], &s->n[i], "sigmas", &why);
     if (!status)
-        status = cm_sigma_list_check(schedule, s->sigma[i], s->n[i], &why);
+        status = cm_sigma_list_check(&m->schedule, s->sigma[i], s->n[i], &why);
     return status ? cm_fail(err, CM_ERR_FORMAT, "%s: %.400s", name, why.message) : CM_OK;
 }
 
@@ -47,7 +54,7 @@ static cm_status read_entry(const json_t *j, const char *key, const cm_model *m,
     if (!json_is_object(j))
         return cm_fail(err, CM_ERR_FORMAT, "%s: expected an object {...}, found %s", name,
                        cm_json_show(found, sizeof found, j));
-    return task ? read_task(j, name, &m->schedule, number_of(task), s, err) : CM_OK;
+    return task ? read_task(j, name, m, number_of(task), s, err) : CM_OK;
 }
 
 cm_status cm_edit_search_read(const cm_model *m, cm_edit_search *s, cm_error *err)

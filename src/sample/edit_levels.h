@@ -3,10 +3,10 @@
  *
  * The model file's metadata has, under "edits", a JSON object of
  *
- *     "inpaint": {"sigmas": "80,24.4,5.84", "steps": 18, "score": 0.93, ...}
+ *     "inpaint": {"sigmas": "80,24.4,5.84", "score": 0.93, ...}
  *
- * sigmas is for consistency models, as --sigmas; steps for teachers, as --steps; what else there
- * is says how they were chosen.  Both may be missing, and so may tasks. */
+ * Consistency models have sigmas, as --sigmas, teachers in their place steps, as --steps; what else
+ * there is says how they were chosen.  That may be missing, and so may tasks. */
 #ifndef CM_SAMPLE_EDIT_LEVELS_H
 #define CM_SAMPLE_EDIT_LEVELS_H
 

@@ -68,6 +68,10 @@ ok 'interpolate between pictures' succeeded
 run edit invert --model "$teacher" --steps 6 --image "$boot" --class 9 --out noise.safetensors
 ok 'invert' succeeded
 ok 'says how well it comes back' says 'back with an error of 0\.[0-9]+ \(rms\), [0-9.]+ at most'
+ok 'without a word where that is well' test ! -s err
+run edit invert --model "$teacher" --steps 3 --image "$boot" --class 9 --out few.npz
+ok 'and in too few steps with one' grep -qE \
+    '^cm: warning: the noise of 1 of 1 picture leads back to another picture \(rms above 0.25; worst .*boot.png, 0.4[0-9]\)' err
 run info noise.safetensors
 ok 'noise and images' test "$(grep -cE 'noise|images' out)" -ge 2
 
@@ -444,12 +448,15 @@ with_edits()
     tail -c +$((9 + header)) "$student"
 } >damaged.safetensors
 for entry in '{"vary":3}' '{"dance":"a"}' '{"vary":{"sigmas":5}}' '{"vary":{"sigmas":"5,5"}}' \
-    '{"vary":{"sigmas":""}}' '{"vary":{"score":"a"}}' '[]' 3; do
+    '{"vary":{"sigmas":""}}' '{"inpaint":{"steps":18}}' '{"vary":{"sigmas":"5","steps":2}}' '{"vary":{"score":"a"}}' '[]' 3; do
     with_edits "$entry"
     fails 4 'damaged.safetensors: "edits"' edit vary --model damaged.safetensors --image "$boot" \
         --class 1 --out x.png
     fails 4 'damaged.safetensors: "edits"' validate damaged.safetensors
 done
+with_edits '{"inpaint":{"steps":18}}'
+fails 4 '"inpaint": "steps": has no effect here, it is for diffusion teachers: expected "sigmas"' \
+    edit vary --model damaged.safetensors --image "$boot" --class 1 --out x.png
 with_edits '{"vary":{"sigmas":"5"},"dance":{"steps":[]}}'
 works 'entries of others' validate damaged.safetensors
 ok 'nothing was made' missing x.png
