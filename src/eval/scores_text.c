@@ -128,10 +128,12 @@ char *cm_scores_text(const cm_scores *s)
         if (isnan(v))
             continue;
         cm_text_rounded(value, r->percent ? 100 * v : v, r->digits);
-        const char *title = r->title ? r->title : (const char *)s + r->name;
-        if (r->value == offsetof(cm_scores, agreement_ref) && isnan(s->agreement))
-            title = "class agreement"; /* of the reference alone */
-        put(&w, "%-19s%11s%-3s%s\n", title, value, r->percent ? "%" : "", r->meaning);
+        const char *title = r->title ? r->title : (const char *)s + r->name, *meaning = r->meaning;
+        if (r->value == offsetof(cm_scores, agreement_ref) && isnan(s->agreement)) {
+            title = "reference agreement"; /* the line above it is missing */
+            meaning = "real images taken for their class; of the samples none is known";
+        }
+        put(&w, "%-19s%11s%-3s%s\n", title, value, r->percent ? "%" : "", meaning);
     }
     if (s->kept_samples)
         put(&w, "pairs: the first %" PRId64 " image%s of the reference and %" PRId64 " sample%s\n",

@@ -112,6 +112,9 @@ rm two/000020_bee.png
 works 'one of another class' eval $words --samples two
 ok 'leaves no agreement' test -z "$(score agreement)"
 ok 'which is told' grep -q 'two: expected classes of the classifier, 0 to 2, an ape, bee, cat, found wasp: no class agreement' out
+# shellcheck disable=SC2046 # a list of words
+works 'and as text' eval $(echo "$words" | sed 's/--json//') --samples two
+ok 'the reference alone has one' grep -qE '^reference agreement .*; of the samples none is known$' out
 works 'a label beyond the classifier' eval --ref words --samples two.npz --features small \
     --weights judge-few --threads 1 --kept 0 --json
 ok 'is told' grep -q 'two.npz: expected classes of the classifier, 0 to 1, bee, cat, found 2 at image 10:' out
