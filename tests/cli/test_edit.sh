@@ -98,6 +98,14 @@ ok 'and is another' test "$(cmp -s seed0.png seed1.png; echo $?)" -eq 1
 fails 2 "option 'num': expected at most 1, the noises of noise.safetensors, found 2" \
     sample --model "$student" --noise noise.safetensors --num 2 --out x.png
 fails 2 'is the noise itself' sample --model "$student" --noise two.safetensors --out two.safetensors
+LC_ALL=C sed 's/"images":/"others":/' two.safetensors >alone.safetensors
+cp "$student" weights.safetensors
+for file in alone weights; do
+    cp $file.safetensors kept
+    fails 2 "$file.safetensors: holds tensors (.safetensors), which would be replaced" \
+        sample --model "$student" --num 1 --out $file.safetensors
+    ok 'and are not' cmp kept $file.safetensors
+done
 fails 4 "boot.png: header" sample --model "$student" --noise "$boot" --out x.png
 fails 4 'expected a tensor "noise", F32 [N,32,32,1], as cm edit invert writes it; found 167 tensors' \
     sample --model "$student" --noise "$student" --out x.png
