@@ -12,7 +12,8 @@
  * is also the variance of the difference of two such means.  The first list that is not better
  * than all before by more than twice the deviation ends the search.  Ladders of 2, 4, 8 and 20
  * levels, even on the model's own grid as without a search, are judged in the same way, and so are
- * the numbers of steps of a teacher.  The list with the lowest score of all is what is kept. */
+ * the numbers of steps of a teacher, and what the file has of an earlier search.  The list with the
+ * lowest score of all is what is kept. */
 #include "eval/tune.h"
 
 #include "base/error.h"
@@ -227,6 +228,51 @@ static cm_status judge_steps(search *s, cm_error *err)
     return status;
 }
 
+/* ---- what the file has ---- */
+
+/* The levels of an earlier search, on these pictures: last, for they are not to end this one.  What
+ * is wrong there is replaced. */
+static cm_status judge_own(search *s, cm_edit_search *all, cm_error *err)
+{
+    const json_t *own = json_object_get(s->edits, s->task->name);
+    const char *sigmas = json_string_value(json_object_get(own, "sigmas"));
+    const int teacher = cm_model_is_teacher(s->model), i = (int)(s->task - cm_edit_tasks);
+    cm_tune_list list = {.steps = teacher ? all->steps[i] : 0,
+                         .evaluations = teacher ? 2 * all->steps[i] - 1 : all->n[i]};
+    char levels[600];
+    int clearly;
+    if (!own || list.evaluations < 1 || (!teacher && strlen(sigmas) >= sizeof list.sigmas))
+        return CM_OK;
+    if (!teacher)
+        memcpy(list.sigmas, sigmas, strlen(sigmas) + 1);
+    if (!strcmp(list.sigmas, s->best.sigmas) && list.steps == s->best.steps)
+        return CM_OK;
+    show_list(&list, levels, sizeof levels);
+    if (list.evaluations > s->params->most) {
+        say(s, "note: %s: %s, which the file has, is more than the %d of most: not judged",
+            s->task->name, levels, (int)s->params->most);
+        return CM_OK;
+    }
+    say(s, "%s: what the file has, %s, on these pictures:", s->task->name, levels);
+    return judge(s, &list, &clearly, err);
+}
+
+static cm_status judge_what_is_there(search *s, cm_error *err)
+{
+    cm_edit_search *all = cm_alloc(sizeof *all);
+    cm_error wrong;
+    if (!all)
+        return cm_fail(err, CM_ERR_MEMORY, "edits: out of memory");
+    cm_status status = cm_edit_search_read(s->model, all, &wrong);
+    if (status)
+        say(s, "note: %s: not judged", wrong.message);
+    status = status == CM_ERR_MEMORY ? cm_fail(err, status, "edits: out of memory")
+             : status                ? CM_OK
+                                     : judge_own(s, all, err);
+    cm_free(all);
+    return status;
+}
+
 /* ---- a task ---- */
 
 /* Evaluations that an edit of this model takes without a search. */
@@ -281,6 +327,8 @@ static cm_status search_task(search *s, const cm_edit_task *task, cm_error *err)
         if (!status)
             status = judge_ladders(s, err);
     }
+    if (!status)
+        status = judge_what_is_there(s, err);
     if (status)
         return status;
     char levels[600];

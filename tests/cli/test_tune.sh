@@ -137,6 +137,26 @@ ok 'which no edit changes' test "$(share untouched out)" = "$(share untouched to
 # shellcheck disable=SC2016 # awk's
 ok 'the class helps' awk -v told="$(share sigmas told)" -v found="$(share sigmas out)" \
     -v mean="$(share 'the mean of' told)" 'BEGIN { exit !(told > found + 5 && found > 0 && told > mean) }'
+# Searched with other pictures, and of those that are better on these the levels stay.
+again()
+{
+    run tune --data fashion-mnist-test --weights "$root/models/fashion-mnist-classifier.safetensors" \
+        --most 2 --task inpaint --threads 1 --quiet "$@"
+}
+again --model "$root/models/fashion-mnist-cd.safetensors" --num 12 --out two.safetensors
+ok 'levels of few pictures' succeeded
+ok 'the twenty that it had are more than asked for' \
+    grep -qE '^note: inpaint: sigmas 80,63[^ ]*, which the file has, is more than the 2 of most: not judged$' out
+again --model two.safetensors --num 24 --seed 5 --out two.safetensors
+ok 'and of others' succeeded
+had=$(sed -n 's/^inpaint: what the file has, sigmas \(.*\), on these pictures:$/\1/p' out)
+# shellcheck disable=SC2016 # awk's
+ok 'what it had is judged too, and the best is kept' awk -v had="$had" -v kept="$(levels_of inpaint)" '
+    $1 == "inpaint" && $(NF - 1) == "sigmas" && $2 ~ /^[0-9]/ { score[$NF] = $3 + 0 }
+    END { for (l in score) if (score[l] < score[kept]) exit 1
+          exit !(had in score && kept == had && length(score) == 4) }' out
+ok 'in the file' test "$(edits two.safetensors inpaint sigmas)" = "$had"
+rm two.safetensors
 works 'pictures of no class' sample --model m.safetensors --num 4 --out loose --threads 1
 run tune --model m.safetensors --data loose --weights judge --classes data --num 4
 ok 'which a picture without has not' one_error 2 "of the model's"
