@@ -316,9 +316,13 @@ static void test_levels(void)
     CHECK(l->levels.sigma[4] == 0.002 && l->levels.sigma[5] == 0, "the end of the grid");
 }
 
-static cm_status read_search(char *text, cm_edit_search *s, cm_error *err)
+static cm_status read_search(char *text, int teacher, cm_edit_search *s, cm_error *err)
 {
-    const cm_model m = {.name = (char[]){"m.safetensors"}, .schedule = schedule, .edits = text};
+    const cm_model m = {.name = (char[]){"m.safetensors"},
+                        .precondition = teacher ? &cm_precondition_edm : &cm_precondition_skip,
+                        .net.arch = cm_arch_find("adm"),
+                        .schedule = schedule,
+                        .edits = text};
     *s = (cm_edit_search){0};
     return cm_edit_search_read(&m, s, err);
 }
@@ -326,8 +330,9 @@ static cm_status read_search(char *text, cm_edit_search *s, cm_error *err)
 /* What a search has written into the model file comes before the task's own. */
 static void test_search(void)
 {
-    static char good[] = "{\"inpaint\": {\"sigmas\": \"80,5,0.5\", \"steps\": 9, \"score\": 0.9},"
-                         " \"vary\": {\"steps\": 7}, \"sculpt\": {}}";
+    static char good[] =
+        "{\"inpaint\": {\"sigmas\": \"80,5,0.5\", \"score\": 0.9}, \"sculpt\": {}}";
+    static char of_teacher[] = "{\"inpaint\": {\"score\": 0.9}, \"vary\": {\"steps\": 7}}";
     char *const bad[] = {(char[]){"{\"inpaint\": 3}"},
                          (char[]){"{\"sculpt\": 3}"},
                          (char[]){"{\"vary\": {\"sigmas\": \"\"}}"},
@@ -338,19 +343,20 @@ static void test_search(void)
                          (char[]){"{\"vary\": {\"sigmas\": \"nan\"}}"},
                          (char[]){"{\"vary\": {\"sigmas\": \"81\"}}"},
                          (char[]){"{\"vary\": {\"steps\": 0}}"},
+                         (char[]){"{\"vary\": {\"steps\": 7}}"},
                          (char[]){"[]"},
                          (char[]){"{"}};
     cm_error err = {0};
     levels_case *l = prepare(0);
     cm_edit e = cm_edit_default("inpaint");
-    CHECK_OK(read_search(good, &l->search, &err), err);
+    CHECK_OK(read_search(good, 0, &l->search, &err), err);
     CHECK_OK(choose(l, &e, &err), err);
     CHECK(l->levels.n == 3 && l->levels.sigma[1] == 5, "%d levels", l->levels.n);
     e = cm_edit_default("vary");
     CHECK_OK(choose(l, &e, &err), err);
     CHECK(l->levels.n == 1, "its own %d", l->levels.n);
     l = prepare(1);
-    CHECK_OK(read_search(good, &l->search, &err), err);
+    CHECK_OK(read_search(of_teacher, 1, &l->search, &err), err);
     CHECK_OK(choose(l, &e, &err), err);
     CHECK(l->levels.n == 7, "%d steps", l->levels.n);
     l->recipe.steps_given = 1;
@@ -358,10 +364,14 @@ static void test_search(void)
     CHECK(l->levels.n == 5, "%d steps", l->levels.n);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cm_error why = {0};
-        CHECK(read_search(bad[i], &l->search, &why) == CM_ERR_FORMAT &&
+        CHECK(read_search(bad[i], 0, &l->search, &why) == CM_ERR_FORMAT &&
                   strstr(why.message, "m.safetensors: \"edits\""),
               "%s: %s", bad[i], why.message);
     }
+    cm_error why = {0};
+    CHECK(read_search(good, 1, &l->search, &why) == CM_ERR_FORMAT &&
+              strstr(why.message, "\"sigmas\""),
+          "levels of a teacher: %s", why.message);
 }
 
 /* ---- sizes ---- */
