@@ -104,7 +104,7 @@ static cm_status check_out(const cli_usage *usage, const sample_files *files,
         status = check_used(usage, files, next >= 0, err);
     if (status)
         return status;
-    if (edit_would_replace(files->noise, out))
+    if (next < 0 && edit_would_replace(files->noise, out)) /* samples in a folder have numbers */
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "%s: is the noise itself: the images would replace it", out);
     if (files->go_on && next < 0)
@@ -201,12 +201,11 @@ static const int64_t *labels_of(const cli_usage *usage, const cm_images *noise, 
 }
 
 /* The seed says the noise that is added on the way, and random classes. */
-static cm_status check_seed(const cli_usage *usage, const cm_sample_params *config,
-                            const cm_images *noise, const cm_sampler *sampler, cm_error *err)
+static cm_status check_seed(const cli_usage *usage, const cm_images *noise,
+                            const cm_sampler *sampler, cm_error *err)
 {
-    const char *label = config->label + (*config->label == ':');
-    if (!noise || !cli_was_given(usage, "seed") || cm_sampler_draws(sampler) > 1 ||
-        !strcmp(label, "random"))
+    if (!noise || !cli_was_given(usage, "seed") || cli_was_given(usage, "class") ||
+        cm_sampler_draws(sampler) > 1)
         return CM_OK;
     return cli_fail(err, CM_ERR_ARGUMENT,
                     "option 'seed': has no effect here, all noise of this sampler is in --noise");
@@ -234,7 +233,7 @@ static cm_status sample(const cli_usage *usage, const cm_model *model,
     if (!status)
         status = cm_sampler_new(model, config, &sampler, err);
     if (!status)
-        status = check_seed(usage, config, noise, sampler, err);
+        status = check_seed(usage, noise, sampler, err);
     if (!status)
         status = cm_sampler_run(sampler, &request, images, err);
     cm_sampler_free(sampler);

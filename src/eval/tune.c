@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "eval/tune_check.h"
 #include "eval/tune_judge.h"
 #include "io/json.h"
 #include "io/replace.h"
@@ -40,7 +41,8 @@ typedef struct search {
     void *user;
     const cm_model *model;
     cm_tune_judge judge;
-    json_t *edits; /* of the model, with what is found */
+    json_t *edits;       /* of the model, with what is found */
+    cm_edit_search *own; /* of the model */
     /* Of the task: */
     const cm_edit_task *task;
     cm_tune_list best; /* evaluations 0: none yet */
@@ -230,20 +232,18 @@ static cm_status judge_steps(search *s, cm_error *err)
 
 /* ---- what the file has ---- */
 
-/* The levels of an earlier search, on these pictures: last, for they are not to end this one.  What
- * is wrong there is replaced. */
-static cm_status judge_own(search *s, cm_edit_search *all, cm_error *err)
+/* The levels of an earlier search, on these pictures: last, for they are not to end this one. */
+static cm_status judge_own(search *s, cm_error *err)
 {
-    const json_t *own = json_object_get(s->edits, s->task->name);
-    const char *sigmas = json_string_value(json_object_get(own, "sigmas"));
-    const int teacher = cm_model_is_teacher(s->model), i = (int)(s->task - cm_edit_tasks);
-    cm_tune_list list = {.steps = teacher ? all->steps[i] : 0,
-                         .evaluations = teacher ? 2 * all->steps[i] - 1 : all->n[i]};
+    const char *sigmas =
+        json_string_value(json_object_get(json_object_get(s->edits, s->task->name), "sigmas"));
+    const int i = (int)(s->task - cm_edit_tasks), steps = s->own->steps[i];
+    cm_tune_list list = {.steps = steps, .evaluations = steps ? 2 * steps - 1 : s->own->n[i]};
     char levels[600];
     int clearly;
-    if (!own || list.evaluations < 1 || (!teacher && strlen(sigmas) >= sizeof list.sigmas))
+    if (!list.evaluations || (!steps && strlen(sigmas) >= sizeof list.sigmas))
         return CM_OK;
-    if (!teacher)
+    if (!steps)
         memcpy(list.sigmas, sigmas, strlen(sigmas) + 1);
     if (!strcmp(list.sigmas, s->best.sigmas) && list.steps == s->best.steps)
         return CM_OK;
@@ -257,20 +257,21 @@ static cm_status judge_own(search *s, cm_edit_search *all, cm_error *err)
     return judge(s, &list, &clearly, err);
 }
 
-static cm_status judge_what_is_there(search *s, cm_error *err)
+/* What is wrong there is replaced. */
+static cm_status read_own(search *s, cm_error *err)
 {
-    cm_edit_search *all = cm_alloc(sizeof *all);
-    cm_error wrong;
-    if (!all)
+    cm_error wrong = {0};
+    s->own = cm_alloc(sizeof *s->own);
+    if (!s->own)
         return cm_fail(err, CM_ERR_MEMORY, "edits: out of memory");
-    cm_status status = cm_edit_search_read(s->model, all, &wrong);
-    if (status)
+    const cm_status status = cm_edit_search_read(s->model, s->own, &wrong);
+    if (status == CM_ERR_MEMORY)
+        return cm_fail(err, status, "%s", wrong.message);
+    if (status) {
         say(s, "note: %s: not judged", wrong.message);
-    status = status == CM_ERR_MEMORY ? cm_fail(err, status, "edits: out of memory")
-             : status                ? CM_OK
-                                     : judge_own(s, all, err);
-    cm_free(all);
-    return status;
+        *s->own = (cm_edit_search){0};
+    }
+    return CM_OK;
 }
 
 /* ---- a task ---- */
@@ -328,7 +329,7 @@ static cm_status search_task(search *s, const cm_edit_task *task, cm_error *err)
             status = judge_ladders(s, err);
     }
     if (!status)
-        status = judge_what_is_there(s, err);
+        status = judge_own(s, err);
     if (status)
         return status;
     char levels[600];
@@ -339,60 +340,6 @@ static cm_status search_task(search *s, const cm_edit_task *task, cm_error *err)
             task->name, unsearched(s), (int)s->params->most);
     say(s, "%s: %s", task->name, show_list(&s->best, levels, sizeof levels));
     return keep_best(s, err);
-}
-
-/* ---- which tasks: what they keep of a picture leaves one answer to look for, while in the
- * others the noise level is what the user asks for ---- */
-
-static int is_searched(const cm_edit_task *t, const cm_model *m)
-{
-    return t->keep && (!(t->needs & CM_EDIT_COLOUR) || m->net.out_channels == 3);
-}
-
-static unsigned bit_of(const cm_edit_task *t)
-{
-    return 1U << (t - cm_edit_tasks);
-}
-
-static cm_status read_tasks(const cm_tune_params *p, const cm_model *m, unsigned *tasks,
-                            cm_error *err)
-{
-    const char *text = p->task;
-    int takes_factor = 0;
-    char shown[64], name[32];
-    for (*tasks = 0; *text; text += *text == ',') {
-        const size_t n = strcspn(text, ",");
-        snprintf(name, sizeof name, "%.*s", (int)n, text);
-        const cm_edit_task *t = cm_edit_task_find(name);
-        text += n;
-        if (!t || !t->keep)
-            return cm_fail(err, CM_ERR_ARGUMENT,
-                           "task: expected some of inpaint, colorize, upscale, found '%s'",
-                           cm_escape(shown, sizeof shown, name));
-        if (!is_searched(t, m))
-            return cm_fail(err, CM_ERR_ARGUMENT,
-                           "task: %s needs a model of colour pictures, this one has %d channel%s",
-                           t->name, m->net.out_channels, cm_plural(m->net.out_channels));
-        *tasks |= bit_of(t);
-    }
-    for (const cm_edit_task *t = cm_edit_tasks; t->name; t++) {
-        if (!*p->task && is_searched(t, m))
-            *tasks |= bit_of(t);
-        takes_factor |= (t->needs & CM_EDIT_FACTOR) && (*tasks & bit_of(t));
-    }
-    if (p->factor && !takes_factor)
-        return cm_fail(err, CM_ERR_ARGUMENT, "factor: has no effect here, it is for upscale");
-    return takes_factor ? cm_tune_judge_check_factor(p, m, err) : CM_OK;
-}
-
-/* The fewest steps of Heun's are two. */
-static cm_status check_most(const cm_tune_params *p, const cm_model *m, cm_error *err)
-{
-    const int least = cm_model_is_teacher(m) ? 2 * teacher_steps[0] - 1 : 1;
-    return p->most >= least
-               ? CM_OK
-               : cm_fail(err, CM_ERR_ARGUMENT, "most: expected at least %d for a teacher, found %d",
-                         least, (int)p->most);
 }
 
 /* What of the pictures makes the scores other than they seem. */
@@ -432,11 +379,10 @@ static cm_status run(search *s, const cm_eval_hooks *hooks, cm_error *err)
     const cm_tune_params *p = s->params;
     const cm_model *m = s->model;
     unsigned tasks = 0;
+    const int fewest = cm_model_is_teacher(m) ? 2 * teacher_steps[0] - 1 : 1; /* of Heun */
     cm_status status = cm_model_check_draws(m, p->model, err);
     if (!status)
-        status = read_tasks(p, m, &tasks, err);
-    if (!status)
-        status = check_most(p, m, err);
+        status = cm_tune_check(p, m, fewest, &tasks, err);
     if (!status)
         status = m->edits
                      ? cm_json_parse(m->edits, strlen(m->edits), cm_model_name(m), &s->edits, err)
@@ -447,33 +393,13 @@ static cm_status run(search *s, const cm_eval_hooks *hooks, cm_error *err)
     if (status)
         return status;
     say_pictures(s);
+    status = read_own(s, err);
     say(s, "%-9s %11s  %10s  %8s  %9s", "task", "evaluations",
         cm_extractor_model(s->judge.extractor)->score, "+-", "same class");
     for (const cm_edit_task *t = cm_edit_tasks; t->name && !status; t++)
-        if (tasks & bit_of(t))
+        if (tasks >> (t - cm_edit_tasks) & 1)
             status = search_task(s, t, err);
     return status || !*p->out ? status : write_out(s, err);
-}
-
-/* The model itself may be replaced, as what is written is it with other levels; no other file. */
-static cm_status check_out(const cm_tune_params *p, cm_error *err)
-{
-    const char *const others[] = {p->data, p->weights};
-    struct stat model, out;
-    char shown[512];
-    cm_status s = cm_replace_ending("out", p->out, ".safetensors", err);
-    if (!s)
-        s = cm_replace_no_input(p->out, 2, others, err);
-    if (!s)
-        s = cm_model_annotate_check(p->model, p->out, err);
-    if (s || stat(p->out, &out) || !out.st_size)
-        return s;
-    if (!stat(p->model, &model) && model.st_dev == out.st_dev && model.st_ino == out.st_ino)
-        return CM_OK;
-    return cm_fail(err, CM_ERR_ARGUMENT,
-                   "%s: is there, and is not the model that is searched for: expected a new name, "
-                   "or that of --model",
-                   cm_escape(shown, sizeof shown, p->out));
 }
 
 cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
@@ -487,7 +413,7 @@ cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!*needed[i].value)
             return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a path, found none", needed[i].name);
-    cm_status status = *p->out ? check_out(p, err) : CM_OK;
+    cm_status status = *p->out ? cm_tune_check_out(p, err) : CM_OK;
     if (!status)
         status = cm_model_read(p->model, NULL, &m, err);
     s.model = m;
@@ -495,6 +421,7 @@ cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
         status = run(&s, hooks, err);
     cm_tune_judge_close(&s.judge);
     json_decref(s.edits);
+    cm_free(s.own);
     cm_model_release(m);
     return status;
 }

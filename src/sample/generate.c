@@ -177,7 +177,6 @@ static cm_status check_noise(const cm_sampler *s, const cm_request *r, const cm_
 {
     const cm_sampling_method *method = e ? e->method : s->recipe.method;
     const int draws = method->draws(e ? &e->levels : &s->recipe.levels);
-    const int64_t n = r->draws * r->num * s->session->image;
     if (e && e->task->start != CM_START_NOISE)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "request: noise: expected NULL, %s does not start with noise of its own",
@@ -187,6 +186,7 @@ static cm_status check_noise(const cm_sampler *s, const cm_request *r, const cm_
                        "request: draws: expected 1 to %d for the %s sampler (cm_sampler_draws), "
                        "found %" PRId64,
                        draws, method->name, r->draws);
+    const int64_t n = r->draws * r->num * s->session->image;
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(r->noise[i]))
             return cm_fail(err, CM_ERR_ARGUMENT,

@@ -5,7 +5,7 @@
 #include "sample/images.h"
 
 #include "base/error.h"
-#include "base/memory.h"
+#include "base/text.h"
 #include "io/safetensors.h"
 #include "model/model.h"
 #include "options/options.h"
@@ -24,7 +24,7 @@ static cm_status fail_missing(const char *path, const cm_st_file *f, const char 
     return cm_fail(err, CM_ERR_FORMAT,
                    "%s: expected a tensor \"noise\", %s, as cm edit invert writes it; found %d "
                    "tensor%s%s%s",
-                   cm_escape(shown, sizeof shown, path), expected, n, n == 1 ? "" : "s",
+                   cm_escape(shown, sizeof shown, path), expected, n, cm_plural(n),
                    n ? ", the first of them " : "", name);
 }
 

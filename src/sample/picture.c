@@ -147,5 +147,5 @@ cm_status cm_picture_film(const cm_images *m, const char *name, const cm_layout 
 
 cm_sheet_layout cm_picture_layout(const cm_images *m, const cm_layout *l, int is_film)
 {
-    return is_film ? frame_of(m, l, 0, 0) : sheet_of(m, l);
+    return is_film ? frame_of(m, l, 0, lines_of(m, l)) : sheet_of(m, l);
 }

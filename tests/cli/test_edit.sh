@@ -97,6 +97,9 @@ done
 ok 'and is another' test "$(cmp -s seed0.png seed1.png; echo $?)" -eq 1
 fails 2 "option 'num': expected at most 1, the noises of noise.safetensors, found 2" \
     sample --model "$student" --noise noise.safetensors --num 2 --out x.png
+works 'a folder beside the noise' sample --model "$student" --noise noise.safetensors --num 1 --out .
+ok 'has its image' test -s 000000_class9.png
+rm 000000_class9.png
 fails 2 'is the noise itself' sample --model "$student" --noise two.safetensors --out two.safetensors
 LC_ALL=C sed 's/"images":/"others":/' two.safetensors >alone.safetensors
 cp "$student" weights.safetensors

@@ -154,8 +154,8 @@ had=$(sed -n 's/^inpaint: what the file has, sigmas \(.*\), on these pictures:$/
 ok 'what it had is judged too, and the best is kept' awk -v had="$had" -v kept="$(levels_of inpaint)" '
     $1 == "inpaint" && $(NF - 1) == "sigmas" && $2 ~ /^[0-9]/ { score[$NF] = $3 + 0 }
     END { for (l in score) if (score[l] < score[kept]) exit 1
-          exit !(had in score && kept == had && length(score) == 4) }' out
-ok 'in the file' test "$(edits two.safetensors inpaint sigmas)" = "$had"
+          exit !(had in score && kept in score) }' out
+ok 'in the file' test "$(edits two.safetensors inpaint sigmas)" = "$(levels_of inpaint)"
 rm two.safetensors
 works 'pictures of no class' sample --model m.safetensors --num 4 --out loose --threads 1
 run tune --model m.safetensors --data loose --weights judge --classes data --num 4
