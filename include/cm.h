@@ -405,7 +405,7 @@ CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **im
                                   cm_error *err);
 CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
 /* The noise of a .safetensors file, as cm edit invert writes it, for images of the model: a tensor
- * noise F32 [n,h,w,c], finite, and where there is one labels I64 [n], else -1; pixels are black.
+ * noise F32 [n,h,w,c], finite, and where there is one labels I64 [n], all classes or all -1, else -1; pixels are black.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_images_read_noise(const cm_model *model, const char *path, cm_images **images,
                                       cm_error *err);

@@ -202,6 +202,10 @@ static cm_status check_out(edit_run *r, cm_error *err)
     if (arrays && cli_was_given(r->usage, "scale"))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'scale': has no effect here, it is for pictures");
+    if (r->files.strip && dot && !strcasecmp(dot, ".gif") && cli_was_given(r->usage, "heading"))
+        return cli_fail(
+            err, CM_ERR_ARGUMENT,
+            "option 'heading': has no effect here, the frames of a strip have their own");
     return edit_place_check(out, r->files.image, r->files.to, r->files.mask, err);
 }
 

@@ -36,9 +36,9 @@ static const cm_option file_options[] = {
      "an "
      "image, of X.gif a frame a level"},
     {"noise", CM_OPT_TEXT, offsetof(sample_files, noise), "", NULL, 0, 0, "FILE",
-     "x_T from the noise of a .safetensors file that cm edit invert has written, as many images "
-     "and of the classes that it has, unless --num and --class say; what is added later is of the "
-     "seed"},
+     "x_T of image i from noise i of a .safetensors file that cm edit invert has written, as many "
+     "images and of the classes that it has, unless --num and --class say; what is added later is "
+     "of the seed"},
     {"continue", CM_OPT_FLAG, offsetof(sample_files, go_on), "false", NULL, 0, 1, NULL,
      "go on in a folder that holds samples: --first is the number after its last"},
     {0},
@@ -83,7 +83,14 @@ static cm_status check_used(const cli_usage *usage, const sample_files *files, i
     static const char *const of_grid[] = {"columns", "scale",      "captions",
                                           "heading", "trajectory", NULL};
     static const char *const not_of_way[] = {"columns", "captions", NULL};
+    static const char *const not_of_film[] = {"heading", NULL};
     const char *dot = strrchr(files->out, '.');
+    if (*files->trajectory && dot && !strcasecmp(dot, ".gif")) {
+        const cm_status s =
+            refuse_given(usage, not_of_film, "the frames of a trajectory have their own", err);
+        if (s)
+            return s;
+    }
     if (to_folder || (dot && !strcasecmp(dot, ".npz")))
         return refuse_given(usage, of_grid, "it is for a grid (.png)", err);
     return *files->trajectory
@@ -104,7 +111,7 @@ static cm_status check_out(const cli_usage *usage, const sample_files *files,
         status = check_used(usage, files, next >= 0, err);
     if (status)
         return status;
-    if (next < 0 && edit_would_replace(files->noise, out)) /* samples in a folder have numbers */
+    if (edit_is_same_file(files->noise, out))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "%s: is the noise itself: the images would replace it", out);
     if (files->go_on && next < 0)
@@ -182,22 +189,31 @@ static cm_status read_noise(const cli_usage *usage, const sample_files *files,
     const cm_status status = cm_images_read_noise(model, files->noise, noise, err);
     if (status)
         return status;
-    if (!cli_was_given(usage, "num"))
-        config->num = (*noise)->n;
-    if (config->num > (*noise)->n)
+    const int64_t left = (*noise)->n - config->first; /* image i has noise i */
+    if (left < 1)
         return cli_fail(err, CM_ERR_ARGUMENT,
-                        "option 'num': expected at most %lld, the noises of %s, found %lld",
-                        (long long)(*noise)->n, files->noise, (long long)config->num);
+                        "%s: expected noise for image %lld, the first to draw, found %lld noise%s",
+                        files->noise, (long long)config->first, (long long)(*noise)->n,
+                        (*noise)->n == 1 ? "" : "s");
+    if (!cli_was_given(usage, "num"))
+        config->num = left;
+    if (config->num > left)
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'num': expected at most %lld, the noises of %s from %lld on, found "
+                        "%lld",
+                        (long long)left, files->noise, (long long)config->first,
+                        (long long)config->num);
     return CM_OK;
 }
 
-/* The classes that noise was found for, where each has one and --class is not given. */
-static const int64_t *labels_of(const cli_usage *usage, const cm_images *noise, int64_t num)
+/* x_T of the file, and the classes that it was found for, if there are, unless --class is given. */
+static void use_noise(const cli_usage *usage, const cm_images *noise, cm_request *request)
 {
-    for (int64_t i = 0; noise && i < num; i++)
-        if (noise->labels[i] < 0)
-            return NULL;
-    return noise && !cli_was_given(usage, "class") ? noise->labels : NULL;
+    const int64_t first = request->first, size = (int64_t)noise->h * noise->w * noise->c;
+    request->noise = noise->noise + first * size;
+    request->draws = 1;
+    if (noise->labels[first] >= 0 && !cli_was_given(usage, "class"))
+        request->labels = noise->labels + first;
 }
 
 /* The seed says the noise that is added on the way, and random classes. */
@@ -222,9 +238,8 @@ static cm_status sample(const cli_usage *usage, const cm_model *model,
     request.num = config->num;
     request.first = config->first;
     request.seed = config->seed;
-    request.noise = noise ? noise->noise : NULL;
-    request.draws = noise ? 1 : 0;
-    request.labels = labels_of(usage, noise, config->num);
+    if (noise)
+        use_noise(usage, noise, &request);
     request.step = way->view ? cli_trajectory_step : NULL;
     request.user = way;
     cm_status status = cm_model_get_facts(model, &facts, err);

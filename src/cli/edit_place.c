@@ -20,6 +20,12 @@ static int is_same(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+int edit_is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && is_same(&x, &y);
+}
+
 /* The part of path that is there, as a path from the root; 0: none is. */
 static int find_there(const char *path, char real[PATH_MAX])
 {

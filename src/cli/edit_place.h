@@ -7,6 +7,7 @@
 
 /* Whether writing to out, a file or a folder, could replace this input; empty: there is none. */
 int edit_would_replace(const char *input, const char *out);
+int edit_is_same_file(const char *a, const char *b); /* by any names; 0 where one is missing */
 /* That out replaces none of these, of which `to` and `mask` are pictures; empty: there is none.
  * Errors: CM_ERR_ARGUMENT, CM_ERR_IO. */
 cm_status edit_place_check(const char *out, const char *image, const char *to, const char *mask,

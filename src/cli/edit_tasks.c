@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- sessions ---------------------------------------------------------------- */
 
@@ -213,6 +214,17 @@ static void show_noise(edit_run *r)
     r->result.made_as = "back";
 }
 
+/* A strip is there to be looked at. */
+static void warn_lost(const edit_files *f)
+{
+    const char *dot = strrchr(f->out, '.');
+    if (!f->strip && !(dot && !strcasecmp(dot, ".safetensors")))
+        cli_say(stderr,
+                "cm: warning: %s: holds the images that the noise leads back to; the noise itself "
+                "is kept in X.safetensors alone",
+                f->out);
+}
+
 cm_status edit_run_invert(edit_run *r, cm_error *err)
 {
     cm_images *back = NULL;
@@ -233,6 +245,7 @@ cm_status edit_run_invert(edit_run *r, cm_error *err)
         note_error(r, back ? back : r->images);
         note_class(r);
         show_noise(r);
+        warn_lost(&r->files);
     }
     cm_images_free(back);
     return s;

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "data/sample_names.h"
 #include "model/class_names.h"
 
@@ -12,10 +13,13 @@
 
 /* ---- which class is which ---- */
 
-/* Of names [classes], which may be NULL, the class of this name, or of a file named for it; -1. */
+/* Of names [classes], which may be NULL, the class of this name, or of a file named for it, or
+ * where there are no names of this number; -1. */
 static int64_t find_class(const json_t *names, int64_t classes, const char *text)
 {
-    const int64_t named = cm_class_named(names, text);
+    int64_t named = cm_class_named(names, text);
+    if (!names && (!cm_text_to_int(text, &named) || named < 0))
+        named = -1;
     for (int64_t k = 0; k < classes && named < 0; k++)
         if (cm_sample_is_of(text, k, cm_class_name(names, k)) || cm_sample_is_of(text, k, NULL))
             return k;

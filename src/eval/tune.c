@@ -249,7 +249,9 @@ static cm_status judge_own(search *s, cm_error *err)
         return CM_OK;
     show_list(&list, levels, sizeof levels);
     if (list.evaluations > s->params->most) {
-        say(s, "note: %s: %s, which the file has, is more than the %d of most: not judged",
+        say(s,
+            "note: %s: %s, which the file has, is more than the %d of most: not judged, and "
+            "replaced",
             s->task->name, levels, (int)s->params->most);
         return CM_OK;
     }
@@ -378,14 +380,15 @@ static cm_status run(search *s, const cm_eval_hooks *hooks, cm_error *err)
 {
     const cm_tune_params *p = s->params;
     const cm_model *m = s->model;
+    char name[400], shown[320];
     unsigned tasks = 0;
     const int fewest = cm_model_is_teacher(m) ? 2 * teacher_steps[0] - 1 : 1; /* of Heun */
+    snprintf(name, sizeof name, "%s: \"edits\"", cm_escape(shown, sizeof shown, cm_model_name(m)));
     cm_status status = cm_model_check_draws(m, p->model, err);
     if (!status)
         status = cm_tune_check(p, m, fewest, &tasks, err);
     if (!status)
-        status = m->edits
-                     ? cm_json_parse(m->edits, strlen(m->edits), cm_model_name(m), &s->edits, err)
+        status = m->edits ? cm_json_parse(m->edits, strlen(m->edits), name, &s->edits, err)
                  : (s->edits = json_object()) ? CM_OK
                                               : cm_fail(err, CM_ERR_MEMORY, "edits: out of memory");
     if (!status)

@@ -5,7 +5,9 @@
 #include "io/image.h"
 #include "io/safetensors.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -117,20 +119,35 @@ cm_status cm_replace_ending(const char *what, const char *path, const char *endi
                          what, ending, cm_escape(shown, sizeof shown, path));
 }
 
-static int is_same_file(const char *a, const char *b)
+static int is_same(const struct stat *a, const struct stat *b)
 {
-    struct stat x, y;
-    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Whether path, which need not be there, is this file or folder, or below it. */
+static int is_within(const char *path, const struct stat *input)
+{
+    char at[PATH_MAX], real[PATH_MAX];
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    if (!stat(path, &st) && is_same(&st, input))
+        return 1;
+    snprintf(at, sizeof at, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    for (char *end = realpath(at, real) ? real + strlen(real) : NULL; end;
+         end = strrchr(real, '/')) {
+        *end = '\0';
+        if (!stat(*real ? real : "/", &st) && is_same(&st, input))
+            return 1;
+    }
+    return 0;
 }
 
 cm_status cm_replace_no_input(const char *path, int n, const char *const *inputs, cm_error *err)
 {
-    char folder[4096], shown[512];
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
-             slash ? path : ".");
+    char shown[512];
+    struct stat input;
     for (int i = 0; i < n; i++)
-        if (*inputs[i] && (is_same_file(inputs[i], path) || is_same_file(inputs[i], folder)))
+        if (*inputs[i] && !stat(inputs[i], &input) && is_within(path, &input))
             return cm_fail(err, CM_ERR_ARGUMENT,
                            "%s: is an input itself or among the inputs: it would be replaced",
                            cm_escape(shown, sizeof shown, path));

@@ -25,7 +25,7 @@ cm_status cm_replace_check(const char *path, const cm_replaced *kind, cm_error *
 /* That path, the option `what`, ends in the ending of what is written: ".npz", in any case.
  * Errors: CM_ERR_ARGUMENT. */
 cm_status cm_replace_ending(const char *what, const char *path, const char *ending, cm_error *err);
-/* That path is none of the n inputs (empty: none) and in no folder of them.
+/* That path is none of the n inputs (empty: none), and nowhere in a folder of them.
  * Errors: CM_ERR_ARGUMENT. */
 cm_status cm_replace_no_input(const char *path, int n, const char *const *inputs, cm_error *err);
 

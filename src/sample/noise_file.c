@@ -1,7 +1,7 @@
 /* noise_file.c - noise that cm edit invert has found, from its file back to a request: the tensors
  *
  *     noise   F32 [N,H,W,C], of the model's images, of unit variance: x_T over sigma_max
- *     labels  I64 [N], the class that each was found for, -1: none; may be missing */
+ *     labels  I64 [N], the class that each was found for, or all -1: none; may be missing */
 #include "sample/images.h"
 
 #include "base/error.h"
@@ -82,6 +82,12 @@ static cm_status read_labels(const char *path, const cm_st_file *f, int classes,
                            "%s: tensor \"labels\": element %" PRId64
                            ": expected a class of this model, 0 to %d (-1: none), found %" PRId64,
                            shown, i, classes - 1, m->labels[i]);
+        else if ((m->labels[i] < 0) != (m->labels[0] < 0))
+            return cm_fail(err, CM_ERR_FORMAT,
+                           "%s: tensor \"labels\": element %" PRId64
+                           ": expected a class of each noise, or -1 of all, found %" PRId64
+                           " after %" PRId64,
+                           shown, i, m->labels[i], m->labels[0]);
     return s;
 }
 

@@ -72,6 +72,8 @@ ok 'without a word where that is well' test ! -s err
 run edit invert --model "$teacher" --steps 3 --image "$boot" --class 9 --out few.npz
 ok 'and in too few steps with one' grep -qE \
     '^cm: warning: the noise of 1 of 1 picture leads back to another picture \(rms above 0.25; worst .*boot.png, 0.4[0-9]\)' err
+ok 'and that an archive has no noise' grep -qF \
+    'cm: warning: few.npz: holds the images that the noise leads back to; the noise itself is kept in X.safetensors alone' err
 run info noise.safetensors
 ok 'noise and images' test "$(grep -cE 'noise|images' out)" -ge 2
 
@@ -95,7 +97,25 @@ for seed in 0 1; do
         --sampler multistep --sigmas 80,5 --seed $seed --out seed$seed.png
 done
 ok 'and is another' test "$(cmp -s seed0.png seed1.png; echo $?)" -eq 1
-fails 2 "option 'num': expected at most 1, the noises of noise.safetensors, found 2" \
+# Image i is of noise i, wherever a run begins.
+LC_ALL=C sed 's/"labels":/"others":/' two.safetensors >plain.safetensors
+for noise in two plain; do
+    rm -rf whole parts
+    works 'all at once' sample --model "$student" --noise $noise.safetensors --class 9 --out whole
+    works 'one' sample --model "$student" --noise $noise.safetensors --class 9 --num 1 --out parts
+    works 'and the rest' sample --model "$student" --noise $noise.safetensors --class 9 --continue \
+        --out parts
+    ok 'are the same' diff -r whole parts
+done
+n=$(find whole -name '*.png' | wc -l)
+last=$((n - 1))
+works 'the last alone' sample --model "$student" --noise two.safetensors --class 9 --first $last --out last
+ok 'is the last of all' cmp last/*.png "$(find whole -name '*.png' | sort | tail -n 1)"
+fails 2 "two.safetensors: expected noise for image $n, the first to draw, found $n noises" sample \
+    --model "$student" --noise two.safetensors --first "$n" --out x.png
+fails 2 "option 'num': expected at most 1, the noises of two.safetensors from $last on, found 2" sample \
+    --model "$student" --noise two.safetensors --first $last --num 2 --out x.png
+fails 2 "option 'num': expected at most 1, the noises of noise.safetensors from 0 on, found 2" \
     sample --model "$student" --noise noise.safetensors --num 2 --out x.png
 works 'a folder beside the noise' sample --model "$student" --noise noise.safetensors --num 1 --out .
 ok 'has its image' test -s 000000_class9.png
@@ -128,6 +148,17 @@ noise_with 10 '\300\177'
 ok 'a number that is none' one_error 4 'bad.safetensors: tensor "noise": element 0: expected a finite number'
 noise_with 0 '\012'
 ok 'a class that is none' one_error 4 'tensor "labels": element 0: expected a class of this model, 0 to 9 (-1: none), found 10'
+two=$(od -An -v -tu8 -N 8 two.safetensors | tr -d ' ')
+cp two.safetensors bad.safetensors
+printf '\377\377\377\377\377\377\377\377' | dd of=bad.safetensors bs=1 conv=notrunc 2>dd.err seek=$((8 + two + 8))
+fails 4 'tensor "labels": element 1: expected a class of each noise, or -1 of all, found -1 after' \
+    sample --model "$student" --noise bad.safetensors --out x.png
+fails 2 "option 'heading': has no effect here, the frames of a strip have their own" edit vary \
+    --model "$student" --image "$boot" --strip --heading Hello --out x.gif
+fails 2 "option 'heading': has no effect here, the frames of a trajectory have their own" sample \
+    --model "$student" --trajectory state --heading Hello --out x.gif
+mkdir place
+fails 1 'place: expected a regular file, found a folder' sample --model "$student" --noise place --out place/x.png
 for change in 's/"noise":/"Noise":/' 's/"F32"/"U32"/' 's/\[1,32,32,1\]/[1,16,64,1]/'; do
     LC_ALL=C sed "$change" noise.safetensors >bad.safetensors
     fails 4 'F32 [N,32,32,1]' sample --model "$student" --noise bad.safetensors --out x.png

@@ -115,6 +115,29 @@ ok 'which is told' grep -q 'two: expected classes of the classifier, 0 to 2, an 
 # shellcheck disable=SC2046 # a list of words
 works 'and as text' eval $(echo "$words" | sed 's/--json//') --samples two
 ok 'the reference alone has one' grep -qE '^reference agreement .*; of the samples none is known$' out
+# Folders called by numbers, not all of the classes, for a classifier without names.
+mkdir -p numbers/8 numbers/9
+cp "$root/docs/edit/boot.png" numbers/9/a.png
+cp "$root/docs/edit/sneaker.png" numbers/9/b.png
+cp "$root/docs/edit/coat.png" numbers/8/c.png
+fashion="--features small --weights $root/models/fashion-mnist-classifier.safetensors --threads 1"
+# shellcheck disable=SC2086 # a list of words
+works 'folders called by numbers' eval --ref numbers --samples numbers $fashion --json
+ok 'have an agreement' test -n "$(score agreement)"
+for input in --ref --samples --train; do
+    ref=$root/docs/edit samples=$root/docs/edit train=$root/docs/edit
+    case $input in
+        --ref) ref=numbers ;;
+        --samples) samples=numbers ;;
+        --train) train=numbers ;;
+    esac
+    for out in numbers/9/a.png numbers/8/new.png; do
+        # shellcheck disable=SC2086 # a list of words
+        fails 2 "$out: is an input itself or among the inputs" eval --ref "$ref" --samples "$samples" \
+            --train "$train" $fashion --nearest $out
+    done
+done
+ok 'all are as they were' cmp numbers/9/a.png "$root/docs/edit/boot.png"
 works 'a label beyond the classifier' eval --ref words --samples two.npz --features small \
     --weights judge-few --threads 1 --kept 0 --json
 ok 'is told' grep -q 'two.npz: expected classes of the classifier, 0 to 1, bee, cat, found 2 at image 10:' out

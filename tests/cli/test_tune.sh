@@ -91,6 +91,8 @@ works 'images of that model' sample --model broken.safetensors --num 1 --out pla
 fails 4 'broken.safetensors: "edits"' edit inpaint --model broken.safetensors \
     --image "$root/docs/edit/boot.png" --box 1,1,2,2 --class 0 --out no.png
 fails 4 'broken.safetensors: "edits"' validate broken.safetensors
+tune broken.safetensors --num 12 --most 3
+ok 'a search says the same' one_error 4 'broken.safetensors: "edits"'
 rm broken.safetensors
 
 # The best row of the table has the score that the file gives.
@@ -157,7 +159,7 @@ again()
 again --model "$root/models/fashion-mnist-cd.safetensors" --num 12 --out two.safetensors
 ok 'levels of few pictures' succeeded
 ok 'the twenty that it had are more than asked for' \
-    grep -qE '^note: inpaint: sigmas 80,63[^ ]*, which the file has, is more than the 2 of most: not judged$' out
+    grep -qE '^note: inpaint: sigmas 80,63[^ ]*, which the file has, is more than the 2 of most: not judged, and replaced$' out
 again --model two.safetensors --num 24 --seed 5 --out two.safetensors
 ok 'and of others' succeeded
 had=$(sed -n 's/^inpaint: what the file has, sigmas \(.*\), on these pictures:$/\1/p' out)
