@@ -99,17 +99,20 @@ done
 ok 'and is another' test "$(cmp -s seed0.png seed1.png; echo $?)" -eq 1
 # Image i is of noise i, wherever a run begins.
 LC_ALL=C sed 's/"labels":/"others":/' two.safetensors >plain.safetensors
-for noise in two plain; do
+for noise in 'plain.safetensors --class 9' two.safetensors; do
     rm -rf whole parts
-    works 'all at once' sample --model "$student" --noise $noise.safetensors --class 9 --out whole
-    works 'one' sample --model "$student" --noise $noise.safetensors --class 9 --num 1 --out parts
-    works 'and the rest' sample --model "$student" --noise $noise.safetensors --class 9 --continue \
+    # shellcheck disable=SC2086 # a list of words
+    {
+    works 'all at once' sample --model "$student" --noise $noise --out whole
+    works 'one' sample --model "$student" --noise $noise --num 1 --out parts
+    works 'and the rest' sample --model "$student" --noise $noise --continue \
         --out parts
+    }
     ok 'are the same' diff -r whole parts
 done
 n=$(find whole -name '*.png' | wc -l)
 last=$((n - 1))
-works 'the last alone' sample --model "$student" --noise two.safetensors --class 9 --first $last --out last
+works 'the last alone' sample --model "$student" --noise two.safetensors --first $last --out last
 ok 'is the last of all' cmp last/*.png "$(find whole -name '*.png' | sort | tail -n 1)"
 fails 2 "two.safetensors: expected noise for image $n, the first to draw, found $n noises" sample \
     --model "$student" --noise two.safetensors --first "$n" --out x.png
