@@ -2,6 +2,7 @@
 #ifndef CM_NN_FEATURES_VGG_H
 #define CM_NN_FEATURES_VGG_H
 
+#include "nn/features/embedding.h"
 #include "nn/params.h"
 
 typedef enum cm_lpips_pooling {
@@ -19,7 +20,9 @@ cm_status cm_lpips_params(cm_params **params, cm_error *err);
  * there, which nothing here computes with. */
 typedef enum cm_lpips_file { CM_LPIPS_VGG, CM_LPIPS_VGG_WHOLE, CM_LPIPS_LINEAR } cm_lpips_file;
 cm_status cm_lpips_file_params(cm_lpips_file which, cm_params **params, cm_error *err);
-/* a, b f32 [N,H,W,3] of 0 to 1 -> f32 [N] */
+/* x f32 [N,H,W,3] of 0 to 1: a part a layer, with its linear weights. */
+void cm_lpips_embed(cm_net *net, cm_lpips_pooling pooling, cm_node *x, cm_embedding *e);
+/* a, b likewise -> f32 [N] */
 cm_node *cm_lpips_distance(cm_net *net, cm_lpips_pooling pooling, cm_node *a, cm_node *b);
 
 #endif

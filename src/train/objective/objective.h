@@ -9,6 +9,7 @@
 #include "consistency/curriculum.h"
 #include "consistency/solver.h"
 #include "consistency/weighting.h"
+#include "nn/features/embedding.h"
 #include "options/options.h"
 
 /* Philox streams of a step; dropout layers count up from the last. */
@@ -31,6 +32,12 @@ typedef struct cm_objective_settings {
     cm_curriculum curriculum; /* where the objective has a target */
 } cm_objective_settings;
 
+/* A network that a distance looks through and no step changes; net NULL: it needs none. */
+typedef struct cm_frozen {
+    cm_net *net;
+    const cm_net_config *config; /* of a network that has one */
+} cm_frozen;
+
 /* What a loss is built from.  A denoiser that the method has not is all zero. */
 typedef struct cm_loss_context {
     const cm_objective_settings *settings;
@@ -39,6 +46,7 @@ typedef struct cm_loss_context {
     cm_node *rng;                    /* of the random ops, i32 [4] */
     cm_node *scalar[CM_MAX_SCALARS]; /* f32 [1], in the order of the record */
     cm_denoiser student, target, teacher;
+    cm_frozen frozen; /* of the distance */
 } cm_loss_context;
 
 /* A number of step k that the loop feeds and logs. */
@@ -90,11 +98,16 @@ cm_status cm_objective_resolve(cm_train_params *options, cm_objective_settings *
 
 struct cm_distance {
     const char *name; /* --loss-norm */
-    /* a, b f32 [N,H,W,C] -> [N] */
+    /* A squared distance of embeddings adds here the parts of x f32 [N,H,W,C]; NULL: it is none,
+     * and has `between` of a, b f32 [N,H,W,C] -> [N]. */
+    void (*embed)(const cm_loss_context *c, cm_node *x, cm_embedding *e);
     cm_node *(*between)(const cm_loss_context *c, cm_node *a, cm_node *b);
     const char *options; /* that not every distance looks at; NULL: none */
 };
 
+/* d(a, b) of each sample: a, b f32 [N,H,W,C] -> [N] */
+cm_node *cm_distance_between(const cm_distance *d, const cm_loss_context *c, cm_node *a,
+                             cm_node *b);
 /* All there are; the last has a NULL name. */
 extern const cm_distance cm_distances[];
 const cm_distance *cm_distance_find(const char *name);
