@@ -90,8 +90,8 @@ CM_API cm_status cm_options_read(const cm_option *table, void *config, const cha
 /* clang-format off */
 typedef struct cm_train_params {
     size_t size;              /* of this struct; set by cm_train_default_params */
-    cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: consistency
-                                 training alone; classifier: to judge samples by */
+    cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: training alone;
+                                 the two -continuous; classifier: to judge samples by */
     cm_text data;             /* a folder of PNG, JPEG and WebP images, a packed set, an IDX
                                  file, or fashion-mnist */
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
@@ -116,12 +116,13 @@ typedef struct cm_train_params {
                                  radam) */
     cm_text ema_rates;        /* decay rates of the weight averages; samples and exports use
                                  the first (default: 1 - 20 / steps and 1 - 2 / steps) */
-    cm_text loss_norm;        /* distance between student and target (cd, ct) */
+    cm_text loss_norm;        /* distance between student and target, or length of the tangent */
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
-    cm_text weighting;        /* loss weight over sigma (default: karras for edm, uniform for
-                                 cd and ct) */
+    cm_text weighting;        /* loss weight over sigma (default: karras for edm, else
+                                 uniform) */
+    cm_text stop_gradient;    /* cd-continuous: no gradient through the tangent */
     cm_text solver;           /* cd: one step of the teacher's ODE */
-    cm_text boundary;         /* how f(x, sigma-min) = x is met (cd, ct) */
+    cm_text boundary;         /* how a consistency model meets f(x, sigma-min) = x */
     cm_text target_ema_mode;  /* mu(k) of the target network (default: fixed for cd, adaptive
                                  for ct) */
     cm_text scale_mode;       /* N(k), the number of noise levels (default: fixed for cd,

@@ -39,12 +39,23 @@ void cm_karras_grid(const cm_noise_schedule *s, int n, double *sigma)
     sigma[n] = 0;
 }
 
-cm_node *cm_sigma_at_index(cm_graph *g, const cm_noise_schedule *s, cm_node *index, cm_node *scales)
+/* sigma(u), lo at least */
+static cm_node *at_position(cm_graph *g, const cm_noise_schedule *s, cm_node *u, double lo)
 {
     const double top = pow(s->sigma_max, 1.0 / s->rho), bottom = pow(s->sigma_min, 1.0 / s->rho);
-    cm_node *u = cm_mul(g, index, cm_pow(g, cm_affine(g, scales, 1.0f, -1.0f), -1.0f));
     cm_node *root = cm_affine(g, u, (float)(bottom - top), (float)top);
-    cm_node *sigma = cm_clamp(g, cm_pow(g, root, (float)s->rho), 0.0f, (float)s->sigma_max);
+    return cm_clamp(g, cm_pow(g, root, (float)s->rho), (float)lo, (float)s->sigma_max);
+}
+
+cm_node *cm_sigma_at_position(cm_graph *g, const cm_noise_schedule *s, cm_node *u)
+{
+    return at_position(g, s, u, s->sigma_min);
+}
+
+cm_node *cm_sigma_at_index(cm_graph *g, const cm_noise_schedule *s, cm_node *index, cm_node *scales)
+{
+    cm_node *u = cm_mul(g, index, cm_pow(g, cm_affine(g, scales, 1.0f, -1.0f), -1.0f));
+    cm_node *sigma = at_position(g, s, u, 0.0);
     /* The last level is sigma_min exactly, where the boundary condition lives: rounding
      * of u and of the power must not move it.  before: 1, and 0 at index N-1. */
     cm_node *last = cm_affine(g, scales, -1.0f, 1.0f);

@@ -36,7 +36,10 @@ double cm_sigma_at(const cm_noise_schedule *s, double u);
  * and n = 1 is {sigma_max, 0}. */
 void cm_karras_grid(const cm_noise_schedule *s, int n, double *sigma);
 
-/* The same as graph nodes: sigma f32 [N] of level index f32 [N] in a grid of
+/* cm_sigma_at() as graph nodes: u f32 [N] in [0,1] -> sigma f32 [N] */
+cm_node *cm_sigma_at_position(cm_graph *g, const cm_noise_schedule *s, cm_node *u);
+
+/* A grid as graph nodes: sigma f32 [N] of level index f32 [N] in a grid of
  * scales f32 [1] levels; the last is (float)sigma_min exactly. */
 cm_node *cm_sigma_at_index(cm_graph *g, const cm_noise_schedule *s, cm_node *index,
                            cm_node *scales);

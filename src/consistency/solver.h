@@ -10,6 +10,9 @@ typedef struct cm_solver {
     cm_node *(*step)(const cm_denoiser *d, cm_node *x, cm_node *t, cm_node *t2);
 } cm_solver;
 
+/* dx/dt at x f32 [N,H,W,C] and t f32 [N] */
+cm_node *cm_ode_slope(const cm_denoiser *d, cm_node *x, cm_node *t);
+
 /* heun: the trapezoid rule, two evaluations; euler: one.  Ends with a NULL name. */
 extern const cm_solver cm_solvers[];
 /* NULL: none of that name. */

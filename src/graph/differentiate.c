@@ -136,13 +136,13 @@ void cm_graph_vjp(cm_graph *g, cm_node *y, cm_node *dy, int n, cm_node *const *x
     cm_free(w.copy);
 }
 
-/* reaches[i] := node i is y, or y is computed from it, other than by stop_gradient. */
-static char *reach(const cm_graph *g, const cm_node *y)
+/* reaches[i] := node i is one of y, or one is computed from it, other than by stop_gradient. */
+static char *reach(const cm_graph *g, int n, cm_node *const *y)
 {
     char *reaches = cm_alloc((size_t)cm_graph_size(g) + 1);
-    if (reaches)
-        reaches[y->id] = 1;
-    for (int i = y->id; reaches && i >= 0; i--) {
+    for (int i = 0; reaches && i < n; i++)
+        reaches[y[i]->id] = 1;
+    for (int i = cm_graph_size(g) - 1; reaches && i >= 0; i--) {
         const cm_node *v = cm_graph_node(g, i);
         for (int k = 0; reaches[i] && !cm_ops[v->op]->stops && k < v->n_in; k++)
             reaches[v->in[k]->id] = 1;
@@ -150,21 +150,10 @@ static char *reach(const cm_graph *g, const cm_node *y)
     return reaches;
 }
 
-cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node *const *xdot)
+/* dot[i] of nodes up to `last` that y is computed from */
+static void jvp_walk(cm_graph *g, int last, const char *reaches, cm_node **dot)
 {
-    if (cm_graph_check(g, NULL))
-        return NULL;
-    cm_node **dot = cm_alloc_array((size_t)cm_graph_size(g), sizeof *dot);
-    char *reaches = reach(g, y);
-    if (!dot || !reaches) {
-        cm_graph_fail(g, CM_ERR_MEMORY, "jvp: out of memory");
-        cm_free(dot);
-        cm_free(reaches);
-        return NULL;
-    }
-    for (int k = 0; k < n; k++)
-        dot[x[k]->id] = xdot[k];
-    for (int i = 0; i <= y->id && !cm_graph_check(g, NULL); i++) {
+    for (int i = 0; i <= last && !cm_graph_check(g, NULL); i++) {
         cm_node *v = cm_graph_node(g, i), *in[CM_MAX_IN] = {NULL};
         int any = 0;
         for (int k = 0; k < v->n_in; k++)
@@ -173,13 +162,38 @@ cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node
             continue;
         if (!cm_ops[v->op]->jvp) {
             cm_graph_fail(g, CM_ERR_UNSUPPORTED, "%s has no jvp", cm_ops[v->op]->name);
-            break;
+            return;
         }
         /* dot[i] is set where v is itself one of x, computed from another */
         dot[i] = cm_add_or_null(g, dot[i], cm_ops[v->op]->jvp(g, v, in));
     }
-    cm_node *ydot = dot[y->id];
+}
+
+void cm_graph_jvps(cm_graph *g, int n_y, cm_node *const *y, int n, cm_node *const *x,
+                   cm_node *const *xdot, cm_node **ydot)
+{
+    for (int i = 0; i < n_y; i++)
+        ydot[i] = NULL;
+    if (cm_graph_check(g, NULL))
+        return;
+    const int last = cm_graph_size(g) - 1;
+    cm_node **dot = cm_alloc_array((size_t)last + 1, sizeof *dot);
+    char *reaches = reach(g, n_y, y);
+    if (dot && reaches) {
+        for (int k = 0; k < n; k++)
+            dot[x[k]->id] = xdot[k];
+        jvp_walk(g, last, reaches, dot);
+        for (int i = 0; i < n_y; i++)
+            ydot[i] = dot[y[i]->id];
+    } else
+        cm_graph_fail(g, CM_ERR_MEMORY, "jvp: out of memory");
     cm_free(dot);
     cm_free(reaches);
+}
+
+cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node *const *xdot)
+{
+    cm_node *ydot = NULL;
+    cm_graph_jvps(g, 1, &y, n, x, xdot, &ydot);
     return ydot;
 }

@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CM_MAX_RANK = 4, CM_MAX_IN = 6 };
+enum { CM_MAX_RANK = 4, CM_MAX_IN = 7 };
 
 typedef enum cm_dtype { CM_F32, CM_BF16, CM_I32 } cm_dtype;
 
@@ -179,6 +179,9 @@ cm_node *cm_ema(cm_graph *g, cm_node *average, cm_node *p, cm_node *weight, cm_n
 void cm_graph_vjp(cm_graph *g, cm_node *y, cm_node *dy, int n, cm_node *const *x, cm_node **dx);
 /* Forward mode: returns J xdot, NULL where y depends on none of x. */
 cm_node *cm_graph_jvp(cm_graph *g, cm_node *y, int n, cm_node *const *x, cm_node *const *xdot);
+/* The same for several y in one walk; ydot[i] in place of the result. */
+void cm_graph_jvps(cm_graph *g, int n_y, cm_node *const *y, int n, cm_node *const *x,
+                   cm_node *const *xdot, cm_node **ydot);
 
 /* Recomputation, also called gradient checkpointing (Chen et al. 2016, arXiv
  * 1604.06174).  What nodes made between begin and end compute is not kept for vjp: when

@@ -59,6 +59,7 @@
     X(GROUP_NORM,             group_norm,             "act(a * normalised x + b)")                \
     X(GROUP_NORM_GRAD,        group_norm_grad,        "cotangents of x, and of a and b")          \
     X(GROUP_NORM_JVP,         group_norm_jvp,         "tangent of group_norm")                    \
+    X(GROUP_NORM_JVP_GRAD,    group_norm_jvp_grad,    "cotangents of x, and of a and b, of it")   \
     X(GATHER,                 gather,                 "rows of a table")                          \
     X(SCATTER_ADD,            scatter_add,            "adjoint of gather")                        \
     X(NORMAL,                 normal,                 "N(0,1) from a counter")                    \
@@ -196,8 +197,8 @@ int cm_has_aux(const cm_node *n); /* it is made */
 size_t cm_aux_offset(const cm_node *n);
 size_t cm_results_bytes(const cm_node *n);
 
-/* The derivative ops; they are linear in dy and not differentiable in x, since
- * no objective here takes second derivatives. */
+/* The derivative ops, linear in dy.  Those that tangents are made of have a vjp in both, for
+ * objectives that take the gradient of a tangent; the others have no derivative in x. */
 cm_node *cm_silu_grad(cm_graph *g, cm_node *dy, cm_node *x);
 cm_node *cm_clamp_grad(cm_graph *g, cm_node *dy, cm_node *x, float lo, float hi);
 cm_node *cm_softmax_grad(cm_graph *g, cm_node *dy, cm_node *y);

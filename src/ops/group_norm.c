@@ -4,14 +4,21 @@
  * shift of an embedding already folded in, so that one op is the whole
  * norm - modulate - SiLU of a residual block.
  *
- * Forward keeps mean and 1/sigma of each sample's channels as its auxiliary result,
- * [N,2C].  With dz = act'(z) dy, sigma the denominator, and means over a sample's group:
+ * Forward and its tangent keep mean and 1/sigma of each sample's channels as their auxiliary
+ * result, [N,2C].  With dz = act'(z) dy, sigma the denominator, and means over a sample's group:
  *   da[n,c] = sum_hw dz xh,   db[n,c] = sum_hw dz,       (auxiliary result of grad, [N,2C])
  *   dx      = (a dz - mean(a dz) - xh mean(a dz xh)) / sigma [+ r]              (grad)
  * where both means follow from da and db: mean(a dz) = sum_c a db / m, and r is a
  * cotangent of x from elsewhere.
  *   ydot    = act'(z) (adot xh + a xhdot + bdot),                            (jvp)
- *   xhdot   = (xdot - mean(xdot) - xh mean(xh xdot)) / sigma */
+ *   xhdot   = (xdot - mean(xdot) - xh mean(xh xdot)) / sigma
+ * The tangent is linear in (xdot, adot, bdot) by the forward derivative, whose transpose is grad.
+ * What a cotangent d of it makes of (x, a, b) is, since second derivatives commute, the tangent of
+ * grad itself along (xdot, adot, bdot), d fixed (jvp_grad, with da and db as grad):
+ *   dzdot = act''(z) zdot d,  e = a dz,  edot = adot dz + a dzdot,  q = mean(xh xdot) / sigma
+ *   dx    = (edot - mean(edot) - xhdot mean(e xh) - xh mean(edot xh + e xhdot)) / sigma
+ *           - q (e - mean(e) - xh mean(e xh)) / sigma
+ *   da    = sum_hw dzdot xh + dz xhdot,   db = sum_hw dzdot */
 #include "graph/op.h"
 
 #include "base/text.h"
@@ -20,7 +27,7 @@
 
 static void norm_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
-    const int first = n->op == CM_OP_GROUP_NORM_GRAD ? 1 : 0;
+    const int first = n->op == CM_OP_GROUP_NORM_GRAD || n->op == CM_OP_GROUP_NORM_JVP_GRAD;
     const cm_type *x = &n->in[first]->type, *a = &n->in[first + 1]->type,
                   *b = &n->in[first + 2]->type;
     const int groups = n->attr.norm.groups;
@@ -42,13 +49,15 @@ static cm_type two_a_channel(const cm_node *n)
     return CM_TYPE(CM_F32, n->type.dim[0], 2 * n->type.dim[3]);
 }
 
-/* jvp: x, a, b, xdot, adot, bdot */
+/* jvp: x, a, b, xdot, adot, bdot; jvp_grad: a cotangent of that, and the same */
 static void norm_jvp_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
-    int ok = cm_type_equal(&n->in[3]->type, &n->in[0]->type);
+    cm_node *const *in = n->in + (n->op == CM_OP_GROUP_NORM_JVP_GRAD);
+    int ok =
+        cm_type_equal(&in[3]->type, &in[0]->type) && cm_type_equal(&n->in[0]->type, &in[0]->type);
     norm_infer(g, n, out);
     for (int i = 4; i < 6; i++)
-        ok = ok && cm_type_equal(&n->in[i]->type, &n->in[1]->type);
+        ok = ok && cm_type_equal(&in[i]->type, &in[1]->type);
     if (!ok)
         cm_graph_fail(g, CM_ERR_SHAPE, "%s: the operands differ in type", cm_ops[n->op]->name);
 }
@@ -64,15 +73,34 @@ static void norm_grad_infer(cm_graph *g, const cm_node *n, cm_type *out)
         cm_graph_fail(g, CM_ERR_SHAPE, "%s: the operands differ in type", cm_ops[n->op]->name);
 }
 
+/* dx[0..2]: a cotangent of x, and of a and b its auxiliary result */
+static void three(cm_graph *g, cm_node *of_x, const cm_node *a, cm_node **dx)
+{
+    const int64_t c = a->type.dim[1];
+    cm_node *dab = cm_aux(g, of_x);
+    dx[0] = of_x;
+    dx[1] = cm_unbroadcast(g, cm_slice(g, dab, 0, c), a);
+    dx[2] = cm_unbroadcast(g, cm_slice(g, dab, c, c), a);
+}
+
+/* The transpose of the derivative at x, a, b; n has the statistics. */
+static void transpose(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
+{
+    cm_node *in[] = {dy, n->in[0], n->in[1], n->in[2], cm_aux(g, n)};
+    three(g, cm_node_new(g, CM_OP_GROUP_NORM_GRAD, n->attr, 5, in), n->in[1], dx);
+}
+
 static void group_norm_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
 {
-    cm_node *x = n->in[0], *a = n->in[1], *b = n->in[2];
-    const int64_t c = a->type.dim[1];
-    dx[0] =
-        cm_node_new(g, CM_OP_GROUP_NORM_GRAD, n->attr, 5, (cm_node *[]){dy, x, a, b, cm_aux(g, n)});
-    cm_node *dab = cm_aux(g, dx[0]);
-    dx[1] = cm_unbroadcast(g, cm_slice(g, dab, 0, c), a);
-    dx[2] = cm_unbroadcast(g, cm_slice(g, dab, c, c), b);
+    transpose(g, n, dy, dx);
+}
+
+static void group_norm_jvp_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
+{
+    cm_node *const *in = n->in;
+    cm_node *all[] = {dy, in[0], in[1], in[2], in[3], in[4], in[5]};
+    three(g, cm_node_new(g, CM_OP_GROUP_NORM_JVP_GRAD, n->attr, 7, all), in[1], dx);
+    transpose(g, n, dy, dx + 3);
 }
 
 static cm_node *group_norm_jvp(cm_graph *g, cm_node *n, cm_node *const *xdot)
@@ -101,4 +129,10 @@ const cm_op cm_op_group_norm = {.name = "group_norm",
                                 .aux = two_a_channel};
 const cm_op cm_op_group_norm_grad = {
     .name = "group_norm_grad", .n_in = 6, .infer = norm_grad_infer, .aux = two_a_channel};
-const cm_op cm_op_group_norm_jvp = {.name = "group_norm_jvp", .n_in = 6, .infer = norm_jvp_infer};
+const cm_op cm_op_group_norm_jvp = {.name = "group_norm_jvp",
+                                    .n_in = 6,
+                                    .infer = norm_jvp_infer,
+                                    .vjp = group_norm_jvp_vjp,
+                                    .aux = two_a_channel};
+const cm_op cm_op_group_norm_jvp_grad = {
+    .name = "group_norm_jvp_grad", .n_in = 7, .infer = norm_jvp_infer, .aux = two_a_channel};

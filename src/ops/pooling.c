@@ -94,6 +94,12 @@ static cm_node *max_jvp(cm_graph *g, cm_node *n, cm_node *const *xdot)
     return windows(g, n, CM_OP_MAX_POOL2D_JVP, 2, xdot[0], n->in[0]);
 }
 
+/* Of x it chooses places alone. */
+static void max_jvp_vjp(cm_graph *g, cm_node *n, cm_node *d, cm_node **dx)
+{
+    dx[0] = windows(g, n, CM_OP_MAX_POOL2D_GRAD, 2, d, n->in[1]);
+}
+
 static cm_node *pool(cm_graph *g, cm_op_id op, cm_node *x, int k, int stride, int pad)
 {
     const cm_attr attr = {.pool = {.k = k, .stride = stride, .pad = pad}};
@@ -120,4 +126,5 @@ const cm_op cm_op_avg_pool2d_grad = {.name = "avg_pool2d_grad",
 const cm_op cm_op_max_pool2d = {
     .name = "max_pool2d", .n_in = 1, .infer = pool_infer, .vjp = max_vjp, .jvp = max_jvp};
 const cm_op cm_op_max_pool2d_grad = {.name = "max_pool2d_grad", .n_in = 2, .infer = grad_infer};
-const cm_op cm_op_max_pool2d_jvp = {.name = "max_pool2d_jvp", .n_in = 2, .infer = jvp_infer};
+const cm_op cm_op_max_pool2d_jvp = {
+    .name = "max_pool2d_jvp", .n_in = 2, .infer = jvp_infer, .vjp = max_jvp_vjp};

@@ -108,11 +108,40 @@ UNARY_OP(floor);
 UNARY_OP(pow);
 UNARY_OP(clamp);
 
+/* ---- derivatives of f'(x) dy, for gradients of tangents ---- */
+
+/* dy silu''(x), silu''(x) = s (1 - s) (2 + x (1 - 2 s)), s = sigmoid(x) */
+static cm_node *silu_second(cm_graph *g, cm_node *n, cm_node *d)
+{
+    cm_node *dy = n->in[0], *x = cm_cast(g, n->in[1], CM_F32);
+    cm_node *e = cm_exp(g, cm_affine(g, x, -1.0f, 0.0f));
+    cm_node *s = cm_pow(g, cm_affine(g, e, 1.0f, 1.0f), -1.0f);
+    cm_node *slope = cm_mul(g, s, cm_affine(g, s, -1.0f, 1.0f));
+    cm_node *last = cm_affine(g, cm_mul(g, x, cm_affine(g, s, -2.0f, 1.0f)), 1.0f, 2.0f);
+    return cm_mul(g, cm_mul(g, d, dy), cm_mul(g, slope, last));
+}
+
+static void silu_grad_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
+{
+    dx[0] = cm_silu_grad(g, dy, n->in[1]);
+    dx[1] = silu_second(g, n, dy);
+}
+static void clamp_grad_vjp(cm_graph *g, cm_node *n, cm_node *dy, cm_node **dx)
+{
+    dx[0] = cm_clamp_grad(g, dy, n->in[1], n->attr.clamp.lo, n->attr.clamp.hi);
+}
+
 /* y'(x) = s (1 + x (1 - s)), s = sigmoid(x) */
-const cm_op cm_op_silu_grad = {
-    .name = "silu_grad", .n_in = 2, .infer = same_type, .inplace = 1u << 0 | 1u << 1};
-const cm_op cm_op_clamp_grad = {
-    .name = "clamp_grad", .n_in = 2, .infer = same_type, .inplace = 1u << 0 | 1u << 1};
+const cm_op cm_op_silu_grad = {.name = "silu_grad",
+                               .n_in = 2,
+                               .infer = same_type,
+                               .vjp = silu_grad_vjp,
+                               .inplace = 1u << 0 | 1u << 1};
+const cm_op cm_op_clamp_grad = {.name = "clamp_grad",
+                                .n_in = 2,
+                                .infer = same_type,
+                                .vjp = clamp_grad_vjp,
+                                .inplace = 1u << 0 | 1u << 1};
 
 /* ---- builders ---- */
 

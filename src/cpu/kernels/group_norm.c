@@ -1,5 +1,5 @@
-/* group_norm.c - group norm with affine and SiLU, its cotangents and its tangent;
- * the formulas are in ops/group_norm.c.
+/* group_norm.c - group norm with affine and SiLU, its cotangents, its tangent, and the cotangents
+ * of that; the formulas are in ops/group_norm.c.
  *
  * A sample is worked on as a whole while it is in cache: sums over its pixels
  * for each channel, folded to a mean and a variance for each group, then one
@@ -22,12 +22,12 @@
 enum {
     CHUNK_ELEMENTS = 16384, /* 32 KiB of bf16 */
     CHUNK_ROWS = 512,       /* at most, for the sake of f32 sums */
-    SUMS = 4,               /* f32 sums a channel and chunk, at most */
-    COEFS = 10,
+    SUMS = 5,               /* f32 sums a channel and chunk, at most */
+    COEFS = 14,
 };
 
 /* Indices of coefficient arrays. */
-enum { X0, MEAN, RSTD, A, B, K, M1, M2, ADOT, BDOT, DA = ADOT, DB = BDOT };
+enum { X0, MEAN, RSTD, A, B, K, M1, M2, ADOT, BDOT, E0, E1, F0, F1, DA = ADOT, DB = BDOT };
 
 typedef struct norm {
     const cm_call *call;
@@ -35,8 +35,8 @@ typedef struct norm {
     int64_t chunk, chunks;      /* pixels a chunk, and how many chunks */
     int bf16, silu, team;       /* team: workers inside one sample */
     float eps;
-    const void *x, *dy; /* dy: the cotangent of y or the tangent of x; or NULL */
-    const void *r;      /* added to dx, or NULL */
+    const void *x, *dy, *xdot; /* a cotangent of the result, a tangent of x; or NULL */
+    const void *r;             /* added to dx, or NULL */
     const float *a, *b;
     int64_t ab_pitch; /* 0: a and b are shared by the samples */
 } norm;
@@ -51,7 +51,14 @@ typedef struct scratch {
 /* position of x among the inputs: dy comes first in the cotangents */
 static int x_input(const cm_node *n)
 {
-    return n->op == CM_OP_GROUP_NORM_GRAD ? 1 : 0;
+    return n->op == CM_OP_GROUP_NORM_GRAD || n->op == CM_OP_GROUP_NORM_JVP_GRAD;
+}
+
+/* of xdot; x itself where there is none */
+static int xdot_input(const cm_node *n)
+{
+    const int has = n->op == CM_OP_GROUP_NORM_JVP || n->op == CM_OP_GROUP_NORM_JVP_GRAD;
+    return x_input(n) + (has ? 3 : 0);
 }
 
 static norm norm_make(const cm_node *n)
@@ -80,11 +87,12 @@ cm_status CM_K(group_norm_prepare)(const cm_node *n, int threads, cm_prepared *p
 {
     const norm d = norm_make(n);
     const cm_dtype t = n->in[x_input(n)]->type.dtype;
-    const int other = n->op == CM_OP_GROUP_NORM_JVP ? 3 : 0; /* xdot, dy, or x itself */
-    if (n->in[other]->type.dtype != t)
-        return cm_fail(err, CM_ERR_UNSUPPORTED, "%s: x is %s, expected %s like operand %d",
-                       cm_ops[n->op]->name, cm_dtype_name(t),
-                       cm_dtype_name(n->in[other]->type.dtype), other);
+    const int others[] = {0, xdot_input(n)}; /* dy and xdot, or x itself */
+    for (int i = 0; i < 2; i++)
+        if (n->in[others[i]]->type.dtype != t)
+            return cm_fail(err, CM_ERR_UNSUPPORTED, "%s: x is %s, expected %s like operand %d",
+                           cm_ops[n->op]->name, cm_dtype_name(t),
+                           cm_dtype_name(n->in[others[i]]->type.dtype), others[i]);
     *p =
         (cm_prepared){.workspace = (size_t)threads * (size_t)scratch_floats(&d, n) * sizeof(float)};
     return CM_OK;
@@ -106,7 +114,8 @@ static void each_sample(const cm_call *c, sample_fn *f)
     d.x = c->in[x];
     d.a = c->in[x + 1];
     d.b = c->in[x + 2];
-    d.dy = c->node->op == CM_OP_GROUP_NORM_JVP ? c->in[3] : x ? c->in[0] : NULL;
+    d.dy = x ? c->in[0] : NULL;
+    d.xdot = xdot_input(c->node) > x ? c->in[xdot_input(c->node)] : NULL;
     d.r = c->node->op == CM_OP_GROUP_NORM_GRAD && c->node->n_in == 6 ? c->in[5] : NULL;
     d.team = apart ? 1 : team;
     if (!apart)
@@ -155,7 +164,7 @@ CM_INLINE void sum_rows(float *restrict s, const float *restrict x0, const void 
 {
     CM_SIMD
     for (int64_t i = 0; i < ch; i++) {
-        float sum[SUMS] = {0};
+        float sum[4] = {0};
         for (int r = 0; r < rows; r++) {
             const float u = cm_get(x, r * ch + i, bf16) - x0[i];
             const float t = tangent ? cm_get(xdot, r * ch + i, bf16) : 0.0f;
@@ -164,7 +173,7 @@ CM_INLINE void sum_rows(float *restrict s, const float *restrict x0, const void 
             sum[2] += t;
             sum[3] = cm_fma(u, t, sum[3]);
         }
-        for (int k = 0; k < (tangent ? SUMS : 2); k++)
+        for (int k = 0; k < (tangent ? 4 : 2); k++)
             s[k * ch + i] += sum[k];
     }
 }
@@ -186,10 +195,10 @@ CM_INLINE void sum_pass(float *s, const float *x0, const void *x, const void *xd
 static void sum_chunk(const norm *d, scratch w, int64_t s, int64_t k)
 {
     const int64_t at = chunk_at(d, s, k), rows = chunk_rows(d, k), ch = d->ch;
-    const int tangent = d->call->node->op == CM_OP_GROUP_NORM_JVP;
+    const int tangent = d->xdot != NULL;
     const float *x0 = w.coef + X0 * ch;
     float *sum = w.sum + k * SUMS * ch;
-    const void *x = cm_at(d->x, at, d->bf16), *t = tangent ? cm_at(d->dy, at, d->bf16) : NULL;
+    const void *x = cm_at(d->x, at, d->bf16), *t = tangent ? cm_at(d->xdot, at, d->bf16) : NULL;
     if (d->bf16)
         tangent ? sum_pass(sum, x0, x, t, rows, ch, 1, 1) : sum_pass(sum, x0, x, t, rows, ch, 1, 0);
     else
@@ -265,7 +274,7 @@ static void begin_sample(const norm *d, scratch w, int64_t s)
     each_chunk(d, w, s, sum_chunk);
     for (int64_t c = 0; c < ch; c += d->group) {
         fold_group(d, w, c);
-        if (d->call->node->op == CM_OP_GROUP_NORM_JVP)
+        if (d->xdot)
             fold_group_tangent(d, w, c);
     }
     set_affine(d, w, s);
@@ -275,7 +284,7 @@ static void begin_sample(const norm *d, scratch w, int64_t s)
 
 typedef struct pass {
     void *y;
-    const void *x, *dy, *r; /* dy: cotangent or tangent */
+    const void *x, *dy, *xdot, *r;
     const float *coef;
     float *sum, *dz; /* of the gradient */
     int64_t rows, ch;
@@ -392,10 +401,72 @@ CM_INLINE void jvp(const pass *p, int bf16, int silu)
 {
     const int64_t ch = p->ch;
     for (int64_t r = 0; r < p->rows; r++) {
-        const void *x = cm_at(p->x, r * ch, bf16), *xdot = cm_at(p->dy, r * ch, bf16);
+        const void *x = cm_at(p->x, r * ch, bf16), *xdot = cm_at(p->xdot, r * ch, bf16);
         void *ydot = cm_at_out(p->y, r * ch, bf16);
         CM_PUT_EACH(ydot, ch, bf16, i,
                     jvp_at(p->coef, ch, i, cm_get(x, i, bf16), cm_get(xdot, i, bf16), silu));
+    }
+}
+
+/* What the cotangent d of a tangent makes of one element: see ops/group_norm.c. */
+typedef struct second {
+    float xh, xhdot, dz, dzdot;
+} second;
+
+CM_INLINE second second_at(const float *coef, int64_t ch, int64_t i, float x, float xdot, float d,
+                           int silu)
+{
+    const float a = coef[A * ch + i], rstd = coef[RSTD * ch + i];
+    const float xh = (x - coef[MEAN * ch + i]) * rstd;
+    const float xhdot = cm_fma(xdot, rstd, -cm_fma(xh, coef[M2 * ch + i], coef[M1 * ch + i]));
+    if (!silu)
+        return (second){xh, xhdot, d, 0.0f};
+    const float z = cm_fma(a, xh, coef[B * ch + i]);
+    const float zdot = cm_fma(coef[ADOT * ch + i], xh, cm_fma(a, xhdot, coef[BDOT * ch + i]));
+    return (second){xh, xhdot, d * cm_silu_slope(z), d * zdot * cm_silu_bend(z)};
+}
+
+CM_INLINE void second_sums(const pass *p, int bf16, int silu)
+{
+    const int64_t ch = p->ch;
+    float *restrict s = p->sum;
+    memset(s, 0, (size_t)(SUMS * ch) * sizeof *s);
+    for (int64_t r = 0; r < p->rows; r++) {
+        const void *x = cm_at(p->x, r * ch, bf16), *xdot = cm_at(p->xdot, r * ch, bf16);
+        const void *d = cm_at(p->dy, r * ch, bf16);
+        CM_SIMD
+        for (int64_t i = 0; i < ch; i++) {
+            const second q = second_at(p->coef, ch, i, cm_get(x, i, bf16), cm_get(xdot, i, bf16),
+                                       cm_get(d, i, bf16), silu);
+            s[i] += q.dz;
+            s[ch + i] = cm_fma(q.dz, q.xh, s[ch + i]);
+            s[2 * ch + i] += q.dzdot;
+            s[3 * ch + i] = cm_fma(q.dzdot, q.xh, s[3 * ch + i]);
+            s[4 * ch + i] = cm_fma(q.dz, q.xhdot, s[4 * ch + i]);
+        }
+    }
+}
+
+CM_INLINE float second_dx(const float *coef, int64_t ch, int64_t i, second q)
+{
+    const float a = coef[A * ch + i], e1 = coef[E1 * ch + i], e = a * q.dz;
+    const float edot = cm_fma(coef[ADOT * ch + i], q.dz, a * q.dzdot);
+    const float u = edot - coef[F0 * ch + i] - cm_fma(q.xhdot, e1, q.xh * coef[F1 * ch + i]);
+    const float v = e - coef[E0 * ch + i] - q.xh * e1;
+    return coef[RSTD * ch + i] * cm_fma(-coef[M2 * ch + i], v, u);
+}
+
+CM_INLINE void second_rows(const pass *p, int bf16, int silu)
+{
+    const int64_t ch = p->ch;
+    for (int64_t r = 0; r < p->rows; r++) {
+        const void *x = cm_at(p->x, r * ch, bf16), *xdot = cm_at(p->xdot, r * ch, bf16);
+        const void *d = cm_at(p->dy, r * ch, bf16);
+        void *dx = cm_at_out(p->y, r * ch, bf16);
+        CM_PUT_EACH(dx, ch, bf16, i,
+                    second_dx(p->coef, ch, i,
+                              second_at(p->coef, ch, i, cm_get(x, i, bf16), cm_get(xdot, i, bf16),
+                                        cm_get(d, i, bf16), silu)));
     }
 }
 
@@ -406,6 +477,7 @@ static pass pass_make(const norm *d, scratch w, int64_t s, int64_t k)
     return (pass){.y = y,
                   .x = cm_at(d->x, at, d->bf16),
                   .dy = d->dy ? cm_at(d->dy, at, d->bf16) : NULL,
+                  .xdot = d->xdot ? cm_at(d->xdot, at, d->bf16) : NULL,
                   .r = d->r ? cm_at(d->r, at, d->bf16) : NULL,
                   .coef = w.coef,
                   .sum = w.sum + k * SUMS * d->ch,
@@ -430,6 +502,8 @@ CHUNK(forward)
 CHUNK(slope)
 CHUNK(grad)
 CHUNK(jvp)
+CHUNK(second_sums)
+CHUNK(second_rows)
 
 /* [N,2C] behind the output: mean and 1/sigma, or da and db */
 static float *aux(const norm *d, int64_t s)
@@ -438,14 +512,19 @@ static float *aux(const norm *d, int64_t s)
     return (float *)(void *)((char *)d->call->out + offset) + s * 2 * d->ch;
 }
 
-static void sample_forward(const norm *d, scratch w, int64_t s)
+static void keep_statistics(const norm *d, scratch w, int64_t s)
 {
     const size_t bytes = (size_t)d->ch * sizeof(float);
+    if (!cm_has_aux(d->call->node) || !is_first(d))
+        return;
+    memcpy(aux(d, s), w.coef + MEAN * d->ch, bytes);
+    memcpy(aux(d, s) + d->ch, w.coef + RSTD * d->ch, bytes);
+}
+
+static void sample_forward(const norm *d, scratch w, int64_t s)
+{
     begin_sample(d, w, s);
-    if (cm_has_aux(d->call->node) && is_first(d)) {
-        memcpy(aux(d, s), w.coef + MEAN * d->ch, bytes);
-        memcpy(aux(d, s) + d->ch, w.coef + RSTD * d->ch, bytes);
-    }
+    keep_statistics(d, w, s);
     each_chunk(d, w, s, forward_chunk);
 }
 
@@ -485,14 +564,57 @@ static void sample_grad(const norm *d, scratch w, int64_t s)
     each_chunk(d, w, s, grad_chunk);
 }
 
-static void sample_jvp(const norm *d, scratch w, int64_t s)
+/* Statistics, and the tangents of a and b, which come behind that of x. */
+static void begin_tangent(const norm *d, scratch w, int64_t s)
 {
-    const float *adot = (const float *)d->call->in[4] + s * d->ab_pitch;
-    const float *bdot = (const float *)d->call->in[5] + s * d->ab_pitch;
+    const int at = xdot_input(d->call->node);
+    const float *adot = (const float *)d->call->in[at + 1] + s * d->ab_pitch;
+    const float *bdot = (const float *)d->call->in[at + 2] + s * d->ab_pitch;
     begin_sample(d, w, s);
     memcpy(w.coef + ADOT * d->ch, adot, (size_t)d->ch * sizeof(float));
     memcpy(w.coef + BDOT * d->ch, bdot, (size_t)d->ch * sizeof(float));
+}
+
+static void sample_jvp(const norm *d, scratch w, int64_t s)
+{
+    begin_tangent(d, w, s);
+    keep_statistics(d, w, s);
     each_chunk(d, w, s, jvp_chunk);
+}
+
+/* The four means over the group at channel c: of e, e xh, edot, and edot xh + e xhdot */
+static void fold_second(const norm *d, scratch w, int64_t c)
+{
+    const double one_m = 1.0 / ((double)d->rows * (double)d->group);
+    double e0 = 0.0, e1 = 0.0, f0 = 0.0, f1 = 0.0;
+    for (int64_t i = c; i < c + d->group; i++) {
+        const double a = (double)w.coef[A * d->ch + i], adot = (double)w.coef[ADOT * d->ch + i];
+        const double dz = total(d, w, 0, i), dz_xh = total(d, w, 1, i);
+        e0 += a * dz;
+        e1 += a * dz_xh;
+        f0 += adot * dz + a * total(d, w, 2, i);
+        f1 += adot * dz_xh + a * (total(d, w, 3, i) + total(d, w, 4, i));
+    }
+    set(w.coef + E0 * d->ch, c, d->group, e0 * one_m);
+    set(w.coef + E1 * d->ch, c, d->group, e1 * one_m);
+    set(w.coef + F0 * d->ch, c, d->group, f0 * one_m);
+    set(w.coef + F1 * d->ch, c, d->group, f1 * one_m);
+}
+
+static void sample_jvp_grad(const norm *d, scratch w, int64_t s)
+{
+    const int64_t ch = d->ch;
+    begin_tangent(d, w, s);
+    if (d->team > 1)
+        cm_pool_barrier(d->call->pool); /* the sums are used again */
+    each_chunk(d, w, s, second_sums_chunk);
+    for (int64_t c = 0; c < ch; c += d->group)
+        fold_second(d, w, c);
+    for (int64_t i = 0; i < ch && cm_has_aux(d->call->node) && is_first(d); i++) {
+        aux(d, s)[i] = (float)(total(d, w, 3, i) + total(d, w, 4, i));
+        aux(d, s)[ch + i] = (float)total(d, w, 2, i);
+    }
+    each_chunk(d, w, s, second_rows_chunk);
 }
 
 void CM_K(group_norm)(const cm_call *c)
@@ -508,4 +630,9 @@ void CM_K(group_norm_grad)(const cm_call *c)
 void CM_K(group_norm_jvp)(const cm_call *c)
 {
     each_sample(c, sample_jvp);
+}
+
+void CM_K(group_norm_jvp_grad)(const cm_call *c)
+{
+    each_sample(c, sample_jvp_grad);
 }

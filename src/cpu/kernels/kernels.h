@@ -64,6 +64,7 @@
     PREPARED(GROUP_NORM, group_norm, group_norm_prepare)                                           \
     PREPARED(GROUP_NORM_GRAD, group_norm_grad, group_norm_prepare)                                 \
     PREPARED(GROUP_NORM_JVP, group_norm_jvp, group_norm_prepare)                                   \
+    PREPARED(GROUP_NORM_JVP_GRAD, group_norm_jvp_grad, group_norm_prepare)                         \
     RUN(GATHER, gather)                                                                            \
     RUN(SCATTER_ADD, scatter_add)                                                                  \
     RUN(NORMAL, normal)                                                                            \

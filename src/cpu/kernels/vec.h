@@ -235,6 +235,13 @@ CM_INLINE float cm_silu_slope(float x)
     return s * cm_fma(x, 1.0f - s, 1.0f);
 }
 
+/* and of that: s (1 - s) (2 + x (1 - 2 s)), s = sigmoid(x) */
+CM_INLINE float cm_silu_bend(float x)
+{
+    const float s = cm_sigmoid(x);
+    return s * (1.0f - s) * cm_fma(x, cm_fma(-2.0f, s, 1.0f), 2.0f);
+}
+
 CM_INLINE float cm_sum_lanes(float *s)
 {
     for (int half = CM_LANES / 2; half > 0; half /= 2)

@@ -118,6 +118,8 @@ const cm_distance *cm_distance_find(const char *name);
 cm_node *cm_loss_dsm(const cm_loss_context *c, cm_node *z, cm_node *sigma);
 /* w(t) d( f(x_t, t), f-(x_t2, t2) ), t > t2 f32 [N]: see consistency.c */
 cm_node *cm_loss_consistency(const cm_loss_context *c, cm_node *z, cm_node *t, cm_node *t2);
+/* w(t) |g|_d^2, g the tangent of f along the ODE at x0 + t z, t f32 [N]: see continuous.c */
+cm_node *cm_loss_continuous(const cm_loss_context *c, cm_node *z, cm_node *t);
 /* x0 + t z */
 cm_node *cm_noisy(cm_graph *g, cm_node *x0, cm_node *z, cm_node *t);
 

@@ -6,10 +6,15 @@
 #include <string.h>
 
 extern const cm_objective cm_objective_edm, cm_objective_cd, cm_objective_ct,
-    cm_objective_classifier;
+    cm_objective_cd_continuous, cm_objective_ct_continuous, cm_objective_classifier;
 
-const cm_objective *const cm_objectives[] = {&cm_objective_edm, &cm_objective_cd, &cm_objective_ct,
-                                             &cm_objective_classifier, NULL};
+const cm_objective *const cm_objectives[] = {&cm_objective_edm,
+                                             &cm_objective_cd,
+                                             &cm_objective_ct,
+                                             &cm_objective_cd_continuous,
+                                             &cm_objective_ct_continuous,
+                                             &cm_objective_classifier,
+                                             NULL};
 
 const cm_objective *cm_objective_find(const char *name)
 {
