@@ -12,6 +12,8 @@ typedef enum cm_lpips_pooling {
 } cm_lpips_pooling;
 
 enum { CM_LPIPS_LEAST_SIDE = 16 }; /* of an image: it is halved four times */
+/* Consistency Models shows it images narrower than this resized to squares of that side. */
+enum { CM_LPIPS_NARROW = 256, CM_LPIPS_SIDE = 224 };
 
 /* The parameters: features.N.weight and .bias of torchvision's VGG16, and lin0.model.1.weight
  * to lin4 [1,C,1,1] of LPIPS' own file. */

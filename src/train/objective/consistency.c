@@ -71,7 +71,7 @@ extern const cm_objective cm_objective_cd, cm_objective_ct;
 
 #define CURRICULUM_OPTIONS \
     CM_DENOISER_OPTIONS    \
-    "loss-norm huber-c boundary target-ema-mode scale-mode start-ema start-scales end-scales"
+    CM_DISTANCE_OPTIONS "boundary target-ema-mode scale-mode start-ema start-scales end-scales"
 
 const cm_objective cm_objective_cd = {.name = "cd",
                                       .needs_teacher = 1,

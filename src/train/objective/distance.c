@@ -75,11 +75,10 @@ static void embed_l2_32(const cm_loss_context *c, cm_node *x, cm_embedding *e)
 /* Gray is shown as RGB. */
 static void embed_lpips(const cm_loss_context *c, cm_node *x, cm_embedding *e)
 {
-    enum { NARROW = 256, SIDE = 224 };
     cm_graph *g = c->g;
     x = cm_affine(g, x, 0.5f, 0.5f);
-    if (cm_node_type(x)->dim[2] < NARROW)
-        x = resize(g, x, SIDE);
+    if (cm_node_type(x)->dim[2] < CM_LPIPS_NARROW)
+        x = resize(g, x, CM_LPIPS_SIDE);
     const cm_type t = *cm_node_type(x);
     x = cm_broadcast_to(g, x, CM_TYPE(CM_F32, t.dim[0], t.dim[1], t.dim[2], 3));
     cm_lpips_embed(c->frozen.net, CM_LPIPS_MEAN, x, e);
@@ -105,8 +104,14 @@ const cm_distance cm_distances[] = {
     {.name = "l2", .embed = embed_l2},
     {.name = "l2-32", .embed = embed_l2_32},
     {.name = "pseudo-huber", .between = pseudo_huber, .options = "huber-c"},
-    {.name = "lpips", .embed = embed_lpips},
-    {.name = "features", .embed = embed_features},
+    {.name = "lpips",
+     .embed = embed_lpips,
+     .frozen = &cm_frozen_vgg,
+     .options = "loss-weights loss-lpips-weights"},
+    {.name = "features",
+     .embed = embed_features,
+     .frozen = &cm_frozen_classifier,
+     .options = "loss-weights"},
     {0}};
 
 const cm_distance *cm_distance_find(const char *name)
