@@ -31,7 +31,8 @@ static const cm_net_config net = {.arch = &cm_arch_adm,
                                              .num_heads = 2,
                                              .use_scale_shift_norm = 1}};
 
-static const char *const all_methods[] = {"edm", "cd", "ct"};
+static const char *const all_methods[] = {"edm", "cd", "ct", "ct-continuous", "cd-continuous"};
+enum { METHODS = sizeof all_methods / sizeof *all_methods };
 
 /* How a step is made. */
 typedef struct variant {
@@ -149,6 +150,12 @@ static void test_ct(void)
     check_parts("ct", 12);
 }
 
+static void test_continuous(void)
+{
+    check_parts("cd-continuous", 3);
+    check_parts("ct-continuous", 2);
+}
+
 /* ---- recomputation ---- */
 
 static int same(const float *a, const float *b, size_t n)
@@ -187,7 +194,7 @@ static void check_recompute(const cm_net_config *n, variant v)
 
 static void recompute_all_methods(cm_dtype dtype)
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < METHODS; i++)
         for (int parts = 1; parts <= 3; parts += 2)
             check_recompute(&net, (variant){all_methods[i], parts, 0, dtype, 0});
 }
@@ -297,7 +304,7 @@ static void check_memory_of_all(cm_dtype dtype)
     cm_model *shipped = NULL, *wide = NULL;
     CHECK_OK(cm_model_open("models/fashion-mnist-edm.safetensors", &shipped, &err), err);
     CHECK_OK(cm_model_random("bench/networks/wide.json", 1, &wide, &err), err);
-    for (int i = 0; i < 3 && wide && shipped; i++) {
+    for (int i = 0; i < METHODS && wide && shipped; i++) {
         check_memory(shipped, all_methods[i], dtype);
         check_memory(wide, all_methods[i], dtype);
     }
@@ -370,7 +377,7 @@ static void check_threads(const char *method, cm_dtype dtype)
 
 static void check_again(cm_dtype dtype)
 {
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < METHODS; i++) {
         check_repeats((variant){all_methods[i], 1, 0, dtype, 1});
         check_repeats((variant){all_methods[i], 1, 0, dtype, 2});
         check_threads(all_methods[i], dtype);
@@ -482,6 +489,7 @@ static const check_test tests[] = {
     {"edm in parts", test_edm},
     {"cd in parts", test_cd},
     {"ct in parts", test_ct},
+    {"cd-continuous and ct-continuous in parts", test_continuous},
     {"the same step again, f32", test_again},
     {"the same step again, bf16", test_again_bf16},
     {"recomputation: the same bits in f32", test_recompute_f32},
