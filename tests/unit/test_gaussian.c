@@ -153,6 +153,26 @@ static cm_params *new_params(float **weights)
     return params;
 }
 
+/* In continuous time, from the teacher's weights. */
+static void check_continuous(const char *method, const char *stop, cm_params *params,
+                             const float *teacher)
+{
+    const size_t bytes = cm_params_floats(params) * sizeof(float);
+    float *weights = cm_alloc_array(cm_params_floats(params), sizeof *weights);
+    struct run r;
+    make_run(&r, method);
+    snprintf(r.settings.options.stop_gradient, sizeof r.settings.options.stop_gradient, "%s", stop);
+    r.settings.options.lr = 1e-3;
+    step_settings_resolve(&r.settings);
+    memcpy(weights, teacher, bytes);
+    train(&r, params, teacher, weights);
+    const double e = worst_error(params, weights, &cm_precondition_skip, exact_consistency);
+    printf("    %s, stop-gradient %s: worst RMS error %.4f s\n", method, stop, e);
+    CHECK(e < 0.03, "%s, stop-gradient %s: worst RMS error %.4f s, expected below 0.03", method,
+          stop, e);
+    cm_free(weights);
+}
+
 static void test_distillation(void)
 {
     float *weights, *teacher;
@@ -170,6 +190,9 @@ static void test_distillation(void)
     const double c = worst_error(params, weights, &cm_precondition_skip, exact_consistency);
     printf("    CD: worst RMS error %.4f s\n", c);
     CHECK(c < 0.03, "CD: worst RMS error %.4f s, expected below 0.03", c);
+    check_continuous("cd-continuous", "false", params, teacher);
+    check_continuous("cd-continuous", "true", params, teacher);
+    check_continuous("ct-continuous", "true", params, teacher);
     cm_free(teacher);
     cm_free(weights);
     cm_params_free(params);
