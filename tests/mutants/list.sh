@@ -268,3 +268,16 @@ mutant 'what a search found is not read' 'known && !\(e->strength > 0\)' '0 \&\&
 mutant 'noise of a picture without what black cut off' '/ pow\(cut_off, ground\)' '* 1'
 mutant 'a mask is averaged' 'cm_image_fit_nearest\(fit, &one, h, w, dst\);' \
     's = cm_image_fit_as(fit, "image", \&one, h, w, dst, err);'
+
+# ---- continuous time ---------------------------------------------------------
+
+mutant 'stop-gradient ignored' '!strcmp\(s->options->stop_gradient, "true"\)' '0'
+mutant 'the tangent of x_t twice' 'cm_node \*xt = cm_stop_gradient\(g, (cm_noisy\(.*\))\);' \
+    'cm_node *xt = \1;'
+mutant 'the tangent without t' 'cm_graph_jvp\(g, f, 2, ' 'cm_graph_jvp(g, f, 1, '
+mutant 'levels uniform in sigma' 'cm_sigma_at_position\(c->g, &c->settings->schedule, u\)' \
+    'cm_affine(c->g, u, 79.998f, 0.002f)'
+mutant 'group norm: 1/sigma has no tangent' 'cm_fma\(-coef\[M2 \* ch \+ i\], v, u\)' 'u'
+mutant 'silu: its second derivative ignored' 'dx\[1\] = silu_second\(g, n, dy\);' '(void)silu_second;'
+mutant 'attention: no tangent of the row sums' 'cm_mul\(g, p, sum_of_rows\(g, pdot, dp\)\)' \
+    'cm_zeros(g, p->type)'

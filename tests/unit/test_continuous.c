@@ -282,6 +282,50 @@ static void test_stop_gradient(void)
     cm_free(b.grad);
 }
 
+/* ---- what the records draw ---- */
+
+/* t = (sigma_max^(1/rho) + u (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho in double, and z. */
+static void check_draws(const char *method)
+{
+    cm_error err = {0};
+    cm_plan *plan = NULL;
+    builder b = {.c.g = cm_graph_new()};
+    step_settings o;
+    float u[N], t[N], record[N], given[N];
+    const double top = pow(80.0, 1.0 / 7.0), bottom = pow(0.002, 1.0 / 7.0);
+    make_weights();
+    step_settings_make(&o, method, N);
+    build(&b, &(loss_case){.method = method, .stop = 1, .t = 1.0}, &o);
+    cm_graph *g = b.c.g;
+    cm_node *level = cm_input(g, "t", CM_TYPE(CM_F32, N)), *out[3];
+    out[0] = o.settings.objective->loss(&b.c);
+    out[1] = cm_loss_continuous(&b.c, cm_normal(g, b.rng, *cm_node_type(b.c.x0), CM_STREAM_NOISE),
+                                level);
+    out[2] = cm_random_uniform(g, b.rng, CM_TYPE(CM_F32, N), CM_STREAM_SIGMA);
+    if (CHECK_OK(cm_plan_compile(g, 3, out, cm_cpu_device(), 1, &plan, &err), err)) {
+        run(&b, plan);
+        cm_plan_read(plan, out[2], u);
+        for (int i = 0; i < N; i++)
+            t[i] = (float)pow(top + (double)u[i] * (bottom - top), 7.0);
+        cm_plan_write(plan, level, t);
+        run(&b, plan);
+        cm_plan_read(plan, out[0], record);
+        cm_plan_read(plan, out[1], given);
+        for (int i = 0; i < N; i++)
+            CHECK(fabsf(record[i] - given[i]) <= 1e-3f * given[i],
+                  "%s, t %g: loss %.7g, expected %.7g", method, (double)t[i], (double)record[i],
+                  (double)given[i]);
+    }
+    cm_plan_free(plan);
+    cm_graph_free(g);
+}
+
+static void test_draws(void)
+{
+    check_draws("cd-continuous");
+    check_draws("ct-continuous");
+}
+
 /* ---- Gaussian data ---- */
 
 static const double SIGMA_MIN = 0.002, D2 = 0.25;
@@ -391,6 +435,7 @@ static const check_test tests[] = {
     {"distillation with stop-gradient: the limit likewise", test_distillation_stopped},
     {"training: the limit likewise", test_training},
     {"stop-gradient changes the gradient alone", test_stop_gradient},
+    {"the levels that a run draws", test_draws},
     {"gaussian data: the closed form", test_gaussian},
     {"in bf16", test_bf16},
 };
