@@ -105,7 +105,7 @@ static cm_node *build(builder *b, const loss_case *k, const step_settings *o)
     b->c.settings = s;
     b->c.x0 = cm_input(g, "x0", image);
     b->z = cm_input(g, "z", image);
-    b->rng = cm_input(g, "rng", CM_TYPE(CM_I32, 4));
+    b->rng = b->c.rng = cm_input(g, "rng", CM_TYPE(CM_I32, 4));
     b->student = net_of(b, k->dtype);
     b->target = net_of(b, k->dtype);
     b->teacher = net_of(b, k->dtype);
@@ -295,14 +295,14 @@ static void check_draws(const char *method)
     const double top = pow(80.0, 1.0 / 7.0), bottom = pow(0.002, 1.0 / 7.0);
     make_weights();
     step_settings_make(&o, method, N);
-    build(&b, &(loss_case){.method = method, .stop = 1, .t = 1.0}, &o);
     cm_graph *g = b.c.g;
-    cm_node *level = cm_input(g, "t", CM_TYPE(CM_F32, N)), *out[3];
+    cm_node *level = cm_input(g, "t", CM_TYPE(CM_F32, N)), *out[4];
+    out[3] = build(&b, &(loss_case){.method = method, .stop = 1, .t = 1.0}, &o); /* reads z */
     out[0] = o.settings.objective->loss(&b.c);
     out[1] = cm_loss_continuous(&b.c, cm_normal(g, b.rng, *cm_node_type(b.c.x0), CM_STREAM_NOISE),
                                 level);
     out[2] = cm_random_uniform(g, b.rng, CM_TYPE(CM_F32, N), CM_STREAM_SIGMA);
-    if (CHECK_OK(cm_plan_compile(g, 3, out, cm_cpu_device(), 1, &plan, &err), err)) {
+    if (CHECK_OK(cm_plan_compile(g, 4, out, cm_cpu_device(), 1, &plan, &err), err)) {
         run(&b, plan);
         cm_plan_read(plan, out[2], u);
         for (int i = 0; i < N; i++)
