@@ -43,10 +43,11 @@ mkdir -p "$rows" "$runs"
 # ---- one run ----------------------------------------------------------------
 
 # What cm train has in every run.
-common="--data fashion-mnist --batch 64 --dtype f32 --lr-decay --sample-every 1000000"
+common="--data fashion-mnist --batch 64 --dtype f32 --sample-every 1000000"
 network="--channels 16 --channel-mult 1,2,2 --res-blocks 1 --attention-resolutions 8
     --no-resblock-updown"
-student="--steps $steps --lr 1e-3 --lr-warmup 50 --ema-rates 0.998"
+student="--steps $steps --lr 1e-3 --lr-warmup 50"
+falls="--lr-decay --ema-rates 0.998" # of all but progressive distillation, which knows better
 distils="--teacher $runs/teacher-1/model.safetensors"
 
 # processor_seconds BEFORE AFTER: of the programs run between two outputs of `times`, whose second
@@ -103,7 +104,7 @@ score()
 }
 
 # run NAME SEED SAMPLINGS OPTION...: train, score, and write the row.  SAMPLINGS are parted by
-# semicolons: evaluations[@step of a checkpoint]: options of cm sample.
+# semicolons: evaluations[@file of the run]: options of cm sample.
 run()
 {
     name=$1 seed=$2 samplings=$3
@@ -127,8 +128,7 @@ run()
         printf '%s\n' "$samplings" | tr ';' '\n' | while IFS=' :' read -r which options; do
             evaluations=${which%@*}
             model=$folder/model.safetensors
-            [ "$which" = "$evaluations" ] ||
-                model=$(printf '%s/ckpt/%08d/ema_0.998.safetensors' "$folder" "${which#*@}")
+            [ "$which" = "$evaluations" ] || model=$folder/${which#*@}
             # shellcheck disable=SC2086 # lists of words
             text=$(score "$model" "$seed" $options $near)
             near=
@@ -164,16 +164,17 @@ each()
 
 one='1:--sampler onestep'
 consistency="$one; 2:--sampler multistep --sigmas 80,5; 3:--sampler multistep --sigmas 80,10,1"
-heun='79:--steps 40; 35:--steps 18; 17:--steps 9; 9:--steps 5'
+ode='79:--steps 40; 35:--steps 18; 17:--steps 9; 9:--steps 5;
+    10:--sampler dpm-solver++2m --steps 10; 5:--sampler dpm-solver++2m --steps 5'
 
 # shellcheck disable=SC2086 # lists of words
 experiments()
 {
-    each teacher 1 "$heun" --method edm $common $network --steps $teacher_steps --lr 2e-3 \
-        --lr-warmup 100 --ema-rates 0.999
+    each teacher 1 "$(echo "$ode" | tr -d "\n")" --method edm $common $network --steps $teacher_steps --lr 2e-3 \
+        --lr-warmup 100 --lr-decay --ema-rates 0.999
 
     # the baseline: Heun, N = 18, l2, mu = 0.95, uniform weights
-    cd="--method cd $common $student $distils"
+    cd="--method cd $common $student $falls $distils"
     each cd '1 2 3' "$consistency" $cd
 
     # solver and N (the paper's figure 3)
@@ -194,8 +195,18 @@ experiments()
         each cd-$weighting 1 "$consistency" $cd --weighting $weighting
     done
 
+    # in a classifier's features; not those of the judge
+    features=$runs/features
+    train "$features" --method classifier $common --lr-decay --steps $steps --lr 2e-3 \
+        --lr-warmup 100 --channels 16 --channel-mult 1,2,4 --seed 1
+    each cd-features '1 2 3' "$consistency" $cd --loss-norm features --loss-weights "$features"
+
+    # progressive distillation, 16 steps to 1: the stages of 2 and 1 are twice as long
+    each pd '1 2 3' "1:; 2@stages/2-steps.safetensors:; 4@stages/4-steps.safetensors:" \
+        --method pd $common $student $distils --start-scales 16
+
     # alone: no teacher
-    ct="--method ct $common $network $student"
+    ct="--method ct $common $network $student $falls"
     each ct '1 2 3' "$consistency" $ct
     each ct-fixed 1 "$consistency" $ct --scale-mode fixed --target-ema-mode fixed --start-scales 18
 }
