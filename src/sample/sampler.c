@@ -1,4 +1,4 @@
-/* sampler.c - onestep, multistep, euler and heun */
+/* sampler.c - onestep, multistep, euler, which is progdist too, and heun */
 #include "sample/sampler.h"
 
 #include <math.h>

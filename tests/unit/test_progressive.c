@@ -112,6 +112,7 @@ static void test_refused(void)
     refuse("a teacher of 16 steps", 16, 1, 0, 16, 0.5, "half of the 16 steps");
     refuse("a teacher of 32 steps", 16, 1, 0, 32, 0.5, NULL);
     refuse("other data", 16, 1, 0, 0, 0.6, "sigma-data: expected 0.6");
+    refuse("other data", 16, 1, 0, 0, 0.4, "sigma-data: expected 0.4");
 }
 
 /* ---- a stage is a run of its own ---- */
