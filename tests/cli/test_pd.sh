@@ -91,6 +91,13 @@ fails 2 'sampler onestep: needs a consistency model, this one is a few-step diff
 fails 2 'inpaint: needs a diffusion teacher or a consistency model, this one is a few-step' \
     edit inpaint --model run --image run/samples/00000010_progdist.png --box 100,40,80,80 --fit crop --out e.png
 
+fails 2 "expected a diffusion teacher, found a few-step diffusion model" \
+    edit invert --model "$root/models/fashion-mnist-cd.safetensors" --teacher run \
+    --image "$root/docs/edit/coat.png" --out e.png
+LC_ALL=C sed 's/\\"steps\\":4}/\\"steps\\":5}/' run/stages/4-steps.safetensors >five.safetensors
+ok 'a file with another number' test "$(cmp -l run/stages/4-steps.safetensors five.safetensors | wc -l)" -eq 1
+fails 4 '"steps": expected none but of kind edm, and there scales - 1 = 4, found 5' info five.safetensors
+
 # ---- on from a student ------------------------------------------------------------
 
 works 'from four steps to two' train --method pd --teacher run/stages/4-steps.safetensors $tiny_given \
