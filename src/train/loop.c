@@ -326,16 +326,20 @@ static int is_last(const struct loop *l)
            (c->max_minutes > 0.0 && cm_seconds() - l->start > 60.0 * c->max_minutes);
 }
 
-/* RUN/stages/8-steps.safetensors: what the next stage, if there is one, is distilled from, as a
- * model of its own. */
+/* With a step that is not the run's last. */
+static int ends_stage(const cm_trainer *t)
+{
+    const cm_stage stage = cm_objective_stage(&t->settings, t->k - 1);
+    return t->k == stage.first + stage.steps && t->k < t->config.steps;
+}
+
+/* RUN/stages/8-steps.safetensors: what the next stage is distilled from, as a model of its
+ * own. */
 static cm_status after_stage(struct loop *l, cm_error *err)
 {
     const cm_trainer *t = l->t;
-    const cm_stage stage = cm_objective_stage(&t->settings, t->k - 1);
     const cm_model model = cm_trainer_model(t, t->step->ema[0]);
     char folder[CM_RUN_PATH], path[CM_RUN_PATH], name[64];
-    if (t->k != stage.first + stage.steps || t->k >= t->config.steps)
-        return CM_OK;
     snprintf(name, sizeof name, "%d-steps.safetensors", model.steps);
     cm_status s = cm_run_held(t->config.out, t->lock, err);
     if (!s)
@@ -357,9 +361,9 @@ static cm_status after_step(struct loop *l, int last, cm_error *err)
     const int show = !l->stopping && (last || picture_due(l));
     cm_status s = CM_OK;
     report(l, NULL);
-    if (due(t, c->log_every) || (last && t->loss_count))
-        s = write_log(l, err);
-    if (!s)
+    if (due(t, c->log_every) || ((last || ends_stage(t)) && t->loss_count))
+        s = write_log(l, err); /* a line is of one stage */
+    if (!s && ends_stage(t))
         s = after_stage(l, err);
     if (!s && show && t->held)
         s = judge(l, err);

@@ -39,8 +39,10 @@ works 'a student' train $pd --start-scales 4 --steps 10 --save-every 1 --keep 20
 ok 'N halves, 2 and 1 twice as long' test "$(values scales run)" = '4 4 2 2 2 2 1 1 1 1 '
 ok 'the stage is logged' test "$(values stage run)" = '1 1 2 2 2 2 3 3 3 3 '
 ok 'the rate falls within each stage' test "$(rates run)" = '10 5 10 7.5 5 2.5 10 7.5 5 2.5 '
-ok 'a model a stage, and the last' test "$(cd run && ls stages model.safetensors | tr '\n' ' ')" = \
-    'model.safetensors  stages: 2-steps.safetensors 4-steps.safetensors '
+works 'lines of the log, seldom' train $pd --start-scales 4 --steps 10 --log-every 100 --out seldom
+ok 'are of one stage each' test "$(values step seldom)" = '2 6 10 '
+ok 'a model a stage, and the last' test "$(echo run/stages/* run/model*)" = \
+    'run/stages/2-steps.safetensors run/stages/4-steps.safetensors run/model.safetensors'
 ok 'grids are of progdist' test -s run/samples/00000010_progdist.png
 works 'a plot of N and the stage' plot run --what N,stage --out plot.svg
 

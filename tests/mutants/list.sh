@@ -122,6 +122,7 @@ mutant 'pd: the optimizer counts on' 's->hyper\[1\] = \(float\)\(k \+ 1\);' \
     's->hyper[1] = (float)(t->k + 1);'
 mutant 'pd: the teacher is not saved' 'if \(s->teacher && t->settings\.objective->stage\)' 'if (0)'
 mutant 'pd: stages of a longer run' '!then \|\| then == t->config\.steps' '1'
+mutant 'pd: a line of the log is of two stages' '\(last \|\| ends_stage\(t\)\)' '(last)'
 mutant 'pd: exported without its steps' '\.steps = o->stage \? scales - 1 : 0,' '.steps = 0,'
 mutant 'pd: any teacher of few steps' 's->teacher_steps && s->teacher_steps != 2 \* start' '0'
 mutant 'pd: any sigma-data' 's->teacher_schedule\.sigma_data > s->schedule\.sigma_data' '0'
