@@ -119,6 +119,8 @@ typedef struct cm_train_params {
                                  the first (default: 1 - 20 / steps and 1 - 2 / steps; pd: 0) */
     cm_text loss_norm;        /* distance between student and target (cd, ct, pd) */
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
+    cm_text loss_weights;     /* features: a classifier; lpips: VGG16's weights */
+    cm_text loss_lpips_weights; /* lpips: what it adds to VGG16 */
     cm_text weighting;        /* loss weight over sigma (default: karras for edm, uniform for
                                  cd and ct, truncated-snr for pd) */
     cm_text solver;           /* cd: one step of the teacher's ODE */

@@ -34,7 +34,7 @@ cm_node *cm_loss_progressive(const cm_loss_context *c, cm_node *z, cm_node *t, c
     /* t / (t - t3) is positive, at least 1 */
     cm_node *ratio = cm_mul(g, t, cm_pow(g, cm_sub(g, t, t3), -1.0f));
     cm_node *target = cm_add(g, xt, cm_mul(g, cm_sub(g, xt3, xt), cm_per_sample(g, ratio)));
-    return cm_mul(g, s->distance->between(c, cm_denoise(&c->student, xt, t).D, target),
+    return cm_mul(g, cm_distance_between(s->distance, c, cm_denoise(&c->student, xt, t).D, target),
                   s->weighting->of_sigma(g, &s->schedule, t));
 }
 
@@ -154,5 +154,5 @@ const cm_objective cm_objective_pd = {.name = "pd",
                                       .stage = stage,
                                       .check = check,
                                       .samplers = samplers,
-                                      .options = CM_DENOISER_OPTIONS
-                                      "loss-norm huber-c start-scales end-scales"};
+                                      .options = CM_DENOISER_OPTIONS CM_DISTANCE_OPTIONS
+                                      "start-scales end-scales"};
