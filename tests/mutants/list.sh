@@ -102,7 +102,7 @@ mutant 'pd: the grid is of N levels' 'cm_affine\(g, N, 2\.0f, 1\.0f\)' 'cm_affin
 mutant 'pd: the last interval is not drawn' 'cm_floor\(g, cm_mul\(g, u, N\)\)' \
     'cm_floor(g, cm_mul(g, u, cm_affine(g, N, 1.0f, -1.0f)))'
 mutant 'pd: one step of the teacher' 'euler->step\(&c->teacher, xt2, t2, t3\)' \
-    'euler->step(\&c->teacher, xt, t, t3)'
+    'euler->step(\&c->teacher, xt2, t, t3)'
 mutant 'pd: the target is where the steps lead' 'cm_sub\(g, xt3, xt\), cm_per_sample\(g, ratio\)' \
     'cm_sub(g, xt3, xt), cm_per_sample(g, cm_pow(g, ratio, 0.0f))'
 mutant 'pd: all stages have one share' 'return N <= 2 \? 2 : 1;' 'return N <= 0 ? 2 : 1;'

@@ -64,6 +64,7 @@ static void check_stages(int64_t start, int64_t end, int64_t steps)
               "the model of step %lld", (long long)k);
         before = now;
     }
+    CHECK(cm_objective_stage(&s.settings, steps).number == before.number, "a stage after the last");
     CHECK(before.scales == end && before.first + before.steps == steps, "ends with N %lld at %lld",
           (long long)before.scales, (long long)(before.first + before.steps));
 }
