@@ -90,13 +90,13 @@ CM_API cm_status cm_options_read(const cm_option *table, void *config, const cha
 /* clang-format off */
 typedef struct cm_train_params {
     size_t size;              /* of this struct; set by cm_train_default_params */
-    cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: training alone;
-                                 the two -continuous; classifier: to judge samples by */
+    cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; pd: likewise, to ever
+                                 fewer steps; ct: training alone; two -continuous; classifier */
     cm_text data;             /* a folder of PNG, JPEG and WebP images, a packed set, an IDX
                                  file, or fashion-mnist */
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
-    cm_text teacher;          /* cd: the diffusion teacher; it also gives the network and the
-                                 first weights */
+    cm_text teacher;          /* cd, pd: the diffusion teacher; it also gives the network and
+                                 the first weights */
     cm_text init;             /* first weights, and their network (default: the teacher's with
                                  cd, else random) */
     int64_t steps;            /* training steps (0: as many as --minutes hold) */
@@ -108,20 +108,21 @@ typedef struct cm_train_params {
                                  time, same result */
     double lr;                /* learning rate */
     int64_t lr_warmup;        /* steps over which the learning rate rises linearly from 0 */
-    int lr_decay;             /* let the learning rate fall linearly to 0 at the last step */
+    int lr_decay;             /* the learning rate falls linearly to 0 at the last step; pd:
+                                 always, at that of each stage */
     cm_text optimizer;        /* optimizer */
     double beta1;             /* decay of the first moment */
     double beta2;             /* decay of the second moment */
     double weight_decay;      /* weight decay (decoupled with adamw, added to the gradient with
                                  radam) */
     cm_text ema_rates;        /* decay rates of the weight averages; samples and exports use
-                                 the first (default: 1 - 20 / steps and 1 - 2 / steps) */
+                                 the first (default: 1 - 20 / steps and 1 - 2 / steps; pd: 0) */
     cm_text loss_norm;        /* distance between student and target, or length of the tangent */
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
     cm_text loss_weights;     /* features: a classifier; lpips: VGG16's weights */
     cm_text loss_lpips_weights; /* lpips: what it adds to VGG16 */
-    cm_text weighting;        /* loss weight over sigma (default: karras for edm, else
-                                 uniform) */
+    cm_text weighting;        /* loss weight over sigma (default: karras for edm, truncated-snr for
+                                 pd, else uniform) */
     cm_text stop_gradient;    /* cd-continuous: no gradient through the tangent */
     cm_text solver;           /* cd: one step of the teacher's ODE */
     cm_text boundary;         /* how a consistency model meets f(x, sigma-min) = x */
@@ -130,8 +131,8 @@ typedef struct cm_train_params {
     cm_text scale_mode;       /* N(k), the number of noise levels (default: fixed for cd,
                                  progressive for ct) */
     double start_ema;         /* mu at the first step */
-    int64_t start_scales;     /* N at the first step (0: 18 for cd, 2 for ct) */
-    int64_t end_scales;       /* N at the last step (progressive) */
+    int64_t start_scales;     /* N at the first step (0: 18 for cd, 2 for ct, 32 for pd) */
+    int64_t end_scales;       /* N at the last step (progressive, pd; 0: 150, of pd 1) */
     double sigma_min;         /* smallest noise level, epsilon of the paper */
     double sigma_max;         /* largest noise level, T of the paper */
     double sigma_data;        /* standard deviation of the data, which is scaled to [-1, 1] */
@@ -183,7 +184,7 @@ typedef struct cm_sample_params {
     size_t size;              /* of this struct; set by cm_sample_default_params */
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
     int64_t steps;            /* noise levels of the grid (0: 18 for euler and heun, the
-                                 model's own for --ts) */
+                                 model's own for --ts and progdist) */
     cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,8,17 */
     cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
     double s_churn;           /* heun: fresh noise a run */
@@ -237,7 +238,8 @@ typedef struct cm_model_facts {
     size_t size;                 /* of this struct; set by the caller */
     int height, width, channels; /* of the images */
     int classes;                 /* 0: not class-conditional */
-    int is_consistency;          /* 0: a diffusion teacher */
+    int is_consistency;          /* 0: a diffusion model */
+    int steps;                   /* of sampling, that it was distilled to (pd); 0: any */
     int64_t parameters;          /* numbers that were trained */
 } cm_model_facts;
 CM_API cm_status cm_model_get_facts(const cm_model *model, cm_model_facts *facts, cm_error *err);
@@ -408,8 +410,8 @@ CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **im
                                   cm_error *err);
 CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
 /* The noise of a .safetensors file, as cm edit invert writes it, for images of the model: a tensor
- * noise F32 [n,h,w,c], finite, and where there is one labels I64 [n], all classes or all -1, else -1; pixels are black.
- * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+ * noise F32 [n,h,w,c], finite, and where there is one labels I64 [n], all classes or all -1, else
+ * -1; pixels are black. Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_images_read_noise(const cm_model *model, const char *path, cm_images **images,
                                       cm_error *err);
 /* The files of a folder and of those in it, as cm_data finds them, sorted folder by folder: `file`
@@ -547,7 +549,7 @@ CM_API cm_status cm_plot(const char *const *runs, int n, const cm_plot_params *p
 
 /* ---- looking inside ----------------------------------------------------- */
 
-/* One-step sampling ("onestep") of a batch, or a training step ("edm", "cd", "ct"). */
+/* One-step sampling ("onestep") of a batch, or a training step ("edm", "cd", ...). */
 typedef struct cm_work {
     size_t size;              /* of this struct */
     const char *kind, *dtype; /* dtype: "auto", "f32" or "bf16" */

@@ -57,6 +57,11 @@ static cm_status read_tasks(const cm_tune_params *p, const cm_model *m, unsigned
 cm_status cm_tune_check(const cm_tune_params *p, const cm_model *m, int fewest, unsigned *tasks,
                         cm_error *err)
 {
+    if (m->steps)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "model: expected a consistency model or a diffusion teacher, found a %s, "
+                       "which has no levels to choose from",
+                       cm_model_kind(m));
     const cm_status s = read_tasks(p, m, tasks, err);
     if (s || p->most >= fewest)
         return s;

@@ -1,4 +1,4 @@
-/* sampler.c - onestep, multistep, euler and heun */
+/* sampler.c - onestep, multistep, euler, which is progdist too, and heun */
 #include "sample/sampler.h"
 
 #include <math.h>
@@ -267,7 +267,8 @@ static int heun_draws(const cm_levels *l)
     return l->churn.s_churn > 0 ? l->n + 1 : 1;
 }
 
-/* In each kind the best one first. */
+/* In each kind the best one first.  progdist is how models of progressive distillation are
+ * sampled (Salimans & Ho 2022): Euler's steps between the levels that they were trained at. */
 const cm_sampling_method cm_sampling_methods[] = {
     {.name = "onestep",
      .steps = 1,
@@ -293,6 +294,14 @@ const cm_sampling_method cm_sampling_methods[] = {
      .evaluations = levels,
      .draws = one,
      .run = run_euler},
+    {.name = "progdist",
+     .of_teacher = 1,
+     .of_few_steps = 1,
+     .ends_at_min = 1,
+     .steps = 18,
+     .evaluations = levels,
+     .draws = one,
+     .run = run_euler},
     {0},
 };
 
@@ -308,6 +317,14 @@ const cm_sampling_method *cm_sampling_method_default(int of_teacher, int list_gi
 {
     const cm_sampling_method *s = cm_sampling_methods;
     while (s->of_teacher != of_teacher || (!of_teacher && s->takes_list != list_given))
+        s++;
+    return s;
+}
+
+const cm_sampling_method *cm_sampling_method_of_few_steps(void)
+{
+    const cm_sampling_method *s = cm_sampling_methods;
+    while (!s->of_few_steps)
         s++;
     return s;
 }

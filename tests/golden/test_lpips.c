@@ -146,6 +146,13 @@ static void check_wide(const cm_frozen_weights *w)
     }
     if (distance_graph_make(&q, "lpips", t, w, CM_F32)) {
         distance_graph_check(&q, "lpips", x[0], x[1], x[2], x[3], 1e-2, 5e-3);
+        for (int k = 0; k < 2; k++) { /* no number in an image is none in the loss */
+            const float value = x[k][77];
+            x[k][77] = NAN;
+            distance_graph_run(&q, x[0], x[1], NULL, NULL, 0.0, &got);
+            CHECK(isnan(got), "d is %g of an image with no number in it", (double)got);
+            x[k][77] = value;
+        }
         distance_graph_run(&q, x[0], x[1], NULL, NULL, 0.0, &got);
     }
     distance_graph_clear(&q);

@@ -228,8 +228,8 @@ static void test_defaults(void)
     cm_sample_params s;
     t = cm_train_default_params();
     s = cm_sample_default_params();
-    CHECK(!strcmp(t.method, "edm") && t.steps == 0 && t.minutes == 60 && t.lr == 1e-3 && !t.lr_decay &&
-              t.scale_shift == 1 && t.p_mean == -1.2 && !t.ema_rates[0] &&
+    CHECK(!strcmp(t.method, "edm") && t.steps == 0 && t.minutes == 60 && t.lr == 1e-3 &&
+              !t.lr_decay && t.scale_shift == 1 && t.p_mean == -1.2 && !t.ema_rates[0] &&
               t.weighting[0] == '\0' && t.sigma_max == 80,
           "a training default");
     CHECK(!strcmp(s.sampler, "auto") && s.num == 16 && !strcmp(s.label, ":all") && s.s_noise == 1 &&
@@ -310,9 +310,15 @@ static void test_refused(void)
     refuse("lr", "nan", "option 'lr': expected a number within [0, 10], found 'nan'");
     refuse("lr", "-1e-9", "option 'lr': expected a number within [0, 10], found '-1e-9'");
     refuse("flip", "yes", "option 'flip': expected true or false, found 'yes'");
-    refuse("method", "", "option 'method': expected edm|cd|ct|cd-continuous|ct-continuous|classifier, found ''");
-    refuse("method", "edm|cd", "option 'method': expected edm|cd|ct|cd-continuous|ct-continuous|classifier, found 'edm|cd'");
-    refuse("method", "ed", "option 'method': expected edm|cd|ct|cd-continuous|ct-continuous|classifier, found 'ed'");
+    refuse(
+        "method", "",
+        "option 'method': expected edm|cd|ct|pd|cd-continuous|ct-continuous|classifier, found ''");
+    refuse("method", "edm|cd",
+           "option 'method': expected edm|cd|ct|pd|cd-continuous|ct-continuous|classifier, found "
+           "'edm|cd'");
+    refuse("method", "ed",
+           "option 'method': expected edm|cd|ct|pd|cd-continuous|ct-continuous|classifier, found "
+           "'ed'");
     refuse("out", NULL, "option 'out': expected a value, found none");
     refuse("out", "a\xff", "option 'out': expected UTF-8 text, found 'a\\xff'");
     refuse("lr_warmup", "1", "option 'lr_warmup': no such setting; did you mean 'lr-warmup'?");
@@ -375,7 +381,8 @@ static void test_json_refused(void)
         {"{\"lr\": 11}", "lr"},
         {"{\"lr\": 1e999}", ""},
         {"{\"flip\": 1}", "flip"},
-        {"{\"method\": \"gan\"}", "method: expected edm|cd|ct|cd-continuous|ct-continuous|classifier, found 'gan'"},
+        {"{\"method\": \"gan\"}",
+         "method: expected edm|cd|ct|pd|cd-continuous|ct-continuous|classifier, found 'gan'"},
         {"{\"method\": [\"cd\"]}", "method"},
         {"{\"batch\": 3, \"out\": \"a\\u0000b\"}", ""},
         {"[1]", ""},

@@ -73,15 +73,17 @@ static void embed_l2_32(const cm_loss_context *c, cm_node *x, cm_embedding *e)
 }
 
 /* Gray is shown as RGB. */
-static void embed_lpips(const cm_loss_context *c, cm_node *x, cm_embedding *e)
+static void embed_lpips(const cm_loss_context *c, cm_node *image, cm_embedding *e)
 {
     cm_graph *g = c->g;
-    x = cm_affine(g, x, 0.5f, 0.5f);
+    cm_node *x = cm_affine(g, image, 0.5f, 0.5f);
     if (cm_node_type(x)->dim[2] < CM_LPIPS_NARROW)
         x = resize(g, x, CM_LPIPS_SIDE);
     const cm_type t = *cm_node_type(x);
     x = cm_broadcast_to(g, x, CM_TYPE(CM_F32, t.dim[0], t.dim[1], t.dim[2], 3));
     cm_lpips_embed(c->frozen.net, CM_LPIPS_MEAN, x, e);
+    /* A convolution with its relu makes 0 of what is no number: this keeps it in the loss. */
+    cm_embedding_add(e, image, NULL, 0.0f);
 }
 
 static void embed_features(const cm_loss_context *c, cm_node *x, cm_embedding *e)
