@@ -93,9 +93,10 @@ static cm_node *loss(const cm_loss_context *c)
     return cm_loss_continuous(c, z, cm_sigma_at_position(c->g, &c->settings->schedule, u));
 }
 
-static int64_t levels(const cm_objective_settings *s)
+static int64_t levels(const cm_objective_settings *s, int64_t k)
 {
     (void)s;
+    (void)k;
     return 18; /* of the grid that time points are named by: as cd's */
 }
 
