@@ -179,14 +179,14 @@ typedef struct cm_train_params {
 typedef struct cm_sample_params {
     size_t size;              /* of this struct; set by cm_sample_default_params */
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
-    int64_t steps;            /* noise levels of the grid (0: 18 for euler and heun, the
-                                 model's own for --ts) */
+    int64_t steps;            /* noise levels of the grid (0: 18 for teachers, the model's own
+                                 for --ts) */
     cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,8,17 */
     cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
-    double s_churn;           /* heun: fresh noise a run */
-    double s_tmin;            /* heun: churn only above this sigma */
-    double s_tmax;            /* heun: churn only below this sigma */
-    double s_noise;           /* heun: standard deviation of the fresh noise */
+    double s_churn;           /* heun, dpm2: fresh noise a run */
+    double s_tmin;            /* heun, dpm2: churn only above this sigma */
+    double s_tmax;            /* heun, dpm2: churn only below this sigma */
+    double s_noise;           /* heun, dpm2: standard deviation of it */
     int64_t num;              /* images */
     cm_text label;            /* classes: names (which go before) or numbers, with commas; all (an
                                  equal share each, in order), random, auto (all; of an edit: told

@@ -44,13 +44,14 @@ static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, 
 static const char *churn_is_unused(const cm_sample_params *c, const cm_sampling_method *s)
 {
     (void)c;
-    return s->takes_churn ? NULL : "it is for the heun sampler";
+    return s->takes_churn ? NULL : "it is for the heun and dpm2 samplers";
 }
 
 static const char *noise_is_unused(const cm_sample_params *c, const cm_sampling_method *s)
 {
-    return s->takes_churn && c->s_churn > 0.0 ? NULL
-                                              : "it is for the heun sampler with --s-churn above 0";
+    return s->takes_churn && c->s_churn > 0.0
+               ? NULL
+               : "it is for the heun and dpm2 samplers with --s-churn above 0";
 }
 
 static const char *steps_are_unused(const cm_sample_params *c, const cm_sampling_method *s)
@@ -112,7 +113,7 @@ static cm_status check_fit(const cm_model *m, const cm_sample_params *c,
     if (s->of_teacher != teacher)
         return cm_fail(err, CM_ERR_ARGUMENT, "sampler %s: needs a %s, this one is a %s", s->name,
                        s->of_teacher ? "diffusion teacher" : "consistency model",
-                       teacher ? "diffusion teacher (heun or euler sample it)"
+                       teacher ? "diffusion teacher (heun, euler and others sample it)"
                                : "consistency model (onestep or multistep sample it)");
     const cm_status status = check_levels(c, s, err);
     return status ? status : check_uses(c, s, err);
