@@ -179,8 +179,7 @@ typedef struct cm_train_params {
 typedef struct cm_sample_params {
     size_t size;              /* of this struct; set by cm_sample_default_params */
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
-    int64_t steps;            /* noise levels of the grid (0: 18 for teachers, the model's own
-                                 for --ts) */
+    int64_t steps;            /* noise levels of the grid (0: 18; of --ts the model's own) */
     cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,8,17 */
     cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
     double s_churn;           /* heun, dpm2: fresh noise a run */
@@ -278,9 +277,10 @@ typedef struct cm_images {
     int h, w, c;     /* height, width, channels: 1 gray, 3 RGB */
     uint8_t *pixels; /* [n,h,w,c], 0..255 */
     float *values;   /* the same within [-1,1], not rounded; NULL: not asked for */
-    float *noise;    /* the same: of invert, the noise that leads to them; else NULL */
+    float *noise;    /* [draws,n,h,w,c] of a file of noise, or of invert, what leads to them; NULL */
     int64_t *labels; /* [n], the class of each, -1: none; NULL: none of all (a caller's own) */
     int64_t first;   /* index of the first: files of a folder are numbered from it */
+    int64_t draws;   /* of noise that was read; else 0 */
 } cm_images;
 CM_API void cm_images_free(cm_images *images);
 
@@ -355,6 +355,11 @@ CM_API int64_t cm_sampler_draws(const cm_sampler *sampler);
 CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, cm_images **images,
                                 cm_error *err);
 
+/* Write all noise that the request takes and the labels of what it gave (images; NULL: only see
+ * whether path can be written) to a file for cm_images_read_noise.  Errors: CM_ERR_IO. */
+CM_API cm_status cm_sampler_save_noise(const cm_sampler *sampler, const cm_request *request,
+                                       const cm_images *images, const char *path, cm_error *err);
+
 /* All in one call: params->num images, from index 0 on, of params->seed.  Errors: as of
  * cm_sampler_new and cm_sampler_run. */
 CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params,
@@ -404,8 +409,8 @@ CM_API void cm_bytes_free(void *bytes);
 CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images,
                                   cm_error *err);
 CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
-/* The noise of a .safetensors file, as cm edit invert writes it, for images of the model: a tensor
- * noise F32 [n,h,w,c], finite, and where there is one labels I64 [n], all classes or all -1, else -1; pixels are black.
+/* The noise of a .safetensors file (docs/methods.md), for images of the model: finite tensors noise
+ * F32 [n,h,w,c] and draw.1, ..., and labels I64 [n], all classes or all -1; pixels are black.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_images_read_noise(const cm_model *model, const char *path, cm_images **images,
                                       cm_error *err);

@@ -8,8 +8,13 @@
  * not in the released code; its second loop is a transcription of diffusers'. */
 #include "check.h"
 #include "golden.h"
+#include "io/safetensors.h"
 #include "mixture.h"
+#include "model/model.h"
+#include "sample/images.h"
+#include "sample/noise.h"
 #include "sample/sampler.h"
+#include "scratch.h"
 
 enum { samples = 2, pixels = 3 * 8 * 8, total = samples * pixels };
 
@@ -439,6 +444,93 @@ static void test_multistep(void)
     check_multistep("multistep.151", 151, three, 4);
 }
 
+/* ---- noise in a file ---------------------------------------------------- */
+
+/* Where element e of [N,H,W,C] is in [N,C,H,W]. */
+static int nchw_of(int e)
+{
+    return e / pixels * pixels + e % 3 * 64 + e % pixels / 3;
+}
+
+/* The recorded noise, [draws,N,C,H,W], to the tensors of a file, [N,H,W,C] each. */
+static void write_noise_file(const golden_run *g, const char *path)
+{
+    enum { most = 32 };
+    static float z[most][total];
+    char names[most][CM_DRAW_NAME];
+    cm_st_entry tensors[most];
+    cm_error err = {0};
+    for (size_t d = 0; d < g->draws; d++) {
+        for (int e = 0; e < total; e++)
+            z[d][e] = (float)(g->noise + d * total)[nchw_of(e)];
+        tensors[d] =
+            (cm_st_entry){cm_draw_name(names[d], (int)d), CM_ST_F32, 4, {samples, 8, 8, 3}, z[d]};
+    }
+    CHECK_OK(cm_st_write(path, (int)g->draws, tensors, 0, NULL, NULL, &err), err);
+}
+
+/* Images [N,H,W,C] here, to the denoiser of the goldens and back. */
+typedef struct file_run {
+    golden_run golden;
+    const cm_images *file;
+} file_run;
+
+static cm_status run_mixture_nhwc(void *user, const double *x, double sigma, double *denoised,
+                                  cm_error *err)
+{
+    file_run *r = user;
+    double nchw[total], out[total];
+    for (int e = 0; e < total; e++)
+        nchw[nchw_of(e)] = x[e];
+    const cm_status s = run_mixture(&r->golden, nchw, sigma, out, err);
+    for (int e = 0; e < total; e++)
+        denoised[e] = out[nchw_of(e)];
+    return s;
+}
+
+static void draw_of_file(void *user, int draw, double *z)
+{
+    const file_run *r = user;
+    if (!CHECK(draw < r->file->draws, "draw %d of %d", draw, (int)r->file->draws))
+        exit(EXIT_FAILURE);
+    for (int e = 0; e < total; e++)
+        z[e] = (double)r->file->noise[draw * total + e];
+}
+
+/* A golden comes of its noise in a file that anyone may write. */
+static void check_noise_file(const char *golden, const char *name, int n, cm_churn churn)
+{
+    const char *path = in_dir("noise.safetensors");
+    file_run r = {.golden = open_run(golden)};
+    const cm_model model = {.net = {.height = 8, .width = 8, .in_channels = 3, .out_channels = 3}};
+    cm_images *images = NULL;
+    cm_error err = {0};
+    double grid[42], got[total], nchw[total];
+    write_noise_file(&r.golden, path);
+    CHECK_OK(cm_images_noise_of_file(&model, path, &images, &err), err);
+    r.file = images;
+    cm_sampling s = sampler_of(&r.golden);
+    s.denoiser = (cm_denoise_fn){run_mixture_nhwc, &r};
+    s.noise = (cm_noise_source){draw_of_file, &r};
+    cm_karras_grid(&schedule, n, grid);
+    if (images)
+        CHECK_OK(run_record(name, &s, grid, n, churn, got, &err), err);
+    for (int e = 0; e < total && images; e++)
+        nchw[nchw_of(e)] = got[e];
+    if (images)
+        check_images(name, nchw, r.golden.want, 1e-6); /* the noise is of float32 */
+    cm_images_release(images);
+    close_run(&r.golden);
+}
+
+static void test_noise_file(void)
+{
+    const cm_churn churn = {.s_churn = 40, .s_tmin = 0.05, .s_tmax = 50, .s_noise = 1.003};
+    check_noise_file("ancestral.10", "ancestral", 10, (cm_churn){0});
+    check_noise_file("dpm.10", "dpm2", 10, (cm_churn){0});
+    check_noise_file("heun.18.churn", "heun", 18, churn);
+}
+
 /* ---- closed forms ------------------------------------------------------- */
 
 /* Data N(mean, std^2): D(x; sigma) = m + s^2/(s^2 + sigma^2) (x - m), and the
@@ -814,6 +906,7 @@ int main(void)
         {"dpm_solver", test_dpm_solver},
         {"onestep", test_onestep},
         {"multistep", test_multistep},
+        {"noise_file", test_noise_file},
         {"convergence", test_convergence},
         {"ancestral_gaussian", test_ancestral_gaussian},
         {"straight_line", test_straight_line},
@@ -825,7 +918,7 @@ int main(void)
         {"lists", test_lists},
     };
     goldens = golden_open("samplers.safetensors");
-    const int status = check_main(tests, sizeof tests / sizeof *tests);
+    const int status = scratch_main(tests, sizeof tests / sizeof *tests);
     cm_st_close(goldens);
     return status;
 }

@@ -139,6 +139,14 @@ static void test_noise(void)
     remove_tree(in_scratch("images"));
 }
 
+static void test_save_noise(void)
+{
+    command_works("sample " DRAW " --sampler ancestral --seed 3 --save-noise noise.safetensors "
+                  "--out drawn.npz");
+    command_works("sample " DRAW " --sampler ancestral --noise noise.safetensors --out again.npz");
+    CHECK(same_files("drawn.npz", "again.npz"), "the noise that was saved leads elsewhere");
+}
+
 /* Enlarged by the number; test_sheet has the pixels. */
 static int width_of_grid(void)
 {
@@ -176,6 +184,7 @@ const setting sample_settings[] = {
     {"heading", DRAW, "pets|toys", .changes = IMAGES, .given = 1},
     {"trajectory", DRAW, "state|estimate|both", .changes = IMAGES, .given = 1},
     {"noise", .test = test_noise},
+    {"save-noise", .test = test_save_noise},
     {"sampler", DRAW, "heun|euler|dpm2|ancestral|dpm-solver++2m|dpm-solver++3m",
      .changes = IMAGES},
     {"sampler", DRAW_CM, "onestep|multistep", .changes = IMAGES},
