@@ -179,7 +179,7 @@ typedef struct cm_train_params {
 typedef struct cm_sample_params {
     size_t size;              /* of this struct; set by cm_sample_default_params */
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
-    int64_t steps;            /* noise levels of the grid (0: 18; of --ts the model's own) */
+    int64_t steps;            /* of the grid (0: 18); of a consistency model evaluations */
     cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,8,17 */
     cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
     double s_churn;           /* heun, dpm2: fresh noise a run */
@@ -279,8 +279,7 @@ typedef struct cm_images {
     float *values;   /* the same within [-1,1], not rounded; NULL: not asked for */
     float *noise;    /* [draws,n,h,w,c] of a file of noise, or of invert, what leads to them; NULL */
     int64_t *labels; /* [n], the class of each, -1: none; NULL: none of all (a caller's own) */
-    int64_t first;   /* index of the first: files of a folder are numbered from it */
-    int64_t draws;   /* of noise that was read; else 0 */
+    int64_t first, draws; /* index of the first, also in a folder; of noise that was read, else 0 */
 } cm_images;
 CM_API void cm_images_free(cm_images *images);
 
@@ -506,23 +505,24 @@ typedef struct cm_eval_hooks { /* functions may be NULL */
 CM_API cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
                          const cm_eval_hooks *hooks, char **text, cm_error *err);
 
-/* Settings of a search for the noise levels of edits; likewise cm_tune_options. */
+/* Settings of a search for noise levels; likewise cm_tune_options. */
 typedef struct cm_tune_params {
     size_t size;                  /* of this struct; set by cm_tune_default_params */
     cm_text model, data, weights; /* a file; real pictures; the classifier that judges */
-    cm_text task;                 /* list of inpaint, colorize, upscale; empty: all that suit */
+    cm_text task;                 /* list of inpaint, colorize, upscale (empty: those), or sample */
     cm_text classes;              /* of the pictures: auto, as cm edit tells them, or the data's */
     cm_text out;                  /* where the model is written with them; empty: nowhere */
-    int64_t num, most, factor;    /* pictures; evaluations an edit; of upscale */
+    int64_t num, most, factor, evaluations; /* pictures; at most an edit; upscale; of sample */
+    cm_text log, plot;            /* of sample: where scores are kept; a picture; empty: nowhere */
     int64_t seed, batch, threads;
 } cm_tune_params;
 CM_API const cm_option *cm_tune_options(void);
 CM_API cm_tune_params cm_tune_default_params(void);
 
-/* Edit pictures with one noise level after another and more of them, and judge the results
- * (docs/editing.md); each row of the table goes to `line`, NULL allowed.  out, which is a new
- * file or replaces a model, appears whole or not at all and has the weights of the model.  The
- * same settings give the same table.  hooks may be NULL.  Errors: as of cm_eval. */
+/* Edit pictures, or sample, with one noise level after another and more of them, and judge what
+ * comes of it (docs/editing.md, docs/methods.md); each row of the table goes to `line`, NULL
+ * allowed.  out, a new file or a model to replace, appears whole or not at all and has the weights
+ * of the model.  The same settings give the same table.  hooks may be NULL.  Errors: as of cm_eval. */
 CM_API cm_status cm_tune(const cm_tune_params *params, const cm_eval_hooks *hooks,
                          void (*line)(void *user, const char *text), void *user, cm_error *err);
 
