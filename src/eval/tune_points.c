@@ -1,10 +1,11 @@
 /* tune_points.c - the noise levels of multistep sampling, one after another (Consistency Models,
  * section 4 and appendix: ternary search for the second, greedy for more)
  *
- * The first level is sigma_max.  The next is sought on a grid of N = 40 noise levels, or of the
- * model's own where those are more, below the ones that are there: the one with the lowest Frechet
- * distance of --num samples from the data.  As a function of the level the distance falls and then
- * rises, so a ternary search asks for about 15 of them.  It is an estimate from samples, and steps
+ * The first level is sigma_max.  The next is sought on the grid of N noise levels that the model
+ * was trained on (40 where it has none), below the ones that are there: the one with the lowest
+ * Frechet distance of --num samples from the data.  Levels between those of its grid a model knows
+ * worse. As a function of the level the distance falls and then rises, so a ternary search asks for
+ * about ten of them.  It is an estimate from samples, and steps
  * of the grid change it by little: all candidates are drawn with one noise (--seed), whose error is
  * then nearly the same for all, and the list that is found is drawn with two other noises, for the
  * least of many scores flatters.  Beside the means of those two stands
@@ -38,7 +39,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { FEWEST_POINTS = 40, MOST_POINTS = 1000, DIGITS = 4 };
+enum { FEWEST_POINTS = 4, POINTS = 40, MOST_POINTS = 1000, DIGITS = 4 };
 
 typedef struct points {
     const cm_tune_params *params;
@@ -353,8 +354,7 @@ static cm_status run(points *s, const char *log, cm_error *err)
 {
     const cm_model *m = s->model;
     uint64_t data;
-    s->N = m->scales > FEWEST_POINTS ? m->scales : FEWEST_POINTS;
-    s->N = s->N < MOST_POINTS ? s->N : MOST_POINTS;
+    s->N = m->scales < FEWEST_POINTS ? POINTS : m->scales < MOST_POINTS ? m->scales : MOST_POINTS;
     cm_status status =
         m->sampling
             ? cm_json_parse(m->sampling, strlen(m->sampling), cm_model_name(m), &s->found, err)

@@ -252,9 +252,8 @@ works 'but no churn is an answer' sample --model "$teacher" --sampler heun --ste
 for steps in 0 9; do
     fails 2 "option 'steps': has no effect here, --sigmas" \
         sample --model "$shipped" --sigmas 80,5 --steps $steps --out s.png
-    fails 2 "option 'steps': has no effect here, it is the grid of --ts" \
-        sample --model "$shipped" --sampler multistep --steps $steps --out s.png
 done
+fails 2 'steps: expected 1 or 2, found 9' sample --model "$shipped" --sampler multistep --steps 9 --out s.png
 fails 2 "options 'first' and 'continue'" sample --model "$shipped" --first 0 --continue --out last
 works 'more threads than cores' sample --model $model --num 1 --threads 500 --out s.png
 ok 'are warned of' grep -qE '^cm: warning: 500 threads on [0-9]+ cores' err
