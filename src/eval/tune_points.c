@@ -3,12 +3,11 @@
  *
  * The first level is sigma_max.  The next is sought on the grid of N noise levels that the model
  * was trained on (40 where it has none), below the ones that are there: the one with the lowest
- * Frechet distance of --num samples from the data.  Levels between those of its grid a model knows
- * worse. As a function of the level the distance falls and then rises, so a ternary search asks for
- * about ten of them.  It is an estimate from samples, and steps
- * of the grid change it by little: all candidates are drawn with one noise (--seed), whose error is
- * then nearly the same for all, and the list that is found is drawn with two other noises, for the
- * least of many scores flatters.  Beside the means of those two stands
+ * Frechet distance of --num samples from the data.  As a function of the level the distance falls
+ * and then rises, so a ternary search asks for about ten of them.  It is an estimate from samples,
+ * and steps of the grid change it by little: all candidates are drawn with one noise (--seed), whose
+ * error is then nearly the same for all, and the list that is found is drawn with two other
+ * noises, for the least of many scores flatters.  Beside the means of those two stands
  *
  *     deviation^2 = mean over the lists so far of (score_1 - score_2)^2 / 2
  *
