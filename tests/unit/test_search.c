@@ -76,6 +76,9 @@ static void test_ternary_bumps(void)
     const int best = search(&t, 3, 30);
     for (int p = 3; p < best; p++)
         CHECK(!t.asked[p], "%d is equal to %d and before it", p, best);
+    for (int p = 20; p < MOST; p++)
+        t.y[p] = 2; /* so that what is asked after 10 is before it */
+    CHECK(search(&t, 0, 30) == 6, "the last of equal ones");
 }
 
 static void test_ternary_fails(void)
