@@ -118,6 +118,8 @@ typedef struct cm_train_params {
                                  the first (default: 1 - 20 / steps and 1 - 2 / steps) */
     cm_text loss_norm;        /* distance between student and target (cd, ct) */
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
+    cm_text loss_weights;     /* features: a classifier; lpips: VGG16's weights */
+    cm_text loss_lpips_weights; /* lpips: what it adds to VGG16 */
     cm_text weighting;        /* loss weight over sigma (default: karras for edm, uniform for
                                  cd and ct) */
     cm_text solver;           /* cd: one step of the teacher's ODE */
@@ -354,8 +356,8 @@ CM_API int64_t cm_sampler_draws(const cm_sampler *sampler);
 CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, cm_images **images,
                                 cm_error *err);
 
-/* Write all noise that the request takes and the labels of what it gave (images; NULL: only see
- * whether path can be written) to a file for cm_images_read_noise.  Errors: CM_ERR_IO. */
+/* Write all noise of a request and the labels of its images (NULL: only see whether path can be
+ * written) for cm_images_read_noise.  Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_MEMORY. */
 CM_API cm_status cm_sampler_save_noise(const cm_sampler *sampler, const cm_request *request,
                                        const cm_images *images, const char *path, cm_error *err);
 
@@ -408,9 +410,8 @@ CM_API void cm_bytes_free(void *bytes);
 CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images,
                                   cm_error *err);
 CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
-/* The noise of a .safetensors file (docs/methods.md), for images of the model: finite tensors noise
- * F32 [n,h,w,c] and draw.1, ..., and labels I64 [n], all classes or all -1; pixels are black.
- * Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+/* The noise of a .safetensors file (docs/methods.md) for images of the model: finite, labels all
+ * classes or all -1; pixels are black.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_images_read_noise(const cm_model *model, const char *path, cm_images **images,
                                       cm_error *err);
 /* The files of a folder and of those in it, as cm_data finds them, sorted folder by folder: `file`
@@ -511,18 +512,17 @@ typedef struct cm_tune_params {
     cm_text model, data, weights; /* a file; real pictures; the classifier that judges */
     cm_text task;                 /* list of inpaint, colorize, upscale (empty: those), or sample */
     cm_text classes;              /* of the pictures: auto, as cm edit tells them, or the data's */
-    cm_text out;                  /* where the model is written with them; empty: nowhere */
+    cm_text out, log, plot; /* where the model is written with them; of sample: scores; a picture */
     int64_t num, most, factor, evaluations; /* pictures; at most an edit; upscale; of sample */
-    cm_text log, plot;            /* of sample: where scores are kept; a picture; empty: nowhere */
     int64_t seed, batch, threads;
 } cm_tune_params;
 CM_API const cm_option *cm_tune_options(void);
 CM_API cm_tune_params cm_tune_default_params(void);
 
-/* Edit pictures, or sample, with one noise level after another and more of them, and judge what
- * comes of it (docs/editing.md, docs/methods.md); each row of the table goes to `line`, NULL
- * allowed.  out, a new file or a model to replace, appears whole or not at all and has the weights
- * of the model.  The same settings give the same table.  hooks may be NULL.  Errors: as of cm_eval. */
+/* Edit pictures, or sample, with one noise level after another and more of them, and judge that
+ * (docs/editing.md, docs/methods.md); each row of a table goes to `line`, NULL allowed.  out, a new
+ * file or a model to replace, appears whole or not at all and has the weights of the model.  The
+ * same settings give the same table.  hooks may be NULL.  Errors: as of cm_eval. */
 CM_API cm_status cm_tune(const cm_tune_params *params, const cm_eval_hooks *hooks,
                          void (*line)(void *user, const char *text), void *user, cm_error *err);
 

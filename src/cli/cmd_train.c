@@ -45,9 +45,9 @@ static const cli_group groups[] = {
                 "scale-shift-norm resblock-updown dropout"},
     {"Optimization", "lr lr-warmup lr-decay optimizer beta1 beta2 weight-decay ema-rates "
                      "accumulate recompute"},
-    {"Loss",
-     "score loss-norm huber-c weighting boundary solver start-ema target-ema-mode scale-mode "
-     "start-scales end-scales"},
+    {"Loss", "score loss-norm huber-c loss-weights loss-lpips-weights weighting boundary solver "
+             "start-ema target-ema-mode scale-mode "
+             "start-scales end-scales"},
     {"Noise", "sigma-min sigma-max sigma-data rho p-mean p-std"},
     {"Scores while training", "eval-every eval-weights eval-num eval-features eval-ref"},
     {"Run", "seed dtype threads log-every sample-every sample-scale save-every keep"},

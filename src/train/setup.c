@@ -99,6 +99,23 @@ static cm_status open_teacher(cm_trainer *t, cm_error *err)
     return s;
 }
 
+/* What the distance looks through. */
+static cm_status open_frozen(cm_trainer *t, cm_error *err)
+{
+    cm_frozen_weights *f = &t->frozen;
+    const cm_frozen_kind *kind = t->settings.distance->frozen;
+    const cm_status s = kind ? kind->open(&t->config, f, err) : CM_OK;
+    if (f->params)
+        t->frozen_hash = XXH3_64bits(f->flat, cm_params_floats(f->params) * sizeof(float));
+    return s;
+}
+
+static cm_status check_frozen(const cm_trainer *t, cm_error *err)
+{
+    const cm_frozen_kind *kind = t->settings.distance->frozen;
+    return kind ? kind->check(&t->frozen, &t->config, &t->net, err) : CM_OK;
+}
+
 /* First weights are of the kind of network that the method trains. */
 static cm_status check_init(const cm_trainer *t, cm_error *err)
 {
@@ -228,7 +245,8 @@ static cm_status compile_step(cm_trainer *t, cm_error *err)
                         .n_ema = t->n_ema,
                         .device = t->device,
                         .dtype = t->dtype,
-                        .threads = t->threads};
+                        .threads = t->threads,
+                        .frozen = t->frozen.params ? &t->frozen : NULL};
     memcpy(c.ema_rate, t->ema_rate, sizeof c.ema_rate);
     return cm_train_step_new(&c, &t->step, err);
 }
@@ -321,8 +339,8 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), v
         (c->ema_rates[0] && (s = cm_ema_rates_parse(c->ema_rates, t->ema_rate, &t->n_ema, err))) ||
         (s = cm_device_open(&t->device, err)) || (s = cm_dtype_resolve(c->dtype, &t->dtype, err)) ||
         (!resume && (s = check_apart(c, err))) || (s = open_teacher(t, err)) ||
-        (!resume && (s = open_init(t, err))) || (s = open_data(t, err)) ||
-        (s = choose_net(t, resume, err)))
+        (!resume && (s = open_init(t, err))) || (s = open_frozen(t, err)) ||
+        (s = open_data(t, err)) || (s = choose_net(t, resume, err)) || (s = check_frozen(t, err)))
         return s;
     t->threads = cm_threads_resolve(c->threads);
     if ((s = cm_net_params_new(&t->net, &t->params, err)) ||
@@ -345,6 +363,7 @@ void cm_trainer_clear(cm_trainer *t)
     cm_model_release(t->teacher);
     cm_model_release(t->init);
     cm_train_step_free(t->step);
+    cm_frozen_clear(&t->frozen);
     cm_params_free(t->params);
     cm_runlog_close(t->log);
     cm_free(t->classes);

@@ -73,16 +73,17 @@ static cm_st_entry *make_entries(const cm_trainer *t, const weights_file *f, cm_
 
 static json_t *make_state(const cm_trainer *t)
 {
-    char data[32], teacher[32];
+    char data[32], teacher[32], frozen[32];
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
+    snprintf(frozen, sizeof frozen, "%016" PRIx64, t->frozen_hash);
     /* json_pack takes the settings over, also when it fails, and fails where they are NULL */
-    return json_pack("{s:I,s:I,s:I,s:i,s:s,s:s,s:s,s:I,s:f,s:I,s:f,s:o}", "step", (json_int_t)t->k,
-                     "scored", (json_int_t)t->scored, "seed", (json_int_t)t->config.seed, "threads",
-                     t->threads, "dtype", cm_dtype_name(t->dtype), "data", data, "teacher", teacher,
-                     "log_offset", (json_int_t)cm_runlog_offset(t->log), "loss_sum", t->loss_sum,
-                     "loss_count", (json_int_t)t->loss_count, "seconds", t->seconds, "settings",
-                     cm_run_settings(&t->config));
+    return json_pack(
+        "{s:I,s:I,s:I,s:i,s:s,s:s,s:s,s:s,s:I,s:f,s:I,s:f,s:o}", "step", (json_int_t)t->k, "scored",
+        (json_int_t)t->scored, "seed", (json_int_t)t->config.seed, "threads", t->threads, "dtype",
+        cm_dtype_name(t->dtype), "data", data, "teacher", teacher, "loss_weights", frozen,
+        "log_offset", (json_int_t)cm_runlog_offset(t->log), "loss_sum", t->loss_sum, "loss_count",
+        (json_int_t)t->loss_count, "seconds", t->seconds, "settings", cm_run_settings(&t->config));
 }
 
 cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err)
@@ -181,10 +182,11 @@ static cm_status check_steps(const cm_trainer *t, const char *path, cm_error *er
 static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, int64_t *threads,
                             int64_t *log_offset, cm_error *err)
 {
-    char data[32], teacher[32];
+    char data[32], teacher[32], frozen[32];
     cm_status s;
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
+    snprintf(frozen, sizeof frozen, "%016" PRIx64, t->frozen_hash);
     if ((s = cm_json_int(j, path, "step", 0, INT64_C(1) << 40, CM_JSON_REQUIRED, &t->k, err)) ||
         (s = cm_json_int(j, path, "scored", 0, INT64_C(1) << 40, CM_JSON_OPTIONAL, &t->scored,
                          err)) ||
@@ -198,6 +200,8 @@ static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, in
         (s = cm_json_real(j, path, "seconds", 0, 1e12, CM_JSON_OPTIONAL, &t->seconds, err)) ||
         (s = check_same(path, j, "data", data, t->config.data, err)) ||
         (s = check_same(path, j, "teacher", teacher, "the teacher", err)) ||
+        (t->frozen.params && (s = check_same(path, j, "loss_weights", frozen,
+                                             "the network that the loss looks through", err))) ||
         (s = check_same(path, j, "dtype", cm_dtype_name(t->dtype), "the dtype", err)) ||
         (s = cm_run_settings_check(json_object_get(j, "settings"), path, &t->config, err)))
         return s;

@@ -25,6 +25,7 @@ typedef struct cm_step_config {
     const cm_device *device;
     cm_dtype dtype;
     int threads;
+    const cm_frozen_weights *frozen; /* of the distance, NULL: it needs none; outlives the step */
 } cm_step_config;
 
 typedef struct cm_train_step {
@@ -33,6 +34,7 @@ typedef struct cm_train_step {
     int batch, parts;
     size_t floats; /* of each array below */
     size_t image;  /* floats of an image */
+    size_t frozen; /* floats of the network that the distance looks through; 0: none */
     float *params, *m, *v, *grad;
     float *target, *teacher; /* NULL where the method has none */
     float *ema[CM_MAX_EMA];

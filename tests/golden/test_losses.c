@@ -344,6 +344,8 @@ static void test_cd(void)
     consistency(CM_F32, "cd_heun.n18.l2.karras", 18, "cd", "l2", "karras");
     consistency(CM_F32, "cd_heun.n18.l1.uniform", 18, "cd", "l1", "uniform");
     consistency(CM_F32, "cd_heun.n18.l1.karras", 18, "cd", "l1", "karras");
+    consistency(CM_F32, "cd_heun.n18.l2-32.uniform", 18, "cd", "l2-32", "uniform");
+    consistency(CM_F32, "cd_heun.n18.l2-32.karras", 18, "cd", "l2-32", "karras");
 }
 
 static void test_ct(void)
@@ -372,6 +374,7 @@ static void test_bf16(void)
         CHECK_SKIP("this CPU does not compute in bf16");
     consistency(CM_BF16, "cd_heun.n18.l2.uniform", 18, "cd", "l2", "uniform");
     consistency(CM_BF16, "cd_heun.n18.l1.uniform", 18, "cd", "l1", "uniform");
+    consistency(CM_BF16, "cd_heun.n18.l2-32.uniform", 18, "cd", "l2-32", "uniform");
     consistency(CM_BF16, "ct.n40.l2.uniform", 40, "ct", "l2", "uniform");
     dsm(CM_BF16);
 }
@@ -441,7 +444,7 @@ static void test_boundary(void)
 }
 
 static const check_test tests[] = {
-    {"consistency distillation: l1, l2; uniform and karras weights", test_cd},
+    {"consistency distillation: l1, l2, l2-32; uniform and karras weights", test_cd},
     {"consistency training", test_ct},
     {"denoising score matching", test_dsm},
     {"in bf16", test_bf16},

@@ -291,3 +291,21 @@ mutant 'what a search found is not read' 'known && !\(e->strength > 0\)' '0 \&\&
 mutant 'noise of a picture without what black cut off' '/ pow\(cut_off, ground\)' '* 1'
 mutant 'a mask is averaged' 'cm_image_fit_nearest\(fit, &one, h, w, dst\);' \
     's = cm_image_fit_as(fit, "image", \&one, h, w, dst, err);'
+
+# ---- distances of losses -------------------------------------------------------
+
+mutant 'distance: l2-32 by the corners of pixels' \
+    'x : cm_resize_bilinear\(g, x, side, side, 1\)' 'x : cm_resize_bilinear(g, x, side, side, 0)'
+mutant 'distance: lpips of images within [-1,1]' 'cm_affine\(g, image, 0\.5f, 0\.5f\)' \
+    'cm_affine(g, image, 1.0f, 0.0f)'
+mutant 'distance: lpips is resized at 256 too' 'dim\[2\] < CM_LPIPS_NARROW' 'dim[2] <= CM_LPIPS_NARROW'
+mutant 'distance: no number is lost in lpips' 'cm_embedding_add\(e, image, NULL, 0\.0f\);' ';'
+mutant 'distance: weights of channels left out' 'if \(a->weight\)' 'if (0)'
+mutant 'distance: features not of unit length' 'cm_node \*unit = normalise\(g, cm_cast\(g, f, CM_F32\)\);' \
+    'cm_node *unit = cm_cast(g, f, CM_F32);'
+mutant 'distance: features of one level' 'i < config->of\.convnet\.n_levels; i\+\+' 'i < 1; i++'
+mutant 'distance: sum over places' '1\.0f / \(float\)\(t\.dim\[1\] \* t\.dim\[2\]\)\);' '1.0f);'
+mutant 'loss-weights: another one goes on' 't->frozen\.params && \(s = check_same' '0 \&\& (s = check_same'
+mutant 'loss-weights: of other images' 'return kind \? kind->check\(&t->frozen, &t->config, &t->net, err\) : CM_OK;' \
+    'return CM_OK;'
+mutant 'loss-weights not counted' '\(arrays \* s->floats \+ s->frozen\)' '(arrays * s->floats)'

@@ -4,6 +4,8 @@
 #include "check.h"
 #include "cm.h"
 #include "command.h"
+#include "golden/feature_weights.h"
+#include "nn/features/vgg.h"
 
 #include <jansson.h>
 
@@ -107,6 +109,52 @@ static void test_recompute(void)
     }
     CHECK(mib[1] < mib[0], "computed again: %g MiB, kept: %g", mib[1], mib[0]);
     CHECK(loss[1] == loss[0], "computed again: loss %.9g, kept: %.9g", loss[1], loss[0]);
+}
+
+/* ---- networks that a distance looks through ---- */
+
+/* Another classifier, another loss. */
+static void test_loss_weights(void)
+{
+    double loss[2];
+    for (int i = 0; i < 2; i++) {
+        command_works("train --method classifier" LABELLED SMALL
+                      " --channels 8 --channel-mult 1 --seed %d --out judge%d",
+                      1 + i, i);
+        remove_tree(in_scratch("run"));
+        command_works(
+            "train " CD " --steps 1 --loss-norm features --loss-weights judge%d --out run", i);
+        loss[i] = last_loss();
+    }
+    CHECK(fabs(loss[1] / loss[0] - 1.0) > 1e-3, "losses of two classifiers: %g and %g", loss[0],
+          loss[1]);
+}
+
+/* LPIPS is linear in its own weights: twice them, twice the loss. */
+static void test_loss_lpips_weights(void)
+{
+    cm_error err = {0};
+    cm_params *params = NULL;
+    double loss[2];
+    if (!CHECK_OK(cm_lpips_params(&params, &err), err))
+        return;
+    float *flat = feature_weights(params);
+    feature_file(params, flat, in_scratch("vgg.safetensors"), VGG_FILE, NULL);
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < cm_params_size(params); k++) {
+            const cm_param *p = cm_params_at(params, k);
+            for (int64_t j = 0; i && is_linear(p) && j < cm_type_count(&p->type); j++)
+                flat[p->offset + (size_t)j] *= 2.0f;
+        }
+        feature_file(params, flat, in_scratch("linear.safetensors"), LINEAR_FILE, NULL);
+        remove_tree(in_scratch("run"));
+        command_works("train " CD " --steps 1 --batch 1 --loss-norm lpips --loss-weights "
+                      "vgg.safetensors --loss-lpips-weights linear.safetensors --out run");
+        loss[i] = last_loss();
+    }
+    CHECK_CLOSE(loss[1] / loss[0], 2.0, 1e-6);
+    cm_free(flat);
+    cm_params_free(params);
 }
 
 /* ---- scores while training: in the log alone ---- */
@@ -392,7 +440,9 @@ const setting train_settings[] = {
     {"weight-decay", EDM " --optimizer adamw", "0|0.2", .changes = STUDENT},
     {"ema-rates", EDM, "0.5|0.9|0.1,0.5", .changes = EXPORT, .keeps = STUDENT, .given = 1},
     {"loss-norm", CT, "l2|l1", .changes = STUDENT},
-    {"loss-norm", CD, "l2|l1|pseudo-huber", .changes = STUDENT},
+    {"loss-norm", CD, "l2|l1|pseudo-huber|l2-32", .changes = STUDENT},
+    {"loss-weights", .test = test_loss_weights},
+    {"loss-lpips-weights", .test = test_loss_lpips_weights},
     {"huber-c", CD " --loss-norm pseudo-huber", "0|0.5", .changes = STUDENT},
     {"weighting", EDM " --p-mean 0", "karras|uniform|snr|snr+1|truncated-snr", .changes = STUDENT},
     {"weighting", CT, "uniform|karras|snr|snr+1|truncated-snr", .changes = STUDENT},

@@ -14,7 +14,7 @@ cm_node *cm_loss_dsm(const cm_loss_context *c, cm_node *z, cm_node *sigma)
 {
     const cm_objective_settings *s = c->settings;
     cm_node *D = cm_denoise(&c->student, cm_noisy(c->g, c->x0, z, sigma), sigma).D;
-    return cm_mul(c->g, cm_distance_find("l2")->between(c, D, c->x0),
+    return cm_mul(c->g, cm_distance_between(cm_distance_find("l2"), c, D, c->x0),
                   s->weighting->of_sigma(c->g, &s->schedule, sigma));
 }
 

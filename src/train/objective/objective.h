@@ -9,7 +9,9 @@
 #include "consistency/curriculum.h"
 #include "consistency/solver.h"
 #include "consistency/weighting.h"
+#include "nn/features/embedding.h"
 #include "options/options.h"
+#include "train/objective/frozen.h"
 
 /* Philox streams of a step; dropout layers count up from the last. */
 enum { CM_STREAM_NOISE = 1, CM_STREAM_SIGMA = 2, CM_STREAM_INDEX = 3, CM_STREAM_DROPOUT = 1000 };
@@ -31,6 +33,12 @@ typedef struct cm_objective_settings {
     cm_curriculum curriculum; /* where the objective has a target */
 } cm_objective_settings;
 
+/* The network of the distance in a graph; net NULL: it needs none. */
+typedef struct cm_frozen {
+    cm_net *net;
+    const cm_net_config *config; /* of a classifier */
+} cm_frozen;
+
 /* What a loss is built from.  A denoiser that the method has not is all zero. */
 typedef struct cm_loss_context {
     const cm_objective_settings *settings;
@@ -39,6 +47,7 @@ typedef struct cm_loss_context {
     cm_node *rng;                    /* of the random ops, i32 [4] */
     cm_node *scalar[CM_MAX_SCALARS]; /* f32 [1], in the order of the record */
     cm_denoiser student, target, teacher;
+    cm_frozen frozen; /* of the distance */
 } cm_loss_context;
 
 /* A number of step k that the loop feeds and logs. */
@@ -69,8 +78,9 @@ struct cm_objective {
     const char *options;                 /* that not every method looks at, parted by spaces */
 };
 
-/* Those of scores of samples, and of the methods that train denoisers. */
-#define CM_SCORE_OPTIONS "eval-every eval-num eval-features eval-weights eval-ref"
+/* Those of distances, of scores of samples, and of the methods that train denoisers. */
+#define CM_DISTANCE_OPTIONS "loss-norm huber-c loss-weights loss-lpips-weights "
+#define CM_SCORE_OPTIONS    "eval-every eval-num eval-features eval-weights eval-ref"
 #define CM_DENOISER_OPTIONS                                                                 \
     "weighting sigma-min sigma-max sigma-data rho classes attention-resolutions num-heads " \
     "head-channels scale-shift-norm resblock-updown sample-scale " CM_SCORE_OPTIONS " "
@@ -90,11 +100,17 @@ cm_status cm_objective_resolve(cm_train_params *options, cm_objective_settings *
 
 struct cm_distance {
     const char *name; /* --loss-norm */
-    /* a, b f32 [N,H,W,C] -> [N] */
+    /* A squared distance of embeddings adds here the parts of x f32 [N,H,W,C]; NULL: it is none,
+     * and has `between` of a, b f32 [N,H,W,C] -> [N]. */
+    void (*embed)(const cm_loss_context *c, cm_node *x, cm_embedding *e);
     cm_node *(*between)(const cm_loss_context *c, cm_node *a, cm_node *b);
-    const char *options; /* that not every distance looks at; NULL: none */
+    const cm_frozen_kind *frozen; /* the network it looks through; NULL: none */
+    const char *options;          /* that not every distance looks at; NULL: none */
 };
 
+/* d(a, b) of each sample: a, b f32 [N,H,W,C] -> [N] */
+cm_node *cm_distance_between(const cm_distance *d, const cm_loss_context *c, cm_node *a,
+                             cm_node *b);
 /* All there are; the last has a NULL name. */
 extern const cm_distance cm_distances[];
 const cm_distance *cm_distance_find(const char *name);
