@@ -90,13 +90,13 @@ CM_API cm_status cm_options_read(const cm_option *table, void *config, const cha
 /* clang-format off */
 typedef struct cm_train_params {
     size_t size;              /* of this struct; set by cm_train_default_params */
-    cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; ct: consistency
-                                 training alone; classifier: to judge samples by */
+    cm_text method;           /* edm: diffusion teacher; cd: distil a teacher; pd: likewise, to ever
+                                 fewer steps; ct: consistency training alone; classifier */
     cm_text data;             /* a folder of PNG, JPEG and WebP images, a packed set, an IDX
                                  file, or fashion-mnist */
     cm_text out;              /* run folder: config.json, log.jsonl, samples, checkpoints */
-    cm_text teacher;          /* cd: the diffusion teacher; it also gives the network and the
-                                 first weights */
+    cm_text teacher;          /* cd, pd: the diffusion teacher; it also gives the network and
+                                 the first weights */
     cm_text init;             /* first weights, and their network (default: the teacher's with
                                  cd, else random) */
     int64_t steps;            /* training steps (0: as many as --minutes hold) */
@@ -108,20 +108,21 @@ typedef struct cm_train_params {
                                  time, same result */
     double lr;                /* learning rate */
     int64_t lr_warmup;        /* steps over which the learning rate rises linearly from 0 */
-    int lr_decay;             /* let the learning rate fall linearly to 0 at the last step */
+    int lr_decay;             /* the learning rate falls linearly to 0 at the last step; pd:
+                                 always, at that of each stage */
     cm_text optimizer;        /* optimizer */
     double beta1;             /* decay of the first moment */
     double beta2;             /* decay of the second moment */
     double weight_decay;      /* weight decay (decoupled with adamw, added to the gradient with
                                  radam) */
     cm_text ema_rates;        /* decay rates of the weight averages; samples and exports use
-                                 the first (default: 1 - 20 / steps and 1 - 2 / steps) */
-    cm_text loss_norm;        /* distance between student and target (cd, ct) */
+                                 the first (default: 1 - 20 / steps and 1 - 2 / steps; pd: 0) */
+    cm_text loss_norm;        /* distance between student and target (cd, ct, pd) */
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
     cm_text loss_weights;     /* features: a classifier; lpips: VGG16's weights */
     cm_text loss_lpips_weights; /* lpips: what it adds to VGG16 */
     cm_text weighting;        /* loss weight over sigma (default: karras for edm, uniform for
-                                 cd and ct) */
+                                 cd and ct, truncated-snr for pd) */
     cm_text solver;           /* cd: one step of the teacher's ODE */
     cm_text boundary;         /* how f(x, sigma-min) = x is met (cd, ct) */
     cm_text target_ema_mode;  /* mu(k) of the target network (default: fixed for cd, adaptive
@@ -129,8 +130,8 @@ typedef struct cm_train_params {
     cm_text scale_mode;       /* N(k), the number of noise levels (default: fixed for cd,
                                  progressive for ct) */
     double start_ema;         /* mu at the first step */
-    int64_t start_scales;     /* N at the first step (0: 18 for cd, 2 for ct) */
-    int64_t end_scales;       /* N at the last step (progressive) */
+    int64_t start_scales;     /* N at the first step (0: 18 for cd, 2 for ct, 32 for pd) */
+    int64_t end_scales;       /* N at the last step (progressive, pd; 0: 150, of pd 1) */
     double sigma_min;         /* smallest noise level, epsilon of the paper */
     double sigma_max;         /* largest noise level, T of the paper */
     double sigma_data;        /* standard deviation of the data, which is scaled to [-1, 1] */
@@ -173,8 +174,7 @@ typedef struct cm_train_params {
     cm_text eval_ref;         /* real images or statistics (default: the data) */
     int64_t save_every;       /* steps between checkpoints (0: ten in a run) */
     int64_t keep;             /* checkpoints to keep */
-    double max_minutes;       /* stop after this long as if it had been the last step (0: no
-                                 limit) */
+    double max_minutes;       /* stop after so long as if at the last step (0: no limit) */
 } cm_train_params;
 
 /* Settings of sampling; likewise cm_sample_options. */
@@ -195,8 +195,7 @@ typedef struct cm_sample_params {
     int64_t seed;             /* image i depends on the seed, its class and i only */
     int64_t first;            /* i of the first image */
     int64_t batch;            /* images sampled together */
-    int64_t micro_batch;      /* of them in the network at a time (0: as many as the caches
-                                 hold) */
+    int64_t micro_batch;      /* of them in the network at a time (0: by the caches) */
     cm_text dtype;            /* activations and matrix operands */
     int64_t threads;          /* threads (0: the cores this process may use) */
 } cm_sample_params;
@@ -235,7 +234,8 @@ typedef struct cm_model_facts {
     size_t size;                 /* of this struct; set by the caller */
     int height, width, channels; /* of the images */
     int classes;                 /* 0: not class-conditional */
-    int is_consistency;          /* 0: a diffusion teacher */
+    int is_consistency;          /* 0: a diffusion model */
+    int steps;                   /* of sampling, that it was distilled to (pd); 0: any */
     int64_t parameters;          /* numbers that were trained */
 } cm_model_facts;
 CM_API cm_status cm_model_get_facts(const cm_model *model, cm_model_facts *facts, cm_error *err);
@@ -549,7 +549,7 @@ CM_API cm_status cm_plot(const char *const *runs, int n, const cm_plot_params *p
 
 /* ---- looking inside ----------------------------------------------------- */
 
-/* One-step sampling ("onestep") of a batch, or a training step ("edm", "cd", "ct"). */
+/* One-step sampling ("onestep") of a batch, or a training step ("edm", "cd", ...). */
 typedef struct cm_work {
     size_t size;              /* of this struct */
     const char *kind, *dtype; /* dtype: "auto", "f32" or "bf16" */

@@ -26,8 +26,9 @@ static const cm_option options[] = {
 };
 
 static const char text[] =
-    "Train a diffusion teacher (edm), distil it into a consistency model (cd), train a\n"
-    "consistency model without a teacher (ct), or a classifier that judges samples.\n"
+    "Train a diffusion teacher (edm), distil it into a consistency model (cd) or to ever\n"
+    "fewer steps (pd), train a consistency model without a teacher (ct), or a classifier\n"
+    "that judges samples.\n"
     "\n"
     "  cm train --method edm --data fashion-mnist --out runs/teacher\n"
     "  cm train --method cd --teacher runs/teacher --data DATA --out runs/cd\n"

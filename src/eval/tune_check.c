@@ -63,6 +63,11 @@ cm_status cm_tune_check(const cm_tune_params *p, const cm_model *m, int fewest, 
                        *p->log    ? "log"
                        : *p->plot ? "plot"
                                   : "evaluations");
+    if (m->steps)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "model: expected a consistency model or a diffusion teacher, found a %s, "
+                       "which has no levels to choose from",
+                       cm_model_kind(m));
     const cm_status s = read_tasks(p, m, tasks, err);
     if (s || p->most >= fewest)
         return s;

@@ -5,8 +5,8 @@
  * was trained on (40 where it has none), below the ones that are there: the one with the lowest
  * Frechet distance of --num samples from the data.  As a function of the level the distance falls
  * and then rises, so a ternary search asks for about ten of them.  It is an estimate from samples,
- * and steps of the grid change it by little: all candidates are drawn with one noise (--seed), whose
- * error is then nearly the same for all, and the list that is found is drawn with two other
+ * and steps of the grid change it by little: all candidates are drawn with one noise (--seed),
+ * whose error is then nearly the same for all, and the list that is found is drawn with two other
  * noises, for the least of many scores flatters.  Beside the means of those two stands
  *
  *     deviation^2 = mean over the lists so far of (score_1 - score_2)^2 / 2
@@ -239,10 +239,11 @@ static cm_status check_model(const points *s, cm_error *err)
     const cm_status status = cm_model_check_draws(s->model, p->model, err);
     if (status)
         return status;
-    if (cm_model_is_teacher(s->model))
+    if (cm_model_is_diffusion(s->model))
         return cm_fail(err, CM_ERR_ARGUMENT,
-                       "task: sample needs a consistency model, this one is a diffusion teacher, "
-                       "whose levels are a grid of so many steps");
+                       "task: sample needs a consistency model, this one is a %s, whose levels "
+                       "are a grid of so many steps",
+                       cm_model_kind(s->model));
     return cm_own_levels_check(s->model, err);
 }
 

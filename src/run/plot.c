@@ -30,11 +30,12 @@ static const struct quantity {
     {"grad-norm", "grad_norm", "gradient norm", 1, 0, 1, 0},
     {"lr", "lr", "learning rate", 0, 1, 0, 0},
     {"N", "scales", "N(k): noise levels", 0, 0, 0, 1},
+    {"stage", "stage", "stage", 0, 0, 0, 1},
     {"mu", "mu", "mu(k): decay of the target", 0, 0, 0, 0},
     {"images/s", "images_per_s", "images/s", 0, 1, 1, 0},
 };
 enum { QUANTITIES = sizeof quantities / sizeof *quantities };
-#define NAMES "loss, grad-norm, lr, N, mu, images/s, scores or a key of log.jsonl"
+#define NAMES "loss, grad-norm, lr, N, stage, mu, images/s, scores or a key of log.jsonl"
 
 /* A plot in the making; all of it lives in the arena. */
 struct plot {

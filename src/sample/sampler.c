@@ -159,7 +159,8 @@ static int ancestral_draws(const cm_levels *l)
     return l->n + (l->sigma[l->n] > 0);
 }
 
-/* In each kind the best one first. */
+/* In each kind the best one first.  progdist is how models of progressive distillation are
+ * sampled (Salimans & Ho 2022): Euler's steps between the levels that they were trained at. */
 const cm_sampling_method cm_sampling_methods[] = {
     {.name = "onestep",
      .steps = 1,
@@ -210,6 +211,14 @@ const cm_sampling_method cm_sampling_methods[] = {
      .evaluations = levels,
      .draws = one,
      .run = run_3m},
+    {.name = "progdist",
+     .of_teacher = 1,
+     .of_few_steps = 1,
+     .ends_at_min = 1,
+     .steps = 18,
+     .evaluations = levels,
+     .draws = one,
+     .run = run_euler},
     {0},
 };
 
@@ -225,6 +234,14 @@ const cm_sampling_method *cm_sampling_method_default(int of_teacher, int list_gi
 {
     const cm_sampling_method *s = cm_sampling_methods;
     while (s->of_teacher != of_teacher || (!of_teacher && s->takes_list != list_given))
+        s++;
+    return s;
+}
+
+const cm_sampling_method *cm_sampling_method_of_few_steps(void)
+{
+    const cm_sampling_method *s = cm_sampling_methods;
+    while (!s->of_few_steps)
         s++;
     return s;
 }

@@ -105,15 +105,18 @@ cm_status cm_sample_invert(const cm_sampling *s, const double *sigma, int n, dou
 
 typedef struct cm_levels {
     int n;         /* of noise levels */
-    double *sigma; /* falling; [n] where the sampler takes a list, else [n + 1], 0 last */
+    double *sigma; /* falling; [n] where the sampler takes a list, else [n + 1], of which the last
+                    * is 0, or sigma_min where the grid ends there */
     cm_churn churn;
     const cm_noise_schedule *schedule;
 } cm_levels;
 
 typedef struct cm_sampling_method {
     const char *name;
-    int of_teacher; /* follows the ODE of a diffusion teacher; else evaluates a consistency model */
-    int takes_list; /* of noise levels or time points; else levels are a grid */
+    int of_teacher;   /* follows the ODE of a diffusion model; else evaluates a consistency model */
+    int of_few_steps; /* also of one that was distilled to the levels of its grid */
+    int ends_at_min;  /* the grid ends at sigma_min, else goes on to 0 */
+    int takes_list;   /* of noise levels or time points; else levels are a grid */
     int takes_churn;
     int steps, most_steps;                       /* of the grid: by default; at most (0: any) */
     int (*evaluations)(const cm_levels *levels); /* of the denoiser, an image */
@@ -128,6 +131,8 @@ const cm_sampling_method *cm_sampling_method_find(const char *name);
 /* What suits a model best: of a teacher heun, of a consistency model multistep where a
  * list of levels is given, else onestep. */
 const cm_sampling_method *cm_sampling_method_default(int of_teacher, int list_given);
+/* Of a diffusion model that was distilled to few steps. */
+const cm_sampling_method *cm_sampling_method_of_few_steps(void);
 
 /* The second of the two levels of multistep by default: 10 sigma_data, where classes are
  * told apart (docs/models.md), but no higher than u = 0.41 of the grid. */

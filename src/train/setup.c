@@ -91,12 +91,17 @@ static cm_status open_teacher(cm_trainer *t, cm_error *err)
 {
     const char *path = t->config.teacher;
     cm_status s = path[0] ? cm_run_open_model(path, &t->teacher, err) : CM_OK;
-    if (!s && t->teacher && !cm_model_is_teacher(t->teacher))
+    const cm_model *m = s ? NULL : t->teacher;
+    const int fits = m && (cm_model_is_teacher(m) || /* which goes on halving its steps */
+                           (cm_model_is_diffusion(m) && t->settings.objective->stage));
+    if (m && !fits)
         s = cm_fail(err, CM_ERR_FORMAT, "%s: expected a diffusion teacher, found a %s", path,
-                    cm_model_kind(t->teacher));
-    if (!s && t->teacher)
-        t->settings.teacher_schedule = t->teacher->schedule;
-    return s;
+                    cm_model_kind(m));
+    if (!m || s)
+        return s;
+    t->settings.teacher_schedule = m->schedule;
+    t->settings.teacher_steps = m->steps;
+    return cm_objective_check(&t->settings, err);
 }
 
 /* What the distance looks through. */
@@ -306,7 +311,7 @@ static cm_status choose_steps(cm_trainer *t, int (*stop)(void *user), void *user
     memcpy(c->ema_rates, ema_rates, sizeof ema_rates);
     cm_train_step_free(t->step);
     t->step = NULL;
-    return c->steps ? CM_OK : stopped(err);
+    return c->steps ? cm_objective_check(&t->settings, err) : stopped(err);
 }
 
 /* As text, in *text; j, NULL allowed, is released.  Non-zero: out of memory. */
@@ -373,6 +378,7 @@ void cm_trainer_clear(cm_trainer *t)
 cm_model cm_trainer_model(const cm_trainer *t, float *weights)
 {
     const cm_objective *o = t->settings.objective;
+    const int scales = o->levels ? (int)o->levels(&t->settings, t->k) : 0;
     cm_model m = {.device = t->device,
                   .net = t->net,
                   .params = t->params,
@@ -380,7 +386,8 @@ cm_model cm_trainer_model(const cm_trainer *t, float *weights)
                   .borrowed = 1,
                   .precondition = t->settings.precondition,
                   .schedule = t->settings.schedule,
-                  .scales = o->levels ? (int)o->levels(&t->settings) : 0,
+                  .scales = scales,
+                  .steps = o->stage ? scales - 1 : 0,
                   .classes = t->classes,
                   .training = t->training,
                   .accuracy = t->accuracy};

@@ -200,6 +200,7 @@ static void bind_part(cm_train_step *s, const struct part *b)
         cm_plan_bind(s->part, b->frozen, b->config->frozen->flat);
     s->params_buffer = b->params;
     s->target_buffer = s->target ? b->target : -1;
+    s->teacher_buffer = s->teacher ? b->teacher : -1;
     s->part_loss = b->end;
     s->part_x = l->x0;
     s->part_y = b->y;
@@ -347,6 +348,22 @@ void cm_train_step_run(cm_train_step *s)
     feed_update(s);
     cm_plan_run(s->update);
     cm_plan_read(s->update, s->update_grad_squared, &s->grad_squared);
+}
+
+void cm_train_step_restart(cm_train_step *s)
+{
+    const size_t bytes = s->floats * sizeof(float);
+    float *const copies[] = {s->params, s->target, s->teacher};
+    for (int i = 0; i < 3; i++)
+        if (copies[i])
+            memcpy(copies[i], s->ema[0], bytes);
+    for (int i = 1; i < CM_MAX_EMA; i++)
+        if (s->ema[i])
+            memcpy(s->ema[i], s->ema[0], bytes);
+    memset(s->m, 0, bytes);
+    memset(s->v, 0, bytes);
+    if (s->teacher)
+        cm_plan_refresh_buffer(s->part, s->teacher_buffer);
 }
 
 int cm_train_step_find_nonfinite(cm_train_step *s, char *buf, size_t size)

@@ -399,6 +399,29 @@ static void test_dpm_solver(void)
     close_run(&g);
 }
 
+/* Euler's steps on a grid that ends at sigma_min.  The released code rounds that grid and its
+ * steps to float32. */
+static void test_progdist(void)
+{
+    enum { STEPS = 8 };
+    golden_run g = open_run("progdist.8");
+    const cm_sampling s = sampler_of(&g);
+    const cm_sampling_method *method = cm_sampling_method_find("progdist");
+    cm_error err = {0};
+    double grid[STEPS + 2], got[total], second[total];
+    const cm_levels levels = {.n = STEPS, .sigma = grid, .schedule = &schedule};
+    const cm_churn none = {0};
+    cm_karras_grid(&schedule, STEPS + method->ends_at_min, grid);
+    CHECK(grid[STEPS] <= 0.002 && grid[STEPS] >= 0.002, "the grid ends at %g", grid[STEPS]);
+    CHECK_OK(method->run(&s, &levels, got, &err), err);
+    reference_euler(&g, grid, STEPS, &none, 0, second);
+    check_images("sampler, second loop", got, second, 1e-11);
+    check_images("sampler, golden", got, g.want, 5e-7);
+    CHECK(g.evaluations == STEPS && method->evaluations(&levels) == STEPS && g.drawn == 1,
+          "%d evaluations", g.evaluations);
+    close_run(&g);
+}
+
 /* ---- consistency samplers ----------------------------------------------- */
 
 /* The released code evaluates at the first level of its float32 grid. */
@@ -904,6 +927,7 @@ int main(void)
         {"dpm2", test_dpm2},
         {"ancestral", test_ancestral},
         {"dpm_solver", test_dpm_solver},
+        {"progressive distillation", test_progdist},
         {"onestep", test_onestep},
         {"multistep", test_multistep},
         {"noise_file", test_noise_file},

@@ -185,7 +185,7 @@ const setting sample_settings[] = {
     {"trajectory", DRAW, "state|estimate|both", .changes = IMAGES, .given = 1},
     {"noise", .test = test_noise},
     {"save-noise", .test = test_save_noise},
-    {"sampler", DRAW, "heun|euler|dpm2|ancestral|dpm-solver++2m|dpm-solver++3m",
+    {"sampler", DRAW, "heun|euler|dpm2|ancestral|dpm-solver++2m|dpm-solver++3m|progdist",
      .changes = IMAGES},
     {"sampler", DRAW_CM, "onestep|multistep", .changes = IMAGES},
     {"sampler", DRAW_CM " --sigmas 80,0.5", "multistep", .changes = IMAGES},
@@ -196,6 +196,7 @@ const setting sample_settings[] = {
     {"steps", DRAW " --sampler ancestral", "18|5", .changes = IMAGES},
     {"steps", DRAW " --sampler dpm-solver++2m", "18|5", .changes = IMAGES},
     {"steps", DRAW " --sampler dpm-solver++3m", "18|5", .changes = IMAGES},
+    {"steps", DRAW " --sampler progdist", "18|5", .changes = IMAGES},
     {"steps", MULTI " --ts 0,2,4", "5", .changes = IMAGES},        /* N of this model */
     {"steps", MULTI " --ts 0,2,7", "8", .changes = IMAGES, .given = 1},
     {"ts", MULTI, "0,2,4|0,1,4|0,1,2,4", .changes = IMAGES, .given = 1},

@@ -49,21 +49,18 @@ static void at(const cm_objective_settings *s, int64_t k, cm_step_scalars *out)
     out->mu = p.target_ema;
 }
 
-static int64_t levels(const cm_objective_settings *s)
+static int64_t levels(const cm_objective_settings *s, int64_t k)
 {
+    (void)k;
     return cm_curriculum_most_scales(&s->curriculum);
 }
 
-static const cm_option_value cd_defaults[] = {{"weighting", "uniform"},
-                                              {"target-ema-mode", "fixed"},
-                                              {"scale-mode", "fixed"},
-                                              {"start-scales", "18"},
-                                              {0}};
-static const cm_option_value ct_defaults[] = {{"weighting", "uniform"},
-                                              {"target-ema-mode", "adaptive"},
-                                              {"scale-mode", "progressive"},
-                                              {"start-scales", "2"},
-                                              {0}};
+static const cm_option_value cd_defaults[] = {
+    {"weighting", "uniform"}, {"target-ema-mode", "fixed"}, {"scale-mode", "fixed"},
+    {"start-scales", "18"},   {"end-scales", "150"},        {0}};
+static const cm_option_value ct_defaults[] = {
+    {"weighting", "uniform"}, {"target-ema-mode", "adaptive"}, {"scale-mode", "progressive"},
+    {"start-scales", "2"},    {"end-scales", "150"},           {0}};
 static const cm_step_scalar scalars[] = {[SCALES] = {"scales", 1}, {0}};
 static const char *const samplers[] = {"onestep", "multistep", NULL};
 
@@ -71,7 +68,8 @@ extern const cm_objective cm_objective_cd, cm_objective_ct;
 
 #define CURRICULUM_OPTIONS \
     CM_DENOISER_OPTIONS    \
-    CM_DISTANCE_OPTIONS "boundary target-ema-mode scale-mode start-ema start-scales end-scales"
+    CM_DISTANCE_OPTIONS    \
+    "lr-decay boundary target-ema-mode scale-mode start-ema start-scales end-scales"
 
 const cm_objective cm_objective_cd = {.name = "cd",
                                       .needs_teacher = 1,

@@ -26,6 +26,7 @@ typedef struct cm_objective_settings {
     const cm_train_params *options; /* complete; the caller's, which outlives this */
     cm_noise_schedule schedule;
     cm_noise_schedule teacher_schedule;  /* what the teacher was trained with */
+    int teacher_steps;                   /* that it was distilled to; 0: any number */
     const cm_precondition *precondition; /* of the student, hence of the model that comes out */
     const cm_weighting *weighting;
     const cm_distance *distance;
@@ -61,6 +62,13 @@ typedef struct cm_step_scalars {
     double mu; /* of the target network */
 } cm_step_scalars;
 
+/* A part of a run at whose end the first average becomes teacher and student, and moments,
+ * averages and learning rate start anew: its steps are first to first + steps - 1. */
+typedef struct cm_stage {
+    int64_t number, first, steps; /* number counts from 0 */
+    int64_t scales;               /* N of a method in stages */
+} cm_stage;
+
 struct cm_objective {
     const char *name;  /* --method */
     int needs_teacher; /* distils --teacher, which also gives network and first weights */
@@ -72,10 +80,15 @@ struct cm_objective {
     const cm_step_scalar *scalars; /* ends with a NULL name */
     void (*at)(const cm_objective_settings *s, int64_t k, cm_step_scalars *out); /* NULL: none */
     cm_node *(*loss)(const cm_loss_context *c); /* one value a sample, f32 [N] */
-    int64_t (*levels)(
-        const cm_objective_settings *s); /* of the grid the model is for; NULL: none */
-    const char *const *samplers;         /* that draw grids during training; ends with NULL */
-    const char *options;                 /* that not every method looks at, parted by spaces */
+    /* Of the grid that the model after k steps is for; NULL: none. */
+    int64_t (*levels)(const cm_objective_settings *s, int64_t k);
+    /* That of step k; NULL: the run is one, whose model takes any number of steps of sampling.
+     * Else it takes one step from each level to the next. */
+    cm_stage (*stage)(const cm_objective_settings *s, int64_t k);
+    /* Whether the values, and the teacher once it is known, fit each other; NULL: they do. */
+    cm_status (*check)(const cm_objective_settings *s, cm_error *err);
+    const char *const *samplers; /* that draw grids during training; ends with NULL */
+    const char *options;         /* that not every method looks at, parted by spaces */
 };
 
 /* Those of distances, of scores of samples, and of the methods that train denoisers. */
@@ -95,6 +108,10 @@ const cm_objective *cm_objective_find(const char *name);
  * Errors: CM_ERR_ARGUMENT (values that do not fit each other). */
 cm_status cm_objective_resolve(cm_train_params *options, cm_objective_settings *settings,
                                cm_error *err);
+/* Once teacher and steps are known.  Errors: CM_ERR_ARGUMENT. */
+cm_status cm_objective_check(const cm_objective_settings *settings, cm_error *err);
+/* The stage of step k, counted from 0; of a method without stages, the whole run. */
+cm_stage cm_objective_stage(const cm_objective_settings *settings, int64_t k);
 
 /* ---- distances between images ---- */
 
@@ -121,6 +138,9 @@ const cm_distance *cm_distance_find(const char *name);
 cm_node *cm_loss_dsm(const cm_loss_context *c, cm_node *z, cm_node *sigma);
 /* w(t) d( f(x_t, t), f-(x_t2, t2) ), t > t2 f32 [N]: see consistency.c */
 cm_node *cm_loss_consistency(const cm_loss_context *c, cm_node *z, cm_node *t, cm_node *t2);
+/* w(t) d( D(x_t, t), x^ ), x^ from two teacher's steps t > t2 > t3, f32 [N]: see progressive.c */
+cm_node *cm_loss_progressive(const cm_loss_context *c, cm_node *z, cm_node *t, cm_node *t2,
+                             cm_node *t3);
 /* x0 + t z */
 cm_node *cm_noisy(cm_graph *g, cm_node *x0, cm_node *z, cm_node *t);
 
