@@ -31,6 +31,7 @@ again dpm2 "$teacher" --sampler dpm2 --steps 3 --s-churn 1
 again ancestral "$teacher" --sampler ancestral --steps 4
 again 2M "$teacher" --sampler dpm-solver++2m --steps 4
 again 3M "$teacher" --sampler dpm-solver++3m --steps 4
+again progdist "$teacher" --sampler progdist --steps 4
 
 # ---- what is in it -------------------------------------------------------------------------
 
