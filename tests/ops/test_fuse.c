@@ -285,6 +285,33 @@ static void test_slices(void)
     }
 }
 
+/* Slices that leave something out, or beside which something else is read. */
+static void check_slices_stay(int64_t begin, int64_t n, int third)
+{
+    const cm_type t = CM_TYPE(CM_F32, 2, 8, 8, 24), ab = CM_TYPE(CM_F32, 1, 24);
+    pair p = {.g = cm_graph_new()};
+    cm_node *x = input(&p, t), *dy = input(&p, t), *dx;
+    cm_node *y = cm_group_norm(p.g, x, input(&p, ab), input(&p, ab), 4, 1e-5f, 1);
+    cm_graph_vjp(p.g, y, dy, 1, &x, &dx);
+    cm_node *out[] = {cm_slice(p.g, dx, 0, 8), cm_slice(p.g, dx, begin, n),
+                      third ? cm_sin(p.g, dx) : dy};
+    cm_plan *plan = compile(p.g, 3, out);
+    char *text = cm_plan_explain(plan, 0, NULL);
+    CHECK(text && !strstr(text, ", split"), "split, slices [0,8) and [%d,%d)%s", (int)begin,
+          (int)(begin + n), third ? " and a third reader" : "");
+    cm_string_free(text);
+    cm_plan_free(plan);
+    cm_graph_free(p.g);
+}
+
+static void test_slices_stay(void)
+{
+    check_slices_stay(8, 8, 0);
+    check_slices_stay(12, 12, 0);
+    check_slices_stay(4, 20, 0);
+    check_slices_stay(8, 16, 1);
+}
+
 /* ---- where it must not happen ---- */
 
 static void not_fused(pair *p, cm_node *sum, cm_node *other, const char *what)
@@ -353,6 +380,7 @@ static const check_test tests[] = {
     {"conv2d + r, matmul + bias, bf16", test_bf16},
     {"group_norm_grad + r", test_norm_gradient},
     {"slices of group_norm_grad", test_slices},
+    {"slices that stay", test_slices_stay},
     {"relu of conv2d", test_relu},
     {"not fused", test_not_fused},
 };
