@@ -51,6 +51,8 @@ static void add_noise(json_t *o, const cm_model *m, int *bad)
     *bad |= json_object_set_new(noise, "sigma-data", json_real(s->sigma_data));
     *bad |= json_object_set_new(noise, "rho", json_real(s->rho));
     *bad |= json_object_set_new(noise, "levels", json_integer(m->scales));
+    if (m->steps)
+        *bad |= json_object_set_new(o, "steps", json_integer(m->steps));
     *bad |= json_object_set_new(o, "noise", noise);
 }
 
@@ -109,6 +111,8 @@ static void add_model(json_t *o, const cm_model *m, int *bad)
         add_prepared(o, m, bad);
     if (m->edits)
         *bad |= json_object_set_new(o, "edits", parsed(m->edits));
+    if (m->sampling)
+        *bad |= json_object_set_new(o, "sampling", parsed(m->sampling));
     if (m->training)
         *bad |= json_object_set_new(o, "training", parsed(m->training));
 }

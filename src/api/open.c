@@ -68,7 +68,8 @@ cm_status cm_model_get_facts(const cm_model *m, cm_model_facts *f, cm_error *err
                           .width = m->net.width,
                           .channels = m->net.out_channels,
                           .classes = m->net.num_classes,
-                          .is_consistency = !cm_model_is_teacher(m),
+                          .is_consistency = !cm_model_is_diffusion(m),
+                          .steps = m->steps,
                           .parameters = cm_params_count(m->params)};
     return CM_OK;
 }

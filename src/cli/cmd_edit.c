@@ -222,17 +222,17 @@ static cm_status open_models(edit_run *r, cm_error *err)
         s = cli_check_sampling(r->usage, r->model, &r->params, err);
     if (s || !*r->files.teacher)
         return s;
-    if (!r->facts.is_consistency)
+    if (!r->facts.is_consistency && !r->facts.steps) /* else the task says what it needs */
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'teacher': has no effect here, the model is a teacher itself");
     s = cm_model_open(r->files.teacher, &r->teacher, err);
     if (!s)
         s = cm_model_get_facts(r->teacher, &facts, err);
-    if (!s && facts.is_consistency)
+    if (!s && (facts.is_consistency || facts.steps))
         return cli_fail(err, CM_ERR_ARGUMENT,
-                        "option 'teacher': %s: expected a diffusion teacher, found a consistency "
-                        "model",
-                        r->files.teacher);
+                        "option 'teacher': %s: expected a diffusion teacher, found a %s",
+                        r->files.teacher,
+                        facts.steps ? "few-step diffusion model" : "consistency model");
     if (!s && (facts.height != r->facts.height || facts.width != r->facts.width ||
                facts.channels != r->facts.channels || facts.classes != r->facts.classes))
         return cli_fail(

@@ -65,15 +65,7 @@ static void use_model(cm_extractor *e, const cm_model *m)
 
 static cm_status open_small(cm_extractor *e, const char *weights, cm_error *err)
 {
-    char shown[512];
-    if (!*weights)
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "weights: expected a classifier (cm train --method classifier), found none");
-    cm_status s = cm_run_open_model(weights, &e->owned, err);
-    if (!s && !cm_model_is_classifier(e->owned))
-        s = cm_fail(err, CM_ERR_ARGUMENT,
-                    "%s: expected a classifier (cm train --method classifier), found a %s",
-                    cm_escape(shown, sizeof shown, weights), cm_model_kind(e->owned));
+    const cm_status s = cm_run_open_classifier("weights", weights, &e->owned, err);
     if (!s)
         use_model(e, e->owned);
     return s;

@@ -8,11 +8,8 @@
  * they have another.  One thread uses it at a time. */
 typedef struct cm_lpips cm_lpips;
 
-/* vgg: torchvision's VGG16 (vgg16-397923af.pth); linear: LPIPS' own weights (vgg.pth of its
- * version 0.1); each safetensors or PyTorch's, empty: of that name here.  pooling as in
- * nn/features/vgg.h; batch pairs at once; threads 0: the cores this process may use. Errors:
- * CM_ERR_IO (of a file that is missing: what it is and who publishes it), CM_ERR_FORMAT (tensors
- * that are missing, of another shape, or not of the network), CM_ERR_ARGUMENT, CM_ERR_MEMORY. */
+/* vgg, linear: as cm_lpips_weights_open (model/lpips_weights.h), and so are the errors; pooling as
+ * in nn/features/vgg.h; batch pairs at once; threads 0: the cores this process may use. */
 cm_status cm_lpips_open(const char *vgg, const char *linear, cm_lpips_pooling pooling, int batch,
                         int threads, cm_lpips **out, cm_error *err);
 void cm_lpips_close(cm_lpips *l); /* NULL is allowed */

@@ -14,9 +14,10 @@ static const char classifier[] = "classifier"; /* the kind */
 
 const char *cm_model_kind(const cm_model *m)
 {
-    return cm_model_is_classifier(m) ? classifier
-           : cm_model_is_teacher(m)  ? "diffusion teacher"
-                                     : "consistency model";
+    return cm_model_is_classifier(m)  ? classifier
+           : cm_model_is_teacher(m)   ? "diffusion teacher"
+           : cm_model_is_diffusion(m) ? "few-step diffusion model"
+                                      : "consistency model";
 }
 
 cm_status cm_model_check_draws(const cm_model *m, const char *path, cm_error *err)
@@ -72,7 +73,7 @@ static cm_status read_classifier(const json_t *j, const char *path, cm_model *m,
 static cm_status read_denoiser(const json_t *j, const char *path, cm_model *m, cm_error *err)
 {
     const char *kind = NULL;
-    int64_t scales = m->scales;
+    int64_t scales = m->scales, steps = 0;
     cm_status s;
     cm_noise_schedule *n = &m->schedule;
     if (!(s = cm_json_text(j, path, "kind", CM_JSON_REQUIRED, &kind, err)) &&
@@ -83,11 +84,18 @@ static cm_status read_denoiser(const json_t *j, const char *path, cm_model *m, c
         !(s = cm_json_real(j, path, "sigma_data", 1e-6, 1e6, CM_JSON_OPTIONAL, &n->sigma_data,
                            err)) &&
         !(s = cm_json_real(j, path, "rho", 1e-2, 1e3, CM_JSON_OPTIONAL, &n->rho, err)) &&
-        !(s = cm_json_int(j, path, "scales", 2, 1000000, CM_JSON_OPTIONAL, &scales, err))) {
+        !(s = cm_json_int(j, path, "scales", 2, 1000001, CM_JSON_OPTIONAL, &scales, err)) &&
+        !(s = cm_json_int(j, path, "steps", 1, 1000000, CM_JSON_OPTIONAL, &steps, err))) {
         m->scales = (int)scales;
+        m->steps = (int)steps;
         if (!(m->precondition = cm_precondition_find(kind)))
             s = cm_fail(err, CM_ERR_FORMAT,
                         "%s: \"kind\": expected edm, skip or piecewise, found another", path);
+        else if (steps && (m->precondition->meets_boundary || steps + 1 != scales))
+            s = cm_fail(err, CM_ERR_FORMAT,
+                        "%s: \"steps\": expected none but of kind edm, and there scales - 1 = %d, "
+                        "found %d",
+                        path, m->scales - 1, m->steps);
         else if (cm_noise_schedule_check(n, NULL))
             s = cm_fail(err, CM_ERR_FORMAT, "%s: the noise levels do not fit each other", path);
     }
@@ -180,7 +188,7 @@ static cm_status read_file(const char *path, const cm_st_file *f, int torch,
     if (s)
         return s;
     if (copy_text(f, "classes", &m->classes) || copy_text(f, "training", &m->training) ||
-        copy_text(f, "edits", &m->edits))
+        copy_text(f, "edits", &m->edits) || copy_text(f, "sampling", &m->sampling))
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
     return cm_params_load(m->params, f, m->flat, err);
 }
@@ -272,6 +280,7 @@ void cm_model_release(cm_model *m)
     cm_free(m->classes);
     cm_free(m->training);
     cm_free(m->edits);
+    cm_free(m->sampling);
     cm_free(m);
 }
 
@@ -288,12 +297,17 @@ static int add_json(cm_model_metadata *meta, const char *key, json_t *j)
 static json_t *kind_to_json(const cm_model *m)
 {
     const cm_noise_schedule *n = &m->schedule;
-    if (!cm_model_is_classifier(m))
-        return json_pack("{s:s,s:f,s:f,s:f,s:f,s:i}", "kind", m->precondition->name, "sigma_min",
-                         n->sigma_min, "sigma_max", n->sigma_max, "sigma_data", n->sigma_data,
-                         "rho", n->rho, "scales", m->scales);
-    json_t *j = json_pack("{s:s,s:s}", "kind", classifier, "score", m->score);
-    if (m->accuracy >= 0.0 && json_object_set_new(j, "accuracy", json_real(m->accuracy))) {
+    const int draws = !cm_model_is_classifier(m);
+    json_t *j = draws ? json_pack("{s:s,s:f,s:f,s:f,s:f,s:i}", "kind", m->precondition->name,
+                                  "sigma_min", n->sigma_min, "sigma_max", n->sigma_max,
+                                  "sigma_data", n->sigma_data, "rho", n->rho, "scales", m->scales)
+                      : json_pack("{s:s,s:s}", "kind", classifier, "score", m->score);
+    int bad = 0;
+    if (draws && m->steps)
+        bad = json_object_set_new(j, "steps", json_integer(m->steps));
+    if (!draws && m->accuracy >= 0.0)
+        bad = json_object_set_new(j, "accuracy", json_real(m->accuracy));
+    if (bad) {
         json_decref(j);
         return NULL;
     }
@@ -305,9 +319,9 @@ cm_status cm_model_metadata_make(const cm_model *m, cm_model_metadata *meta, cm_
     memset(meta, 0, sizeof *meta);
     int ok = add_json(meta, "config", cm_net_config_to_json(&m->net)) &&
              add_json(meta, "model", kind_to_json(m));
-    const char *const key[] = {"classes", "training", "edits"};
-    const char *const value[] = {m->classes, m->training, m->edits};
-    for (int i = 0; ok && i < 3; i++)
+    const char *const key[] = {"classes", "training", "edits", "sampling"};
+    const char *const value[] = {m->classes, m->training, m->edits, m->sampling};
+    for (int i = 0; ok && i < 4; i++)
         if (value[i]) {
             meta->key[meta->n] = key[i];
             ok = !!(meta->value[meta->n++] = cm_strdup(value[i]));

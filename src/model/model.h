@@ -2,11 +2,13 @@
  * it is a teacher, a consistency function or a classifier.  On disk it is one safetensors
  * file: the tensors under their state-dict keys, and in __metadata__ the texts
  *   config    the network, JSON with the field names of the original code
- *   model     {"kind", "sigma_min", "sigma_max", "sigma_data", "rho", "scales"}; of a
- *             classifier {"kind", "score", "accuracy"}
+ *   model     {"kind", "sigma_min", "sigma_max", "sigma_data", "rho", "scales"}, and "steps"
+ *             of a diffusion model distilled to so many; of a classifier {"kind", "score",
+ *             "accuracy"}
  *   classes   a JSON list of names, where the data had them
  *   training  the resolved options of the run that made it
  *   edits     the noise levels that suit each edit (sample/edit_levels.h)
+ *   sampling  those that suit so many evaluations an image (sample/own_levels.h)
  * A PyTorch checkpoint has no such texts: it is one of the released ones (released.h), told by
  * its name. */
 #ifndef CM_MODEL_MODEL_H
@@ -29,10 +31,12 @@ struct cm_model {
     const cm_precondition *precondition;
     cm_noise_schedule schedule;
     int scales; /* levels of the grid it was trained on */
+    int steps;  /* of sampling, from each of these levels to the next, that a diffusion model was
+                 * distilled to: it knows no other levels; 0: any */
     /* Of a classifier, which has no meaning for the three above: */
     char score[CM_SCORE_NAME]; /* what the distance of its features is called: FD-... */
     double accuracy;           /* on pictures kept back from its training; below 0: not known */
-    char *classes, *training, *edits; /* JSON texts or NULL; owned */
+    char *classes, *training, *edits, *sampling; /* JSON texts or NULL; owned */
 };
 
 static inline int cm_model_is_classifier(const cm_model *m)
@@ -40,10 +44,16 @@ static inline int cm_model_is_classifier(const cm_model *m)
     return m->net.arch->classifies;
 }
 
-/* A diffusion teacher; else a consistency function, or a classifier. */
-static inline int cm_model_is_teacher(const cm_model *m)
+/* A diffusion model, whose samplers follow an ODE; else a consistency function, or a classifier. */
+static inline int cm_model_is_diffusion(const cm_model *m)
 {
     return !m->precondition->meets_boundary && !cm_model_is_classifier(m);
+}
+
+/* A diffusion model that knows all noise levels. */
+static inline int cm_model_is_teacher(const cm_model *m)
+{
+    return cm_model_is_diffusion(m) && !m->steps;
 }
 
 /* For messages. */
@@ -52,7 +62,7 @@ static inline const char *cm_model_name(const cm_model *m)
     return m->name ? m->name : "model";
 }
 
-/* "diffusion teacher" */
+/* "diffusion teacher", "few-step diffusion model" */
 const char *cm_model_kind(const cm_model *m);
 /* CM_ERR_ARGUMENT where it is a classifier; path is for the message. */
 cm_status cm_model_check_draws(const cm_model *m, const char *path, cm_error *err);

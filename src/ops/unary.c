@@ -56,7 +56,8 @@ static cm_node *pow_d(cm_graph *g, cm_node *n, cm_node *d)
 }
 static cm_node *clamp_d(cm_graph *g, cm_node *n, cm_node *d)
 {
-    return cm_clamp_grad(g, d, n->in[0], n->attr.clamp.lo, n->attr.clamp.hi);
+    /* y is inside where x is; with y, x need not be kept, and what made it can make y */
+    return cm_clamp_grad(g, d, n, n->attr.clamp.lo, n->attr.clamp.hi);
 }
 
 /* ---- table entries ---- */

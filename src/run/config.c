@@ -11,10 +11,16 @@
 
 /* None of these is in the value of a step, but for steps with lr-decay or a
  * progressive N(k), which run to the last one: those ask for the longer run. */
-static const char *const may_change[] = {
-    "out",          "data",         "teacher",  "steps",         "threads",      "log-every",
-    "keep",         "sample-every", "minutes",  "max-minutes",   "save-every",   "recompute",
-    "sample-scale", "eval-every",   "eval-num", "eval-features", "eval-weights", "eval-ref"};
+static const char *const may_change[] = {"loss-weights", "loss-lpips-weights",
+                                         "out",          "data",
+                                         "teacher",      "steps",
+                                         "threads",      "log-every",
+                                         "keep",         "sample-every",
+                                         "minutes",      "max-minutes",
+                                         "save-every",   "recompute",
+                                         "sample-scale", "eval-every",
+                                         "eval-num",     "eval-features",
+                                         "eval-weights", "eval-ref"};
 
 cm_status cm_run_config_write(const cm_train_params *config, cm_error *err)
 {

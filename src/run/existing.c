@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 
 /* What a run writes under a fixed name, but for the lock. */
-static const char *const own_names[] = {"config.json", "log.jsonl", "samples", "ckpt",
-                                        "model.safetensors"};
+static const char *const own_names[] = {"config.json", "log.jsonl", "samples",
+                                        "stages",      "ckpt",      "model.safetensors"};
 
 static cm_status is_there(const char *run, const char *name, int *there, cm_error *err)
 {

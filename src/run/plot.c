@@ -30,11 +30,12 @@ static const struct quantity {
     {"grad-norm", "grad_norm", "gradient norm", 1, 0, 1, 0},
     {"lr", "lr", "learning rate", 0, 1, 0, 0},
     {"N", "scales", "N(k): noise levels", 0, 0, 0, 1},
+    {"stage", "stage", "stage", 0, 0, 0, 1},
     {"mu", "mu", "mu(k): decay of the target", 0, 0, 0, 0},
     {"images/s", "images_per_s", "images/s", 0, 1, 1, 0},
 };
 enum { QUANTITIES = sizeof quantities / sizeof *quantities };
-#define NAMES "loss, grad-norm, lr, N, mu, images/s, scores or a key of log.jsonl"
+#define NAMES "loss, grad-norm, lr, N, stage, mu, images/s, scores or a key of log.jsonl"
 
 /* A plot in the making; all of it lives in the arena. */
 struct plot {
@@ -279,18 +280,6 @@ static cm_status make_panel(struct plot *p, int i, cm_error *err)
 
 /* ---- the plot ---- */
 
-static cm_status find_kind(const char *out, const cm_page_kind **kind, cm_error *err)
-{
-    char shown[256];
-    const char *dot = strrchr(out, '.');
-    for (*kind = cm_page_kinds; (*kind)->name; (*kind)++)
-        if (dot && !strcasecmp(dot + 1, (*kind)->name))
-            return CM_OK;
-    return cm_fail(err, CM_ERR_ARGUMENT,
-                   "out: expected a name that ends in .png or .svg, found '%s'",
-                   cm_escape(shown, sizeof shown, out));
-}
-
 static cm_status draw(struct plot *p, const cm_page_kind *kind, cm_error *err)
 {
     char note[128];
@@ -351,7 +340,7 @@ cm_status cm_plot_runs(const char *const *runs, int n, const cm_plot_params *par
         p->paths = runs;
         p->logs = logs;
         p->is_over_time = !strcmp(params->x, "time");
-        s = find_kind(params->out, &kind, err);
+        s = cm_page_kind_find("out", params->out, &kind, err);
     }
     if (!s)
         s = cm_replace_check(params->out, &cm_replaced_plot, err);

@@ -71,3 +71,25 @@ cm_status cm_run_open_model(const char *path, cm_model **model, cm_error *err)
         return cm_run_open_newest(path, model, folder, note, sizeof note, err);
     return cm_model_read(path, NULL, model, err);
 }
+
+cm_status cm_run_open_classifier(const char *option, const char *path, cm_model **model,
+                                 cm_error *err)
+{
+    char shown[512];
+    cm_model *m = NULL;
+    if (!*path)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "%s: expected a classifier (cm train --method classifier), found none",
+                       option);
+    cm_status s = cm_run_open_model(path, &m, err);
+    if (!s && !cm_model_is_classifier(m))
+        s = cm_fail(err, CM_ERR_ARGUMENT,
+                    "%s: expected a classifier (cm train --method classifier), found a %s",
+                    cm_escape(shown, sizeof shown, path), cm_model_kind(m));
+    if (s) {
+        cm_model_release(m);
+        return s;
+    }
+    *model = m;
+    return CM_OK;
+}

@@ -15,4 +15,9 @@ cm_status cm_run_open_model(const char *path, cm_model **model, cm_error *err);
 cm_status cm_run_open_newest(const char *run, cm_model **model, char *folder, char *note,
                              size_t note_size, cm_error *err);
 
+/* As cm_run_open_model, of a classifier; option names it in messages, and path may be empty.
+ * Errors: CM_ERR_ARGUMENT too (none is named, or another network). */
+cm_status cm_run_open_classifier(const char *option, const char *path, cm_model **model,
+                                 cm_error *err);
+
 #endif

@@ -16,7 +16,7 @@ static int number_of(const cm_edit_task *task)
 static cm_status read_task(const json_t *j, const char *name, const cm_model *m, int i,
                            cm_edit_search *s, cm_error *err)
 {
-    const int is_teacher = cm_model_is_teacher(m);
+    const int is_teacher = cm_model_is_diffusion(m);
     const char *sigmas = NULL, *score = NULL;
     int64_t steps = 0;
     double value;
@@ -95,6 +95,16 @@ void cm_edit_ladder(const cm_noise_schedule *schedule, const cm_edit_task *task,
 static cm_status check_used(const cm_recipe *r, const cm_edit_task *task, const cm_edit *e,
                             cm_error *err)
 {
+    if (r->few_steps)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "%s: needs a diffusion teacher or a consistency model, this one is a "
+                       "few-step diffusion model, which knows no other noise levels than those of "
+                       "its %d step%s: give its teacher",
+                       task->name, r->few_steps, cm_plural(r->few_steps));
+    if (r->steps_given && !r->method->of_teacher && !r->ts_given)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "steps: have no effect here, edits by a consistency model take their noise "
+                       "levels from the task or from sigmas");
     if (r->list_given && (task->needs & CM_EDIT_SIGMA))
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "ts and sigmas: have no effect here, %s begins at the sigma of the picture",
@@ -171,7 +181,7 @@ cm_status cm_edit_levels(const cm_recipe *r, const cm_edit_search *search, const
     l->n = r->steps_given || !search->steps[number_of(task)] ? r->levels.n
                                                              : search->steps[number_of(task)];
     below.sigma_max = first;
-    cm_karras_grid(&below, l->n, l->sigma);
+    cm_karras_grid(&below, l->n + (*method)->ends_at_min, l->sigma);
     if (task->start == CM_START_INVERTED && l->n < 2)
         return cm_fail(err, CM_ERR_ARGUMENT, "steps: expected at least 2 for %s, found %d",
                        task->name, l->n);

@@ -13,8 +13,10 @@ typedef struct cm_recipe {
     const cm_sampling_method *method;
     cm_levels levels;
     int list_given; /* the noise levels are the user's own */
+    int ts_given;   /* as points of a grid */
     int one_step;   /* and so is their number */
     int steps_given;
+    int few_steps; /* that the model was distilled to; 0: any */
     enum { CM_LABEL_ALL, CM_LABEL_RANDOM, CM_LABEL_LIST, CM_LABEL_AUTO } label_rule;
     int64_t label[CM_MAX_LABELS]; /* CM_LABEL_LIST: an equal share each, in order */
     int n_labels;

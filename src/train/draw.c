@@ -12,14 +12,16 @@ enum { SAMPLE_SEED = 1, COLUMNS = 8, MOST = 256 };
 static cm_status save_grid(const cm_trainer *t, const cm_model *model, const char *sampler,
                            const cm_images *images, char path[CM_RUN_PATH], cm_error *err)
 {
-    char name[64], heading[80];
+    char name[64], heading[80], steps[24] = "";
     const cm_layout layout = {.size = sizeof layout,
                               .columns = COLUMNS,
                               .scale = (int)t->config.sample_scale,
                               .captions = t->net.num_classes > 0,
                               .heading = heading,
                               .model = model};
-    snprintf(heading, sizeof heading, "step %" PRId64 " \u00b7 %s", t->k, sampler);
+    if (model->steps)
+        snprintf(steps, sizeof steps, " %d", model->steps);
+    snprintf(heading, sizeof heading, "step %" PRId64 " \u00b7 %s%s", t->k, sampler, steps);
     snprintf(name, sizeof name, "samples/%08" PRId64 "_%s.png", t->k, sampler);
     cm_status s = cm_run_held(t->config.out, t->lock, err);
     if (!s)

@@ -111,23 +111,26 @@ static void report_memory(const struct loop *l)
 static void report_warmup(const struct loop *l)
 {
     const cm_train_params *c = &l->t->config;
+    const int64_t steps = cm_objective_stage(&l->t->settings, 0).steps;
     char event[160];
-    if (c->lr_warmup <= c->steps)
+    if (c->lr_warmup <= steps)
         return;
     snprintf(event, sizeof event,
-             "warning: lr-warmup of %" PRId64 " steps in a run of %" PRId64
+             "warning: lr-warmup of %" PRId64 " steps in a %s of %" PRId64
              ": the learning rate ends at %.3g of lr",
-             c->lr_warmup, c->steps, (double)c->steps / (double)c->lr_warmup);
+             c->lr_warmup, steps < c->steps ? "stage" : "run", steps,
+             (double)steps / (double)c->lr_warmup);
     report(l, event);
 }
 
-static double learning_rate(const cm_train_params *c, int64_t k)
+/* Of step k of a stage of so many. */
+static double learning_rate(const cm_train_params *c, int64_t k, int64_t steps)
 {
     double lr = c->lr;
     if (k < c->lr_warmup)
         lr *= (double)(k + 1) / (double)c->lr_warmup;
     if (c->lr_decay)
-        lr *= 1.0 - (double)k / (double)c->steps;
+        lr *= 1.0 - (double)k / (double)steps;
     return lr;
 }
 
@@ -136,11 +139,15 @@ static void feed(cm_trainer *t)
 {
     cm_train_step *s = t->step;
     const cm_objective *objective = t->settings.objective;
+    const cm_stage stage = cm_objective_stage(&t->settings, t->k);
+    const int64_t k = t->k - stage.first;
     const uint64_t seed = cm_stream_key((uint64_t)t->config.seed, STREAM_STEP);
     const uint32_t words[3] = {(uint32_t)seed, (uint32_t)(seed >> 32), (uint32_t)t->k};
     memcpy(s->rng, words, sizeof words);
-    s->hyper[0] = (float)learning_rate(&t->config, t->k);
-    s->hyper[1] = (float)(t->k + 1);
+    if (stage.number && !k)
+        cm_train_step_restart(s);
+    s->hyper[0] = (float)learning_rate(&t->config, k, stage.steps);
+    s->hyper[1] = (float)(k + 1);
     if (objective->at)
         objective->at(&t->settings, t->k, &s->scalars);
     cm_loader_next(t->loader, s->x, s->y);
@@ -178,6 +185,9 @@ static int log_scalars(const cm_trainer *t, json_t *line)
                                                        : json_real(s->value[i]));
     if (o->has_target)
         bad |= json_object_set_new(line, "mu", json_real(s->mu));
+    if (o->stage)
+        bad |= json_object_set_new(
+            line, "stage", json_integer(cm_objective_stage(&t->settings, t->k - 1).number + 1));
     return bad;
 }
 
@@ -316,6 +326,33 @@ static int is_last(const struct loop *l)
            (c->max_minutes > 0.0 && cm_seconds() - l->start > 60.0 * c->max_minutes);
 }
 
+/* With a step that is not the run's last. */
+static int ends_stage(const cm_trainer *t)
+{
+    const cm_stage stage = cm_objective_stage(&t->settings, t->k - 1);
+    return t->k == stage.first + stage.steps && t->k < t->config.steps;
+}
+
+/* RUN/stages/8-steps.safetensors: what the next stage is distilled from, as a model of its
+ * own. */
+static cm_status after_stage(struct loop *l, cm_error *err)
+{
+    const cm_trainer *t = l->t;
+    const cm_model model = cm_trainer_model(t, t->step->ema[0]);
+    char folder[CM_RUN_PATH], path[CM_RUN_PATH], name[64];
+    snprintf(name, sizeof name, "%d-steps.safetensors", model.steps);
+    cm_status s = cm_run_held(t->config.out, t->lock, err);
+    if (!s)
+        s = cm_run_subfolder(t->config.out, "stages", folder, err);
+    if (!s)
+        s = cm_run_path(path, folder, name, err);
+    if (!s)
+        s = cm_model_write(&model, path, CM_BF16, err);
+    if (!s)
+        report_file(l, "wrote", path);
+    return s;
+}
+
 /* What follows a step now and then: a line of the log, a checkpoint, pictures. */
 static cm_status after_step(struct loop *l, int last, cm_error *err)
 {
@@ -324,8 +361,10 @@ static cm_status after_step(struct loop *l, int last, cm_error *err)
     const int show = !l->stopping && (last || picture_due(l));
     cm_status s = CM_OK;
     report(l, NULL);
-    if (due(t, c->log_every) || (last && t->loss_count))
-        s = write_log(l, err);
+    if (due(t, c->log_every) || ((last || ends_stage(t)) && t->loss_count))
+        s = write_log(l, err); /* a line is of one stage */
+    if (!s && ends_stage(t))
+        s = after_stage(l, err);
     if (!s && show && t->held)
         s = judge(l, err);
     if (!s && !l->stopping && cm_trainer_score_due(t, last))
@@ -385,6 +424,10 @@ static cm_status take_folder(const cm_trainer *t, cm_error *err)
     if (!s && marked)
         s = cm_folder_clean(out, err);
     if (!s && marked)
+        s = cm_folder_clean(samples, err);
+    if (!s && marked && t->settings.objective->stage)
+        s = cm_run_subfolder(out, "stages", samples, err);
+    if (!s && marked && t->settings.objective->stage)
         s = cm_folder_clean(samples, err);
     return s;
 }

@@ -91,12 +91,34 @@ static cm_status open_teacher(cm_trainer *t, cm_error *err)
 {
     const char *path = t->config.teacher;
     cm_status s = path[0] ? cm_run_open_model(path, &t->teacher, err) : CM_OK;
-    if (!s && t->teacher && !cm_model_is_teacher(t->teacher))
+    const cm_model *m = s ? NULL : t->teacher;
+    const int fits = m && (cm_model_is_teacher(m) || /* which goes on halving its steps */
+                           (cm_model_is_diffusion(m) && t->settings.objective->stage));
+    if (m && !fits)
         s = cm_fail(err, CM_ERR_FORMAT, "%s: expected a diffusion teacher, found a %s", path,
-                    cm_model_kind(t->teacher));
-    if (!s && t->teacher)
-        t->settings.teacher_schedule = t->teacher->schedule;
+                    cm_model_kind(m));
+    if (!m || s)
+        return s;
+    t->settings.teacher_schedule = m->schedule;
+    t->settings.teacher_steps = m->steps;
+    return cm_objective_check(&t->settings, err);
+}
+
+/* What the distance looks through. */
+static cm_status open_frozen(cm_trainer *t, cm_error *err)
+{
+    cm_frozen_weights *f = &t->frozen;
+    const cm_frozen_kind *kind = t->settings.distance->frozen;
+    const cm_status s = kind ? kind->open(&t->config, f, err) : CM_OK;
+    if (f->params)
+        t->frozen_hash = XXH3_64bits(f->flat, cm_params_floats(f->params) * sizeof(float));
     return s;
+}
+
+static cm_status check_frozen(const cm_trainer *t, cm_error *err)
+{
+    const cm_frozen_kind *kind = t->settings.distance->frozen;
+    return kind ? kind->check(&t->frozen, &t->config, &t->net, err) : CM_OK;
 }
 
 /* First weights are of the kind of network that the method trains. */
@@ -228,7 +250,8 @@ static cm_status compile_step(cm_trainer *t, cm_error *err)
                         .n_ema = t->n_ema,
                         .device = t->device,
                         .dtype = t->dtype,
-                        .threads = t->threads};
+                        .threads = t->threads,
+                        .frozen = t->frozen.params ? &t->frozen : NULL};
     memcpy(c.ema_rate, t->ema_rate, sizeof c.ema_rate);
     return cm_train_step_new(&c, &t->step, err);
 }
@@ -288,7 +311,7 @@ static cm_status choose_steps(cm_trainer *t, int (*stop)(void *user), void *user
     memcpy(c->ema_rates, ema_rates, sizeof ema_rates);
     cm_train_step_free(t->step);
     t->step = NULL;
-    return c->steps ? CM_OK : stopped(err);
+    return c->steps ? cm_objective_check(&t->settings, err) : stopped(err);
 }
 
 /* As text, in *text; j, NULL allowed, is released.  Non-zero: out of memory. */
@@ -321,8 +344,8 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), v
         (c->ema_rates[0] && (s = cm_ema_rates_parse(c->ema_rates, t->ema_rate, &t->n_ema, err))) ||
         (s = cm_device_open(&t->device, err)) || (s = cm_dtype_resolve(c->dtype, &t->dtype, err)) ||
         (!resume && (s = check_apart(c, err))) || (s = open_teacher(t, err)) ||
-        (!resume && (s = open_init(t, err))) || (s = open_data(t, err)) ||
-        (s = choose_net(t, resume, err)))
+        (!resume && (s = open_init(t, err))) || (s = open_frozen(t, err)) ||
+        (s = open_data(t, err)) || (s = choose_net(t, resume, err)) || (s = check_frozen(t, err)))
         return s;
     t->threads = cm_threads_resolve(c->threads);
     if ((s = cm_net_params_new(&t->net, &t->params, err)) ||
@@ -345,6 +368,7 @@ void cm_trainer_clear(cm_trainer *t)
     cm_model_release(t->teacher);
     cm_model_release(t->init);
     cm_train_step_free(t->step);
+    cm_frozen_clear(&t->frozen);
     cm_params_free(t->params);
     cm_runlog_close(t->log);
     cm_free(t->classes);
@@ -354,6 +378,7 @@ void cm_trainer_clear(cm_trainer *t)
 cm_model cm_trainer_model(const cm_trainer *t, float *weights)
 {
     const cm_objective *o = t->settings.objective;
+    const int scales = o->levels ? (int)o->levels(&t->settings, t->k) : 0;
     cm_model m = {.device = t->device,
                   .net = t->net,
                   .params = t->params,
@@ -361,7 +386,8 @@ cm_model cm_trainer_model(const cm_trainer *t, float *weights)
                   .borrowed = 1,
                   .precondition = t->settings.precondition,
                   .schedule = t->settings.schedule,
-                  .scales = o->levels ? (int)o->levels(&t->settings) : 0,
+                  .scales = scales,
+                  .steps = o->stage ? scales - 1 : 0,
                   .classes = t->classes,
                   .training = t->training,
                   .accuracy = t->accuracy};

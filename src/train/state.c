@@ -2,6 +2,7 @@
  *   model.safetensors          the student's weights
  *   ema_RATE.safetensors       each average: a model file like any other
  *   target.safetensors         the target network (cd, ct)
+ *   teacher.safetensors        that of the stage (pd)
  *   optimizer.safetensors      m.NAME and v.NAME
  *   state.json                 counters and what the run depends on
  * Everything random is a function of (seed, step), so there is nothing else. */
@@ -19,7 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_FILES = CM_MAX_EMA + 3 };
+enum { MAX_FILES = CM_MAX_EMA + 4 };
 
 typedef struct weights_file {
     char name[CM_EMA_NAME];
@@ -41,6 +42,8 @@ static int list_files(const cm_trainer *t, weights_file *f)
     }
     if (s->target)
         f[n++] = (weights_file){"target.safetensors", {"", NULL}, {s->target, NULL}, NULL};
+    if (s->teacher && t->settings.objective->stage) /* else it stays that of --teacher */
+        f[n++] = (weights_file){"teacher.safetensors", {"", NULL}, {s->teacher, NULL}, NULL};
     f[n++] = (weights_file){"optimizer.safetensors", {"m.", "v."}, {s->m, s->v}, NULL};
     return n;
 }
@@ -73,16 +76,18 @@ static cm_st_entry *make_entries(const cm_trainer *t, const weights_file *f, cm_
 
 static json_t *make_state(const cm_trainer *t)
 {
-    char data[32], teacher[32];
+    char data[32], teacher[32], frozen[32];
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
+    snprintf(frozen, sizeof frozen, "%016" PRIx64, t->frozen_hash);
     /* json_pack takes the settings over, also when it fails, and fails where they are NULL */
-    return json_pack("{s:I,s:I,s:I,s:i,s:s,s:s,s:s,s:I,s:f,s:I,s:f,s:o}", "step", (json_int_t)t->k,
-                     "scored", (json_int_t)t->scored, "seed", (json_int_t)t->config.seed, "threads",
+    return json_pack("{s:I,s:I,s:I,s:I,s:i,s:s,s:s,s:s,s:s,s:I,s:f,s:I,s:f,s:o}", "step",
+                     (json_int_t)t->k, "steps", (json_int_t)t->config.steps, "scored",
+                     (json_int_t)t->scored, "seed", (json_int_t)t->config.seed, "threads",
                      t->threads, "dtype", cm_dtype_name(t->dtype), "data", data, "teacher", teacher,
-                     "log_offset", (json_int_t)cm_runlog_offset(t->log), "loss_sum", t->loss_sum,
-                     "loss_count", (json_int_t)t->loss_count, "seconds", t->seconds, "settings",
-                     cm_run_settings(&t->config));
+                     "loss_weights", frozen, "log_offset", (json_int_t)cm_runlog_offset(t->log),
+                     "loss_sum", t->loss_sum, "loss_count", (json_int_t)t->loss_count, "seconds",
+                     t->seconds, "settings", cm_run_settings(&t->config));
 }
 
 cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err)
@@ -178,13 +183,31 @@ static cm_status check_steps(const cm_trainer *t, const char *path, cm_error *er
                    t->k, path, t->config.steps);
 }
 
+/* Stages are shares of all steps. */
+static cm_status check_stages(const cm_trainer *t, const char *path, const json_t *state,
+                              cm_error *err)
+{
+    int64_t then = 0;
+    const cm_status s =
+        t->settings.objective->stage
+            ? cm_json_int(state, path, "steps", 1, INT64_C(1) << 40, CM_JSON_REQUIRED, &then, err)
+            : CM_OK;
+    if (s || !then || then == t->config.steps)
+        return s;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "steps: the stages of this run are shares of its %" PRId64
+                   " steps: expected that, found %" PRId64,
+                   then, t->config.steps);
+}
+
 static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, int64_t *threads,
                             int64_t *log_offset, cm_error *err)
 {
-    char data[32], teacher[32];
+    char data[32], teacher[32], frozen[32];
     cm_status s;
     snprintf(data, sizeof data, "%016" PRIx64, t->data->fingerprint);
     snprintf(teacher, sizeof teacher, "%016" PRIx64, t->teacher_hash);
+    snprintf(frozen, sizeof frozen, "%016" PRIx64, t->frozen_hash);
     if ((s = cm_json_int(j, path, "step", 0, INT64_C(1) << 40, CM_JSON_REQUIRED, &t->k, err)) ||
         (s = cm_json_int(j, path, "scored", 0, INT64_C(1) << 40, CM_JSON_OPTIONAL, &t->scored,
                          err)) ||
@@ -198,10 +221,13 @@ static cm_status read_state(cm_trainer *t, const char *path, const json_t *j, in
         (s = cm_json_real(j, path, "seconds", 0, 1e12, CM_JSON_OPTIONAL, &t->seconds, err)) ||
         (s = check_same(path, j, "data", data, t->config.data, err)) ||
         (s = check_same(path, j, "teacher", teacher, "the teacher", err)) ||
+        (t->frozen.params && (s = check_same(path, j, "loss_weights", frozen,
+                                             "the network that the loss looks through", err))) ||
         (s = check_same(path, j, "dtype", cm_dtype_name(t->dtype), "the dtype", err)) ||
         (s = cm_run_settings_check(json_object_get(j, "settings"), path, &t->config, err)))
         return s;
-    return check_steps(t, path, err);
+    s = check_stages(t, path, j, err);
+    return s ? s : check_steps(t, path, err);
 }
 
 cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *err)

@@ -13,8 +13,8 @@ struct part {
     const cm_step_config *config;
     const cm_objective *objective;
     int parts;
-    int params, target, teacher, grad, loss; /* buffers */
-    cm_net student, target_net, teacher_net;
+    int params, target, teacher, frozen, grad, loss; /* buffers */
+    cm_net student, target_net, teacher_net, frozen_net;
     cm_loss_context context; /* graph, inputs, denoisers */
     cm_node *y, *end;        /* end of the forward pass: the loss */
 };
@@ -72,6 +72,18 @@ static void part_networks(struct part *b)
     }
 }
 
+/* What the distance looks through: as constant as the teacher. */
+static void part_frozen(struct part *b)
+{
+    const cm_step_config *c = b->config;
+    const cm_frozen_weights *f = c->frozen;
+    if (!f)
+        return;
+    b->frozen = cm_graph_buffer(b->context.g, "frozen", CM_BUFFER_CONST);
+    b->frozen_net = cm_net_new(b->context.g, f->params, b->frozen, c->dtype);
+    b->context.frozen = (cm_frozen){&b->frozen_net, f->model ? &f->model->net : NULL};
+}
+
 /* The first of one part, or one more of several. */
 static void add_up(const struct part *b, cm_node *value, cm_node *leaf)
 {
@@ -105,6 +117,7 @@ static void build_part(struct part *b)
     cm_graph *g = b->context.g;
     part_inputs(b);
     part_networks(b);
+    part_frozen(b);
     cm_node *loss = cm_sum_to(g, b->objective->loss(&b->context), CM_TYPE(CM_F32, 1));
     b->end = cm_affine(g, loss, 1.0f / (float)options_of(b->config)->batch, 0.0f);
     part_gradients(b, b->end);
@@ -183,8 +196,11 @@ static void bind_part(cm_train_step *s, const struct part *b)
         cm_plan_bind(s->part, b->target, s->target);
     if (s->teacher)
         cm_plan_bind(s->part, b->teacher, s->teacher);
+    if (b->config->frozen)
+        cm_plan_bind(s->part, b->frozen, b->config->frozen->flat);
     s->params_buffer = b->params;
     s->target_buffer = s->target ? b->target : -1;
+    s->teacher_buffer = s->teacher ? b->teacher : -1;
     s->part_loss = b->end;
     s->part_x = l->x0;
     s->part_y = b->y;
@@ -245,6 +261,7 @@ cm_status cm_train_step_new(const cm_step_config *c, cm_train_step **step, cm_er
     s->batch = (int)o->batch;
     s->parts = (int)o->accumulate;
     s->floats = cm_params_floats(c->params);
+    s->frozen = c->frozen ? cm_params_floats(c->frozen->params) : 0;
     s->image = (size_t)n->height * (size_t)n->width * (size_t)n->in_channels;
     s->part_graph = cm_graph_new();
     s->update_graph = cm_graph_new();
@@ -333,6 +350,22 @@ void cm_train_step_run(cm_train_step *s)
     cm_plan_read(s->update, s->update_grad_squared, &s->grad_squared);
 }
 
+void cm_train_step_restart(cm_train_step *s)
+{
+    const size_t bytes = s->floats * sizeof(float);
+    float *const copies[] = {s->params, s->target, s->teacher};
+    for (int i = 0; i < 3; i++)
+        if (copies[i])
+            memcpy(copies[i], s->ema[0], bytes);
+    for (int i = 1; i < CM_MAX_EMA; i++)
+        if (s->ema[i])
+            memcpy(s->ema[i], s->ema[0], bytes);
+    memset(s->m, 0, bytes);
+    memset(s->v, 0, bytes);
+    if (s->teacher)
+        cm_plan_refresh_buffer(s->part, s->teacher_buffer);
+}
+
 int cm_train_step_find_nonfinite(cm_train_step *s, char *buf, size_t size)
 {
     begin(s);
@@ -345,7 +378,8 @@ int cm_train_step_find_nonfinite(cm_train_step *s, char *buf, size_t size)
     return cm_plan_find_nonfinite(s->update, buf, size);
 }
 
-/* params, m, v, and those that there are of target, teacher and averages */
+/* params, m, v, and those that there are of target, teacher and averages; and what the distance
+ * looks through */
 static size_t state_bytes(const cm_train_step *s)
 {
     size_t arrays = 3;
@@ -353,7 +387,7 @@ static size_t state_bytes(const cm_train_step *s)
     arrays += s->teacher ? 1 : 0;
     for (int i = 0; i < CM_MAX_EMA; i++)
         arrays += s->ema[i] ? 1 : 0;
-    return arrays * s->floats * sizeof(float);
+    return (arrays * s->floats + s->frozen) * sizeof(float);
 }
 
 size_t cm_train_step_bytes(const cm_train_step *s)

@@ -25,6 +25,7 @@ typedef struct cm_step_config {
     const cm_device *device;
     cm_dtype dtype;
     int threads;
+    const cm_frozen_weights *frozen; /* of the distance, NULL: it needs none; outlives the step */
 } cm_step_config;
 
 typedef struct cm_train_step {
@@ -33,6 +34,7 @@ typedef struct cm_train_step {
     int batch, parts;
     size_t floats; /* of each array below */
     size_t image;  /* floats of an image */
+    size_t frozen; /* floats of the network that the distance looks through; 0: none */
     float *params, *m, *v, *grad;
     float *target, *teacher; /* NULL where the method has none */
     float *ema[CM_MAX_EMA];
@@ -49,7 +51,7 @@ typedef struct cm_train_step {
     const cm_node *part_x, *part_y, *part_rng, *part_scalar[CM_MAX_SCALARS];
     const cm_node *part_loss; /* of a part, where its forward pass ends */
     const cm_node *update_hyper, *update_target_weight, *update_grad_squared;
-    int params_buffer, target_buffer; /* of part; target -1: none */
+    int params_buffer, target_buffer, teacher_buffer; /* of part; -1: none */
     int n_scalars;
 } cm_train_step;
 
@@ -59,6 +61,9 @@ cm_status cm_train_step_new(const cm_step_config *config, cm_train_step **step, 
 void cm_train_step_free(cm_train_step *s);
 
 void cm_train_step_run(cm_train_step *s);
+/* The first average becomes the teacher, and the student with its averages and target; moments
+ * are 0 again.  The plans stay. */
+void cm_train_step_restart(cm_train_step *s);
 /* Compute the step once more: the first node that is not finite, as text in buf;
  * returns 0 when all are finite. */
 int cm_train_step_find_nonfinite(cm_train_step *s, char *buf, size_t size);

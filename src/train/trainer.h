@@ -28,7 +28,9 @@ typedef struct cm_trainer {
     double ema_rate[CM_MAX_EMA];
     int threads;
     cm_dtype dtype;
+    cm_frozen_weights frozen; /* what the distance looks through */
     uint64_t teacher_hash;    /* of the teacher's weights: noticed when it changes */
+    uint64_t frozen_hash;     /* likewise */
     char *classes, *training; /* metadata of what is saved */
     int lock;
     cm_runlog *log;

@@ -112,7 +112,7 @@ cm_status cm_check_used(const cm_train_params *config, int resume, const char *o
     cm_status s = judge(&method, "method", err);
     if (!s)
         s = judge(&distance, "loss-norm", err);
-    if (!s)
+    if (!s && chosen.objective->has_target)
         s = judge(&scale, "scale-mode", err);
     if (!s)
         s = check_data(&c, option, err);

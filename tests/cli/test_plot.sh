@@ -55,7 +55,7 @@ fails 2 "argument RUN: expected a run folder" plot
 fails 1 'missing: ' plot missing --out precious.svg
 fails 2 "out: expected a name that ends in .png or .svg, found 'x.pdf'" plot run --out x.pdf
 fails 2 "found 'FD', which none of the runs has logged" plot run --what FD --out precious.svg
-fails 2 "what: expected loss, grad-norm, lr, N, mu, images/s, scores or a key of log.jsonl; found ','" plot run --what , --out precious.svg
+fails 2 "what: expected loss, grad-norm, lr, N, stage, mu, images/s, scores or a key of log.jsonl; found ','" plot run --what , --out precious.svg
 fails 2 "smooth" plot run --smooth 2
 fails 1 'nowhere' plot run --out nowhere/x.png
 echo nothing >none.jsonl

@@ -59,7 +59,7 @@ done
 ok 'which come first' test "$("$cm" train --help | grep -m 1 -A 1 '^[A-Z].* options$' | tail -1 |
     cut -c 1-14)" = '      --method'
 works 'cm train -h' train -h
-ok 'it shows choices and defaults' says '(edm|cd|ct|classifier; default edm)'
+ok 'it shows choices and defaults' says '(edm|cd|ct|pd|classifier; default edm)'
 works 'cm --version' --version
 ok 'it is a version' grep -qE '^cm [0-9]+\.[0-9]+\.[0-9]+$' "$scratch/out"
 
@@ -83,7 +83,7 @@ fails 2 'expected a value, found none' sample --steps
 fails 2 'expected no value' train --flip=3
 fails 2 "'many'" sample --num many
 fails 2 "'0'" sample --num=0
-fails 2 'edm|cd|ct|classifier' train --method gan --data x --out y
+fails 2 'edm|cd|ct|pd|classifier' train --method gan --data x --out y
 fails 2 "'more'" sample --model x --out y more
 fails 2 "'y'" info x y
 fails 2 'FILE' info

@@ -1,7 +1,8 @@
 /* test_kills.c - a training killed (SIGKILL) at random moments and resumed loses nothing and
  * changes nothing: after every kill the run's newest checkpoint is at least the last one that
- * was reported as saved, and its weights, averages, target and moments are byte for byte those
- * of a run that was left alone.
+ * was reported as saved, and its weights, averages, target, teacher and moments are byte for byte
+ * those of a run that was left alone; of progressive distillation also where a stage ends, which
+ * is at steps that are saved, and the models of its stages.
  *
  * usage: test_kills [KILLS]; the default is a short form for the suite */
 #include "tiny_run.h"
@@ -12,7 +13,7 @@
 
 enum { STEPS = 60, SAVE_EVERY = 4 };
 
-static int kills_wanted = 18;
+static int kills_wanted = 24;
 
 typedef struct campaign {
     const char *method;
@@ -40,6 +41,8 @@ static void train_and_exit(const char *method, const char *name, int64_t keep, i
     cm_error err = {0};
     char config[1100];
     p.save_every = SAVE_EVERY;
+    if (!strcmp(method, "pd"))
+        p.start_scales = 4; /* stages end at steps 12 and 36 */
     p.keep = keep;
     snprintf(config, sizeof config, "%s/config.json", in_dir(name));
     if ((resume && cm_options_read(cm_train_options(), &p, config, &err)) ||
@@ -125,6 +128,15 @@ static void finish(campaign *c)
     CHECK(
         tiny_same_tensors(in_dir("killed/model.safetensors"), in_dir("straight/model.safetensors")),
         "%s: the exported model differs", c->method);
+    for (int i = 0; i < 2 && !strcmp(c->method, "pd"); i++) {
+        char straight[1100];
+        snprintf(straight, sizeof straight, "%s",
+                 in_dir(i ? "straight/stages/2-steps.safetensors"
+                          : "straight/stages/4-steps.safetensors"));
+        CHECK(tiny_same_tensors(straight, in_dir(i ? "killed/stages/2-steps.safetensors"
+                                                   : "killed/stages/4-steps.safetensors")),
+              "pd: stage %d", i);
+    }
     CHECK(!is_staged(in_dir("killed")), "%s: half-written files remain", c->method);
     tiny_remove(in_dir("killed"));
     c->saved = -1;
@@ -140,7 +152,7 @@ static void campaign_of(const char *method, unsigned short seed)
     CHECK(!train(method, "straight", 1000, 0, 600.0, &saved) && saved == STEPS, "%s: straight",
           method);
     c.range = 0.6 * (cm_seconds() - start); /* kills also hit set-up and end */
-    while (c.kills < kills_wanted / 3 && !check_failures) {
+    while (c.kills < kills_wanted / 4 && !check_failures) {
         const int resume = tiny_newest(in_dir("killed")) >= 0;
         if (train(method, "killed", 2, resume, c.range * erand48(c.seed), &c.saved)) {
             c.kills++;
@@ -171,6 +183,11 @@ static void cd(void)
     campaign_of("cd", 2);
 }
 
+static void pd(void)
+{
+    campaign_of("pd", 4);
+}
+
 static void ct(void)
 {
     campaign_of("ct", 3);
@@ -180,6 +197,7 @@ static void ct(void)
 static const check_test tests[] = {
     {"killed and resumed: edm", edm},
     {"killed and resumed: cd", cd},
+    {"killed and resumed: pd", pd},
     {"killed and resumed: ct", ct},
 };
 

@@ -119,9 +119,20 @@ static cm_status do_sample(cm_error *err)
 
 static const char *method;
 
+/* A student is compared in the features of a classifier. */
+static cm_train_params params_of(const char *name, int64_t steps)
+{
+    cm_train_params p = tiny_params(method, name, steps);
+    if (!strcmp(method, "cd")) {
+        snprintf(p.loss_norm, sizeof p.loss_norm, "features");
+        snprintf(p.loss_weights, sizeof p.loss_weights, "%s", in_dir("judge"));
+    }
+    return p;
+}
+
 static cm_status do_begin(cm_error *err)
 {
-    cm_train_params p = tiny_params(method, "run", 3);
+    cm_train_params p = params_of("run", 3);
     p.save_every = 1;
     return cm_train(&p, 0, NULL, err);
 }
@@ -383,7 +394,7 @@ static void resumed(long n, cm_status status)
 static void train_to(const char *name, int64_t steps)
 {
     cm_error err = {0};
-    cm_train_params p = tiny_params(method, name, steps);
+    cm_train_params p = params_of(name, steps);
     p.save_every = 1;
     p.keep = 100;
     CHECK_OK(cm_train(&p, 0, NULL, &err), err);
@@ -408,9 +419,11 @@ static void teacher(void)
 {
     cm_error err = {0};
     tiny_data();
-    cm_train_params p = tiny_params("edm", "teacher", 2);
+    cm_train_params p = tiny_params("edm", "teacher", 2),
+                    judge = tiny_params("classifier", "judge", 2);
     p.save_every = 1;
     CHECK_OK(cm_train(&p, 0, NULL, &err), err);
+    CHECK_OK(cm_train(&judge, 0, NULL, &err), err);
 }
 
 static void readers(const char *path)
@@ -522,6 +535,7 @@ static void clean_up(void)
     tiny_remove(in_dir("straight"));
     tiny_remove(in_dir("three"));
     tiny_remove(in_dir("teacher"));
+    tiny_remove(in_dir("judge"));
 }
 
 static const check_test tests[] = {

@@ -31,14 +31,14 @@ static inline void tiny_data(void)
     put(in_dir("tiny-labels-idx1-ubyte"), labels, sizeof labels);
 }
 
-/* Of a run in_dir(name); cd takes in_dir("teacher"). */
+/* Of a run in_dir(name); cd and pd take in_dir("teacher"). */
 static inline cm_train_params tiny_params(const char *method, const char *name, int64_t steps)
 {
     cm_train_params p = cm_train_default_params();
     snprintf(p.method, sizeof p.method, "%s", method);
     snprintf(p.data, sizeof p.data, "%s", in_dir("tiny-images-idx3-ubyte"));
     snprintf(p.out, sizeof p.out, "%s", in_dir(name));
-    if (!strcmp(method, "cd"))
+    if (!strcmp(method, "cd") || !strcmp(method, "pd"))
         snprintf(p.teacher, sizeof p.teacher, "%s", in_dir("teacher"));
     else {
         snprintf(p.channel_mult, sizeof p.channel_mult, "1");
@@ -120,15 +120,15 @@ static inline int tiny_same_tensors(const char *a, const char *b)
  * another run; says which is not. */
 static inline int tiny_same_checkpoint(const char *run, const char *other, int64_t step)
 {
-    static const char *const files[] = {"model.safetensors", "ema_0.9.safetensors",
+    static const char *const files[] = {"model.safetensors",    "ema_0.9.safetensors",
                                         "ema_0.99.safetensors", "optimizer.safetensors",
-                                        "target.safetensors"};
+                                        "target.safetensors",   "teacher.safetensors"};
     char a[1200], b[1200];
     int n = 0;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(a, sizeof a, "%.1000s/ckpt/%08lld/%s", run, (long long)step, files[i]);
         snprintf(b, sizeof b, "%.1000s/ckpt/%08lld/%s", other, (long long)step, files[i]);
-        if (i == 4 && !tiny_exists(a) && !tiny_exists(b)) /* edm has none */
+        if (i >= 4 && !tiny_exists(a) && !tiny_exists(b)) /* edm has none */
             continue;
         n += CHECK(tiny_same_tensors(a, b), "%s and %s differ", a, b);
     }

@@ -344,11 +344,34 @@ static void test_cd(void)
     consistency(CM_F32, "cd_heun.n18.l2.karras", 18, "cd", "l2", "karras");
     consistency(CM_F32, "cd_heun.n18.l1.uniform", 18, "cd", "l1", "uniform");
     consistency(CM_F32, "cd_heun.n18.l1.karras", 18, "cd", "l1", "karras");
+    consistency(CM_F32, "cd_heun.n18.l2-32.uniform", 18, "cd", "l2-32", "uniform");
+    consistency(CM_F32, "cd_heun.n18.l2-32.karras", 18, "cd", "l2-32", "karras");
 }
 
 static void test_ct(void)
 {
     consistency(CM_F32, "ct.n40.l2.uniform", 40, "ct", "l2", "uniform");
+}
+
+/* On the grid of 8 intervals the index i is level 2i of that of 16, whose levels are 17. */
+static void progressive(cm_dtype dtype)
+{
+    static const char key[] = "progdist.n8.l2.truncated-snr";
+    struct setup s = open_setup(dtype);
+    step_settings o;
+    cm_node *i = cm_input(s.g, "indices", CM_TYPE(CM_F32, s.n)), *t[3];
+    cm_node *levels = cm_scalar(s.g, 1, 17.0f);
+    const cm_loss_context c = context_of(&s, &o, "pd", "l2", "truncated-snr");
+    for (int k = 0; k < 3; k++)
+        t[k] = cm_sigma_at_index(s.g, &schedule, cm_affine(s.g, i, 2.0f, (float)k), levels);
+    compare(&s, cm_loss_progressive(&c, s.z, t[0], t[1], t[2]), i,
+            "progdist.n8.l2.truncated-snr.indices", key);
+    close_setup(&s);
+}
+
+static void test_progressive(void)
+{
+    progressive(CM_F32);
 }
 
 static void dsm(cm_dtype dtype)
@@ -372,7 +395,9 @@ static void test_bf16(void)
         CHECK_SKIP("this CPU does not compute in bf16");
     consistency(CM_BF16, "cd_heun.n18.l2.uniform", 18, "cd", "l2", "uniform");
     consistency(CM_BF16, "cd_heun.n18.l1.uniform", 18, "cd", "l1", "uniform");
+    consistency(CM_BF16, "cd_heun.n18.l2-32.uniform", 18, "cd", "l2-32", "uniform");
     consistency(CM_BF16, "ct.n40.l2.uniform", 40, "ct", "l2", "uniform");
+    progressive(CM_BF16);
     dsm(CM_BF16);
 }
 
@@ -441,8 +466,9 @@ static void test_boundary(void)
 }
 
 static const check_test tests[] = {
-    {"consistency distillation: l1, l2; uniform and karras weights", test_cd},
+    {"consistency distillation: l1, l2, l2-32; uniform and karras weights", test_cd},
     {"consistency training", test_ct},
+    {"progressive distillation", test_progressive},
     {"denoising score matching", test_dsm},
     {"in bf16", test_bf16},
     {"noise levels by index, the last exactly sigma_min", test_grid},

@@ -72,11 +72,11 @@ mutant 'a continued run starts its data anew' 't->k, &t->loader' '0, \&t->loader
 mutant 'AdamW and RAdam exchanged' '"radam", cm_radam\}, \{"adamw", cm_adamw' \
     '"radam", cm_adamw}, {"adamw", cm_radam'
 mutant 'step number of the optimizer: one more' \
-    'hyper\[1\] = \(float\)\(t->k \+ 1\)' 'hyper[1] = (float)(t->k + 2)'
+    'hyper\[1\] = \(float\)\(k \+ 1\)' 'hyper[1] = (float)(k + 2)'
 mutant 'step number of the optimizer: of this process' \
-    'hyper\[1\] = \(float\)\(t->k \+ 1\)' 'hyper[1] += 1.0f'
+    'hyper\[1\] = \(float\)\(k \+ 1\)' 'hyper[1] += 1.0f'
 mutant 'schedule of the teacher ignored' \
-    'teacher_schedule = t->teacher->schedule;' 'teacher_schedule = t->settings.schedule;'
+    't->settings\.teacher_schedule = m->schedule;' '(void)0;'
 mutant 'teacher with the weights of the student' \
     'memcpy\(s->teacher, t->teacher->flat, bytes\)' 'memcpy(s->teacher, s->params, bytes)'
 mutant 'N and mu stay as they were' 'cm_curriculum_at\(&s->curriculum, k\)' \
@@ -94,6 +94,44 @@ mutant 'student and target levels exchanged' 'return cm_loss_consistency\(c, z, 
 mutant 'grid index: one level short' 'u, cm_affine\(g, scales, 1\.0f, -1\.0f\)' \
     'u, cm_affine(g, scales, 1.0f, -2.0f)'
 
+# ---- stages -------------------------------------------------------------------
+
+mutant 'pd: the middle level is the first' 'cm_affine\(g, i, 2\.0f, \(float\)k\)' \
+    'cm_affine(g, i, 2.0f, (float)(k / 2 * 2))'
+mutant 'pd: the grid is of N levels' 'cm_affine\(g, N, 2\.0f, 1\.0f\)' 'cm_affine(g, N, 2.0f, -1.0f)'
+mutant 'pd: the last interval is not drawn' 'cm_floor\(g, cm_mul\(g, u, N\)\)' \
+    'cm_floor(g, cm_mul(g, u, cm_affine(g, N, 1.0f, -1.0f)))'
+mutant 'pd: one step of the teacher' 'euler->step\(&c->teacher, xt2, t2, t3\)' \
+    'euler->step(\&c->teacher, xt2, t, t3)'
+mutant 'pd: the target is where the steps lead' 'cm_sub\(g, xt3, xt\), cm_per_sample\(g, ratio\)' \
+    'cm_sub(g, xt3, xt), cm_per_sample(g, cm_pow(g, ratio, 0.0f))'
+mutant 'pd: all stages have one share' 'return N <= 2 \? 2 : 1;' 'return N <= 0 ? 2 : 1;'
+mutant 'pd: end-scales ignored' 'now\.scales <= o->end_scales' 'now.scales <= 1'
+mutant 'pd: the model is of the next stage' 'stage\(s, k > 0 \? k - 1 : 0\)\.scales' 'stage(s, k).scales'
+mutant 'pd: a stage is not begun' 'if \(stage\.number && !k\)' 'if (0)'
+mutant 'pd: moments go on' 'memset\(s->m, 0, bytes\);' '(void)0;'
+mutant 'pd: second moments go on' 'memset\(s->v, 0, bytes\);' '(void)0;'
+mutant 'pd: the student becomes the teacher, not its average' \
+    'memcpy\(copies\[i\], s->ema\[0\], bytes\);' 'memcpy(copies[i], s->params, bytes);'
+mutant 'pd: other averages go on' 'memcpy\(s->ema\[i\], s->ema\[0\], bytes\);' '(void)0;'
+mutant 'pd: packed weights of the first teacher' \
+    'cm_plan_refresh_buffer\(s->part, s->teacher_buffer\);' '(void)0;'
+mutant 'pd: the rate falls over the whole run' 'learning_rate\(&t->config, k, stage\.steps\)' \
+    'learning_rate(\&t->config, t->k, t->config.steps)'
+mutant 'pd: the optimizer counts on' 's->hyper\[1\] = \(float\)\(k \+ 1\);' \
+    's->hyper[1] = (float)(t->k + 1);'
+mutant 'pd: the teacher is not saved' 'if \(s->teacher && t->settings\.objective->stage\)' 'if (0)'
+mutant 'pd: stages of a longer run' '!then \|\| then == t->config\.steps' '1'
+mutant 'pd: a line of the log is of two stages' '\(last \|\| ends_stage\(t\)\)' '(last)'
+mutant 'pd: exported without its steps' '\.steps = o->stage \? scales - 1 : 0,' '.steps = 0,'
+mutant 'pd: any teacher of few steps' 's->teacher_steps && s->teacher_steps != 2 \* start' '0'
+mutant 'pd: any sigma-data' 's->teacher_schedule\.sigma_data > s->schedule\.sigma_data' '0'
+mutant 'pd: any larger sigma-data' 's->teacher_schedule\.sigma_data < s->schedule\.sigma_data' '0'
+mutant 'progdist: goes on to zero' '\.ends_at_min = 1,' '.ends_at_min = 0,'
+mutant 'progdist: steps of the model ignored' 'm->steps \? m->steps : r->method->steps' 'r->method->steps'
+mutant 'progdist: any steps' 'if \(c->steps && m->steps % c->steps\)' 'if (0)'
+mutant 'edits of a model of few steps' 'if \(r->few_steps\)$' 'if (0)'
+
 # ---- what is written ---------------------------------------------------------
 
 mutant 'the log holds the last loss of its steps' 't->loss_sum \+= \(double\)loss' \
@@ -107,7 +145,7 @@ mutant 'the last average is exported' 'cm_trainer_model\(l->t, l->t->step->ema\[
     'cm_trainer_model(l->t, l->t->step->ema[l->t->n_ema - 1])'
 mutant 'a run is opened as its last average' '\(int\)strcspn\(rates, ","\), rates\)' \
     '99, strrchr(rates, 44) ? strrchr(rates, 44) + 1 : rates)'
-mutant 'exported sigma_min wrong' '^ *n->sigma_min, "sigma_max"' '0.002, "sigma_max"'
+mutant 'exported sigma_min wrong' '"sigma_min", n->sigma_min, "sigma_max"' '"sigma_min", 0.002, "sigma_max"'
 mutant 'exported sigma_max wrong' '"sigma_max", n->sigma_max' '"sigma_max", 80.0'
 mutant 'exported sigma_data wrong' '"sigma_data", n->sigma_data' '"sigma_data", 0.5'
 mutant 'exported schedule: the default' '^ {12,}\.schedule = t->settings\.schedule,$' \
@@ -138,12 +176,35 @@ mutant 's-noise ignored' '\{c->s_churn, c->s_tmin, c->s_tmax, c->s_noise\}' \
     '{c->s_churn, c->s_tmin, c->s_tmax, 1}'
 mutant 'Euler is the default of teachers' '\.run = run_heun' '.run = run_euler'
 mutant 'onestep even where levels are given' \
-    'cm_sampling_method_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
-    'cm_sampling_method_default(cm_model_is_teacher(m), 0)'
+    'c->ts\[0\] \|\| c->sigmas\[0\] \|\| c->steps > 1\);' '0);'
 mutant 'multistep is the default of consistency models' \
     \
-    'cm_sampling_method_default\(cm_model_is_teacher\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
-    'cm_sampling_method_default(cm_model_is_teacher(m), 1)'
+    'c->ts\[0\] \|\| c->sigmas\[0\] \|\| c->steps > 1\);' '1);'
+mutant 'steps do not ask for multistep' 'c->sigmas\[0\] \|\| c->steps > 1\);' 'c->sigmas[0]);'
+mutant 'DPM-Solver-2: the arithmetic middle' '\(cbrt\(sigma\) \+ cbrt\(next\)\) / 2;' \
+    'cbrt((sigma + next) / 2);'
+mutant 'ancestral: the noise of the step before' 's->noise\.draw\(s->noise\.user, i \+ 1, z\);' \
+    's->noise.draw(s->noise.user, i, z);'
+mutant 'ancestral: down to the next level' 'down = to \* to / from;' 'down = to;'
+mutant '2M: the midpoint without its half' 'phi1 \* h / \(2 \* h1\)' 'phi1 * h / h1'
+mutant '3M: all of the second derivative' '\(phi2 \* h1 \+ phi3\)' '(phi2 * h1 + 2 * phi3)'
+mutant 'DPM-Solver++: no lower order at the end of few steps' 'enum \{ FEW_STEPS = 15 \};' \
+    'enum { FEW_STEPS = 0 };'
+mutant '2M is 3M' 'cm_sample_dpm_solver\(s, l->sigma, l->n, 2, x, err\)' \
+    'cm_sample_dpm_solver(s, l->sigma, l->n, 3, x, err)'
+mutant 'noise file: all draws are the first' 'float \*to = m->noise \+ draw \* n;' 'float *to = m->noise;'
+mutant 'noise file: a gap' 's \|\| there == \*draws' '1'
+mutant 'noise file: first is not read' 'const char \*text = cm_st_metadata\(f, "first"\);' \
+    'const char *text = NULL;'
+mutant 'saved noise of image 0 alone' 'r->first \+ i, draw, save->image, bytes' 'r->first, draw, save->image, bytes'
+mutant 'saved noise of the seed where it was given' 'if \(r->noise && draw < r->draws\)$' 'if (0)'
+mutant 'ternary: the other third goes' 's && at_first < at_second' 's \&\& at_first > at_second'
+mutant 'ternary: two points are not asked' 'p <= right && !s; p\+\+' 'p < right \&\& !s; p++'
+mutant 'search log: half a line stays' 'if \(!s && whole < size && ftruncate' 'if (0 \&\& ftruncate'
+mutant 'search log: any search' 'strcmp\(key, log->key\) != 0' '0'
+mutant 'search: another seed a candidate' 'score_of\(s, list, s->params->seed, &score, err\)' \
+    'score_of(s, list, s->params->seed + p, \&score, err)'
+mutant 'levels of the model ignored' 'l->n = \(int\)K;' 'l->n = (int)K, found = 0;'
 mutant 'training draws by Euler' 'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
     'snprintf(c.sampler, sizeof c.sampler, "%s", *sampler == 104 ? "euler" : sampler)'
 mutant 'training draws onestep twice' \
@@ -165,7 +226,7 @@ mutant 'class random: all the same' \
 mutant 'class all: in turn' 'return i \* r->classes / num;' 'return i % r->classes;'
 mutant 'N of the model ignored with ts' 'c->steps \? \(int\)c->steps : m->scales' \
     'c->steps ? (int)c->steps : 40'
-mutant 'steps ignored' 'c->steps \? \(int\)c->steps : r->method->steps' 'r->method->steps'
+mutant 'steps ignored' 'c->steps \? \(int\)c->steps : m->steps' 'm->steps'
 
 # ---- what issues found -------------------------------------------------------
 
@@ -268,3 +329,21 @@ mutant 'what a search found is not read' 'known && !\(e->strength > 0\)' '0 \&\&
 mutant 'noise of a picture without what black cut off' '/ pow\(cut_off, ground\)' '* 1'
 mutant 'a mask is averaged' 'cm_image_fit_nearest\(fit, &one, h, w, dst\);' \
     's = cm_image_fit_as(fit, "image", \&one, h, w, dst, err);'
+
+# ---- distances of losses -------------------------------------------------------
+
+mutant 'distance: l2-32 by the corners of pixels' \
+    'x : cm_resize_bilinear\(g, x, side, side, 1\)' 'x : cm_resize_bilinear(g, x, side, side, 0)'
+mutant 'distance: lpips of images within [-1,1]' 'cm_affine\(g, image, 0\.5f, 0\.5f\)' \
+    'cm_affine(g, image, 1.0f, 0.0f)'
+mutant 'distance: lpips is resized at 256 too' 'dim\[2\] < CM_LPIPS_NARROW' 'dim[2] <= CM_LPIPS_NARROW'
+mutant 'distance: no number is lost in lpips' 'cm_embedding_add\(e, image, NULL, 0\.0f\);' ';'
+mutant 'distance: weights of channels left out' 'if \(a->weight\)' 'if (0)'
+mutant 'distance: features not of unit length' 'cm_node \*unit = normalise\(g, cm_cast\(g, f, CM_F32\)\);' \
+    'cm_node *unit = cm_cast(g, f, CM_F32);'
+mutant 'distance: features of one level' 'i < config->of\.convnet\.n_levels; i\+\+' 'i < 1; i++'
+mutant 'distance: sum over places' '1\.0f / \(float\)\(t\.dim\[1\] \* t\.dim\[2\]\)\);' '1.0f);'
+mutant 'loss-weights: another one goes on' 't->frozen\.params && \(s = check_same' '0 \&\& (s = check_same'
+mutant 'loss-weights: of other images' 'return kind \? kind->check\(&t->frozen, &t->config, &t->net, err\) : CM_OK;' \
+    'return CM_OK;'
+mutant 'loss-weights not counted' '\(arrays \* s->floats \+ s->frozen\)' '(arrays * s->floats)'

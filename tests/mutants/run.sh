@@ -18,10 +18,10 @@ caught=0
 survived=0
 # In this order; the second line is built and run only for what the first lets through.
 first='oracle_train oracle_options cli_train cli_sample'
-more='step records network golden_losses golden_samplers golden_schedules checkpoint options data
+more='progressive cli_pd step records network golden_losses golden_samplers golden_schedules checkpoint options data
     session verify random_graphs pool ops api_sampler api_door api_contexts image sheet
     cli_data cli_length zip torch released edits golden_editing
-    api_edit_pictures cli_edit'
+    api_edit_pictures cli_edit distances classifier golden_lpips cli_loss'
 first_programs='src/cli/cm tests/oracle/test_train tests/oracle/test_two_values
     tests/cli/make_data tests/cli/make_weights'
 if [ "${TESTS:-}" ]; then

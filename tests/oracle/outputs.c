@@ -37,7 +37,8 @@ static void check_line(const golden_run *r, const curves *c, const json_t *line,
         return;
     report_deviation(fabs(number_in(line, "scales") - c->scales[k]), 0.5, "scales of step %lld",
                      at);
-    report_deviation(relative(number_in(line, "mu"), c->mu[k]), 1e-6, "mu of step %lld", at);
+    if (c->mu[k] >= 0.0) /* pd has no target */
+        report_deviation(relative(number_in(line, "mu"), c->mu[k]), 1e-6, "mu of step %lld", at);
 }
 
 static void check_lines(const golden_run *r, const curves *c, char *text)
@@ -110,15 +111,25 @@ static void expect(const char *file, const json_t *model, const char *key, doubl
     CHECK(got == want, "%s: %s is %.10g, expected %.10g", file, key, got, want);
 }
 
-/* The model says what it was trained as: the schedule of the options, and the number of
- * levels that N(k) ends with (paper, algorithm 3 and appendix C: s1 + 1 where it grows). */
+/* The levels of the grid that N(k) ends with (paper, algorithm 3 and appendix C: s1 + 1 where it
+ * grows), which of pd are the ends of its N steps. */
+static double levels_of(const golden_run *r, const char *method)
+{
+    const int is_ct = !strcmp(method, "ct");
+    if (!strcmp(method, "pd"))
+        return option_number(r->args, "end-scales", 1) + 1;
+    return strcmp(option_of(r->args, "scale-mode", is_ct ? "progressive" : "fixed"), "fixed")
+               ? option_number(r->args, "end-scales", 150) + 1
+               : option_number(r->args, "start-scales", is_ct ? 2 : 18);
+}
+
+/* The model says what it was trained as: the schedule of the options, and the levels. */
 static void check_metadata(const golden_run *r, const cm_st_file *f, const char *file)
 {
     const char *text = cm_st_metadata(f, "model"), *method = option_of(r->args, "method", "edm");
     json_t *model = text ? json_loads(text, 0, NULL) : NULL;
-    const int is_ct = !strcmp(method, "ct"), is_edm = !strcmp(method, "edm");
-    const char *mode = option_of(r->args, "scale-mode", is_ct ? "progressive" : "fixed");
-    const char *kind = is_edm ? "edm" : option_of(r->args, "boundary", "skip");
+    const int is_edm = !strcmp(method, "edm"), is_pd = !strcmp(method, "pd");
+    const char *kind = is_edm || is_pd ? "edm" : option_of(r->args, "boundary", "skip");
     const char *said = json_string_value(json_object_get(model, "kind"));
     CHECK(said && !strcmp(said, kind), "%s: kind is %s, expected %s", file, said ? said : "missing",
           kind);
@@ -127,9 +138,9 @@ static void check_metadata(const golden_run *r, const cm_st_file *f, const char 
     expect(file, model, "sigma_data", option_number(r->args, "sigma-data", 0.5));
     expect(file, model, "rho", option_number(r->args, "rho", 7));
     if (!is_edm)
-        expect(file, model, "scales",
-               strcmp(mode, "fixed") ? option_number(r->args, "end-scales", 150) + 1
-                                     : option_number(r->args, "start-scales", is_ct ? 2 : 18));
+        expect(file, model, "scales", levels_of(r, method));
+    if (is_pd)
+        expect(file, model, "steps", levels_of(r, method) - 1.0);
     json_decref(model);
 }
 

@@ -4,6 +4,8 @@
 #include "check.h"
 #include "cm.h"
 #include "command.h"
+#include "golden/feature_weights.h"
+#include "nn/features/vgg.h"
 
 #include <jansson.h>
 
@@ -107,6 +109,52 @@ static void test_recompute(void)
     }
     CHECK(mib[1] < mib[0], "computed again: %g MiB, kept: %g", mib[1], mib[0]);
     CHECK(loss[1] == loss[0], "computed again: loss %.9g, kept: %.9g", loss[1], loss[0]);
+}
+
+/* ---- networks that a distance looks through ---- */
+
+/* Another classifier, another loss. */
+static void test_loss_weights(void)
+{
+    double loss[2];
+    for (int i = 0; i < 2; i++) {
+        command_works("train --method classifier" LABELLED SMALL
+                      " --channels 8 --channel-mult 1 --seed %d --out judge%d",
+                      1 + i, i);
+        remove_tree(in_scratch("run"));
+        command_works(
+            "train " CD " --steps 1 --loss-norm features --loss-weights judge%d --out run", i);
+        loss[i] = last_loss();
+    }
+    CHECK(fabs(loss[1] / loss[0] - 1.0) > 1e-3, "losses of two classifiers: %g and %g", loss[0],
+          loss[1]);
+}
+
+/* LPIPS is linear in its own weights: twice them, twice the loss. */
+static void test_loss_lpips_weights(void)
+{
+    cm_error err = {0};
+    cm_params *params = NULL;
+    double loss[2];
+    if (!CHECK_OK(cm_lpips_params(&params, &err), err))
+        return;
+    float *flat = feature_weights(params);
+    feature_file(params, flat, in_scratch("vgg.safetensors"), VGG_FILE, NULL);
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < cm_params_size(params); k++) {
+            const cm_param *p = cm_params_at(params, k);
+            for (int64_t j = 0; i && is_linear(p) && j < cm_type_count(&p->type); j++)
+                flat[p->offset + (size_t)j] *= 2.0f;
+        }
+        feature_file(params, flat, in_scratch("linear.safetensors"), LINEAR_FILE, NULL);
+        remove_tree(in_scratch("run"));
+        command_works("train " CD " --steps 1 --batch 1 --loss-norm lpips --loss-weights "
+                      "vgg.safetensors --loss-lpips-weights linear.safetensors --out run");
+        loss[i] = last_loss();
+    }
+    CHECK_CLOSE(loss[1] / loss[0], 2.0, 1e-6);
+    cm_free(flat);
+    cm_params_free(params);
 }
 
 /* ---- scores while training: in the log alone ---- */
@@ -372,6 +420,7 @@ const setting train_settings[] = {
     {"teacher", CD " --init one.safetensors", "one.safetensors|two.safetensors",
      .changes = STUDENT, .given = 1},
     {"init", "--method edm" LABELLED SMALL, "one.safetensors|two.safetensors", .changes = STUDENT, .given = 1},
+    {"teacher", PD " --init one.safetensors", "one.safetensors|two.safetensors", .changes = STUDENT, .given = 1},
     {"init", CD " --teacher one.safetensors", "one.safetensors|two.safetensors",
      .changes = STUDENT},
     {"steps", EDM, "4|5", .changes = STUDENT, .given = 1, .measure = steps_done, .measures = "4|5"},
@@ -392,11 +441,20 @@ const setting train_settings[] = {
     {"weight-decay", EDM " --optimizer adamw", "0|0.2", .changes = STUDENT},
     {"ema-rates", EDM, "0.5|0.9|0.1,0.5", .changes = EXPORT, .keeps = STUDENT, .given = 1},
     {"loss-norm", CT, "l2|l1", .changes = STUDENT},
-    {"loss-norm", CD, "l2|l1|pseudo-huber", .changes = STUDENT},
+    {"loss-norm", CD, "l2|l1|pseudo-huber|l2-32", .changes = STUDENT},
+    {"loss-weights", .test = test_loss_weights},
+    {"loss-lpips-weights", .test = test_loss_lpips_weights},
     {"huber-c", CD " --loss-norm pseudo-huber", "0|0.5", .changes = STUDENT},
     {"weighting", EDM " --p-mean 0", "karras|uniform|snr|snr+1|truncated-snr", .changes = STUDENT},
     {"weighting", CT, "uniform|karras|snr|snr+1|truncated-snr", .changes = STUDENT},
     {"weighting", CD, "uniform|karras|snr|snr+1|truncated-snr", .changes = STUDENT},
+    {"weighting", PD " --start-scales 4", "truncated-snr|uniform|snr|snr+1|karras", .changes = STUDENT},
+    {"loss-norm", PD, "l2|l1|pseudo-huber", .changes = STUDENT},
+    {"ema-rates", PD, "0|0.5", .changes = STUDENT | EXPORT, .given = 1}, /* the average is the next teacher */
+    {"sigma-max", PD, "80|10", .changes = STUDENT | INFO},
+    {"rho", PD, "7|3", .changes = STUDENT | INFO},
+    {"lr-warmup", PD, "0|3", .changes = STUDENT},
+    {"dropout", PD, "0|0.3", .changes = STUDENT},
     {"solver", CD, "heun|euler", .changes = STUDENT},
     {"boundary", CT, "skip|piecewise", .changes = STUDENT | INFO},
     {"boundary", CD, "skip|piecewise", .changes = STUDENT | INFO},
@@ -406,9 +464,11 @@ const setting train_settings[] = {
     {"scale-mode", CD, "fixed|progressive", .changes = STUDENT | INFO},
     {"start-ema", CT, "0.95|0.5", .changes = TARGET},
     {"start-ema", CD, "0.95|0.5", .changes = TARGET},
+    {"start-scales", PD, "32|8|4", .changes = STUDENT},
     {"start-scales", CT, "2|20", .changes = STUDENT},
     {"start-scales", CD, "18|6", .changes = STUDENT | INFO},
     {"end-scales", CT, "150|20", .changes = STUDENT | INFO},
+    {"end-scales", PD, "1|2|4", .changes = STUDENT | INFO},
     {"sigma-min", CT, "0.002|0.05", .changes = STUDENT | INFO},
     {"sigma-min", EDM, "0.002|0.05", .changes = INFO, .keeps = STUDENT},
     {"sigma-max", CT, "80|10", .changes = STUDENT | INFO},

@@ -1,10 +1,10 @@
 /* test_classifier.c - the classifier against its formulas, written out here in double: loss
- * and gradient of a training step, features and logits of pictures; and what is refused.
+ * and gradient of a training step, features and logits of pictures, the distance of losses in
+ * its levels; and what is refused.
  *
- * The gradient's reference is the central difference of the loss in double. */
-#include "step_settings.h"
+ * The reference of a gradient is the central difference in double. */
+#include "distance_graph.h"
 
-#include "base/memory.h"
 #include "eval/extractor.h"
 
 enum { N = 3, SIDE = 8, CH = 3, CLASSES = 4, WIDTH = 6, MOST = SIDE * SIDE * 2 * WIDTH };
@@ -90,15 +90,22 @@ static void block(const char *level, int side, int in, int out, const double *x,
     norm_silu(name, side, out, y);
 }
 
-static void reference(const double *image, double features[2 * WIDTH], double logits[CLASSES])
+/* What each of the two levels gives. */
+static void both_levels(const double *image, double *first, double *second)
 {
     static double a[MOST], b[MOST];
-    const double *w = weight("out", "weight"), *bias = weight("out", "bias");
     block("0.0", SIDE, CH, WIDTH, image, a);
-    block("0.1", SIDE, WIDTH, WIDTH, a, b);
-    halve(SIDE, WIDTH, b, a);
+    block("0.1", SIDE, WIDTH, WIDTH, a, first);
+    halve(SIDE, WIDTH, first, a);
     block("1.0", SIDE / 2, WIDTH, 2 * WIDTH, a, b);
-    block("1.1", SIDE / 2, 2 * WIDTH, 2 * WIDTH, b, a);
+    block("1.1", SIDE / 2, 2 * WIDTH, 2 * WIDTH, b, second);
+}
+
+static void reference(const double *image, double features[2 * WIDTH], double logits[CLASSES])
+{
+    static double first[MOST], a[MOST];
+    const double *w = weight("out", "weight"), *bias = weight("out", "bias");
+    both_levels(image, first, a);
     for (int k = 0; k < 2 * WIDTH; k++) {
         features[k] = 0.0;
         for (int i = 0; i < SIDE * SIDE / 4; i++)
@@ -232,6 +239,92 @@ static void test_features(void)
     cm_free(m.flat);
 }
 
+/* ---- the distance of losses in its levels ---- */
+
+/* sum over channels of (a / |a| - b / |b|)^2, meaned over places */
+static double level_distance(int places, int ch, const double *a, const double *b)
+{
+    double sum = 0.0;
+    for (int p = 0; p < places; p++) {
+        double aa = 0.0, bb = 0.0;
+        for (int k = 0; k < ch; k++) {
+            aa += a[p * ch + k] * a[p * ch + k];
+            bb += b[p * ch + k] * b[p * ch + k];
+        }
+        for (int k = 0; k < ch; k++)
+            sum += pow(a[p * ch + k] / sqrt(aa) - b[p * ch + k] / sqrt(bb), 2.0);
+    }
+    return sum / places;
+}
+
+static double reference_distance(const double *a, const double *b)
+{
+    static double level[2][2][MOST];
+    both_levels(a, level[0][0], level[0][1]);
+    both_levels(b, level[1][0], level[1][1]);
+    return level_distance(SIDE * SIDE, WIDTH, level[0][0], level[1][0]) +
+           level_distance(SIDE * SIDE / 4, 2 * WIDTH, level[0][1], level[1][1]);
+}
+
+enum { VALUES = SIDE * SIDE * CH };
+
+/* The gradient in image k of a sample, at every seventh value. */
+static void check_distance_gradient(const distance_graph *q, int n, int k, double *x[2])
+{
+    static float got[N * VALUES];
+    const double h = 1e-5;
+    cm_plan_read(q->plan, q->out[1 + k], got);
+    for (int i = 0; i < VALUES; i += 7) {
+        const double at = x[k][i];
+        x[k][i] = at + h;
+        const double above = reference_distance(x[0], x[1]);
+        x[k][i] = at - h;
+        const double want = (above - reference_distance(x[0], x[1])) / (2.0 * h);
+        x[k][i] = at;
+        CHECK(fabs((double)got[n * VALUES + i] - want) <= 1e-5 * (fabs(want) + 0.1),
+              "sample %d, gradient of image %d at %d: %.9g, expected %.9g", n, k, i,
+              (double)got[n * VALUES + i], want);
+    }
+}
+
+static void test_distance(void)
+{
+    static float a[N * VALUES], b[N * VALUES], along[2][N * VALUES];
+    float d[N];
+    cm_frozen_weights w = {.params = params};
+    cm_model m = {.net = convnet};
+    distance_graph q;
+    w.model = &m;
+    w.flat = cm_alloc_array(cm_params_floats(params), sizeof *w.flat);
+    for (size_t i = 0; i < cm_params_floats(params); i++)
+        w.flat[i] = (float)weights[i];
+    for (int i = 0; i < N * VALUES; i++) {
+        a[i] = (float)((const uint8_t *)pixels)[i] / 127.5f - 1.0f;
+        b[i] = sinf((float)(i * i));
+        along[0][i] = a[i] - b[i];
+        along[1][i] = 0.2f * cosf((float)i);
+    }
+    if (distance_graph_make(&q, "features", CM_TYPE(CM_F32, N, SIDE, SIDE, CH), &w, CM_F32)) {
+        distance_graph_check(&q, "features", a, b, along[0], along[1], 3e-3, 5e-3);
+        distance_graph_run(&q, a, b, NULL, NULL, 0.0, d);
+        for (int n = 0; n < N; n++) {
+            double wide[2][VALUES], *x[2] = {wide[0], wide[1]};
+            for (int i = 0; i < VALUES; i++) {
+                x[0][i] = (double)a[n * VALUES + i];
+                x[1][i] = (double)b[n * VALUES + i];
+            }
+            CHECK_CLOSE((double)d[n], reference_distance(x[0], x[1]), 1e-5);
+            check_distance_gradient(&q, n, 0, x);
+            check_distance_gradient(&q, n, 1, x);
+        }
+        distance_graph_run(&q, a, a, NULL, NULL, 0.0, d);
+        for (int n = 0; n < N; n++)
+            CHECK(d[n] == 0.0f, "an image is %g from itself", (double)d[n]);
+    }
+    distance_graph_clear(&q);
+    cm_free(w.flat);
+}
+
 static void test_names(void)
 {
     static const char *const good[] = {"FD-a", "FD-fashion", "FD-My_set-2.0"},
@@ -277,11 +370,12 @@ int main(void)
     static const check_test tests[] = {
         {"loss and gradient of a step", test_step},
         {"features and logits", test_features},
+        {"the distance of losses in its levels", test_distance},
         {"names of scores", test_names},
         {"other networks and files", test_unknown},
     };
     make();
-    const int status = check_main(tests, 4);
+    const int status = check_main(tests, sizeof tests / sizeof *tests);
     cm_params_free(params);
     cm_free(weights);
     return status;

@@ -310,9 +310,9 @@ static void test_refused(void)
     refuse("lr", "nan", "option 'lr': expected a number within [0, 10], found 'nan'");
     refuse("lr", "-1e-9", "option 'lr': expected a number within [0, 10], found '-1e-9'");
     refuse("flip", "yes", "option 'flip': expected true or false, found 'yes'");
-    refuse("method", "", "option 'method': expected edm|cd|ct|classifier, found ''");
-    refuse("method", "edm|cd", "option 'method': expected edm|cd|ct|classifier, found 'edm|cd'");
-    refuse("method", "ed", "option 'method': expected edm|cd|ct|classifier, found 'ed'");
+    refuse("method", "", "option 'method': expected edm|cd|ct|pd|classifier, found ''");
+    refuse("method", "edm|cd", "option 'method': expected edm|cd|ct|pd|classifier, found 'edm|cd'");
+    refuse("method", "ed", "option 'method': expected edm|cd|ct|pd|classifier, found 'ed'");
     refuse("out", NULL, "option 'out': expected a value, found none");
     refuse("out", "a\xff", "option 'out': expected UTF-8 text, found 'a\\xff'");
     refuse("lr_warmup", "1", "option 'lr_warmup': no such setting; did you mean 'lr-warmup'?");
@@ -375,7 +375,7 @@ static void test_json_refused(void)
         {"{\"lr\": 11}", "lr"},
         {"{\"lr\": 1e999}", ""},
         {"{\"flip\": 1}", "flip"},
-        {"{\"method\": \"gan\"}", "method: expected edm|cd|ct|classifier, found 'gan'"},
+        {"{\"method\": \"gan\"}", "method: expected edm|cd|ct|pd|classifier, found 'gan'"},
         {"{\"method\": [\"cd\"]}", "method"},
         {"{\"batch\": 3, \"out\": \"a\\u0000b\"}", ""},
         {"[1]", ""},

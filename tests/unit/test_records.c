@@ -224,7 +224,7 @@ static void check_distance(const char *name, double option_c, double c,
                 y[n * VALUES + i] + powf(10.0f, (float)(n - 4)) * (cm_uniform(r.v[1]) - 0.5f);
         }
     }
-    cm_node *d = o.settings.distance->between(&context, a, b), *da = NULL;
+    cm_node *d = cm_distance_between(o.settings.distance, &context, a, b), *da = NULL;
     cm_graph_vjp(g, d, cm_const(g, CM_TYPE(CM_F32, N), ones), 1, &a, &da);
     cm_node *out[] = {d, da};
     if (CHECK_OK(cm_plan_compile(g, 2, out, cm_cpu_device(), 1, &plan, &err), err)) {

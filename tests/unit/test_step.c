@@ -41,16 +41,19 @@ typedef struct variant {
     int threads; /* 0: two */
 } variant;
 
-static cm_train_step *step_of(const cm_net_config *n, cm_params *params, variant v, int batch)
+/* f: what its distance looks through; NULL: it is l2. */
+static cm_train_step *step_through(const cm_net_config *n, cm_params *params, variant v, int batch,
+                                   const cm_frozen_weights *f)
 {
     step_settings o;
     step_settings_make(&o, v.method, batch);
+    snprintf(o.options.loss_norm, sizeof o.options.loss_norm, f ? "features" : "l2");
     snprintf(o.options.weighting, sizeof o.options.weighting, "uniform");
     o.options.accumulate = v.parts;
     o.options.recompute = v.recompute;
     step_settings_resolve(&o);
-    const cm_step_config c =
-        step_settings_config(&o, n, params, 0.9, v.dtype, v.threads ? v.threads : 2);
+    cm_step_config c = step_settings_config(&o, n, params, 0.9, v.dtype, v.threads ? v.threads : 2);
+    c.frozen = f;
     cm_error err = {0};
     cm_train_step *s = NULL;
     if (!CHECK_OK(cm_train_step_new(&c, &s, &err), err))
@@ -73,6 +76,11 @@ static cm_train_step *step_of(const cm_net_config *n, cm_params *params, variant
     s->hyper[1] = 1.0f;
     s->scalars = (cm_step_scalars){.value = {18.0}, .mu = 0.9};
     return s;
+}
+
+static cm_train_step *step_of(const cm_net_config *n, cm_params *params, variant v, int batch)
+{
+    return step_through(n, params, v, batch, NULL);
 }
 
 static cm_train_step *step_new(const cm_net_config *n, cm_params *params, variant v)
@@ -381,6 +389,63 @@ static void test_again_bf16(void)
     check_again(CM_BF16);
 }
 
+/* ---- a network that the distance looks through ---- */
+
+static const cm_net_config convnet = {.arch = &cm_arch_convnet,
+                                      .height = 8,
+                                      .width = 8,
+                                      .in_channels = 2,
+                                      .out_channels = 2,
+                                      .num_classes = 3,
+                                      .time_input = &cm_time_log250,
+                                      .of.convnet = {8, 2, 2, {1, 2}}};
+
+/* In parts, and computed again: the same step; the network stays as it is, is counted, and is
+ * what the loss is of. */
+static void test_frozen(void)
+{
+    cm_error err = {0};
+    cm_params *params = NULL;
+    cm_model judge = {.net = convnet};
+    cm_frozen_weights f = {.model = &judge};
+    cm_train_step *s[5] = {NULL};
+    CHECK_OK(cm_net_params_new(&net, &params, &err), err);
+    CHECK_OK(cm_net_params_new(&convnet, &f.params, &err), err);
+    const size_t floats = cm_params_floats(f.params);
+    float *first = cm_alloc_array(floats, sizeof *first);
+    f.flat = cm_alloc_array(floats, sizeof *f.flat);
+    cm_params_init(f.params, 3, f.flat);
+    memcpy(first, f.flat, floats * sizeof *first);
+    for (int i = 0; i < 4; i++) { /* whole, in parts, computed again, and without */
+        const variant v = {"cd", i == 1 ? 3 : 1, i == 2, CM_F32, 0};
+        if (!(s[i] = step_through(&net, params, v, BATCH, i < 3 ? &f : NULL)))
+            return;
+        cm_train_step_run(s[i]);
+    }
+    CHECK(*s[0]->loss > 0.0f && *s[0]->loss != *s[3]->loss, "loss %g, of l2 %g",
+          (double)*s[0]->loss, (double)*s[3]->loss);
+    const double loss = fabs((double)*s[0]->loss - (double)*s[1]->loss),
+                 grad = distance(s[0]->grad, s[1]->grad, s[0]->floats);
+    CHECK(loss <= 1e-5 * (double)*s[0]->loss && grad <= 2e-5,
+          "in parts: loss differs by %g, the gradient by %g", loss, grad);
+    CHECK(same(s[0]->grad, s[2]->grad, s[0]->floats), "computed again: another gradient");
+    CHECK(!memcmp(first, f.flat, floats * sizeof *first), "the network was changed");
+    CHECK(cm_train_step_needed_bytes(s[0]) >
+              cm_train_step_needed_bytes(s[3]) + floats * sizeof(float),
+          "its weights are not counted");
+    f.flat[cm_params_find(f.params, "level.0.0.conv.weight")->offset] += 1.0f;
+    s[4] = step_through(&net, params, (variant){"cd", 1, 0, CM_F32, 0}, BATCH, &f);
+    cm_train_step_run(s[4]);
+    CHECK(fabs((double)*s[4]->loss / (double)*s[0]->loss - 1.0) > 1e-3,
+          "with other weights loss %g", (double)*s[4]->loss);
+    for (int i = 0; i < 5; i++)
+        cm_train_step_free(s[i]);
+    cm_free(first);
+    cm_free(f.flat);
+    cm_params_free(f.params);
+    cm_params_free(params);
+}
+
 /* A rate near 1 is not rounded to a float: the first average of zeros is (1 - rate) p. */
 static void test_average_weight(void)
 {
@@ -413,6 +478,7 @@ static void test_average_weight(void)
 
 static const check_test tests[] = {
     {"averages of rates near 1", test_average_weight},
+    {"a network that the distance looks through", test_frozen},
     {"edm in parts", test_edm},
     {"cd in parts", test_cd},
     {"ct in parts", test_ct},

@@ -40,7 +40,8 @@ static cm_node *mean_of_pixels(cm_graph *g, cm_node *x)
     return CM_RESHAPE(g, cm_affine(g, x, share, 0.0f), t.dim[0], t.dim[3]);
 }
 
-cm_node *cm_convnet_build(cm_net *net, const cm_net_config *config, cm_node *x, cm_node **features)
+cm_node *cm_convnet_build(cm_net *net, const cm_net_config *config, cm_node *x,
+                          cm_convnet_inside *inside)
 {
     cm_graph *g = net->g;
     const cm_convnet_config *c = &config->of.convnet;
@@ -51,10 +52,9 @@ cm_node *cm_convnet_build(cm_net *net, const cm_net_config *config, cm_node *x, 
             x = cm_sumpool2(g, x, 0.25f);
         for (int i = 0; i < c->num_blocks; i++)
             x = block(net, x, (int64_t)c->model_channels * c->channel_mult[level], level, i);
+        inside->level[level] = x;
     }
-    cm_node *f = mean_of_pixels(g, x);
-    if (features)
-        *features = f;
+    cm_node *f = inside->features = mean_of_pixels(g, x);
     if (net->rng)
         f = cm_dropout(g, f, net->rng, (float)config->dropout, net->stream);
     return cm_net_linear(net, f, config->num_classes, 0, "out");
@@ -62,8 +62,9 @@ cm_node *cm_convnet_build(cm_net *net, const cm_net_config *config, cm_node *x, 
 
 static cm_node *build(cm_net *net, const cm_net_config *config, cm_node *x, cm_node *t, cm_node *y)
 {
+    cm_convnet_inside inside;
     (void)t, (void)y;
-    return cm_convnet_build(net, config, x, NULL);
+    return cm_convnet_build(net, config, x, &inside);
 }
 
 /* ---- configuration ---- */

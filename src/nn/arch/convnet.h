@@ -17,9 +17,14 @@ struct cm_net_config;
 
 /* The width of its features. */
 int64_t cm_convnet_width(const struct cm_net_config *config);
-/* x f32 [N,H,W,C] -> logits f32 [N,num_classes]; *features, NULL allowed: what they are a
- * linear function of, f32 [N,cm_convnet_width].  To be begun with cm_net_restart. */
+/* What it computes on the way. */
+typedef struct cm_convnet_inside {
+    cm_node *level[CM_CONVNET_LEVELS]; /* the last block's result of each level, [N,H,W,width] */
+    cm_node *features; /* what the logits are a linear function of, f32 [N,cm_convnet_width] */
+} cm_convnet_inside;
+
+/* x f32 [N,H,W,C] -> logits f32 [N,num_classes].  To be begun with cm_net_restart. */
 cm_node *cm_convnet_build(cm_net *net, const struct cm_net_config *config, cm_node *x,
-                          cm_node **features);
+                          cm_convnet_inside *inside);
 
 #endif

@@ -42,65 +42,36 @@ static cm_node *linear(cm_net *net, int level)
                         "lin%d.model.1.weight", level);
 }
 
-/* Of unit length over channels, but where there is nothing. */
-static cm_node *normalise(cm_graph *g, cm_node *f)
-{
-    const cm_type t = *cm_node_type(f);
-    cm_node *sum = cm_sum_to(g, cm_mul(g, f, f), CM_TYPE(CM_F32, t.dim[0], t.dim[1], t.dim[2], 1));
-    /* 1e-20 below the root, so that its slope at 0 is a number */
-    cm_node *norm = cm_pow(g, cm_affine(g, sum, 1.0f, 1e-20f), 0.5f);
-    return cm_mul(g, f, cm_pow(g, cm_affine(g, norm, 1.0f, 1e-10f), -1.0f));
-}
-
-/* x [N,H,W,3] of 0 to 1; out [LEVELS] */
-static void features(cm_net *net, cm_lpips_pooling pooling, cm_node *x, cm_node **lin,
-                     cm_node **out)
+void cm_lpips_embed(cm_net *net, cm_lpips_pooling pooling, cm_node *x, cm_embedding *e)
 {
     cm_graph *g = net->g;
     cm_net_restart(net);
-    x = standardise(g, x);
+    x = cm_cast(g, standardise(g, x), net->dtype);
     for (int l = 0; l < LEVELS; l++) {
         if (l)
             x = pooling == CM_LPIPS_MEAN ? cm_avg_pool2d(g, x, 2, 2, 0)
                                          : cm_max_pool2d(g, x, 2, 2, 0);
         for (int i = 0; i < levels[l].count; i++)
             x = convolve(net, x, levels[l].width, levels[l].first + 2 * i);
-        lin[l] = linear(net, l);
-        out[l] = normalise(g, x);
+        cm_embedding_add_unit(g, e, x, CM_RESHAPE(g, linear(net, l), 1, 1, 1, levels[l].width));
     }
-}
-
-/* [N,1]: of one level */
-static cm_node *difference(cm_graph *g, cm_node *a, cm_node *b, cm_node *lin)
-{
-    const cm_type t = *cm_node_type(a);
-    cm_node *d = cm_sub(g, a, b);
-    d = cm_mul(g, cm_mul(g, d, d), CM_RESHAPE(g, lin, 1, 1, 1, t.dim[3]));
-    d = cm_sum_to(g, d, CM_TYPE(CM_F32, t.dim[0], 1, 1, 1));
-    return cm_affine(g, d, 1.0f / (float)(t.dim[1] * t.dim[2]), 0.0f);
 }
 
 cm_node *cm_lpips_distance(cm_net *net, cm_lpips_pooling pooling, cm_node *a, cm_node *b)
 {
-    cm_graph *g = net->g;
-    cm_node *fa[LEVELS], *fb[LEVELS], *lin[LEVELS], *sum = NULL;
-    const int64_t n = cm_node_type(a)->dim[0];
-    features(net, pooling, a, lin, fa);
-    features(net, pooling, b, lin, fb);
-    for (int l = 0; l < LEVELS && !cm_graph_check(g, NULL); l++) {
-        cm_node *d = difference(g, fa[l], fb[l], lin[l]);
-        sum = sum ? cm_add(g, sum, d) : d;
-    }
-    return sum ? CM_RESHAPE(g, sum, n) : a;
+    cm_embedding ea = {0}, eb = {0};
+    cm_lpips_embed(net, pooling, a, &ea);
+    cm_lpips_embed(net, pooling, b, &eb);
+    return cm_embedding_distance(net->g, &ea, &eb);
 }
 
 /* Once: in a graph, the second image finds the parameters of the first. */
 static void declare(cm_net *net, const void *user)
 {
     (void)user;
-    cm_node *lin[LEVELS], *out[LEVELS];
+    cm_embedding e = {0};
     const cm_type t = CM_TYPE(CM_F32, 1, CM_LPIPS_LEAST_SIDE, CM_LPIPS_LEAST_SIDE, 3);
-    features(net, CM_LPIPS_MOST, cm_input(net->g, "x", t), lin, out);
+    cm_lpips_embed(net, CM_LPIPS_MOST, cm_input(net->g, "x", t), &e);
 }
 
 /* Of a file: the same parameters, asked for by no network. */

@@ -2,6 +2,7 @@
 #ifndef CM_NN_FEATURES_VGG_H
 #define CM_NN_FEATURES_VGG_H
 
+#include "nn/features/embedding.h"
 #include "nn/params.h"
 
 typedef enum cm_lpips_pooling {
@@ -11,6 +12,8 @@ typedef enum cm_lpips_pooling {
 } cm_lpips_pooling;
 
 enum { CM_LPIPS_LEAST_SIDE = 16 }; /* of an image: it is halved four times */
+/* Consistency Models shows it images narrower than this resized to squares of that side. */
+enum { CM_LPIPS_NARROW = 256, CM_LPIPS_SIDE = 224 };
 
 /* The parameters: features.N.weight and .bias of torchvision's VGG16, and lin0.model.1.weight
  * to lin4 [1,C,1,1] of LPIPS' own file. */
@@ -19,7 +22,9 @@ cm_status cm_lpips_params(cm_params **params, cm_error *err);
  * there, which nothing here computes with. */
 typedef enum cm_lpips_file { CM_LPIPS_VGG, CM_LPIPS_VGG_WHOLE, CM_LPIPS_LINEAR } cm_lpips_file;
 cm_status cm_lpips_file_params(cm_lpips_file which, cm_params **params, cm_error *err);
-/* a, b f32 [N,H,W,3] of 0 to 1 -> f32 [N] */
+/* x f32 [N,H,W,3] of 0 to 1: a part a layer, with its linear weights. */
+void cm_lpips_embed(cm_net *net, cm_lpips_pooling pooling, cm_node *x, cm_embedding *e);
+/* a, b likewise -> f32 [N] */
 cm_node *cm_lpips_distance(cm_net *net, cm_lpips_pooling pooling, cm_node *a, cm_node *b);
 
 #endif

@@ -23,7 +23,7 @@ cm_node *cm_loss_consistency(const cm_loss_context *c, cm_node *z, cm_node *t, c
         c->teacher.net ? s->solver->step(&c->teacher, xt, t, t2) : cm_noisy(g, c->x0, z, t2);
     cm_node *target = cm_denoise(&c->target, xt2, t2).D;
     cm_node *student = cm_denoise(&c->student, xt, t).D;
-    return cm_mul(g, s->distance->between(c, student, target),
+    return cm_mul(g, cm_distance_between(s->distance, c, student, target),
                   s->weighting->of_sigma(g, &s->schedule, t));
 }
 
@@ -49,21 +49,18 @@ static void at(const cm_objective_settings *s, int64_t k, cm_step_scalars *out)
     out->mu = p.target_ema;
 }
 
-static int64_t levels(const cm_objective_settings *s)
+static int64_t levels(const cm_objective_settings *s, int64_t k)
 {
+    (void)k;
     return cm_curriculum_most_scales(&s->curriculum);
 }
 
-static const cm_option_value cd_defaults[] = {{"weighting", "uniform"},
-                                              {"target-ema-mode", "fixed"},
-                                              {"scale-mode", "fixed"},
-                                              {"start-scales", "18"},
-                                              {0}};
-static const cm_option_value ct_defaults[] = {{"weighting", "uniform"},
-                                              {"target-ema-mode", "adaptive"},
-                                              {"scale-mode", "progressive"},
-                                              {"start-scales", "2"},
-                                              {0}};
+static const cm_option_value cd_defaults[] = {
+    {"weighting", "uniform"}, {"target-ema-mode", "fixed"}, {"scale-mode", "fixed"},
+    {"start-scales", "18"},   {"end-scales", "150"},        {0}};
+static const cm_option_value ct_defaults[] = {
+    {"weighting", "uniform"}, {"target-ema-mode", "adaptive"}, {"scale-mode", "progressive"},
+    {"start-scales", "2"},    {"end-scales", "150"},           {0}};
 static const cm_step_scalar scalars[] = {[SCALES] = {"scales", 1}, {0}};
 static const char *const samplers[] = {"onestep", "multistep", NULL};
 
@@ -71,7 +68,8 @@ extern const cm_objective cm_objective_cd, cm_objective_ct;
 
 #define CURRICULUM_OPTIONS \
     CM_DENOISER_OPTIONS    \
-        "loss-norm huber-c boundary target-ema-mode scale-mode start-ema start-scales end-scales"
+    CM_DISTANCE_OPTIONS    \
+    "lr-decay boundary target-ema-mode scale-mode start-ema start-scales end-scales"
 
 const cm_objective cm_objective_cd = {.name = "cd",
                                       .needs_teacher = 1,

@@ -14,7 +14,7 @@ cm_node *cm_loss_dsm(const cm_loss_context *c, cm_node *z, cm_node *sigma)
 {
     const cm_objective_settings *s = c->settings;
     cm_node *D = cm_denoise(&c->student, cm_noisy(c->g, c->x0, z, sigma), sigma).D;
-    return cm_mul(c->g, cm_distance_find("l2")->between(c, D, c->x0),
+    return cm_mul(c->g, cm_distance_between(cm_distance_find("l2"), c, D, c->x0),
                   s->weighting->of_sigma(c->g, &s->schedule, sigma));
 }
 
@@ -28,17 +28,16 @@ static cm_node *loss(const cm_loss_context *c)
     return cm_loss_dsm(c, z, sigma);
 }
 
-static int64_t levels(const cm_objective_settings *s)
+static int64_t levels(const cm_objective_settings *s, int64_t k)
 {
     (void)s;
+    (void)k;
     return 18; /* of EDM's own sampling */
 }
 
-static const cm_option_value defaults[] = {{"weighting", "karras"},
-                                           {"target-ema-mode", "fixed"},
-                                           {"scale-mode", "fixed"},
-                                           {"start-scales", "18"},
-                                           {0}};
+static const cm_option_value defaults[] = {{"weighting", "karras"}, {"target-ema-mode", "fixed"},
+                                           {"scale-mode", "fixed"}, {"start-scales", "18"},
+                                           {"end-scales", "150"},   {0}};
 static const cm_step_scalar scalars[] = {{0}};
 static const char *const samplers[] = {"heun", NULL};
 
@@ -49,4 +48,4 @@ const cm_objective cm_objective_edm = {.name = "edm",
                                        .loss = loss,
                                        .levels = levels,
                                        .samplers = samplers,
-                                       .options = CM_DENOISER_OPTIONS "p-mean p-std"};
+                                       .options = CM_DENOISER_OPTIONS "lr-decay p-mean p-std"};

@@ -5,10 +5,11 @@
 
 #include <string.h>
 
-extern const cm_objective cm_objective_edm, cm_objective_cd, cm_objective_ct,
+extern const cm_objective cm_objective_edm, cm_objective_cd, cm_objective_ct, cm_objective_pd,
     cm_objective_classifier;
 
-const cm_objective *const cm_objectives[] = {&cm_objective_edm, &cm_objective_cd, &cm_objective_ct,
+const cm_objective *const cm_objectives[] = {&cm_objective_edm,        &cm_objective_cd,
+                                             &cm_objective_ct,         &cm_objective_pd,
                                              &cm_objective_classifier, NULL};
 
 const cm_objective *cm_objective_find(const char *name)
@@ -22,9 +23,10 @@ const cm_objective *cm_objective_find(const char *name)
 static int left_empty(const cm_option *o, const cm_train_params *options)
 {
     const char *field = (const char *)options + o->offset;
-    return o->type == CM_OPT_TEXT  ? !*field
-           : o->type == CM_OPT_INT ? !*(const int64_t *)(const void *)field
-                                   : 0;
+    return o->type == CM_OPT_TEXT   ? !*field
+           : o->type == CM_OPT_INT  ? !*(const int64_t *)(const void *)field
+           : o->type == CM_OPT_FLAG ? !*(const int *)(const void *)field
+                                    : 0;
 }
 
 static cm_status set_defaults(const cm_objective *objective, cm_train_params *options,
@@ -86,8 +88,19 @@ cm_status cm_objective_resolve(cm_train_params *o, cm_objective_settings *settin
     if (!s.solver)
         return unknown("solver", o->solver, err);
     if ((status = cm_noise_schedule_check(&s.schedule, err)) ||
-        (s.objective->has_target && (status = resolve_curriculum(&s, err))))
+        (s.objective->has_target && (status = resolve_curriculum(&s, err))) ||
+        (status = cm_objective_check(&s, err)))
         return status;
     *settings = s;
     return CM_OK;
+}
+
+cm_status cm_objective_check(const cm_objective_settings *s, cm_error *err)
+{
+    return s->objective->check ? s->objective->check(s, err) : CM_OK;
+}
+
+cm_stage cm_objective_stage(const cm_objective_settings *s, int64_t k)
+{
+    return s->objective->stage ? s->objective->stage(s, k) : (cm_stage){.steps = s->options->steps};
 }

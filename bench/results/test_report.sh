@@ -1,0 +1,73 @@
+#!/bin/sh
+# test_report.sh REPORT - the page that is drawn from rows, against numbers worked out by hand
+set -u
+report=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+mkdir "$dir/rows" "$dir/out"
+passed=0 failed=0
+
+# row RUN SEED FD
+row()
+{
+    printf '{"run":"%s","seed":%s,"machine":"M","images":1200,"processor_seconds":60,"scores":[
+        {"evaluations":1,"eval":{"scores":{"frechet":%s,"precision":0.5,"agreement":0.25}}}]}' \
+        "$1" "$2" "$3" >"$dir/rows/$1-$2.json"
+}
+
+# check WHAT PATTERN: a line of the page
+check()
+{
+    if grep -qE -- "$2" "$dir/out/results.md"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $1: no line like $2"
+    fi
+}
+
+# a and c overlap; b is beyond both; d has one seed
+row a 1 1; row a 2 2; row a 3 3
+row b 1 11; row b 2 12; row b 3 13
+row c 1 2.5; row c 2 3.5; row c 3 4.5
+row d 1 7
+cat >"$dir/page" <<'END'
+kept as it is
+@machines
+@table
+a 1 | of a
+d 1 | of d
+e 1 | of e
+@end
+@claim a 1 < b 1 | far
+@claim b 1 < a 1 | wrong
+@claim a 1 < c 1 | near
+@claim a 1 < d 1 | single
+@claim a 1 < e 1 | missing
+@plot p.png | N
+one | 1 a 1, 2 b 1, 3 e 1
+@end
+END
+"$report" "$dir/page" "$dir/rows" "$dir/out" >"$dir/log" 2>&1 || cat "$dir/log"
+check 'text' '^kept as it is$'
+check 'machines' '^- M: 10 rows$'
+check 'mean and deviation' '^\| of a \| 3 \| 1 \| 2\.00 ± 1\.00 \| 0\.500 ± 0\.000 \| \| 25\.0 ± 0\.0 \| \| 1200 \| 1\.0 \| 20 \|$'
+check 'one seed' '^\| of d \| 1 \| 1 \| 7\.00 \| 0\.500 \| \| 25\.0 \| \|'
+check 'no row' '^\| of e \| 0 \| 1 \| not run'
+check 'far apart' '^- \*\*far\*\*: FD 2\.000 ± 1\.000 \(3 seeds\) against 12\.000 ± 1\.000 .*: it holds, beyond the spread'
+check 'the other way' '^- \*\*wrong\*\*: .* \*\*it does not hold\*\*'
+check 'overlapping' '^- \*\*near\*\*: .* on average, within the spread'
+check 'one seed has no verdict' '^- \*\*single\*\*: .*no verdict'
+check 'not run' '^- \*\*missing\*\*: not run yet'
+check 'plot' '^!\[FD-fashion over N\]\(p\.png\)'
+if [ -s "$dir/out/p.png" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo 'FAIL no plot'; fi
+
+echo '{"run":"x","seed":1' >"$dir/rows/x-1.json"
+if "$report" "$dir/page" "$dir/rows" "$dir/out" >"$dir/log" 2>&1 || ! grep -q 'x-1.json' "$dir/log"; then
+    failed=$((failed + 1))
+    echo 'FAIL a damaged row was taken'
+else
+    passed=$((passed + 1))
+fi
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" = 0 ]
