@@ -217,6 +217,7 @@ static const struct {
     {CM_OP_CONST, "has no inputs"},
     {CM_OP_STOP_GRADIENT, "has no derivative; test_graph.c"},
     {CM_OP_AUX, "a part of a result that has no cotangent of its own"},
+    {CM_OP_SECOND, "by fusion only; test_fuse.c"},
     {CM_OP_SILU_GRAD, "derivative of silu: no objective takes second derivatives"},
     {CM_OP_CLAMP_GRAD, "derivative of clamp"},
     {CM_OP_SOFTMAX_GRAD, "derivative of softmax"},
