@@ -10,7 +10,7 @@ int main(void)
     cm_model *model = NULL;
     cm_sampler *sampler = NULL;
     cm_images *picture = NULL, *image = NULL, *out = NULL;
-    cm_images mask = {sizeof mask, 1, 32, 32, 1, white, NULL, NULL, &label, 0};
+    cm_images mask = {sizeof mask, 1, 32, 32, 1, white, NULL, NULL, &label, 0, 0};
     cm_sample_params params = cm_sample_default_params();
     cm_edit edit = cm_edit_default("inpaint");
     cm_request request = cm_request_default();

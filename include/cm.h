@@ -175,22 +175,20 @@ typedef struct cm_train_params {
     cm_text eval_ref;         /* real images or statistics (default: the data) */
     int64_t save_every;       /* steps between checkpoints (0: ten in a run) */
     int64_t keep;             /* checkpoints to keep */
-    double max_minutes;       /* stop after this long as if it had been the last step (0: no
-                                 limit) */
+    double max_minutes;       /* stop after so long as if at the last step (0: no limit) */
 } cm_train_params;
 
 /* Settings of sampling; likewise cm_sample_options. */
 typedef struct cm_sample_params {
     size_t size;              /* of this struct; set by cm_sample_default_params */
     cm_text sampler;          /* auto: onestep for consistency models, heun for teachers */
-    int64_t steps;            /* noise levels of the grid (0: 18 for euler and heun, the
-                                 model's own for --ts and progdist) */
+    int64_t steps;            /* of the grid (0: 18); of a consistency model evaluations */
     cm_text ts;               /* multistep: grid indices, 0 first, steps-1 last, e.g. 0,8,17 */
     cm_text sigmas;           /* multistep: noise levels instead of indices, falling, e.g. 80,5 */
-    double s_churn;           /* heun: fresh noise a run */
-    double s_tmin;            /* heun: churn only above this sigma */
-    double s_tmax;            /* heun: churn only below this sigma */
-    double s_noise;           /* heun: standard deviation of the fresh noise */
+    double s_churn;           /* heun, dpm2: fresh noise a run */
+    double s_tmin;            /* heun, dpm2: churn only above this sigma */
+    double s_tmax;            /* heun, dpm2: churn only below this sigma */
+    double s_noise;           /* heun, dpm2: standard deviation of it */
     int64_t num;              /* images */
     cm_text label;            /* classes: names (which go before) or numbers, with commas; all (an
                                  equal share each, in order), random, auto (all; of an edit: told
@@ -198,8 +196,7 @@ typedef struct cm_sample_params {
     int64_t seed;             /* image i depends on the seed, its class and i only */
     int64_t first;            /* i of the first image */
     int64_t batch;            /* images sampled together */
-    int64_t micro_batch;      /* of them in the network at a time (0: as many as the caches
-                                 hold) */
+    int64_t micro_batch;      /* of them in the network at a time (0: by the caches) */
     cm_text dtype;            /* activations and matrix operands */
     int64_t threads;          /* threads (0: the cores this process may use) */
 } cm_sample_params;
@@ -283,9 +280,9 @@ typedef struct cm_images {
     int h, w, c;     /* height, width, channels: 1 gray, 3 RGB */
     uint8_t *pixels; /* [n,h,w,c], 0..255 */
     float *values;   /* the same within [-1,1], not rounded; NULL: not asked for */
-    float *noise;    /* the same: of invert, the noise that leads to them; else NULL */
+    float *noise;    /* [draws,n,h,w,c] of a file of noise, or of invert, what leads to them; NULL */
     int64_t *labels; /* [n], the class of each, -1: none; NULL: none of all (a caller's own) */
-    int64_t first;   /* index of the first: files of a folder are numbered from it */
+    int64_t first, draws; /* index of the first, also in a folder; of noise that was read, else 0 */
 } cm_images;
 CM_API void cm_images_free(cm_images *images);
 
@@ -360,6 +357,11 @@ CM_API int64_t cm_sampler_draws(const cm_sampler *sampler);
 CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, cm_images **images,
                                 cm_error *err);
 
+/* Write all noise of a request and the labels of its images (NULL: only see whether path can be
+ * written) for cm_images_read_noise.  Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_MEMORY. */
+CM_API cm_status cm_sampler_save_noise(const cm_sampler *sampler, const cm_request *request,
+                                       const cm_images *images, const char *path, cm_error *err);
+
 /* All in one call: params->num images, from index 0 on, of params->seed.  Errors: as of
  * cm_sampler_new and cm_sampler_run. */
 CM_API cm_status cm_sample(const cm_model *model, const cm_sample_params *params,
@@ -409,9 +411,8 @@ CM_API void cm_bytes_free(void *bytes);
 CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images,
                                   cm_error *err);
 CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
-/* The noise of a .safetensors file, as cm edit invert writes it, for images of the model: a tensor
- * noise F32 [n,h,w,c], finite, and where there is one labels I64 [n], all classes or all -1, else
- * -1; pixels are black. Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
+/* The noise of a .safetensors file (docs/methods.md) for images of the model: finite, labels all
+ * classes or all -1; pixels are black.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_images_read_noise(const cm_model *model, const char *path, cm_images **images,
                                       cm_error *err);
 /* The files of a folder and of those in it, as cm_data finds them, sorted folder by folder: `file`
@@ -506,22 +507,22 @@ typedef struct cm_eval_hooks { /* functions may be NULL */
 CM_API cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
                          const cm_eval_hooks *hooks, char **text, cm_error *err);
 
-/* Settings of a search for the noise levels of edits; likewise cm_tune_options. */
+/* Settings of a search for noise levels; likewise cm_tune_options. */
 typedef struct cm_tune_params {
     size_t size;                  /* of this struct; set by cm_tune_default_params */
     cm_text model, data, weights; /* a file; real pictures; the classifier that judges */
-    cm_text task;                 /* list of inpaint, colorize, upscale; empty: all that suit */
+    cm_text task;                 /* list of inpaint, colorize, upscale (empty: those), or sample */
     cm_text classes;              /* of the pictures: auto, as cm edit tells them, or the data's */
-    cm_text out;                  /* where the model is written with them; empty: nowhere */
-    int64_t num, most, factor;    /* pictures; evaluations an edit; of upscale */
+    cm_text out, log, plot; /* where the model is written with them; of sample: scores; a picture */
+    int64_t num, most, factor, evaluations; /* pictures; at most an edit; upscale; of sample */
     int64_t seed, batch, threads;
 } cm_tune_params;
 CM_API const cm_option *cm_tune_options(void);
 CM_API cm_tune_params cm_tune_default_params(void);
 
-/* Edit pictures with one noise level after another and more of them, and judge the results
- * (docs/editing.md); each row of the table goes to `line`, NULL allowed.  out, which is a new
- * file or replaces a model, appears whole or not at all and has the weights of the model.  The
+/* Edit pictures, or sample, with one noise level after another and more of them, and judge that
+ * (docs/editing.md, docs/methods.md); each row of a table goes to `line`, NULL allowed.  out, a new
+ * file or a model to replace, appears whole or not at all and has the weights of the model.  The
  * same settings give the same table.  hooks may be NULL.  Errors: as of cm_eval. */
 CM_API cm_status cm_tune(const cm_tune_params *params, const cm_eval_hooks *hooks,
                          void (*line)(void *user, const char *text), void *user, cm_error *err);

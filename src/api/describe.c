@@ -111,6 +111,8 @@ static void add_model(json_t *o, const cm_model *m, int *bad)
         add_prepared(o, m, bad);
     if (m->edits)
         *bad |= json_object_set_new(o, "edits", parsed(m->edits));
+    if (m->sampling)
+        *bad |= json_object_set_new(o, "sampling", parsed(m->sampling));
     if (m->training)
         *bad |= json_object_set_new(o, "training", parsed(m->training));
 }

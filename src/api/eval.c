@@ -1,9 +1,9 @@
-/* eval.c - the public functions that judge: samples, and noise levels of edits */
+/* eval.c - the public functions that judge: samples, and noise levels */
 #include "api/door.h"
 #include "base/error.h"
 #include "eval/evaluate.h"
 #include "eval/lpips_pairs.h"
-#include "eval/tune.h"
+#include "eval/tune_tasks.h"
 
 cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
                   const cm_eval_hooks *hooks, char **text, cm_error *err)
@@ -34,5 +34,5 @@ cm_status cm_tune(const cm_tune_params *params, const cm_eval_hooks *hooks,
     cm_status s = cm_door_tune_params(params, err);
     if (!s && hooks)
         s = cm_door_size("eval hooks", hooks->size, sizeof *hooks, err);
-    return s ? s : cm_tune_edits(params, hooks, line, user, err);
+    return s ? s : cm_tune_task(params, hooks, line, user, err);
 }

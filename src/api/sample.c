@@ -38,6 +38,19 @@ cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, cm_imag
     return s ? s : cm_sampler_draw(sampler, request, images, err);
 }
 
+cm_status cm_sampler_save_noise(const cm_sampler *sampler, const cm_request *request,
+                                const cm_images *images, const char *path, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"sampler", sampler});
+    if (!s)
+        s = cm_door_request(request, err);
+    if (!s && images)
+        s = cm_door_shape(images, err);
+    if (!s)
+        s = cm_door_text("path", path, err);
+    return s ? s : cm_sampler_noise_to_file(sampler, request, images, path, err);
+}
+
 cm_status cm_sample(const cm_model *model, const cm_sample_params *params, cm_images **images,
                     cm_error *err)
 {

@@ -5,6 +5,7 @@
 #include "model/released.h"
 #include "run/resolve.h"
 #include "sample/edit_levels.h"
+#include "sample/own_levels.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -58,6 +59,8 @@ cm_status cm_validate(const char *path, cm_error *err)
         s = check_weights(model, err);
     if (!s && is_model && !cm_model_is_classifier(model))
         s = check_edits(model, err);
+    if (!s && is_model && !cm_model_is_classifier(model))
+        s = cm_own_levels_check(model, err);
     cm_model_release(model);
     return s;
 }

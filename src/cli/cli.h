@@ -16,7 +16,7 @@
     X(sample,  "generate images from a model")                                                    \
     X(edit,    "inpaint, colorize, upscale, denoise or vary pictures")                             \
     X(eval,    "score images against real ones: FID, precision, recall and others")               \
-    X(tune,    "find the noise levels that suit edits by a model")                                  \
+    X(tune,    "find the noise levels that suit edits and samples")                               \
     X(info,    "describe a model, a run folder or a .safetensors file")                           \
     X(validate, "check models, runs and .safetensors files before they are used")                 \
     X(plot,    "draw what runs logged: loss, scores, speed")                                       \

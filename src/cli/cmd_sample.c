@@ -9,7 +9,7 @@
 #include <strings.h>
 
 typedef struct sample_files {
-    cm_text model, out, heading, trajectory, noise;
+    cm_text model, out, heading, trajectory, noise, save_noise;
     int64_t columns, scale;
     int captions, go_on;
 } sample_files;
@@ -36,9 +36,12 @@ static const cm_option file_options[] = {
      "an "
      "image, of X.gif a frame a level"},
     {"noise", CM_OPT_TEXT, offsetof(sample_files, noise), "", NULL, 0, 0, "FILE",
-     "x_T of image i from noise i of a .safetensors file that cm edit invert has written, as many "
-     "images and of the classes that it has, unless --num and --class say; what is added later is "
-     "of the seed"},
+     "noise of image i from a .safetensors file that --save-noise or cm edit invert has written, "
+     "as "
+     "many images and of the classes that it has, unless --num and --class say; a file with x_T "
+     "alone leaves to the seed what is added later"},
+    {"save-noise", CM_OPT_TEXT, offsetof(sample_files, save_noise), "", NULL, 0, 0, "FILE",
+     "write x_T and all that is added later, and the classes: --noise draws the same again"},
     {"continue", CM_OPT_FLAG, offsetof(sample_files, go_on), "false", NULL, 0, 1, NULL,
      "go on in a folder that holds samples: --first is the number after its last"},
     {0},
@@ -53,11 +56,13 @@ static const char text[] =
     "  cm sample --model M --sampler multistep --sigmas 80,5 --out x.png\n"
     "  cm sample --model T --num 4 --trajectory both --scale 2 --out way.png\n"
     "  cm sample --model M --num 10000 --class random --out samples.npz\n"
+    "  cm sample --model M --save-noise noise.safetensors --out once.png\n"
     "  cm sample --model M --noise noise.safetensors --out again.png\n";
 
 static const cli_group groups[] = {
-    {"Common options", "model out num class seed noise sampler"},
+    {"Common options", "model out num class seed sampler"},
     {"Sampler", "steps ts sigmas s-churn s-tmin s-tmax s-noise"},
+    {"Noise", "noise save-noise"},
     {"Output", "columns scale captions heading trajectory first continue"},
     {"Machine", "dtype batch micro-batch threads"},
     {0},
@@ -114,6 +119,13 @@ static cm_status check_out(const cli_usage *usage, const sample_files *files,
     if (edit_is_same_file(files->noise, out))
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "%s: is the noise itself: the images would replace it", out);
+    if (*files->save_noise &&
+        (edit_is_same_file(files->noise, files->save_noise) ||
+         edit_is_same_file(out, files->save_noise) || !strcmp(out, files->save_noise)))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'save-noise': expected another file than --noise and --out, found "
+                        "'%s'",
+                        files->save_noise);
     if (files->go_on && next < 0)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'continue': expected a folder as --out, found '%s'", out);
@@ -189,12 +201,18 @@ static cm_status read_noise(const cli_usage *usage, const sample_files *files,
     const cm_status status = cm_images_read_noise(model, files->noise, noise, err);
     if (status)
         return status;
-    const int64_t left = (*noise)->n - config->first; /* image i has noise i */
-    if (left < 1)
-        return cli_fail(err, CM_ERR_ARGUMENT,
-                        "%s: expected noise for image %lld, the first to draw, found %lld noise%s",
-                        files->noise, (long long)config->first, (long long)(*noise)->n,
-                        (*noise)->n == 1 ? "" : "s");
+    char from[64] = "";
+    if (!files->go_on && !cli_was_given(usage, "first"))
+        config->first = (*noise)->first;
+    const int64_t skip = config->first - (*noise)->first, left = (*noise)->n - skip;
+    if ((*noise)->first)
+        snprintf(from, sizeof from, " from image %lld on", (long long)(*noise)->first);
+    if (skip < 0 || left < 1)
+        return cli_fail(
+            err, CM_ERR_ARGUMENT,
+            "%s: expected noise for image %lld, the first to draw, found %lld noise%s%s",
+            files->noise, (long long)config->first, (long long)(*noise)->n,
+            (*noise)->n == 1 ? "" : "s", from);
     if (!cli_was_given(usage, "num"))
         config->num = left;
     if (config->num > left)
@@ -206,14 +224,36 @@ static cm_status read_noise(const cli_usage *usage, const sample_files *files,
     return CM_OK;
 }
 
-/* x_T of the file, and the classes that it was found for, if there are, unless --class is given. */
-static void use_noise(const cli_usage *usage, const cm_images *noise, cm_request *request)
+/* What is drawn from now on is noise->n images: those of the file that are wanted. */
+static void take_part(cm_images *noise, int64_t first, int64_t num)
 {
-    const int64_t first = request->first, size = (int64_t)noise->h * noise->w * noise->c;
-    request->noise = noise->noise + first * size;
-    request->draws = 1;
-    if (noise->labels[first] >= 0 && !cli_was_given(usage, "class"))
-        request->labels = noise->labels + first;
+    const int64_t size = (int64_t)noise->h * noise->w * noise->c, skip = first - noise->first;
+    for (int64_t d = 0; d < noise->draws; d++)
+        memmove(noise->noise + d * num * size, noise->noise + (d * noise->n + skip) * size,
+                (size_t)(num * size) * sizeof *noise->noise);
+    memmove(noise->labels, noise->labels + skip, (size_t)num * sizeof *noise->labels);
+    noise->first = first;
+    noise->n = num;
+}
+
+/* Draws of the file, and the classes that it was found for, if there are, unless --class is given.
+ * x_T alone may go before what the seed adds, but not some of several draws. */
+static cm_status use_noise(const cli_usage *usage, const sample_files *files, cm_images *noise,
+                           const cm_sampler *sampler, cm_request *request, cm_error *err)
+{
+    const int64_t draws = cm_sampler_draws(sampler);
+    if (noise->draws > 1 && noise->draws < draws)
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "%s: expected the %lld draws that this sampler takes, noise and draw.1 to "
+                        "draw.%lld, found %lld",
+                        files->noise, (long long)draws, (long long)draws - 1,
+                        (long long)noise->draws);
+    take_part(noise, request->first, request->num);
+    request->noise = noise->noise;
+    request->draws = noise->draws < draws ? noise->draws : draws;
+    if (noise->labels[0] >= 0 && !cli_was_given(usage, "class"))
+        request->labels = noise->labels;
+    return CM_OK;
 }
 
 /* The seed says the noise that is added on the way, and random classes. */
@@ -221,15 +261,15 @@ static cm_status check_seed(const cli_usage *usage, const cm_images *noise,
                             const cm_sampler *sampler, cm_error *err)
 {
     if (!noise || !cli_was_given(usage, "seed") || cli_was_given(usage, "class") ||
-        cm_sampler_draws(sampler) > 1)
+        cm_sampler_draws(sampler) > noise->draws)
         return CM_OK;
     return cli_fail(err, CM_ERR_ARGUMENT,
                     "option 'seed': has no effect here, all noise of this sampler is in --noise");
 }
 
 /* Draw the images, and note the way to them. */
-static cm_status sample(const cli_usage *usage, const cm_model *model,
-                        const cm_sample_params *config, const cm_images *noise, cli_trajectory *way,
+static cm_status sample(const cli_usage *usage, const sample_files *files, const cm_model *model,
+                        const cm_sample_params *config, cm_images *noise, cli_trajectory *way,
                         cm_images **images, cm_error *err)
 {
     cm_model_facts facts = {.size = sizeof facts};
@@ -238,8 +278,6 @@ static cm_status sample(const cli_usage *usage, const cm_model *model,
     request.num = config->num;
     request.first = config->first;
     request.seed = config->seed;
-    if (noise)
-        use_noise(usage, noise, &request);
     request.step = way->view ? cli_trajectory_step : NULL;
     request.user = way;
     cm_status status = cm_model_get_facts(model, &facts, err);
@@ -249,8 +287,14 @@ static cm_status sample(const cli_usage *usage, const cm_model *model,
         status = cm_sampler_new(model, config, &sampler, err);
     if (!status)
         status = check_seed(usage, noise, sampler, err);
+    if (!status && noise)
+        status = use_noise(usage, files, noise, sampler, &request, err);
+    if (!status && *files->save_noise)
+        status = cm_sampler_save_noise(sampler, &request, NULL, files->save_noise, err);
     if (!status)
         status = cm_sampler_run(sampler, &request, images, err);
+    if (!status && *files->save_noise)
+        status = cm_sampler_save_noise(sampler, &request, *images, files->save_noise, err);
     cm_sampler_free(sampler);
     return status;
 }
@@ -280,7 +324,7 @@ static cm_status generate(const cli_usage *usage, const sample_files *files,
         status = check_size(model, config->num, files->out, &layout, err);
     if (!status) {
         const double start = cli_seconds();
-        status = sample(usage, model, config, noise, &way, &images, err);
+        status = sample(usage, files, model, config, noise, &way, &images, err);
         seconds = cli_seconds() - start;
     }
     const drawing made = {images, &way, &layout};

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* roff takes a dot or a quote at the start of a line for a request, and - for a hyphen that
- * cannot be copied as an option. */
+ * cannot be copied as an option.  A list of choices may be broken after each. */
 static void print_escaped(const char *text, size_t length)
 {
     if (length && (*text == '.' || *text == '\''))
@@ -14,6 +14,8 @@ static void print_escaped(const char *text, size_t length)
     for (size_t i = 0; i < length; i++)
         if (text[i] == '-' || text[i] == '\\')
             fputs(text[i] == '-' ? "\\-" : "\\e", stdout);
+        else if (text[i] == '|')
+            fputs("|\\:", stdout);
         else
             putchar(text[i]);
 }
@@ -64,7 +66,7 @@ static void print_head(const char *name, const char *help)
 {
     printf(".\\\" Made from the option tables of the command by src/cli/reference_man.c.\n.TH ");
     print_capitals(name);
-    printf(" 1 \"\" \"cm " CM_VERSION "\" \"Consistency models\"\n.SH NAME\n");
+    printf(" 1 \"\" \"cm " CM_VERSION "\" \"Consistency models\"\n.ad l\n.SH NAME\n");
     print_escaped(name, strlen(name));
     fputs(" \\- ", stdout);
     print_line(help);

@@ -57,6 +57,19 @@ static cairo_status_t finish_svg(cairo_surface_t *s, cairo_write_func_t write, v
 const cm_page_kind cm_page_kinds[] = {
     {"png", make_png, cairo_surface_write_to_png_stream}, {"svg", make_svg, finish_svg}, {0}};
 
+cm_status cm_page_kind_find(const char *what, const char *path, const cm_page_kind **kind,
+                            cm_error *err)
+{
+    char shown[256];
+    const char *dot = strrchr(path, '.');
+    for (*kind = cm_page_kinds; (*kind)->name; (*kind)++)
+        if (dot && !strcasecmp(dot + 1, (*kind)->name))
+            return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT,
+                   "%s: expected a name that ends in .png or .svg, found '%s'", what,
+                   cm_escape(shown, sizeof shown, path));
+}
+
 /* ---- a page ---- */
 
 static cm_status status_of(const cm_pen *p, cairo_status_t code, cm_error *err)

@@ -19,6 +19,9 @@ typedef struct cm_page_kind {
     cairo_status_t (*finish)(cairo_surface_t *surface, cairo_write_func_t write, void *to);
 } cm_page_kind;
 extern const cm_page_kind cm_page_kinds[];
+/* That of a file, which the option `what` names.  Errors: CM_ERR_ARGUMENT (another ending). */
+cm_status cm_page_kind_find(const char *what, const char *path, const cm_page_kind **kind,
+                            cm_error *err);
 
 typedef struct cm_pen {
     cairo_t *cr; /* drawn with directly; its errors are told by cm_pen_end */

@@ -102,6 +102,11 @@ const char *cm_scorer_name(const cm_scorer *x)
     return x->names.distance;
 }
 
+const char *cm_scorer_network(const cm_scorer *x)
+{
+    return x->names.network;
+}
+
 int64_t cm_scorer_features(const cm_scorer *x)
 {
     return cm_extractor_dims(x->extractor).features;

@@ -25,8 +25,9 @@ cm_status cm_scorer_open(const cm_scorer_config *config, const cm_eval_hooks *ho
                          cm_scorer **scorer, cm_error *err);
 void cm_scorer_close(cm_scorer *s); /* NULL is allowed */
 
-const char *cm_scorer_name(const cm_scorer *s); /* of the distance: "FD-fashion" */
-int64_t cm_scorer_features(const cm_scorer *s); /* as many images, or fewer, are too few */
+const char *cm_scorer_name(const cm_scorer *s);    /* of the distance: "FD-fashion" */
+const char *cm_scorer_network(const cm_scorer *s); /* also which weights it has */
+int64_t cm_scorer_features(const cm_scorer *s);    /* as many images, or fewer, are too few */
 
 typedef struct cm_model_scores {
     double distance;

@@ -409,13 +409,7 @@ cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
                         void (*line)(void *user, const char *text), void *user, cm_error *err)
 {
     search s = {.params = p, .line = line, .user = user};
-    const struct {
-        const char *name, *value;
-    } needed[] = {{"model", p->model}, {"data", p->data}, {"weights", p->weights}};
     cm_model *m = NULL;
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (!*needed[i].value)
-            return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a path, found none", needed[i].name);
     cm_status status = *p->out ? cm_tune_check_out(p, err) : CM_OK;
     if (!status)
         status = cm_model_read(p->model, NULL, &m, err);

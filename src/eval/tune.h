@@ -5,7 +5,7 @@
 
 #include "cm.h"
 
-/* As cm_tune (cm.h), whose arguments are in range. */
+/* As cm_tune (cm.h) with tasks of edits; arguments are in range and paths are given. */
 cm_status cm_tune_edits(const cm_tune_params *params, const cm_eval_hooks *hooks,
                         void (*line)(void *user, const char *text), void *user, cm_error *err);
 

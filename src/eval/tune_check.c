@@ -35,9 +35,10 @@ static cm_status read_tasks(const cm_tune_params *p, const cm_model *m, unsigned
         const cm_edit_task *t = cm_edit_task_find(name);
         text += n;
         if (!t || !t->keep)
-            return cm_fail(err, CM_ERR_ARGUMENT,
-                           "task: expected some of inpaint, colorize, upscale, found '%s'",
-                           cm_escape(shown, sizeof shown, name));
+            return cm_fail(
+                err, CM_ERR_ARGUMENT,
+                "task: expected some of inpaint, colorize, upscale, or sample alone, found '%s'",
+                cm_escape(shown, sizeof shown, name));
         if (!is_searched(t, m))
             return cm_fail(err, CM_ERR_ARGUMENT,
                            "task: %s needs a model of colour pictures, this one has %d channel%s",
@@ -57,6 +58,11 @@ static cm_status read_tasks(const cm_tune_params *p, const cm_model *m, unsigned
 cm_status cm_tune_check(const cm_tune_params *p, const cm_model *m, int fewest, unsigned *tasks,
                         cm_error *err)
 {
+    if (*p->log || *p->plot || p->evaluations)
+        return cm_fail(err, CM_ERR_ARGUMENT, "%s: has no effect here, it is for the task sample",
+                       *p->log    ? "log"
+                       : *p->plot ? "plot"
+                                  : "evaluations");
     if (m->steps)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "model: expected a consistency model or a diffusion teacher, found a %s, "
@@ -67,6 +73,17 @@ cm_status cm_tune_check(const cm_tune_params *p, const cm_model *m, int fewest, 
         return s;
     return cm_fail(err, CM_ERR_ARGUMENT, "most: expected at least %d for a teacher, found %d",
                    fewest, (int)p->most);
+}
+
+cm_status cm_tune_check_needed(const cm_tune_params *p, cm_error *err)
+{
+    const struct {
+        const char *name, *value;
+    } needed[] = {{"model", p->model}, {"data", p->data}, {"weights", p->weights}};
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (!*needed[i].value)
+            return cm_fail(err, CM_ERR_ARGUMENT, "%s: expected a path, found none", needed[i].name);
+    return CM_OK;
 }
 
 /* The model itself may be replaced, as what is written is it with other levels; no other file. */

@@ -9,6 +9,8 @@
  * `fewest` evaluations.  Errors: CM_ERR_ARGUMENT. */
 cm_status cm_tune_check(const cm_tune_params *params, const cm_model *model, int fewest,
                         unsigned *tasks, cm_error *err);
+/* That the paths that any search needs are given.  Errors: CM_ERR_ARGUMENT. */
+cm_status cm_tune_check_needed(const cm_tune_params *params, cm_error *err);
 /* That out, which is not empty, replaces the model or nothing.  Errors: CM_ERR_ARGUMENT, CM_ERR_IO.
  */
 cm_status cm_tune_check_out(const cm_tune_params *params, cm_error *err);

@@ -102,11 +102,11 @@ static const char *op_text(const cm_node *n, char *buf, size_t size)
     const int residual = n->attr.conv.residual && n->op == CM_OP_CONV2D;
     const int full = n->op == CM_OP_GROUP_NORM_GRAD && n->n_in == 6;
     const int relu = n->attr.conv.relu && n->op == CM_OP_CONV2D;
-    snprintf(buf, size, "%s%s%s", cm_ops[n->op]->name,
+    snprintf(buf, size, "%s%s%s%s", cm_ops[n->op]->name,
              residual || full                        ? " + r"
              : n->op == CM_OP_MATMUL && n->n_in == 3 ? " + bias"
                                                      : "",
-             relu ? ", relu" : "");
+             relu ? ", relu" : "", n->split ? ", split" : "");
     return buf;
 }
 

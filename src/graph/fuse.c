@@ -1,10 +1,11 @@
-/* fuse.c - additions, and what keeps the positive part, that disappear into the op that made
- * an operand
+/* fuse.c - additions, what keeps the positive part, and slices that disappear into the op that
+ * made an operand
  *
  *   conv2d(x, w, bias) + r            -> conv2d(x, w, bias, r)
  *   relu(conv2d(x, w, bias))          -> conv2d(x, w, bias), relu
  *   matmul(a, b) + bias [1,N]         -> matmul(a, b, bias)
  *   group_norm_grad(dy, ..) + r       -> group_norm_grad(dy, .., r)
+ *   both slices of group_norm_grad(..) -> views of its two parts
  *
  * so r is read where the result is written, in one rounding.  The op keeps its place
  * in the program and the addition becomes an alias of it; so r must be older than
@@ -104,6 +105,50 @@ static void fuse_relu(cm_node *v)
     stand_for(v, p);
 }
 
+/* ---- slices ----
+ * The cotangents of what a concatenation joined are slices of one tensor, which nothing else
+ * reads: where a norm makes it, it writes the two apart. */
+
+/* What computes v, a view of all of it, if nothing else reads that. */
+static cm_node *maker_of(cm_node *v, const int *readers)
+{
+    while (v->op == CM_OP_RESHAPE && cm_type_equal(&v->type, &v->in[0]->type) &&
+           readers[v->in[0]->id] == 1)
+        v = v->in[0];
+    return v;
+}
+
+/* The live slice of `all` that has the channels [0, n); NULL: none */
+static cm_node *first_slice(cm_node *node, const char *live, int before, const cm_node *all,
+                            int64_t n)
+{
+    for (int i = all->id; i < before; i++) {
+        const cm_node *v = &node[i];
+        if (live[i] && v->op == CM_OP_SLICE && v->in[0] == all && v->attr.range.begin == 0 &&
+            v->attr.range.n == n)
+            return &node[i];
+    }
+    return NULL;
+}
+
+/* v: a slice that may be the second one */
+static void fuse_slices(cm_node *node, const char *live, const int *readers, cm_node *v)
+{
+    cm_node *all = v->in[0], *p = maker_of(all, readers);
+    const int64_t split = v->attr.range.begin, ch = all->type.dim[all->type.rank - 1];
+    const size_t bytes = cm_type_bytes(&all->type) / (size_t)ch * (size_t)split;
+    if (p->op != CM_OP_GROUP_NORM_GRAD || readers[all->id] != 2 || split == 0 ||
+        split + v->attr.range.n != ch || bytes % 64) /* views are aligned like blocks */
+        return;
+    cm_node *first = first_slice(node, live, v->id, all, split);
+    if (!first)
+        return;
+    p->split = split;
+    stand_for(first, p);
+    stand_for(v, p);
+    v->op = CM_OP_SECOND;
+}
+
 void cm_fuse(cm_node *node, int n, const char *live, const char *kept, int *readers)
 {
     count_readers(node, n, live, kept, readers);
@@ -117,4 +162,7 @@ void cm_fuse(cm_node *node, int n, const char *live, const char *kept, int *read
             only_reader(node, live, readers, v, b))
             fuse(node, v, b, a);
     }
+    for (int i = 0; i < n; i++)
+        if (live[i] && node[i].op == CM_OP_SLICE)
+            fuse_slices(node, live, readers, &node[i]);
 }

@@ -39,6 +39,7 @@ static void aux_infer(cm_graph *g, const cm_node *n, cm_type *out)
 const cm_op cm_op_leaf = {.name = "leaf"};
 const cm_op cm_op_const = {.name = "const"};
 const cm_op cm_op_aux = {.name = "aux", .n_in = 1, .infer = aux_infer, .alias = 1};
+const cm_op cm_op_second = {.name = "second", .n_in = 1, .alias = 1};
 
 cm_graph *cm_graph_new(void)
 {
@@ -216,6 +217,14 @@ const cm_node *cm_view_base(const cm_node *n)
     while (cm_ops[n->op]->alias)
         n = n->in[0];
     return n;
+}
+
+size_t cm_view_offset(const cm_node *view)
+{
+    const cm_node *n = view->in[0];
+    return view->op == CM_OP_AUX      ? cm_aux_offset(n)
+           : view->op == CM_OP_SECOND ? cm_type_bytes(&n->type) - cm_type_bytes(&view->type)
+                                      : 0;
 }
 
 int cm_has_aux(const cm_node *n)

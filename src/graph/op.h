@@ -31,6 +31,7 @@
     X(RESHAPE,                reshape,                "another shape, same memory")               \
     X(STOP_GRADIENT,          stop_gradient,          "the same value, without derivatives")     \
     X(AUX,                    aux,                    "the auxiliary result of an op")             \
+    X(SECOND,                 second,                 "the second part of a result; by fusion")    \
     X(BROADCAST_TO,           broadcast_to,           "repeat along axes of length 1")            \
     X(SUM_TO,                 sum_to,                 "sum over axes to length 1")                \
     X(CONCAT,                 concat,                 "join along the last axis")                 \
@@ -138,6 +139,8 @@ struct cm_node {
     int segment;    /* computed again for vjp together; 0: none */
     int original;   /* the node that this one computes again; 0: none */
     int aux_unused; /* in a plan: no node reads its auxiliary result */
+    int64_t split;  /* in a plan: the result are its first `split` channels of all rows, then, as
+                       dense, the others; 0: it is one part.  By fusion only (graph/fuse.c). */
     int n_in;
     cm_type type;
     cm_attr attr;
@@ -193,6 +196,8 @@ cm_node *cm_aux(cm_graph *g, cm_node *n);
 /* The node whose memory a view shows: n itself where its op is no alias. */
 const cm_node *cm_view_base(const cm_node *n);
 int cm_has_aux(const cm_node *n); /* it is made */
+/* Bytes from the memory of what it views to a view's own: of an alias. */
+size_t cm_view_offset(const cm_node *view);
 /* Bytes from the output of n to its auxiliary result, and of both together. */
 size_t cm_aux_offset(const cm_node *n);
 size_t cm_results_bytes(const cm_node *n);

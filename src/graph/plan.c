@@ -109,7 +109,7 @@ static int may_compute_in_leaf(const struct compile *c, int value, const cm_node
     if (is_memory(node(c, value)) || c->constant[value] || c->stored[value] >= 0 ||
         c->last[value] != store->id)
         return 0;
-    if (cm_has_aux(node(c, value))) /* a leaf has no room behind it */
+    if (cm_has_aux(node(c, value)) || node(c, value)->split) /* a leaf has room for one part */
         return 0;
     for (int i = value; i < store->id; i++)
         for (int k = 0; c->live[i] && k < node(c, i)->n_in; k++) {
@@ -128,19 +128,20 @@ static void own_alias(struct compile *c, const cm_node *v)
         c->owner[v->id] = c->owner[v->in[written_input(v)]->id];
 }
 
-static int is_aux(const cm_node *v) /* or a view of one */
+/* An auxiliary result or a second part, or a view of one. */
+static int is_behind(const cm_node *v)
 {
-    while (v->op != CM_OP_AUX && cm_ops[v->op]->alias)
+    while (cm_ops[v->op]->alias && !cm_view_offset(v))
         v = v->in[0];
-    return v->op == CM_OP_AUX;
+    return cm_ops[v->op]->alias;
 }
 
-/* v writes only what its kernel has read: each input in this block, except an auxiliary
- * result behind it, is read element by element before the output is written. */
+/* v writes only what its kernel has read: each input in this block, except what is behind its
+ * first part, is read element by element before the output is written. */
 static int may_overwrite(const struct compile *c, const cm_node *v, int block)
 {
     for (int k = 0; k < v->n_in; k++)
-        if (c->owner[v->in[k]->id] == block && !is_aux(v->in[k]) &&
+        if (c->owner[v->in[k]->id] == block && !is_behind(v->in[k]) &&
             (!(cm_ops[v->op]->inplace >> k & 1) || !cm_type_equal(&v->in[k]->type, &v->type)))
             return 0;
     return 1;
@@ -151,7 +152,7 @@ static void own_in_place(struct compile *c, const cm_node *v)
 {
     for (int k = 0; k < v->n_in && !cm_has_aux(v); k++) {
         const int r = c->owner[v->in[k]->id];
-        if (is_aux(v->in[k]) || is_memory(node(c, r)) || c->constant[r] || c->constant[v->id] ||
+        if (is_behind(v->in[k]) || is_memory(node(c, r)) || c->constant[r] || c->constant[v->id] ||
             c->last[r] != v->id || c->stored[r] >= 0 || !may_overwrite(c, v, r))
             continue;
         c->owner[v->id] = r;
@@ -206,7 +207,7 @@ static void find_owners(struct compile *c, int n_out, cm_node *const *out)
     share_blocks(c);
 }
 
-/* Nodes without a block of their own are in their owner's, auxiliary results behind it. */
+/* Nodes without a block of their own are in their owner's, or behind its beginning. */
 static void locate_views(struct compile *c)
 {
     cm_location *location = c->plan->location;
@@ -215,8 +216,8 @@ static void locate_views(struct compile *c)
         if (!c->live[i])
             continue;
         location[i] = location[cm_ops[v->op]->alias ? v->in[0]->id : c->owner[i]];
-        if (v->op == CM_OP_AUX)
-            location[i].offset += cm_aux_offset(v->in[0]);
+        if (cm_ops[v->op]->alias)
+            location[i].offset += cm_view_offset(v);
     }
 }
 

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESULT, AUXILIARY, PACKED };             /* parts */
+enum { RESULT, SECOND, AUXILIARY, PACKED };     /* parts; RESULT: the first, where it is split */
 enum { VALUES = -1, ARENA, CONSTANTS, BUFFER }; /* spaces; BUFFER + i: buffer i */
 
 typedef struct range {
@@ -187,11 +187,18 @@ static range aux_range(const verifier *v, const cm_node *n)
     return r;
 }
 
+static range second_range(const cm_node *n, range all)
+{
+    const size_t channels = (size_t)n->type.dim[n->type.rank - 1];
+    all.begin += cm_type_bytes(&n->type) / channels * (size_t)n->split;
+    return all;
+}
+
 static int part_of(const cm_node *view)
 {
-    while (view->op != CM_OP_AUX && cm_ops[view->op]->alias)
+    while (view->op != CM_OP_AUX && view->op != CM_OP_SECOND && cm_ops[view->op]->alias)
         view = view->in[0];
-    return view->op == CM_OP_AUX ? AUXILIARY : RESULT;
+    return view->op == CM_OP_AUX ? AUXILIARY : view->op == CM_OP_SECOND ? SECOND : RESULT;
 }
 
 /* What an op writes is a leaf, read and written in place. */
@@ -215,7 +222,7 @@ static void check_location(verifier *v, const cm_node *n)
     range want = r;
     if (op->alias) {
         want = range_of(v, n->in[0]);
-        want.begin += n->op == CM_OP_AUX ? cm_aux_offset(n->in[0]) : 0;
+        want.begin += cm_view_offset(n);
     } else if (op->writes)
         want = range_of(v, n->in[__builtin_ctz(op->writes)]);
     else if (n->op == CM_OP_LEAF)
@@ -326,6 +333,8 @@ static void write_results(verifier *v)
         REFUSE(v, "%s writes to memory of another kind", step_text(v).s);
     check_write(v, out, &n->type, -1);
     write_label(v, out, n->id, RESULT);
+    if (n->split)
+        write_label(v, second_range(n, out), n->id, SECOND);
     if (cm_has_aux(n)) {
         check_write(v, aux_range(v, n), NULL, -1);
         write_label(v, aux_range(v, n), n->id, AUXILIARY);

@@ -76,6 +76,13 @@ static int is_set(const char *path, const char *found, int is_picture)
     return has_tensor(path, "images");
 }
 
+/* Of images too it may be, as cm edit invert writes it. */
+static int is_noise(const char *path, const char *found, int is_picture)
+{
+    (void)found, (void)is_picture;
+    return has_tensor(path, "noise");
+}
+
 static int is_output(const char *path, const char *found, int is_picture)
 {
     (void)found, (void)is_picture;
@@ -87,6 +94,7 @@ const cm_replaced cm_replaced_plot = {"a picture or an SVG drawing", is_plot};
 const cm_replaced cm_replaced_archive = {"an .npz of images", is_images_archive};
 const cm_replaced cm_replaced_statistics = {"an .npz of statistics", is_statistics};
 const cm_replaced cm_replaced_images = {"a .safetensors file of images", is_set};
+const cm_replaced cm_replaced_noise = {"a .safetensors file with the tensor \"noise\"", is_noise};
 const cm_replaced cm_replaced_output = {"a .safetensors file with the tensor \"out\"", is_output};
 
 cm_status cm_replace_check(const char *path, const cm_replaced *kind, cm_error *err)

@@ -17,6 +17,7 @@ extern const cm_replaced cm_replaced_plot;       /* such a picture, or SVG */
 extern const cm_replaced cm_replaced_archive;    /* .npz of images */
 extern const cm_replaced cm_replaced_statistics; /* .npz of statistics */
 extern const cm_replaced cm_replaced_images;     /* .safetensors with images */
+extern const cm_replaced cm_replaced_noise;      /* .safetensors with noise */
 extern const cm_replaced cm_replaced_output;     /* .safetensors with out, of cm_forward */
 
 /* cm_file_check, and whether there is no file at path, an empty one, or one of the kind.

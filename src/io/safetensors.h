@@ -125,4 +125,17 @@ typedef struct cm_st_entry {
 cm_status cm_st_write(const char *path, int n, const cm_st_entry *entries, int n_meta,
                       const char *const *meta_keys, const char *const *meta_values, cm_error *err);
 
+/* Of tensors whose bytes are made while they are written, and are never all in memory. */
+typedef struct cm_st_maker {
+    /* n bytes of a tensor without data, from byte offset on: n is part, or what is left. */
+    void (*make)(void *user, const cm_st_entry *entry, uint64_t offset, size_t n, void *bytes);
+    void *user;
+    size_t part;
+} cm_st_maker;
+
+/* As cm_st_write; a tensor with data NULL is made. */
+cm_status cm_st_write_made(const char *path, int n, const cm_st_entry *entries,
+                           const cm_st_maker *maker, int n_meta, const char *const *meta_keys,
+                           const char *const *meta_values, cm_error *err);
+
 #endif

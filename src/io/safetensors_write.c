@@ -108,8 +108,26 @@ static cm_status make_header(const char *path, int n, const cm_st_entry *const *
     return s;
 }
 
+static cm_status write_made(cm_file_writer *w, const cm_st_entry *e, uint64_t bytes,
+                            const cm_st_maker *maker, cm_error *err)
+{
+    void *part = cm_alloc(maker->part);
+    cm_status s = part ? CM_OK
+                       : cm_fail(err, CM_ERR_MEMORY, "tensor \"%s\": out of memory for %zu bytes",
+                                 e->name, maker->part);
+    for (uint64_t at = 0; at < bytes && !s; at += maker->part) {
+        const size_t n = bytes - at < maker->part ? (size_t)(bytes - at) : maker->part;
+        maker->make(maker->user, e, at, n, part);
+        s = cm_file_write(w, part, n, err);
+    }
+    cm_free(part);
+    return s;
+}
+
+/* maker NULL: all tensors have data. */
 static cm_status write_all(const char *path, const char *header, uint64_t data_bytes, int n,
-                           const cm_st_entry *const *sorted, cm_error *err)
+                           const cm_st_entry *const *sorted, const cm_st_maker *maker,
+                           cm_error *err)
 {
     static const char spaces[8] = "        ";
     const size_t length = strlen(header), padding = (8 - length % 8) % 8;
@@ -131,7 +149,8 @@ static cm_status write_all(const char *path, const char *header, uint64_t data_b
         int64_t count;
         uint64_t bytes = 0;
         cm_st_shape_bytes(sorted[i]->dtype, sorted[i]->rank, sorted[i]->dim, &count, &bytes);
-        s = cm_file_write(w, sorted[i]->data, (size_t)bytes, err);
+        s = maker && !sorted[i]->data ? write_made(w, sorted[i], bytes, maker, err)
+                                      : cm_file_write(w, sorted[i]->data, (size_t)bytes, err);
     }
     if (!s)
         return cm_file_commit(w, err);
@@ -141,6 +160,13 @@ static cm_status write_all(const char *path, const char *header, uint64_t data_b
 
 cm_status cm_st_write(const char *path, int n, const cm_st_entry *entries, int n_meta,
                       const char *const *meta_keys, const char *const *meta_values, cm_error *err)
+{
+    return cm_st_write_made(path, n, entries, NULL, n_meta, meta_keys, meta_values, err);
+}
+
+cm_status cm_st_write_made(const char *path, int n, const cm_st_entry *entries,
+                           const cm_st_maker *maker, int n_meta, const char *const *meta_keys,
+                           const char *const *meta_values, cm_error *err)
 {
     char *header = NULL;
     uint64_t data_bytes;
@@ -156,7 +182,7 @@ cm_status cm_st_write(const char *path, int n, const cm_st_entry *entries, int n
     cm_status s =
         make_header(path, n, sorted, n_meta, meta_keys, meta_values, &header, &data_bytes, err);
     if (!s)
-        s = write_all(path, header, data_bytes, n, sorted, err);
+        s = write_all(path, header, data_bytes, n, sorted, maker, err);
     cm_free(header);
     cm_free(sorted);
     return s;

@@ -188,7 +188,7 @@ static cm_status read_file(const char *path, const cm_st_file *f, int torch,
     if (s)
         return s;
     if (copy_text(f, "classes", &m->classes) || copy_text(f, "training", &m->training) ||
-        copy_text(f, "edits", &m->edits))
+        copy_text(f, "edits", &m->edits) || copy_text(f, "sampling", &m->sampling))
         return cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", path);
     return cm_params_load(m->params, f, m->flat, err);
 }
@@ -280,6 +280,7 @@ void cm_model_release(cm_model *m)
     cm_free(m->classes);
     cm_free(m->training);
     cm_free(m->edits);
+    cm_free(m->sampling);
     cm_free(m);
 }
 
@@ -318,9 +319,9 @@ cm_status cm_model_metadata_make(const cm_model *m, cm_model_metadata *meta, cm_
     memset(meta, 0, sizeof *meta);
     int ok = add_json(meta, "config", cm_net_config_to_json(&m->net)) &&
              add_json(meta, "model", kind_to_json(m));
-    const char *const key[] = {"classes", "training", "edits"};
-    const char *const value[] = {m->classes, m->training, m->edits};
-    for (int i = 0; ok && i < 3; i++)
+    const char *const key[] = {"classes", "training", "edits", "sampling"};
+    const char *const value[] = {m->classes, m->training, m->edits, m->sampling};
+    for (int i = 0; ok && i < 4; i++)
         if (value[i]) {
             meta->key[meta->n] = key[i];
             ok = !!(meta->value[meta->n++] = cm_strdup(value[i]));

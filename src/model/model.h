@@ -8,6 +8,7 @@
  *   classes   a JSON list of names, where the data had them
  *   training  the resolved options of the run that made it
  *   edits     the noise levels that suit each edit (sample/edit_levels.h)
+ *   sampling  those that suit so many evaluations an image (sample/own_levels.h)
  * A PyTorch checkpoint has no such texts: it is one of the released ones (released.h), told by
  * its name. */
 #ifndef CM_MODEL_MODEL_H
@@ -35,7 +36,7 @@ struct cm_model {
     /* Of a classifier, which has no meaning for the three above: */
     char score[CM_SCORE_NAME]; /* what the distance of its features is called: FD-... */
     double accuracy;           /* on pictures kept back from its training; below 0: not known */
-    char *classes, *training, *edits; /* JSON texts or NULL; owned */
+    char *classes, *training, *edits, *sampling; /* JSON texts or NULL; owned */
 };
 
 static inline int cm_model_is_classifier(const cm_model *m)

@@ -280,18 +280,6 @@ static cm_status make_panel(struct plot *p, int i, cm_error *err)
 
 /* ---- the plot ---- */
 
-static cm_status find_kind(const char *out, const cm_page_kind **kind, cm_error *err)
-{
-    char shown[256];
-    const char *dot = strrchr(out, '.');
-    for (*kind = cm_page_kinds; (*kind)->name; (*kind)++)
-        if (dot && !strcasecmp(dot + 1, (*kind)->name))
-            return CM_OK;
-    return cm_fail(err, CM_ERR_ARGUMENT,
-                   "out: expected a name that ends in .png or .svg, found '%s'",
-                   cm_escape(shown, sizeof shown, out));
-}
-
 static cm_status draw(struct plot *p, const cm_page_kind *kind, cm_error *err)
 {
     char note[128];
@@ -352,7 +340,7 @@ cm_status cm_plot_runs(const char *const *runs, int n, const cm_plot_params *par
         p->paths = runs;
         p->logs = logs;
         p->is_over_time = !strcmp(params->x, "time");
-        s = find_kind(params->out, &kind, err);
+        s = cm_page_kind_find("out", params->out, &kind, err);
     }
     if (!s)
         s = cm_replace_check(params->out, &cm_replaced_plot, err);

@@ -101,6 +101,10 @@ static cm_status check_used(const cm_recipe *r, const cm_edit_task *task, const 
                        "few-step diffusion model, which knows no other noise levels than those of "
                        "its %d step%s: give its teacher",
                        task->name, r->few_steps, cm_plural(r->few_steps));
+    if (r->steps_given && !r->method->of_teacher && !r->ts_given)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "steps: have no effect here, edits by a consistency model take their noise "
+                       "levels from the task or from sigmas");
     if (r->list_given && (task->needs & CM_EDIT_SIGMA))
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "ts and sigmas: have no effect here, %s begins at the sigma of the picture",

@@ -165,6 +165,16 @@ void cm_sampler_release(cm_sampler *s)
     cm_free(s);
 }
 
+const cm_model *cm_sampler_model(const cm_sampler *s)
+{
+    return s->model;
+}
+
+const cm_recipe *cm_sampler_recipe(const cm_sampler *s)
+{
+    return &s->recipe;
+}
+
 int cm_sampler_draws_of(const cm_sampler *s)
 {
     return s->recipe.method->draws(&s->recipe.levels);

@@ -7,4 +7,8 @@
 /* z[n] from N(0, 1): element e is lane e mod 4 of Philox(seed; e/4, number, draw, r). */
 void cm_noise_draw(uint64_t seed, int64_t number, int draw, int64_t n, float *z);
 
+/* The tensor of a draw in a file: "noise", "draw.1", "draw.2", ...; returns buf. */
+enum { CM_DRAW_NAME = 24 };
+const char *cm_draw_name(char buf[CM_DRAW_NAME], int draw);
+
 #endif

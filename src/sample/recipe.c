@@ -6,11 +6,35 @@
 #include "base/text.h"
 #include "model/class_names.h"
 #include "options/options.h"
+#include "sample/own_levels.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { STREAM_LABEL = 0x1abe1 };
+
+/* So many as a search has found best, or one or two without. */
+static cm_status levels_of_model(const cm_model *m, int64_t K, cm_levels *l, cm_error *err)
+{
+    int found = 0;
+    const cm_status s =
+        K > 1 && K <= CM_MOST_OWN_LEVELS ? cm_own_levels(m, K, l->sigma, &found, err) : CM_OK;
+    if (s)
+        return s;
+    if (!found && K > 2)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "steps: expected 1 or 2, found %" PRId64
+                       ": this model has no noise levels for so many; sigmas gives them, and cm "
+                       "tune --task sample finds them",
+                       K);
+    l->n = (int)K;
+    if (!found) {
+        l->sigma[0] = m->schedule.sigma_max;
+        l->sigma[1] = cm_second_level(&m->schedule);
+    }
+    return CM_OK;
+}
 
 static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, cm_levels *l,
                                   cm_error *err)
@@ -33,10 +57,7 @@ static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, 
         cm_free(ts);
         return s;
     }
-    l->n = 2;
-    l->sigma[0] = m->schedule.sigma_max;
-    l->sigma[1] = cm_second_level(&m->schedule);
-    return CM_OK;
+    return levels_of_model(m, c->steps ? c->steps : 2, l, err);
 }
 
 /* ---- settings that the sampler would not look at are mistakes ---- */
@@ -44,21 +65,19 @@ static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, 
 static const char *churn_is_unused(const cm_sample_params *c, const cm_sampling_method *s)
 {
     (void)c;
-    return s->takes_churn ? NULL : "it is for the heun sampler";
+    return s->takes_churn ? NULL : "it is for the heun and dpm2 samplers";
 }
 
 static const char *noise_is_unused(const cm_sample_params *c, const cm_sampling_method *s)
 {
-    return s->takes_churn && c->s_churn > 0.0 ? NULL
-                                              : "it is for the heun sampler with --s-churn above 0";
+    return s->takes_churn && c->s_churn > 0.0
+               ? NULL
+               : "it is for the heun and dpm2 samplers with --s-churn above 0";
 }
 
 static const char *steps_are_unused(const cm_sample_params *c, const cm_sampling_method *s)
 {
-    return !s->takes_list ? NULL
-           : c->sigmas[0] ? "--sigmas gives the noise levels"
-           : c->ts[0]     ? NULL
-                          : "it is the grid of --ts, which is not given";
+    return s->takes_list && c->sigmas[0] ? "--sigmas gives the noise levels" : NULL;
 }
 
 /* Why an option is not looked at beside the others; NULL: it is. */
@@ -129,7 +148,7 @@ static cm_status check_fit(const cm_model *m, const cm_sample_params *c,
         return cm_fail(err, CM_ERR_ARGUMENT, "sampler %s: needs a %s, this one is a %s", s->name,
                        s->of_teacher ? "diffusion teacher" : "consistency model",
                        m->steps    ? "few-step diffusion model (progdist samples it)"
-                       : diffusion ? "diffusion teacher (heun or euler sample it)"
+                       : diffusion ? "diffusion teacher (heun, euler and others sample it)"
                                    : "consistency model (onestep or multistep sample it)");
     if (m->steps) {
         const cm_status few = check_few_steps(m, c, s, err);
@@ -144,9 +163,9 @@ static cm_status check_fit(const cm_model *m, const cm_sample_params *c,
 static const cm_sampling_method *find_method(const cm_model *m, const cm_sample_params *c)
 {
     return strcmp(c->sampler, "auto") != 0 ? cm_sampling_method_find(c->sampler)
-           : m->steps
-               ? cm_sampling_method_of_few_steps()
-               : cm_sampling_method_default(cm_model_is_diffusion(m), c->ts[0] || c->sigmas[0]);
+           : m->steps                      ? cm_sampling_method_of_few_steps()
+                                           : cm_sampling_method_default(cm_model_is_diffusion(m),
+                                                                        c->ts[0] || c->sigmas[0] || c->steps > 1);
 }
 
 static cm_status resolve_method(const cm_model *m, const cm_sample_params *c, cm_recipe *r,
@@ -157,6 +176,7 @@ static cm_status resolve_method(const cm_model *m, const cm_sample_params *c, cm
     r->levels.schedule = &m->schedule;
     r->method = find_method(m, c);
     r->list_given = c->ts[0] || c->sigmas[0];
+    r->ts_given = !!c->ts[0];
     r->one_step = !strcmp(c->sampler, "onestep");
     r->steps_given = c->steps > 0;
     r->few_steps = m->steps;

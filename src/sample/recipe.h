@@ -13,6 +13,7 @@ typedef struct cm_recipe {
     const cm_sampling_method *method;
     cm_levels levels;
     int list_given; /* the noise levels are the user's own */
+    int ts_given;   /* as points of a grid */
     int one_step;   /* and so is their number */
     int steps_given;
     int few_steps; /* that the model was distilled to; 0: any */

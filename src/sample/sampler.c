@@ -1,74 +1,17 @@
-/* sampler.c - onestep, multistep, euler, which is progdist too, and heun */
-#include "sample/sampler.h"
+/* sampler.c - onestep and multistep, their lists of levels, and the table of samplers */
+#include "sample/sampling.h"
 
 #include <math.h>
 #include <string.h>
 
-static double clamped(double v)
-{
-    return v < -1 ? -1 : v > 1 ? 1 : v;
-}
-
-/* The result: from, which may be x, within [-1, 1]. */
-static cm_status finish(const cm_sampling *s, const double *from, double *x)
-{
-    for (size_t j = 0; j < s->count; j++)
-        x[j] = s->constraint.run ? from[j] : clamped(from[j]);
-    if (s->constraint.run)
-        s->constraint.run(s->constraint.user, x, 1);
-    return CM_OK;
-}
-
-static void start(const cm_sampling *s, double sigma, double *x)
-{
-    s->noise.draw(s->noise.user, 0, x);
-    for (size_t j = 0; j < s->count; j++)
-        x[j] = sigma * x[j] + (s->from ? s->from[j] : 0);
-}
-
-static cm_status denoise(const cm_sampling *s, const double *x, double sigma, double *denoised,
-                         cm_error *err)
-{
-    const cm_status status = s->denoiser.run(s->denoiser.user, x, sigma, denoised, err);
-    if (status)
-        return status;
-    /* Before the clamp, which would hide an infinity. */
-    for (size_t j = 0; j < s->count; j++)
-        if (!isfinite(denoised[j]))
-            return cm_fail(err, CM_ERR_NUMERIC,
-                           "sampling: the network's output at sigma = %g: expected finite numbers, "
-                           "found %g at element %zu",
-                           sigma, denoised[j], j);
-    if (s->clip_denoised)
-        for (size_t j = 0; j < s->count; j++)
-            denoised[j] = clamped(denoised[j]);
-    if (s->constraint.run)
-        s->constraint.run(s->constraint.user, denoised, 0);
-    if (s->watch.step)
-        s->watch.step(s->watch.user, sigma, x, denoised);
-    return CM_OK;
-}
-
-/* d = (x - D(x, sigma)) / sigma = dx/dsigma along the probability flow ODE. */
-static cm_status slope(const cm_sampling *s, const double *x, double sigma, double *d,
-                       cm_error *err)
-{
-    const cm_status status = denoise(s, x, sigma, d, err);
-    if (status)
-        return status;
-    for (size_t j = 0; j < s->count; j++)
-        d[j] = (x[j] - d[j]) / sigma;
-    return CM_OK;
-}
-
 cm_status cm_sample_onestep(const cm_sampling *s, double sigma_max, double *x, cm_error *err)
 {
     double *x0 = s->work;
-    start(s, sigma_max, x);
-    const cm_status status = denoise(s, x, sigma_max, x0, err);
+    cm_sampling_start(s, sigma_max, x);
+    const cm_status status = cm_sampling_denoise(s, x, sigma_max, x0, err);
     if (status)
         return status;
-    return finish(s, x0, x);
+    return cm_sampling_finish(s, x0, x);
 }
 
 cm_status cm_sample_multistep(const cm_sampling *s, const cm_noise_schedule *schedule,
@@ -79,7 +22,7 @@ cm_status cm_sample_multistep(const cm_sampling *s, const cm_noise_schedule *sch
         return status;
     const double low = schedule->sigma_min;
     double *x0 = s->work;
-    start(s, sigma[0], x);
+    cm_sampling_start(s, sigma[0], x);
     for (int i = 0; i < m; i++) {
         if (i > 0) {
             const double std = sqrt(sigma[i] * sigma[i] - low * low);
@@ -87,93 +30,11 @@ cm_status cm_sample_multistep(const cm_sampling *s, const cm_noise_schedule *sch
             for (size_t j = 0; j < s->count; j++)
                 x[j] = x0[j] + std * x[j];
         }
-        status = denoise(s, x, sigma[i], x0, err);
+        status = cm_sampling_denoise(s, x, sigma[i], x0, err);
         if (status)
             return status;
     }
-    return finish(s, x0, x);
-}
-
-cm_status cm_sample_euler(const cm_sampling *s, const double *sigma, int n, double *x,
-                          cm_error *err)
-{
-    double *d = s->work;
-    start(s, sigma[0], x);
-    for (int i = 0; i < n; i++) {
-        const cm_status status = slope(s, x, sigma[i], d, err);
-        if (status)
-            return status;
-        const double dt = sigma[i + 1] - sigma[i];
-        for (size_t j = 0; j < s->count; j++)
-            x[j] += dt * d[j];
-    }
-    return finish(s, x, x);
-}
-
-/* Raise the noise of x from sigma to the level returned, sigma_hat. */
-static double churn_up(const cm_sampling *s, const cm_churn *churn, double sigma, int step, int n,
-                       double *x)
-{
-    if (churn->s_churn <= 0 || sigma < churn->s_tmin || sigma > churn->s_tmax)
-        return sigma;
-    const double gamma = fmin(churn->s_churn / n, sqrt(2) - 1), sigma_hat = sigma * (1 + gamma);
-    const double std = churn->s_noise * sqrt(sigma_hat * sigma_hat - sigma * sigma);
-    double *z = s->work;
-    s->noise.draw(s->noise.user, step + 1, z);
-    for (size_t j = 0; j < s->count; j++)
-        x[j] += std * z[j];
-    return sigma_hat;
-}
-
-/* One Heun step (trapezoid rule) of x from sigma to next. */
-static cm_status heun_step(const cm_sampling *s, double sigma, double next, double *x,
-                           cm_error *err)
-{
-    double *d = s->work, *x2 = d + s->count, *d2 = x2 + s->count;
-    const double dt = next - sigma;
-    cm_status status = slope(s, x, sigma, d, err);
-    if (status)
-        return status;
-    for (size_t j = 0; j < s->count; j++)
-        x2[j] = x[j] + dt * d[j];
-    if (next > 0) { /* the slope does not exist at 0 */
-        cm_sampling trial = *s;
-        trial.watch.step = NULL;
-        status = slope(&trial, x2, next, d2, err);
-        if (status)
-            return status;
-        for (size_t j = 0; j < s->count; j++)
-            x2[j] = x[j] + dt * (d[j] + d2[j]) / 2;
-    }
-    for (size_t j = 0; j < s->count; j++)
-        x[j] = x2[j];
-    return CM_OK;
-}
-
-cm_status cm_sample_heun(const cm_sampling *s, const double *sigma, int n, const cm_churn *churn,
-                         double *x, cm_error *err)
-{
-    start(s, sigma[0], x);
-    for (int i = 0; i < n; i++) {
-        const double sigma_hat = churn_up(s, churn, sigma[i], i, n, x);
-        const cm_status status = heun_step(s, sigma_hat, sigma[i + 1], x, err);
-        if (status)
-            return status;
-    }
-    return finish(s, x, x);
-}
-
-cm_status cm_sample_invert(const cm_sampling *s, const double *sigma, int n, double *x,
-                           cm_error *err)
-{
-    for (int i = n; i > 0; i--) {
-        const cm_status status = heun_step(s, sigma[i], sigma[i - 1], x, err);
-        if (status)
-            return status;
-    }
-    for (size_t j = 0; j < s->count; j++)
-        x[j] /= sigma[0];
-    return CM_OK;
+    return cm_sampling_finish(s, x0, x);
 }
 
 cm_status cm_sigma_list_check(const cm_noise_schedule *schedule, const double *sigma, int m,
@@ -245,6 +106,26 @@ static cm_status run_euler(const cm_sampling *s, const cm_levels *l, double *x, 
     return cm_sample_euler(s, l->sigma, l->n, x, err);
 }
 
+static cm_status run_dpm2(const cm_sampling *s, const cm_levels *l, double *x, cm_error *err)
+{
+    return cm_sample_dpm2(s, l->sigma, l->n, &l->churn, x, err);
+}
+
+static cm_status run_ancestral(const cm_sampling *s, const cm_levels *l, double *x, cm_error *err)
+{
+    return cm_sample_ancestral(s, l->sigma, l->n, x, err);
+}
+
+static cm_status run_2m(const cm_sampling *s, const cm_levels *l, double *x, cm_error *err)
+{
+    return cm_sample_dpm_solver(s, l->sigma, l->n, 2, x, err);
+}
+
+static cm_status run_3m(const cm_sampling *s, const cm_levels *l, double *x, cm_error *err)
+{
+    return cm_sample_dpm_solver(s, l->sigma, l->n, 3, x, err);
+}
+
 static int one(const cm_levels *l)
 {
     (void)l;
@@ -262,9 +143,20 @@ static int heun_evaluations(const cm_levels *l)
     return 2 * l->n - (l->sigma[l->n] <= 0);
 }
 
-static int heun_draws(const cm_levels *l)
+static int twice(const cm_levels *l)
+{
+    return 2 * l->n;
+}
+
+static int churn_draws(const cm_levels *l)
 {
     return l->churn.s_churn > 0 ? l->n + 1 : 1;
+}
+
+/* Fresh noise at the end of each step but one to zero. */
+static int ancestral_draws(const cm_levels *l)
+{
+    return l->n + (l->sigma[l->n] > 0);
 }
 
 /* In each kind the best one first.  progdist is how models of progressive distillation are
@@ -286,7 +178,7 @@ const cm_sampling_method cm_sampling_methods[] = {
      .takes_churn = 1,
      .steps = 18,
      .evaluations = heun_evaluations,
-     .draws = heun_draws,
+     .draws = churn_draws,
      .run = run_heun},
     {.name = "euler",
      .of_teacher = 1,
@@ -294,6 +186,31 @@ const cm_sampling_method cm_sampling_methods[] = {
      .evaluations = levels,
      .draws = one,
      .run = run_euler},
+    {.name = "dpm2",
+     .of_teacher = 1,
+     .takes_churn = 1,
+     .steps = 18,
+     .evaluations = twice,
+     .draws = churn_draws,
+     .run = run_dpm2},
+    {.name = "ancestral",
+     .of_teacher = 1,
+     .steps = 18,
+     .evaluations = levels,
+     .draws = ancestral_draws,
+     .run = run_ancestral},
+    {.name = "dpm-solver++2m",
+     .of_teacher = 1,
+     .steps = 18,
+     .evaluations = levels,
+     .draws = one,
+     .run = run_2m},
+    {.name = "dpm-solver++3m",
+     .of_teacher = 1,
+     .steps = 18,
+     .evaluations = levels,
+     .draws = one,
+     .run = run_3m},
     {.name = "progdist",
      .of_teacher = 1,
      .of_few_steps = 1,

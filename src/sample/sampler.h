@@ -2,12 +2,12 @@
  * around a denoiser that the caller runs as it likes.
  *
  * The denoiser is D(x, sigma): a consistency model f for onestep and multistep, a
- * diffusion model (estimate of E[x0|x]) for euler and heun.
+ * diffusion model (estimate of E[x0|x]) for the others.
  *
  * Noise is addressed by ordinal, not drawn from a stream: draw 0 is that of x_T,
- * and the noise before evaluation i of multistep, or of step i - 1 of heun, is
- * draw i whether or not the others were asked for.  So a run does not depend on
- * which draws happened to have weight zero.
+ * and the noise before evaluation i of multistep, in step i - 1 of heun and dpm2 and at the end
+ * of step i - 1 of ancestral is draw i whether or not the others were asked for.  So a run does
+ * not depend on which draws happened to have weight zero.
  *
  * Every sampler fills x[count] from x_T on and clamps the result to [-1, 1].  Nothing is allocated.
  * Errors, besides those of the denoiser: CM_ERR_NUMERIC where it returns something that is not
@@ -37,7 +37,7 @@ typedef struct cm_watch_fn {
     void *user;
 } cm_watch_fn;
 
-enum { CM_SAMPLING_WORK = 3 }; /* vectors of work memory */
+enum { CM_SAMPLING_WORK = 3 }; /* vectors of work memory: a step of heun, estimates of 3M */
 
 /* What an edit knows of the images (Consistency Models, algorithm 4): x0[count], an estimate of
  * them, becomes the nearest one that agrees; at the last of all within [-1, 1] too. */
@@ -73,7 +73,7 @@ cm_status cm_sample_multistep(const cm_sampling *s, const cm_noise_schedule *sch
 cm_status cm_sample_euler(const cm_sampling *s, const double *sigma, int n, double *x,
                           cm_error *err);
 
-/* Fresh noise during heun: EDM algorithm 2.  All zero: none. */
+/* Fresh noise during heun and dpm2: EDM algorithm 2.  All zero: none. */
 typedef struct cm_churn {
     double s_churn, s_tmin, s_tmax, s_noise;
 } cm_churn;
@@ -82,6 +82,19 @@ typedef struct cm_churn {
  * evaluations where sigma[n] = 0. */
 cm_status cm_sample_heun(const cm_sampling *s, const double *sigma, int n, const cm_churn *churn,
                          double *x, cm_error *err);
+
+/* DPM-Solver-2 steps: the slope at the middle of a step, of sigma^(1/3), is that of the whole.
+ * 2n evaluations. */
+cm_status cm_sample_dpm2(const cm_sampling *s, const double *sigma, int n, const cm_churn *churn,
+                         double *x, cm_error *err);
+
+/* Euler steps below each level, and fresh noise up to it.  n evaluations. */
+cm_status cm_sample_ancestral(const cm_sampling *s, const double *sigma, int n, double *x,
+                              cm_error *err);
+
+/* Multistep DPM-Solver++ of order 1 (DDIM), 2 or 3 (dpm_solver.c).  n evaluations. */
+cm_status cm_sample_dpm_solver(const cm_sampling *s, const double *sigma, int n, int order,
+                               double *x, cm_error *err);
 
 /* The other way: x[count], images at sigma[n], follow the ODE up to sigma[0] in Heun steps and
  * become the noise that leads to them, x_T / sigma[0].  sigma[n] > 0.  2n evaluations. */

@@ -263,7 +263,7 @@ static void test_eval_params(void)
 
 static void test_tune_params(void)
 {
-    _Static_assert(sizeof(cm_tune_params) == 8 + 6 * sizeof(cm_text) + 6 * 8, "likewise");
+    _Static_assert(sizeof(cm_tune_params) == 8 + 8 * sizeof(cm_text) + 7 * 8, "likewise");
     cm_tune_params p = cm_tune_default_params();
     cm_eval_hooks hooks = {0};
     REFUSED(cm_tune(NULL, NULL, NULL, NULL, &err), "params", "NULL");
@@ -276,6 +276,16 @@ static void test_tune_params(void)
     snprintf(p.task, sizeof p.task, "stroke");
     REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "task", "found 'stroke'");
     *p.task = '\0';
+    p.evaluations = 2;
+    REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "evaluations", "it is for the task sample");
+    snprintf(p.task, sizeof p.task, "sample");
+    p.evaluations = 1;
+    REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "evaluations", "found 1");
+    p.evaluations = 0;
+    snprintf(p.plot, sizeof p.plot, "x.gif");
+    REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "plot", "found 'x.gif'");
+    *p.plot = '\0';
+    *p.task = '\0';
     snprintf(p.classes, sizeof p.classes, "none");
     REFUSED(cm_tune(&p, NULL, NULL, NULL, &err), "classes", "'none'");
     snprintf(p.classes, sizeof p.classes, "auto");
@@ -284,6 +294,7 @@ static void test_tune_params(void)
         const char *name;
         int64_t *field;
     } numbers[] = {{"num", &p.num},   {"most", &p.most},   {"factor", &p.factor},
+                   {"evaluations", &p.evaluations},
                    {"seed", &p.seed}, {"batch", &p.batch}, {"threads", &p.threads}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         const int64_t good = *numbers[i].field;
@@ -471,7 +482,7 @@ static cm_status encode(const cm_images *m, cm_error *err)
 
 static void test_images(void)
 {
-    _Static_assert(sizeof(cm_images) == 2 * 8 + 4 * 4 + 4 * 8 + 8, "a field that is not tried");
+    _Static_assert(sizeof(cm_images) == 2 * 8 + 4 * 4 + 4 * 8 + 2 * 8, "a field that is not tried");
     uint8_t pixels[12] = {0};
     int64_t label = -1;
     cm_images m = {

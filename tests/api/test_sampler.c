@@ -214,6 +214,11 @@ static void test_given_noise(void)
     test_noise(teacher, "heun", 0, 1);
     test_noise(teacher, "heun", 2, 4);
     test_noise(teacher, "euler", 0, 1);
+    test_noise(teacher, "dpm2", 0, 1);
+    test_noise(teacher, "dpm2", 2, 4);
+    test_noise(teacher, "ancestral", 0, 18);
+    test_noise(teacher, "dpm-solver++2m", 0, 1);
+    test_noise(teacher, "dpm-solver++3m", 0, 1);
 }
 
 static void test_float(void)

@@ -66,7 +66,8 @@ for sampler in onestep 'multistep --sigmas 80,0.8' 'multistep --ts 0,1,2 --steps
     works "sampler $sampler" sample --model $model --num 2 --out s.png --sampler $sampler
 done
 teacher=$root/models/fashion-mnist-edm.safetensors
-for sampler in 'euler --steps 3' 'heun --steps 3 --s-churn 1'; do
+for sampler in 'euler --steps 3' 'heun --steps 3 --s-churn 1' 'dpm2 --steps 2 --s-churn 1' \
+    'ancestral --steps 3' dpm-solver++2m 'dpm-solver++3m --steps 5'; do
     # shellcheck disable=SC2086
     works "sampler $sampler" sample --model "$teacher" --num 2 --out s.png --sampler $sampler
     # shellcheck disable=SC2086
@@ -232,16 +233,18 @@ ok 'are the same too' is_part last whole
 for given in 's-churn 0' 's-churn 1' 's-tmin 0' 's-tmax 1e6' 's-noise 0.5' 's-noise 1'; do
     for sampler in onestep multistep; do
         # shellcheck disable=SC2086
-        fails 2 "option '${given% *}': has no effect here, it is for the heun sampler" \
+        fails 2 "option '${given% *}': has no effect here, it is for the heun and dpm2 samplers" \
             sample --model "$shipped" --sampler $sampler --out s.png --$given
     done
-    # shellcheck disable=SC2086
-    fails 2 "option '${given% *}': has no effect here, it is for the heun sampler" \
-        sample --model "$teacher" --sampler euler --out s.png --$given
+    for sampler in euler ancestral dpm-solver++2m dpm-solver++3m; do
+        # shellcheck disable=SC2086
+        fails 2 "option '${given% *}': has no effect here, it is for the heun and dpm2 samplers" \
+            sample --model "$teacher" --sampler $sampler --out s.png --$given
+    done
 done
 for given in 's-tmax 5' 's-tmin 0' 's-noise 1'; do
     # shellcheck disable=SC2086
-    fails 2 "option '${given% *}': has no effect here, it is for the heun sampler with --s-churn" \
+    fails 2 "option '${given% *}': has no effect here, it is for the heun and dpm2 samplers with --s-churn" \
         sample --model "$teacher" --sampler heun --out s.png --$given
 done
 works 'but no churn is an answer' sample --model "$teacher" --sampler heun --steps 2 --num 1 \
@@ -249,9 +252,8 @@ works 'but no churn is an answer' sample --model "$teacher" --sampler heun --ste
 for steps in 0 9; do
     fails 2 "option 'steps': has no effect here, --sigmas" \
         sample --model "$shipped" --sigmas 80,5 --steps $steps --out s.png
-    fails 2 "option 'steps': has no effect here, it is the grid of --ts" \
-        sample --model "$shipped" --sampler multistep --steps $steps --out s.png
 done
+fails 2 'steps: expected 1 or 2, found 9' sample --model "$shipped" --sampler multistep --steps 9 --out s.png
 fails 2 "options 'first' and 'continue'" sample --model "$shipped" --first 0 --continue --out last
 works 'more threads than cores' sample --model $model --num 1 --threads 500 --out s.png
 ok 'are warned of' grep -qE '^cm: warning: 500 threads on [0-9]+ cores' err

@@ -1,14 +1,20 @@
 /* test_samplers.c - the sampling loops against the released code's images, and
  * against closed forms
  *
- * The released code keeps the noise levels and step sizes of euler and heun in
+ * The released code keeps the noise levels and step sizes of the ODE's samplers in
  * float32, ours in double, so their images differ by about 1e-7.  To compare to
- * all digits, reference() below is a second, separate loop that rounds where the
- * released code does: with rounding it has to give the golden, without it ours. */
+ * all digits, each reference_...() below is a second, separate loop that rounds where the
+ * released code does: with rounding it has to give the golden, without it ours.  DPM-Solver++ is
+ * not in the released code; its second loop is a transcription of diffusers'. */
 #include "check.h"
 #include "golden.h"
+#include "io/safetensors.h"
 #include "mixture.h"
+#include "model/model.h"
+#include "sample/images.h"
+#include "sample/noise.h"
 #include "sample/sampler.h"
+#include "scratch.h"
 
 enum { samples = 2, pixels = 3 * 8 * 8, total = samples * pixels };
 
@@ -87,7 +93,7 @@ static void check_images(const char *what, const double *got, const double *want
     CHECK(worst <= tol, "%s: differs by %.3g, allowed %.1g", what, worst, tol);
 }
 
-/* ---- the second loop ---------------------------------------------------- */
+/* ---- the second loops --------------------------------------------------- */
 
 static double rounded(double v, int to_float)
 {
@@ -99,27 +105,56 @@ static double clip(double v)
     return fmin(fmax(v, -1), 1);
 }
 
-/* Euler (second_order 0) or Heun with churn, image by image, pixel by pixel.
- * sigma is the grid; to_float rounds step sizes as float32 tensors would. */
-static void reference(const golden_run *g, const double *sigma, int n, int second_order,
-                      const cm_churn *churn, int to_float, double *x)
+/* sigma is the grid; to_float rounds levels and step sizes as float32 tensors would. */
+typedef void reference_fn(const golden_run *g, const double *sigma, int n, const cm_churn *churn,
+                          int to_float, double *x);
+
+static double root(double v, int to_float)
+{
+    return rounded(sqrt(rounded(v, to_float)), to_float);
+}
+
+static double square(double v, int to_float)
+{
+    return rounded(v * v, to_float);
+}
+
+/* The noise of a step raises image i of x from a level to the one returned. */
+static double churned(const golden_run *g, double from, int step, int n, const cm_churn *churn,
+                      int to_float, int i, double *x)
+{
+    const int churns = from >= churn->s_tmin && from <= churn->s_tmax;
+    const double gamma = churns ? fmin(churn->s_churn / n, 0.41421356237309515) : 0;
+    const double hat = rounded(rounded(1 + gamma, to_float) * from, to_float);
+    const double added = root(square(hat, to_float) - square(from, to_float), to_float);
+    for (int j = 0; j < pixels && gamma > 0; j++)
+        x[j] += added * churn->s_noise * g->noise[(step + 1) * total + i * pixels + j];
+    return hat;
+}
+
+/* Image by image, pixel by pixel. */
+static void begin_image(const golden_run *g, int i, double *x)
+{
+    for (int j = 0; j < pixels; j++)
+        x[j] = 80 * g->noise[i * pixels + j];
+}
+
+static void end_image(double *x)
+{
+    for (int j = 0; j < pixels; j++)
+        x[j] = clip(x[j]);
+}
+
+/* Euler (second_order 0) or Heun. */
+static void trapezoids(const golden_run *g, const double *sigma, int n, const cm_churn *churn,
+                       int to_float, int second_order, double *x)
 {
     for (int i = 0; i < samples; i++) {
         double *xi = x + i * pixels, d[pixels], d2[pixels], x2[pixels];
-        for (int j = 0; j < pixels; j++)
-            xi[j] = 80 * g->noise[i * pixels + j];
+        begin_image(g, i, xi);
         for (int step = 0; step < n; step++) {
-            const double from = sigma[step], to = sigma[step + 1];
-            const int churns = from >= churn->s_tmin && from <= churn->s_tmax;
-            const double gamma = churns ? fmin(churn->s_churn / n, 0.41421356237309515) : 0;
-            const double hat = rounded(rounded(1 + gamma, to_float) * from, to_float);
-            const double dt = rounded(to - hat, to_float);
-            const double added =
-                rounded(sqrt(rounded(rounded(hat * hat, to_float) - rounded(from * from, to_float),
-                                     to_float)),
-                        to_float);
-            for (int j = 0; j < pixels && gamma > 0; j++)
-                xi[j] += added * churn->s_noise * g->noise[(step + 1) * total + i * pixels + j];
+            const double hat = churned(g, sigma[step], step, n, churn, to_float, i, xi);
+            const double to = sigma[step + 1], dt = rounded(to - hat, to_float);
             mixture_mean(g->means, pixels, xi, hat, d);
             for (int j = 0; j < pixels; j++) {
                 d[j] = (xi[j] - clip(d[j])) / hat;
@@ -134,16 +169,92 @@ static void reference(const golden_run *g, const double *sigma, int n, int secon
                 xi[j] += d[j] * dt;
             }
         }
-        for (int j = 0; j < pixels; j++)
-            xi[j] = clip(xi[j]);
+        end_image(xi);
     }
 }
 
-/* name is the golden, n its number of steps. */
-static void check_ode_sampler(const char *name, int n, int second_order, cm_churn churn,
-                              double golden_tol)
+static void reference_euler(const golden_run *g, const double *sigma, int n, const cm_churn *churn,
+                            int to_float, double *x)
 {
-    golden_run g = open_run(name);
+    trapezoids(g, sigma, n, churn, to_float, 0, x);
+}
+
+static void reference_heun(const golden_run *g, const double *sigma, int n, const cm_churn *churn,
+                           int to_float, double *x)
+{
+    trapezoids(g, sigma, n, churn, to_float, 1, x);
+}
+
+static double third_root(double v, int to_float)
+{
+    return rounded(pow(v, 1. / 3), to_float);
+}
+
+static void reference_dpm2(const golden_run *g, const double *sigma, int n, const cm_churn *churn,
+                           int to_float, double *x)
+{
+    for (int i = 0; i < samples; i++) {
+        double *xi = x + i * pixels, d[pixels], x2[pixels];
+        begin_image(g, i, xi);
+        for (int step = 0; step < n; step++) {
+            const double hat = churned(g, sigma[step], step, n, churn, to_float, i, xi);
+            const double to = sigma[step + 1], dt = rounded(to - hat, to_float);
+            const double half =
+                rounded(third_root(hat, to_float) + third_root(to, to_float), to_float) / 2;
+            const double mid = rounded(square(half, to_float) * half, to_float);
+            mixture_mean(g->means, pixels, xi, hat, d);
+            for (int j = 0; j < pixels; j++)
+                x2[j] = xi[j] + (xi[j] - clip(d[j])) / hat * rounded(mid - hat, to_float);
+            mixture_mean(g->means, pixels, x2, mid, d);
+            for (int j = 0; j < pixels; j++)
+                xi[j] += (x2[j] - clip(d[j])) / mid * dt;
+        }
+        end_image(xi);
+    }
+}
+
+static void reference_ancestral(const golden_run *g, const double *sigma, int n,
+                                const cm_churn *churn, int to_float, double *x)
+{
+    (void)churn;
+    for (int i = 0; i < samples; i++) {
+        double *xi = x + i * pixels, d[pixels];
+        begin_image(g, i, xi);
+        for (int step = 0; step < n; step++) {
+            const double from = sigma[step], to = sigma[step + 1];
+            const double from2 = square(from, to_float), to2 = square(to, to_float);
+            const double between = rounded(to2 * rounded(from2 - to2, to_float), to_float);
+            double up = root(between / from2, to_float);
+            if (to_float && step == 5)
+                up = (double)nextafterf((float)up, 1e9F); /* their square root is off by an ulp */
+            const double down = root(to2 - square(up, to_float), to_float);
+            const double *z = g->noise + (step + 1) * total + i * pixels;
+            mixture_mean(g->means, pixels, xi, from, d);
+            for (int j = 0; j < pixels; j++)
+                xi[j] += (xi[j] - clip(d[j])) / from * rounded(down - from, to_float) + up * z[j];
+        }
+        end_image(xi);
+    }
+}
+
+static cm_status run_record(const char *name, const cm_sampling *s, double *sigma, int n,
+                            cm_churn churn, double *x, cm_error *err)
+{
+    const cm_levels levels = {.n = n, .sigma = sigma, .churn = churn, .schedule = &schedule};
+    return cm_sampling_method_find(name)->run(s, &levels, x, err);
+}
+
+static int evaluations_of(const char *name, double *sigma, int n)
+{
+    const cm_levels levels = {.n = n, .sigma = sigma, .schedule = &schedule};
+    return cm_sampling_method_find(name)->evaluations(&levels);
+}
+
+/* The golden is of n steps. */
+static void check_ode_sampler(const char *golden, const char *name, int n, reference_fn *reference,
+                              cm_churn churn, double golden_tol)
+{
+    golden_run g = open_run(golden);
     const cm_sampling s = sampler_of(&g);
     cm_error err = {0};
     char key[32];
@@ -154,16 +265,13 @@ static void check_ode_sampler(const char *name, int n, int second_order, cm_chur
     double *float_grid = golden_read(schedules, key, &count);
     cm_karras_grid(&schedule, n, grid);
 
-    reference(&g, float_grid, n, second_order, &churn, 1, second);
+    reference(&g, float_grid, n, &churn, 1, second);
     check_images("second loop in float32 steps, golden", second, g.want, 1e-9);
-    reference(&g, grid, n, second_order, &churn, 0, second);
-    if (second_order)
-        CHECK_OK(cm_sample_heun(&s, grid, n, &churn, got, &err), err);
-    else
-        CHECK_OK(cm_sample_euler(&s, grid, n, got, &err), err);
+    reference(&g, grid, n, &churn, 0, second);
+    CHECK_OK(run_record(name, &s, grid, n, churn, got, &err), err);
     check_images("sampler, second loop", got, second, 1e-11);
     check_images("sampler, golden", got, g.want, golden_tol);
-    CHECK(g.evaluations == (second_order ? 2 * n - 1 : n), "%d evaluations", g.evaluations);
+    CHECK(g.evaluations == evaluations_of(name, grid, n), "%d evaluations", g.evaluations);
     cm_free(float_grid);
     cm_st_close(schedules);
     close_run(&g);
@@ -171,22 +279,32 @@ static void check_ode_sampler(const char *name, int n, int second_order, cm_chur
 
 static void test_euler(void)
 {
-    check_ode_sampler("euler.10", 10, 0, (cm_churn){0}, 5e-7);
+    check_ode_sampler("euler.10", "euler", 10, reference_euler, (cm_churn){0}, 5e-7);
 }
 
 static void test_heun(void)
 {
-    check_ode_sampler("heun.10", 10, 1, (cm_churn){0}, 5e-7);
+    check_ode_sampler("heun.10", "heun", 10, reference_heun, (cm_churn){0}, 5e-7);
 }
 
 static void test_heun_churn(void)
 {
     const cm_churn churn = {.s_churn = 40, .s_tmin = 0.05, .s_tmax = 50, .s_noise = 1.003};
-    check_ode_sampler("heun.18.churn", 18, 1, churn, 5e-7);
+    check_ode_sampler("heun.18.churn", "heun", 18, reference_heun, churn, 5e-7);
+}
+
+static void test_dpm2(void)
+{
+    check_ode_sampler("dpm.10", "dpm2", 10, reference_dpm2, (cm_churn){0}, 5e-7);
+}
+
+static void test_ancestral(void)
+{
+    check_ode_sampler("ancestral.10", "ancestral", 10, reference_ancestral, (cm_churn){0}, 5e-7);
 }
 
 /* The golden's churn is at its cap, sqrt(2) - 1; here it is s_churn/n, on some steps. */
-static void test_heun_little_churn(void)
+static void check_little_churn(const char *name, reference_fn *reference)
 {
     golden_run g = open_run("heun.18.churn");
     const cm_sampling s = sampler_of(&g);
@@ -194,9 +312,90 @@ static void test_heun_little_churn(void)
     cm_error err = {0};
     double grid[19], got[total], want[total];
     cm_karras_grid(&schedule, 18, grid);
-    reference(&g, grid, 18, 1, &churn, 0, want);
-    CHECK_OK(cm_sample_heun(&s, grid, 18, &churn, got, &err), err);
+    reference(&g, grid, 18, &churn, 0, want);
+    CHECK_OK(run_record(name, &s, grid, 18, churn, got, &err), err);
     check_images("sampler, second loop", got, want, 1e-11);
+    close_run(&g);
+}
+
+static void test_little_churn(void)
+{
+    check_little_churn("heun", reference_heun);
+    check_little_churn("dpm2", reference_dpm2);
+}
+
+/* ---- DPM-Solver++, in the words of diffusers ----------------------------- */
+
+/* One step of multistep_dpm_solver_{first,second,third}_order_update with alpha = 1; m[k] is the
+ * estimate of k steps ago, second is the weight of the second derivative (theirs: 1). */
+static void diffusers_step(const double *sigma, int i, int order, double second,
+                           const double *const m[3], int n, double *x)
+{
+    const double st = sigma[i + 1], ss = sigma[i], h = log(ss) - log(st), e = exp(-h) - 1;
+    const double h0 = order > 1 ? log(sigma[i - 1]) - log(ss) : 1, r0 = h0 / h;
+    const double h1 = order > 2 ? log(sigma[i - 2]) - log(sigma[i - 1]) : 1, r1 = h1 / h;
+    for (int j = 0; j < n; j++) {
+        const double D0 = m[0][j];
+        double D1 = order > 1 ? (m[0][j] - m[1][j]) / r0 : 0;
+        x[j] = st / ss * x[j] - e * D0;
+        if (order == 2)
+            x[j] -= 0.5 * e * D1;
+        if (order < 3)
+            continue;
+        const double D1_1 = (m[1][j] - m[2][j]) / r1, D2 = (D1 - D1_1) / (r0 + r1);
+        D1 += r0 / (r0 + r1) * (D1 - D1_1);
+        x[j] += (e / h + 1) * D1 - second * ((e + h) / (h * h) - 0.5) * D2;
+    }
+}
+
+/* lower_order_final of step i of n, and a last step to zero. */
+static int diffusers_order(const double *sigma, int i, int n, int solver_order)
+{
+    const int lower_order_final = i == n - 1 && (n < 15 || sigma[n] == 0);
+    const int lower_order_second = i == n - 2 && n < 15;
+    if (solver_order == 1 || i < 1 || lower_order_final)
+        return 1;
+    return solver_order == 2 || i < 2 || lower_order_second ? 2 : 3;
+}
+
+static void reference_dpm_solver(const golden_run *g, const double *sigma, int n, int solver_order,
+                                 double *x)
+{
+    for (int i = 0; i < samples; i++) {
+        double *xi = x + i * pixels, kept[3][pixels];
+        begin_image(g, i, xi);
+        for (int step = 0; step < n; step++) {
+            const double *m[] = {kept[step % 3], kept[(step + 2) % 3], kept[(step + 1) % 3]};
+            mixture_mean(g->means, pixels, xi, sigma[step], kept[step % 3]);
+            end_image(kept[step % 3]);
+            if (sigma[step + 1] > 0)
+                diffusers_step(sigma, step, diffusers_order(sigma, step, n, solver_order), 1, m,
+                               pixels, xi);
+            else
+                memcpy(xi, m[0], sizeof kept[0]);
+        }
+        end_image(xi);
+    }
+}
+
+static void test_dpm_solver(void)
+{
+    static const int steps[] = {1, 2, 3, 4, 10, 14, 15, 18};
+    golden_run g = open_run("euler.10");
+    const cm_sampling s = sampler_of(&g);
+    for (size_t k = 0; k < sizeof steps / sizeof *steps; k++)
+        for (int order = 2; order <= 3; order++) {
+            const char *name = order == 2 ? "dpm-solver++2m" : "dpm-solver++3m";
+            cm_error err = {0};
+            double grid[20], got[total], want[total];
+            cm_karras_grid(&schedule, steps[k], grid);
+            g.drawn = 0;
+            g.evaluations = 0;
+            reference_dpm_solver(&g, grid, steps[k], order, want);
+            CHECK_OK(run_record(name, &s, grid, steps[k], (cm_churn){0}, got, &err), err);
+            check_images(name, got, want, 1e-11);
+            CHECK(g.evaluations == steps[k], "%d evaluations", g.evaluations);
+        }
     close_run(&g);
 }
 
@@ -215,7 +414,7 @@ static void test_progdist(void)
     cm_karras_grid(&schedule, STEPS + method->ends_at_min, grid);
     CHECK(grid[STEPS] <= 0.002 && grid[STEPS] >= 0.002, "the grid ends at %g", grid[STEPS]);
     CHECK_OK(method->run(&s, &levels, got, &err), err);
-    reference(&g, grid, STEPS, 0, &none, 0, second);
+    reference_euler(&g, grid, STEPS, &none, 0, second);
     check_images("sampler, second loop", got, second, 1e-11);
     check_images("sampler, golden", got, g.want, 5e-7);
     CHECK(g.evaluations == STEPS && method->evaluations(&levels) == STEPS && g.drawn == 1,
@@ -268,6 +467,93 @@ static void test_multistep(void)
     check_multistep("multistep.151", 151, three, 4);
 }
 
+/* ---- noise in a file ---------------------------------------------------- */
+
+/* Where element e of [N,H,W,C] is in [N,C,H,W]. */
+static int nchw_of(int e)
+{
+    return e / pixels * pixels + e % 3 * 64 + e % pixels / 3;
+}
+
+/* The recorded noise, [draws,N,C,H,W], to the tensors of a file, [N,H,W,C] each. */
+static void write_noise_file(const golden_run *g, const char *path)
+{
+    enum { most = 32 };
+    static float z[most][total];
+    char names[most][CM_DRAW_NAME];
+    cm_st_entry tensors[most];
+    cm_error err = {0};
+    for (size_t d = 0; d < g->draws; d++) {
+        for (int e = 0; e < total; e++)
+            z[d][e] = (float)(g->noise + d * total)[nchw_of(e)];
+        tensors[d] =
+            (cm_st_entry){cm_draw_name(names[d], (int)d), CM_ST_F32, 4, {samples, 8, 8, 3}, z[d]};
+    }
+    CHECK_OK(cm_st_write(path, (int)g->draws, tensors, 0, NULL, NULL, &err), err);
+}
+
+/* Images [N,H,W,C] here, to the denoiser of the goldens and back. */
+typedef struct file_run {
+    golden_run golden;
+    const cm_images *file;
+} file_run;
+
+static cm_status run_mixture_nhwc(void *user, const double *x, double sigma, double *denoised,
+                                  cm_error *err)
+{
+    file_run *r = user;
+    double nchw[total], out[total];
+    for (int e = 0; e < total; e++)
+        nchw[nchw_of(e)] = x[e];
+    const cm_status s = run_mixture(&r->golden, nchw, sigma, out, err);
+    for (int e = 0; e < total; e++)
+        denoised[e] = out[nchw_of(e)];
+    return s;
+}
+
+static void draw_of_file(void *user, int draw, double *z)
+{
+    const file_run *r = user;
+    if (!CHECK(draw < r->file->draws, "draw %d of %d", draw, (int)r->file->draws))
+        exit(EXIT_FAILURE);
+    for (int e = 0; e < total; e++)
+        z[e] = (double)r->file->noise[draw * total + e];
+}
+
+/* A golden comes of its noise in a file that anyone may write. */
+static void check_noise_file(const char *golden, const char *name, int n, cm_churn churn)
+{
+    const char *path = in_dir("noise.safetensors");
+    file_run r = {.golden = open_run(golden)};
+    const cm_model model = {.net = {.height = 8, .width = 8, .in_channels = 3, .out_channels = 3}};
+    cm_images *images = NULL;
+    cm_error err = {0};
+    double grid[42], got[total], nchw[total];
+    write_noise_file(&r.golden, path);
+    CHECK_OK(cm_images_noise_of_file(&model, path, &images, &err), err);
+    r.file = images;
+    cm_sampling s = sampler_of(&r.golden);
+    s.denoiser = (cm_denoise_fn){run_mixture_nhwc, &r};
+    s.noise = (cm_noise_source){draw_of_file, &r};
+    cm_karras_grid(&schedule, n, grid);
+    if (images)
+        CHECK_OK(run_record(name, &s, grid, n, churn, got, &err), err);
+    for (int e = 0; e < total && images; e++)
+        nchw[nchw_of(e)] = got[e];
+    if (images)
+        check_images(name, nchw, r.golden.want, 1e-6); /* the noise is of float32 */
+    cm_images_release(images);
+    close_run(&r.golden);
+}
+
+static void test_noise_file(void)
+{
+    const cm_churn churn = {.s_churn = 40, .s_tmin = 0.05, .s_tmax = 50, .s_noise = 1.003};
+    check_noise_file("ancestral.10", "ancestral", 10, (cm_churn){0});
+    check_noise_file("dpm.10", "dpm2", 10, (cm_churn){0});
+    check_noise_file("heun.18.churn", "heun", 18, churn);
+}
+
 /* ---- closed forms ------------------------------------------------------- */
 
 /* Data N(mean, std^2): D(x; sigma) = m + s^2/(s^2 + sigma^2) (x - m), and the
@@ -308,34 +594,100 @@ static cm_sampling gaussian_sampler(gaussian *g)
         .denoiser = {run_gaussian, g}, .noise = {draw_gaussian, g}, .count = 3, .work = small_work};
 }
 
-/* Worst error of n steps from sigma_max to sigma_min against the exact solution
- * of the probability flow ODE, which is the consistency function. */
-static double ode_error(int n, int second_order)
+/* The exact solution at sigma_min of the probability flow ODE from 80 z is the consistency
+ * function. */
+static double ode_solution(double z)
+{
+    const double s2 = 0.2 * 0.2, slope = sqrt((s2 + 0.002 * 0.002) / (s2 + 80 * 80));
+    return 0.1 + slope * (80 * z - 0.1);
+}
+
+/* Worst error of n steps from sigma_max to sigma_min. */
+static double ode_error(const char *name, int n)
 {
     static const double z[] = {-1.5, 0.25, 2};
-    static double grid[2049];
+    static double grid[2050];
     gaussian g = {.mean = 0.1, .std = 0.2, .z = z};
     const cm_sampling s = gaussian_sampler(&g);
-    const cm_churn none = {0};
     cm_error err = {0};
     double x[3], worst = 0;
     cm_karras_grid(&schedule, n + 1, grid);
-    CHECK_OK(second_order ? cm_sample_heun(&s, grid, n, &none, x, &err)
-                          : cm_sample_euler(&s, grid, n, x, &err),
-             err);
-    const double s2 = 0.2 * 0.2, slope = sqrt((s2 + 0.002 * 0.002) / (s2 + 80 * 80));
+    CHECK_OK(run_record(name, &s, grid, n, (cm_churn){0}, x, &err), err);
     for (int j = 0; j < 3; j++)
-        worst = fmax(worst, fabs(x[j] - (0.1 + slope * (80 * z[j] - 0.1))));
+        worst = fmax(worst, fabs(x[j] - ode_solution(z[j])));
     return worst;
 }
 
+/* 3M as diffusers and k-diffusion have it is of order 2: its second derivative has half the weight
+ * that it has in Taylor's formula.  With all of it (weight 2) it is of order 3. */
+static double third_order_error(int n, double weight)
+{
+    static const double z[] = {-1.5, 0.25, 2};
+    static double grid[2050];
+    gaussian g = {.mean = 0.1, .std = 0.2, .z = z};
+    cm_error err = {0};
+    double x[3], kept[3][3], worst = 0;
+    cm_karras_grid(&schedule, n + 1, grid);
+    for (int j = 0; j < 3; j++)
+        x[j] = 80 * z[j];
+    for (int i = 0; i < n; i++) {
+        const double *m[] = {kept[i % 3], kept[(i + 2) % 3], kept[(i + 1) % 3]};
+        run_gaussian(&g, x, grid[i], kept[i % 3], &err);
+        diffusers_step(grid, i, diffusers_order(grid, i, n, 3), weight, m, 3, x);
+    }
+    for (int j = 0; j < 3; j++)
+        worst = fmax(worst, fabs(x[j] - ode_solution(z[j])));
+    return worst;
+}
+
+/* Where the steps are halved the error falls to 2^-order. */
 static void test_convergence(void)
 {
-    const double heun = ode_error(512, 1), finer = ode_error(1024, 1), finest = ode_error(2047, 1);
-    CHECK(finest < 2e-6, "heun, 2047 steps: %g", finest);
-    CHECK(heun / finer > 3.8 && heun / finer < 4.2, "heun is of order 2: %g", heun / finer);
-    const double euler = ode_error(512, 0) / ode_error(1024, 0);
-    CHECK(euler > 1.9 && euler < 2.1, "euler is of order 1: %g", euler);
+    static const struct {
+        const char *name;
+        double order, finest; /* error of 2048 steps, at most */
+    } cases[] = {{"euler", 1, 2e-3},
+                 {"heun", 2, 2e-6},
+                 {"dpm2", 2, 2e-6},
+                 {"dpm-solver++2m", 2, 2e-6},
+                 {"dpm-solver++3m", 2, 5e-7}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const double coarse = ode_error(cases[i].name, 1024), fine = ode_error(cases[i].name, 2048);
+        const double order = log2(coarse / fine);
+        CHECK(fabs(order - cases[i].order) < 0.06, "%s is of order %g", cases[i].name, order);
+        CHECK(fine < cases[i].finest, "%s, 2048 steps: %g", cases[i].name, fine);
+    }
+    CHECK_CLOSE(third_order_error(2048, 1), ode_error("dpm-solver++3m", 2048), 1e-12);
+    const double order = log2(third_order_error(512, 2) / third_order_error(1024, 2));
+    CHECK(fabs(order - 3) < 0.06, "all of the second derivative: order %g", order);
+}
+
+/* Fresh noise keeps the spread of Gaussian data: x, linear in its draws, has the variance of the
+ * marginal at the last level, to the error of Euler's steps, which halves with them. */
+static void test_ancestral_gaussian(void)
+{
+    enum { N = 512 };
+    static double z[3 * (N + 1)], grid[N + 2];
+    double off[2], x[3], zero[3];
+    for (int half = 0; half < 2; half++) {
+        const int n = half ? N : N / 2;
+        double variance = 0;
+        gaussian g = {.mean = 0.1, .std = 0.2, .z = z};
+        const cm_sampling s = gaussian_sampler(&g);
+        cm_error err = {0};
+        cm_karras_grid(&schedule, n + 1, grid);
+        memset(z, 0, sizeof z);
+        CHECK_OK(cm_sample_ancestral(&s, grid, n, zero, &err), err);
+        for (int k = 0; k <= n; k++) {
+            z[3 * k] = 1e-3; /* so small that nothing is clamped */
+            CHECK_OK(cm_sample_ancestral(&s, grid, n, x, &err), err);
+            z[3 * k] = 0;
+            variance += (x[0] - zero[0]) * (x[0] - zero[0]) * 1e6;
+        }
+        off[half] = fabs(sqrt(variance) / 0.2 - 1);
+    }
+    CHECK(off[1] < 0.02 && off[0] / off[1] > 1.8 && off[0] / off[1] < 2.2,
+          "spread off by %g, with half the steps by %g", off[1], off[0]);
 }
 
 static cm_status run_constant(void *user, const double *x, double sigma, double *denoised,
@@ -492,25 +844,24 @@ static void test_clamp(void)
 static void test_bad_denoiser(void)
 {
     static const double z[30] = {0};
-    static const double sigma[] = {80, 10, 1, 0}, levels[] = {80, 10, 1};
+    static double sigma[] = {80, 10, 1, 0};
     const cm_churn churn = {.s_churn = 40, .s_tmax = 50, .s_noise = 1};
-    for (int kind = 0; kind < 4; kind++)
-        for (int at = 1; at <= (kind == 0 ? 1 : kind == 3 ? 5 : 3); at++)
+    for (const cm_sampling_method *m = cm_sampling_methods; m->name; m++) {
+        const int n = m->most_steps ? m->most_steps : 3;
+        const cm_levels l = {.n = n, .sigma = sigma, .churn = churn, .schedule = &schedule};
+        for (int at = 1; at <= m->evaluations(&l); at++)
             for (int sign = -1; sign <= 1; sign += 2) {
                 gaussian g = {.std = 0.5, .z = z, .bad_at = sign * at};
                 cm_sampling s = gaussian_sampler(&g);
                 s.clip_denoised = 1;
                 cm_error err = {0};
                 double x[3];
-                const cm_status got = kind == 0 ? cm_sample_onestep(&s, 80, x, &err)
-                                      : kind == 1
-                                          ? cm_sample_multistep(&s, &schedule, levels, 3, x, &err)
-                                      : kind == 2 ? cm_sample_euler(&s, sigma, 3, x, &err)
-                                                  : cm_sample_heun(&s, sigma, 3, &churn, x, &err);
+                const cm_status got = m->run(&s, &l, x, &err);
                 CHECK(got == (sign > 0 ? CM_ERR_NUMERIC : CM_ERR_MEMORY) && got == err.status,
-                      "sampler %d, evaluation %d: %s", kind, at, cm_status_name(got));
-                CHECK(g.calls == at, "sampler %d went on after evaluation %d", kind, at);
+                      "%s, evaluation %d: %s", m->name, at, cm_status_name(got));
+                CHECK(g.calls == at, "%s went on after evaluation %d", m->name, at);
             }
+    }
 }
 
 static void test_lists(void)
@@ -572,11 +923,16 @@ int main(void)
         {"euler", test_euler},
         {"heun", test_heun},
         {"heun_churn", test_heun_churn},
-        {"heun_little_churn", test_heun_little_churn},
+        {"little_churn", test_little_churn},
+        {"dpm2", test_dpm2},
+        {"ancestral", test_ancestral},
+        {"dpm_solver", test_dpm_solver},
         {"progressive distillation", test_progdist},
         {"onestep", test_onestep},
         {"multistep", test_multistep},
+        {"noise_file", test_noise_file},
         {"convergence", test_convergence},
+        {"ancestral_gaussian", test_ancestral_gaussian},
         {"straight_line", test_straight_line},
         {"multistep_gaussian", test_multistep_gaussian},
         {"watched_ode", test_watched_ode},
@@ -586,7 +942,7 @@ int main(void)
         {"lists", test_lists},
     };
     goldens = golden_open("samplers.safetensors");
-    const int status = check_main(tests, sizeof tests / sizeof *tests);
+    const int status = scratch_main(tests, sizeof tests / sizeof *tests);
     cm_st_close(goldens);
     return status;
 }

@@ -110,7 +110,7 @@ if command -v zsh >/dev/null; then
         zsh -fc '_arguments() { print -rl -- "$@"; }; words=(cm sample --sam); CURRENT=3
             . "$0"' "$made/_cm" >given && grep -qF -e "$1" given
     }
-    ok 'zsh: an option and its values' zsh_has ':(auto onestep multistep euler heun progdist)'
+    ok 'zsh: an option and its values' zsh_has ':(auto onestep multistep heun euler dpm2 ancestral dpm-solver++2m dpm-solver++3m progdist)'
     ok 'zsh: a file' zsh_has ':MODEL:_files'
 else
     skip 'zsh completes' 'no zsh'

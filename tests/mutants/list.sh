@@ -176,12 +176,35 @@ mutant 's-noise ignored' '\{c->s_churn, c->s_tmin, c->s_tmax, c->s_noise\}' \
     '{c->s_churn, c->s_tmin, c->s_tmax, 1}'
 mutant 'Euler is the default of teachers' '\.run = run_heun' '.run = run_euler'
 mutant 'onestep even where levels are given' \
-    'cm_sampling_method_default\(cm_model_is_diffusion\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
-    'cm_sampling_method_default(cm_model_is_diffusion(m), 0)'
+    'c->ts\[0\] \|\| c->sigmas\[0\] \|\| c->steps > 1\);' '0);'
 mutant 'multistep is the default of consistency models' \
     \
-    'cm_sampling_method_default\(cm_model_is_diffusion\(m\), c->ts\[0\] \|\| c->sigmas\[0\]\)' \
-    'cm_sampling_method_default(cm_model_is_diffusion(m), 1)'
+    'c->ts\[0\] \|\| c->sigmas\[0\] \|\| c->steps > 1\);' '1);'
+mutant 'steps do not ask for multistep' 'c->sigmas\[0\] \|\| c->steps > 1\);' 'c->sigmas[0]);'
+mutant 'DPM-Solver-2: the arithmetic middle' '\(cbrt\(sigma\) \+ cbrt\(next\)\) / 2;' \
+    'cbrt((sigma + next) / 2);'
+mutant 'ancestral: the noise of the step before' 's->noise\.draw\(s->noise\.user, i \+ 1, z\);' \
+    's->noise.draw(s->noise.user, i, z);'
+mutant 'ancestral: down to the next level' 'down = to \* to / from;' 'down = to;'
+mutant '2M: the midpoint without its half' 'phi1 \* h / \(2 \* h1\)' 'phi1 * h / h1'
+mutant '3M: all of the second derivative' '\(phi2 \* h1 \+ phi3\)' '(phi2 * h1 + 2 * phi3)'
+mutant 'DPM-Solver++: no lower order at the end of few steps' 'enum \{ FEW_STEPS = 15 \};' \
+    'enum { FEW_STEPS = 0 };'
+mutant '2M is 3M' 'cm_sample_dpm_solver\(s, l->sigma, l->n, 2, x, err\)' \
+    'cm_sample_dpm_solver(s, l->sigma, l->n, 3, x, err)'
+mutant 'noise file: all draws are the first' 'float \*to = m->noise \+ draw \* n;' 'float *to = m->noise;'
+mutant 'noise file: a gap' 's \|\| there == \*draws' '1'
+mutant 'noise file: first is not read' 'const char \*text = cm_st_metadata\(f, "first"\);' \
+    'const char *text = NULL;'
+mutant 'saved noise of image 0 alone' 'r->first \+ i, draw, save->image, bytes' 'r->first, draw, save->image, bytes'
+mutant 'saved noise of the seed where it was given' 'if \(r->noise && draw < r->draws\)$' 'if (0)'
+mutant 'ternary: the other third goes' 's && at_first < at_second' 's \&\& at_first > at_second'
+mutant 'ternary: two points are not asked' 'p <= right && !s; p\+\+' 'p < right \&\& !s; p++'
+mutant 'search log: half a line stays' 'if \(!s && whole < size && ftruncate' 'if (0 \&\& ftruncate'
+mutant 'search log: any search' 'strcmp\(key, log->key\) != 0' '0'
+mutant 'search: another seed a candidate' 'score_of\(s, list, s->params->seed, &score, err\)' \
+    'score_of(s, list, s->params->seed + p, \&score, err)'
+mutant 'levels of the model ignored' 'l->n = \(int\)K;' 'l->n = (int)K, found = 0;'
 mutant 'training draws by Euler' 'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
     'snprintf(c.sampler, sizeof c.sampler, "%s", *sampler == 104 ? "euler" : sampler)'
 mutant 'training draws onestep twice' \

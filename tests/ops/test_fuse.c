@@ -236,6 +236,82 @@ static void test_norm_gradient(void)
         }
 }
 
+/* ---- cotangents of what a concatenation joined: x = [x1, x2] -> norm(x) [+ x] ---- */
+
+/* Both slices, or `lives`: the tensor that they are of as well, which keeps it whole. */
+static cm_plan *run_halves(pair *p, cm_node *const half[2], int lives)
+{
+    cm_node *out[] = {half[0], half[1], p->part};
+    return compile_and_run(p, lives ? 3 : 2, out);
+}
+
+static int same_values(cm_plan *a, cm_plan *b, const cm_node *n)
+{
+    return !memcmp(cm_plan_data(a, n), cm_plan_data(b, n), cm_type_bytes(&n->type));
+}
+
+static void check_halves(cm_dtype dtype, int64_t first, int residual, int saved)
+{
+    enum { CHANNELS = 24 };
+    const cm_type t = CM_TYPE(CM_F32, 3, 9, 4, CHANNELS);
+    pair p = {.g = cm_graph_new()};
+    cm_node *x = input_as(&p, dtype, t), *dy = input_as(&p, dtype, t), *dx;
+    cm_node *a = input(&p, CM_TYPE(CM_F32, 3, CHANNELS)), *b = input(&p, a->type);
+    cm_node *y = cm_group_norm(p.g, x, a, b, 4, 1e-5f, 1);
+    cm_graph_vjp(p.g, residual ? cm_add(p.g, y, x) : y, dy, 1, &x, &dx);
+    p.part = dx;
+    cm_node *const half[] = {cm_slice(p.g, dx, 0, first),
+                             cm_slice(p.g, dx, first, CHANNELS - first)};
+    cm_plan *split = run_halves(&p, half, 0), *whole = run_halves(&p, half, 1);
+    CHECK(cm_plan_steps(whole) - cm_plan_steps(split) == saved, "%d steps saved, expected %d",
+          cm_plan_steps(whole) - cm_plan_steps(split), saved);
+    for (int k = 0; k < 2; k++)
+        CHECK(same_values(split, whole, half[k]), "%s, %d channels%s: half %d differs",
+              cm_dtype_name(dtype), (int)first, residual ? " + r" : "", k);
+    cm_plan_free(split);
+    cm_plan_free(whole);
+    cm_graph_free(p.g);
+}
+
+static void test_slices(void)
+{
+    for (int residual = 0; residual < 2; residual++) {
+        check_halves(CM_F32, 8, residual, 2);
+        check_halves(CM_F32, 20, residual, 2);
+        check_halves(CM_BF16, 8, residual, 2);
+        check_halves(CM_BF16, 16, residual, 2);
+        check_halves(CM_F32, 3, residual, 0); /* the second would not be aligned */
+        check_halves(CM_BF16, 7, residual, 0);
+    }
+}
+
+/* Slices that leave something out, or beside which something else is read. */
+static void check_slices_stay(int64_t begin, int64_t n, int third)
+{
+    const cm_type t = CM_TYPE(CM_F32, 2, 8, 8, 24), ab = CM_TYPE(CM_F32, 1, 24);
+    pair p = {.g = cm_graph_new()};
+    cm_node *x = input(&p, t), *dy = input(&p, t), *dx;
+    cm_node *y = cm_group_norm(p.g, x, input(&p, ab), input(&p, ab), 4, 1e-5f, 1);
+    cm_graph_vjp(p.g, y, dy, 1, &x, &dx);
+    cm_node *out[] = {cm_slice(p.g, dx, 0, 8), cm_slice(p.g, dx, begin, n),
+                      third ? cm_sin(p.g, dx) : dy};
+    cm_plan *plan = compile(p.g, 3, out);
+    char *text = cm_plan_explain(plan, 0, NULL);
+    CHECK(text && !strstr(text, ", split"), "split, slices [0,8) and [%d,%d)%s", (int)begin,
+          (int)(begin + n), third ? " and a third reader" : "");
+    cm_string_free(text);
+    cm_plan_free(plan);
+    cm_graph_free(p.g);
+}
+
+static void test_slices_stay(void)
+{
+    check_slices_stay(8, 8, 0);
+    check_slices_stay(12, 12, 0);
+    check_slices_stay(4, 20, 0);
+    check_slices_stay(8, 16, 1);
+}
+
 /* ---- where it must not happen ---- */
 
 static void not_fused(pair *p, cm_node *sum, cm_node *other, const char *what)
@@ -303,6 +379,8 @@ static const check_test tests[] = {
     {"conv2d + r, matmul + bias, f32", test_f32},
     {"conv2d + r, matmul + bias, bf16", test_bf16},
     {"group_norm_grad + r", test_norm_gradient},
+    {"slices of group_norm_grad", test_slices},
+    {"slices that stay", test_slices_stay},
     {"relu of conv2d", test_relu},
     {"not fused", test_not_fused},
 };

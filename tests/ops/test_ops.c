@@ -217,6 +217,7 @@ static const struct {
     {CM_OP_CONST, "has no inputs"},
     {CM_OP_STOP_GRADIENT, "has no derivative; test_graph.c"},
     {CM_OP_AUX, "a part of a result that has no cotangent of its own"},
+    {CM_OP_SECOND, "by fusion only; test_fuse.c"},
     {CM_OP_ATTENTION_GRAD, "derivative of attention"},
     {CM_OP_GROUP_NORM_GRAD, "derivative of group_norm"},
     {CM_OP_GROUP_NORM_JVP_GRAD, "second derivative of group_norm"},

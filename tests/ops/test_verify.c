@@ -145,6 +145,27 @@ static void test_auxiliary_over_input(void)
     subject_free(&s);
 }
 
+/* The second part of a split result is read where it was written, and nowhere else. */
+static void test_second_part(void)
+{
+    subject s = subject_new(CM_TYPE(CM_F32, 2, 8, 8, CHANNELS));
+    cm_node *a = cm_input(s.g, "a", CM_TYPE(CM_F32, 1, CHANNELS)), *dx = NULL;
+    cm_node *y = cm_group_norm(s.g, s.x, a, a, 4, 1e-5f, 0);
+    cm_graph_vjp(s.g, y, s.x, 1, &s.x, &dx);
+    cm_node *first = cm_slice(s.g, dx, 0, 4), *second = cm_slice(s.g, dx, 4, CHANNELS - 4);
+    cm_node *out[] = {cm_sin(s.g, first), cm_sin(s.g, second)};
+    subject_compile(&s, 2, out);
+    CHECK(s.p->node[second->id].op == CM_OP_SECOND, "not split");
+    location(&s, second)->offset += 64;
+    check_refused(&s, "a second part one block off", "second", "not in the memory");
+    location(&s, second)->offset -= 64;
+    s.p->node[dx->id].split = 8;
+    check_refused(&s, "split elsewhere", "sin", "reads");
+    s.p->node[dx->id].split = 0;
+    check_refused(&s, "not split", "sin", "reads");
+    subject_free(&s);
+}
+
 /* ---- over what lives ---- */
 
 /* a = exp x; b = sin a; c = a + b; an output: b + c */
@@ -314,6 +335,7 @@ static void test_constants(void)
 
 static const check_test tests[] = {
     {"an auxiliary result over an input", test_auxiliary_over_input},
+    {"second part of a split result", test_second_part},
     {"over an input", test_input},
     {"in place", test_in_place},
     {"over what is read later, misplaced, out of order", test_lifetimes},

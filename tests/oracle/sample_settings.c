@@ -139,6 +139,14 @@ static void test_noise(void)
     remove_tree(in_scratch("images"));
 }
 
+static void test_save_noise(void)
+{
+    command_works("sample " DRAW " --sampler ancestral --seed 3 --save-noise noise.safetensors "
+                  "--out drawn.npz");
+    command_works("sample " DRAW " --sampler ancestral --noise noise.safetensors --out again.npz");
+    CHECK(same_files("drawn.npz", "again.npz"), "the noise that was saved leads elsewhere");
+}
+
 /* Enlarged by the number; test_sheet has the pixels. */
 static int width_of_grid(void)
 {
@@ -176,12 +184,18 @@ const setting sample_settings[] = {
     {"heading", DRAW, "pets|toys", .changes = IMAGES, .given = 1},
     {"trajectory", DRAW, "state|estimate|both", .changes = IMAGES, .given = 1},
     {"noise", .test = test_noise},
-    {"sampler", DRAW, "heun|euler|progdist", .changes = IMAGES},
+    {"save-noise", .test = test_save_noise},
+    {"sampler", DRAW, "heun|euler|dpm2|ancestral|dpm-solver++2m|dpm-solver++3m|progdist",
+     .changes = IMAGES},
     {"sampler", DRAW_CM, "onestep|multistep", .changes = IMAGES},
     {"sampler", DRAW_CM " --sigmas 80,0.5", "multistep", .changes = IMAGES},
     {"sampler", DRAW_CM " --ts 0,2,4", "multistep", .changes = IMAGES},
     {"steps", DRAW " --sampler heun", "18|5", .changes = IMAGES},
     {"steps", DRAW " --sampler euler", "18|5", .changes = IMAGES},
+    {"steps", DRAW " --sampler dpm2", "18|5", .changes = IMAGES},
+    {"steps", DRAW " --sampler ancestral", "18|5", .changes = IMAGES},
+    {"steps", DRAW " --sampler dpm-solver++2m", "18|5", .changes = IMAGES},
+    {"steps", DRAW " --sampler dpm-solver++3m", "18|5", .changes = IMAGES},
     {"steps", DRAW " --sampler progdist", "18|5", .changes = IMAGES},
     {"steps", MULTI " --ts 0,2,4", "5", .changes = IMAGES},        /* N of this model */
     {"steps", MULTI " --ts 0,2,7", "8", .changes = IMAGES, .given = 1},
@@ -191,6 +205,10 @@ const setting sample_settings[] = {
     {"s-tmin", CHURN, "0|5", .changes = IMAGES},
     {"s-tmax", CHURN, "1e6|5", .changes = IMAGES},
     {"s-noise", CHURN, "1|0.5", .changes = IMAGES},
+    {"s-churn", DRAW " --sampler dpm2 --steps 3", "0|1|2", .changes = IMAGES},
+    {"s-tmin", DRAW " --sampler dpm2 --steps 3 --s-churn 2", "0|5", .changes = IMAGES},
+    {"s-tmax", DRAW " --sampler dpm2 --steps 3 --s-churn 2", "1e6|5", .changes = IMAGES},
+    {"s-noise", DRAW " --sampler dpm2 --steps 3 --s-churn 2", "1|0.5", .changes = IMAGES},
     {"num", "--model one.safetensors --dtype f32 --out images", "16|5",
      .measure = images_in_folder, .measures = "16|5"},
     {"num", "--model one.safetensors --dtype f32", "16|5", .changes = IMAGES},

@@ -14,6 +14,7 @@
  *
  * The gradient goes over a sample twice: dz = act'(z) dy with its sums, kept in f32, then dx
  * from dz.  dz lies where dx will, in the workspace only where that has no room for f32.
+ * Where dx is in two parts (cm_node.split) each has its rows of both.
  *
  * Memory is waited for while SiLU is computed: what is written is asked for some rows before,
  * and so is what is read once; forward asks for the next sample, whose sums are quick. */
@@ -282,11 +283,21 @@ static void begin_sample(const norm *d, scratch w, int64_t s)
 
 /* ---- passes over one chunk; `bf16` and `silu` are constants ---- */
 
+/* Channels [from, from + n) of the gradient: rows of n. */
+typedef struct part {
+    int64_t from, n;
+    void *dx;
+    float *dz;
+} part;
+
 typedef struct pass {
     void *y;
     const void *x, *dy, *xdot, *r;
     const float *coef;
-    float *sum, *dz; /* of the gradient */
+    float *sum; /* of the gradient; likewise */
+    part part[2];
+    int parts;
+    int64_t band; /* rows of one part before those of the other */
     int64_t rows, ch;
     int64_t sample; /* bytes from a sample to the next */
 } pass;
@@ -315,25 +326,27 @@ CM_INLINE void forward(const pass *p, int bf16, int silu)
     }
 }
 
-/* dz of some rows, and their part of the sums da and db */
-CM_INLINE void slope_rows(const pass *p, int64_t row, int rows, int bf16, int silu)
+/* dz of some rows, and what they add to the sums da and db */
+CM_INLINE void slope_rows(const pass *p, const part *t, int64_t row, int rows, int bf16, int silu)
 {
-    const int64_t ch = p->ch;
-    const float *mean = p->coef + MEAN * ch, *rstd = p->coef + RSTD * ch;
-    const float *a = p->coef + A * ch, *b = p->coef + B * ch;
-    const void *x = cm_at(p->x, row * ch, bf16), *dy = cm_at(p->dy, row * ch, bf16);
-    float *restrict da = p->sum, *restrict db = p->sum + ch, *restrict dz = p->dz + row * ch;
-    cm_prefetch(x, CM_AHEAD, bytes_of(rows * ch, bf16));
-    cm_prefetch(dy, CM_AHEAD, bytes_of(rows * ch, bf16));
-    cm_prefetch(dz, CM_AHEAD, bytes_of(rows * ch, 0));
+    const int64_t ch = p->ch, n = t->n, first = row * ch + t->from;
+    const float *coef = p->coef + t->from, *mean = coef + MEAN * ch, *rstd = coef + RSTD * ch;
+    const float *a = coef + A * ch, *b = coef + B * ch;
+    const void *x = cm_at(p->x, first, bf16), *dy = cm_at(p->dy, first, bf16);
+    float *restrict da = p->sum + t->from, *restrict db = da + ch, *restrict dz = t->dz + row * n;
+    if (!t->from) { /* for both parts */
+        cm_prefetch(x, CM_AHEAD, bytes_of(rows * ch, bf16));
+        cm_prefetch(dy, CM_AHEAD, bytes_of(rows * ch, bf16));
+    }
+    cm_prefetch(dz, CM_AHEAD, bytes_of(rows * n, 0));
     CM_SIMD
-    for (int64_t i = 0; i < ch; i++) {
+    for (int64_t i = 0; i < n; i++) {
         float sa = 0.0f, sb = 0.0f;
         for (int r = 0; r < rows; r++) {
             const float xh = (cm_get(x, r * ch + i, bf16) - mean[i]) * rstd[i];
             const float d = cm_get(dy, r * ch + i, bf16);
             const float z = silu ? d * cm_silu_slope(cm_fma(a[i], xh, b[i])) : d;
-            dz[r * ch + i] = z;
+            dz[r * n + i] = z;
             sa = cm_fma(z, xh, sa);
             sb += z;
         }
@@ -342,15 +355,24 @@ CM_INLINE void slope_rows(const pass *p, int64_t row, int rows, int bf16, int si
     }
 }
 
-CM_INLINE void slope(const pass *p, int bf16, int silu)
+CM_INLINE void slope_band(const pass *p, const part *t, int64_t first, int64_t end, int bf16,
+                          int silu)
 {
     enum { STEP = 2 };
-    int64_t r = 0;
+    int64_t r = first;
+    for (; r + STEP <= end; r += STEP)
+        slope_rows(p, t, r, STEP, bf16, silu);
+    for (; r < end; r++)
+        slope_rows(p, t, r, 1, bf16, silu);
+}
+
+/* Some rows of one part, then of the other: what is read is read in order. */
+CM_INLINE void slope(const pass *p, int bf16, int silu)
+{
     memset(p->sum, 0, (size_t)(2 * p->ch) * sizeof(float));
-    for (; r + STEP <= p->rows; r += STEP)
-        slope_rows(p, r, STEP, bf16, silu);
-    for (; r < p->rows; r++)
-        slope_rows(p, r, 1, bf16, silu);
+    for (int64_t first = 0; first < p->rows; first += p->band)
+        for (int k = 0; k < p->parts; k++)
+            slope_band(p, &p->part[k], first, cm_min(first + p->band, p->rows), bf16, silu);
 }
 
 CM_INLINE float grad_at(const float *coef, int64_t ch, int64_t i, float x, float dz)
@@ -365,27 +387,34 @@ CM_INLINE float plus(float d, const void *r, int64_t i, int bf16)
     return r ? d + cm_get(r, i, bf16) : d;
 }
 
-CM_INLINE void grad_rows(const pass *p, int bf16, int residual)
+CM_INLINE void grad_band(const pass *p, const part *t, int64_t first, int64_t end, int bf16,
+                         int residual)
 {
-    const int64_t ch = p->ch;
-    for (int64_t row = 0; row < p->rows; row++) {
-        const void *x = cm_at(p->x, row * ch, bf16);
-        const void *r = residual ? cm_at(p->r, row * ch, bf16) : NULL;
-        const float *dz = p->dz + row * ch;
-        void *dx = cm_at_out(p->y, row * ch, bf16);
-        if (residual)
+    const int64_t ch = p->ch, n = t->n;
+    const float *coef = p->coef + t->from;
+    for (int64_t row = first; row < end; row++) {
+        const void *x = cm_at(p->x, row * ch + t->from, bf16);
+        const void *r = residual ? cm_at(p->r, row * ch + t->from, bf16) : NULL;
+        const float *dz = t->dz + row * n;
+        void *dx = cm_at_out(t->dx, row * n, bf16);
+        if (residual && !t->from)
             cm_prefetch(r, CM_AHEAD, bytes_of(ch, bf16));
         if (bf16)
-            cm_prefetch(dx, CM_AHEAD, bytes_of(ch, bf16));
-        CM_PUT_EACH(dx, ch, bf16, i,
-                    plus(grad_at(p->coef, ch, i, cm_get(x, i, bf16), dz[i]), r, i, bf16));
+            cm_prefetch(dx, CM_AHEAD, bytes_of(n, bf16));
+        CM_PUT_EACH(dx, n, bf16, i,
+                    plus(grad_at(coef, ch, i, cm_get(x, i, bf16), dz[i]), r, i, bf16));
     }
 }
 
 CM_INLINE void grad(const pass *p, int bf16, int silu)
 {
     (void)silu;
-    p->r ? grad_rows(p, bf16, 1) : grad_rows(p, bf16, 0);
+    for (int64_t first = 0; first < p->rows; first += p->band)
+        for (int k = 0; k < p->parts; k++) {
+            const int64_t end = cm_min(first + p->band, p->rows);
+            p->r ? grad_band(p, &p->part[k], first, end, bf16, 1)
+                 : grad_band(p, &p->part[k], first, end, bf16, 0);
+        }
 }
 
 CM_INLINE float jvp_at(const float *coef, int64_t ch, int64_t i, float x, float xdot, int silu)
@@ -470,21 +499,32 @@ CM_INLINE void second_rows(const pass *p, int bf16, int silu)
     }
 }
 
+static part part_make(const norm *d, scratch w, int64_t s, int64_t k, int64_t from, int64_t n)
+{
+    const int64_t row = s * d->rows + k * d->chunk;
+    void *dx = cm_at_out(d->call->out, d->n * d->rows * from + row * n, d->bf16);
+    float *dz = d->bf16 ? w.dz + k * d->chunk * d->ch + chunk_rows(d, k) * from : dx;
+    return (part){from, n, dx, dz};
+}
+
 static pass pass_make(const norm *d, scratch w, int64_t s, int64_t k)
 {
-    const int64_t at = chunk_at(d, s, k);
-    void *y = cm_at_out(d->call->out, at, d->bf16);
-    return (pass){.y = y,
-                  .x = cm_at(d->x, at, d->bf16),
-                  .dy = d->dy ? cm_at(d->dy, at, d->bf16) : NULL,
-                  .xdot = d->xdot ? cm_at(d->xdot, at, d->bf16) : NULL,
-                  .r = d->r ? cm_at(d->r, at, d->bf16) : NULL,
-                  .coef = w.coef,
-                  .sum = w.sum + k * SUMS * d->ch,
-                  .dz = d->bf16 ? w.dz + k * d->chunk * d->ch : y,
-                  .rows = chunk_rows(d, k),
-                  .ch = d->ch,
-                  .sample = bytes_of(d->rows * d->ch, d->bf16)};
+    const int64_t at = chunk_at(d, s, k), split = d->call->node->split;
+    const int64_t first = split ? split : d->ch;
+    return (pass){
+        .y = cm_at_out(d->call->out, at, d->bf16),
+        .x = cm_at(d->x, at, d->bf16),
+        .dy = d->dy ? cm_at(d->dy, at, d->bf16) : NULL,
+        .xdot = d->xdot ? cm_at(d->xdot, at, d->bf16) : NULL,
+        .r = d->r ? cm_at(d->r, at, d->bf16) : NULL,
+        .coef = w.coef,
+        .sum = w.sum + k * SUMS * d->ch,
+        .part = {part_make(d, w, s, k, 0, first), part_make(d, w, s, k, first, d->ch - first)},
+        .parts = split ? 2 : 1,
+        .band = split ? 2 : chunk_rows(d, k),
+        .rows = chunk_rows(d, k),
+        .ch = d->ch,
+        .sample = bytes_of(d->rows * d->ch, d->bf16)};
 }
 
 /* ---- samples ---- */
