@@ -121,8 +121,7 @@ typedef struct cm_train_params {
     double huber_c;           /* pseudo-huber: c (0: 0.00054 sqrt(d), d values an image) */
     cm_text loss_weights;     /* features: a classifier; lpips: VGG16's weights */
     cm_text loss_lpips_weights; /* lpips: what it adds to VGG16 */
-    cm_text weighting;        /* loss weight over sigma (default: karras for edm, truncated-snr for
-                                 pd, else uniform) */
+    cm_text weighting;        /* loss weight over sigma (default: the method's) */
     cm_text stop_gradient;    /* cd-continuous: no gradient through the tangent */
     cm_text solver;           /* cd: one step of the teacher's ODE */
     cm_text boundary;         /* how a consistency model meets f(x, sigma-min) = x */
