@@ -16,7 +16,8 @@ typedef struct random_graph {
     cm_type image;
     cm_node *pool[POOL];
     int n;
-    char ruled[8 * NODES]; /* by node id: no derivative rule is missing on the way to it */
+    char ruled[8 * NODES]; /* by node id: the walks, BY_..., that no rule is missing for on the way
+                              to it */
     int n_ruled;
     cm_node *whole;                             /* of the buffer that is written */
     cm_node *view[VIEWS];                       /* images in it: the last overlaps both others */
@@ -431,25 +432,30 @@ static inline cm_node *move_bf16(random_graph *r)
 
 /* ---- derivatives ---- */
 
+enum { BY_VJP = 1, BY_JVP = 2 };
+
+/* The walks that may pass each node: there is a rule for it and for all before it. */
 static inline void mark_ruled(random_graph *r)
 {
     for (; r->n_ruled < cm_graph_size(r->g); r->n_ruled++) {
         const cm_node *v = cm_graph_node(r->g, r->n_ruled);
-        const int draws = v->op == CM_OP_NORMAL || v->op == CM_OP_UNIFORM;
-        int ok = draws || !v->n_in || cm_ops[v->op]->vjp;
-        for (int k = 0; k < v->n_in; k++)
-            ok &= r->ruled[v->in[k]->id];
-        r->ruled[v->id] = (char)(ok || v->op == CM_OP_STOP_GRADIENT);
+        const cm_op *op = cm_ops[v->op];
+        const int stops = v->op == CM_OP_NORMAL || v->op == CM_OP_UNIFORM ||
+                          v->op == CM_OP_STOP_GRADIENT || !v->n_in;
+        int by = stops ? BY_VJP | BY_JVP : (op->vjp ? BY_VJP : 0) | (op->jvp ? BY_JVP : 0);
+        for (int k = 0; k < v->n_in && v->op != CM_OP_STOP_GRADIENT; k++)
+            by &= r->ruled[v->in[k]->id];
+        r->ruled[v->id] = (char)by;
     }
 }
 
-/* One of the pool that derivatives may be taken of; the first ones always are. */
-static inline cm_node *pick_ruled(random_graph *r)
+/* One of the pool that a walk may begin at; the first ones always are. */
+static inline cm_node *pick_ruled(random_graph *r, int by)
 {
     mark_ruled(r);
     for (int i = 0; i < 8; i++) {
         cm_node *a = pick(r);
-        if (r->ruled[a->id])
+        if (r->ruled[a->id] & by)
             return a;
     }
     return r->pool[below(2)];
@@ -473,10 +479,10 @@ static inline cm_node *move_vjp(random_graph *r)
 {
     cm_node *others[] = {r->kernel[2], r->kernel[3], r->matrix[1], r->bias[1],
                          r->affine[1], r->table,     r->wide,      r->pool[1]};
-    cm_node *y = pick_ruled(r), *x[3], *dx[3], *sum = pick(r), *dy = pick(r);
+    cm_node *y = pick_ruled(r, BY_VJP), *x[3], *dx[3], *sum = pick(r), *dy = pick(r);
     const int n = 1 + below(3);
     for (int i = 0; i < n; i++)
-        x[i] = below(3) ? others[below(8)] : pick_ruled(r);
+        x[i] = below(3) ? others[below(8)] : pick_ruled(r, BY_VJP);
     cm_graph_vjp(r->g, y, dy, n, x, dx);
     for (int i = 0; i < n; i++)
         if (dx[i])
@@ -486,10 +492,10 @@ static inline cm_node *move_vjp(random_graph *r)
 
 static inline cm_node *move_jvp(random_graph *r)
 {
-    cm_node *y = pick_ruled(r), *x[2], *xdot[2];
+    cm_node *y = pick_ruled(r, BY_JVP), *x[2], *xdot[2];
     const int n = 1 + below(2);
     for (int i = 0; i < n; i++) {
-        x[i] = below(2) ? r->pool[1] : pick_ruled(r);
+        x[i] = below(2) ? r->pool[1] : pick_ruled(r, BY_JVP);
         xdot[i] = pick(r);
     }
     cm_node *ydot = cm_graph_jvp(r->g, y, n, x, xdot);
