@@ -182,6 +182,9 @@ typedef struct cm_request {
     void (*step)(void *user, int64_t first, int64_t n, double sigma, const double *x,
                  const double *denoised);
     void *user; /* handed to all */
+    /* Told as images are done, in order: first to first + n - 1 of the request, all of which are
+     * in images.  What it answers but CM_OK ends the call with it.  NULL allowed. */
+    cm_status (*made)(void *user, const cm_images *images, int64_t first, int64_t n, cm_error *err);
 } cm_request;
 CM_API cm_request cm_request_default(void);
 
