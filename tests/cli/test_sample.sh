@@ -234,6 +234,18 @@ wait $drawing || code=$?
 ok 'a run that is stopped ends with 130' test $code = 130
 made=$(find half -name '*_class4.png' | wc -l)
 ok 'and says how much there is' grep -q "half: stopped after $made of 20000 images; --continue" err
+# Of long work there is a word every ten seconds, unless none is wanted.
+for how in no-quiet quiet; do
+    "$cm" sample --model "$shipped" --num 100000 --batch 2 --threads 1 --out $how.npz --$how \
+        >out 2>$how.err &
+    drawing=$!
+    sleep 12
+    kill -INT $drawing
+    wait $drawing || true
+done
+ok 'long work shows itself' grep -q '^drawing .*%  ETA ' no-quiet.err
+ok 'and does not with --quiet' test "$(wc -l <quiet.err)" = 1
+ok 'nothing is half written' test ! -e quiet.npz
 works 'two more' sample --model "$shipped" --sampler multistep --sigmas 80,5 --num 2 --class 4 \
     --out half --continue
 works 'the same at once' sample --model "$shipped" --sampler multistep --sigmas 80,5 --class 4 \

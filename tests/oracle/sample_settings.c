@@ -221,6 +221,7 @@ const setting sample_settings[] = {
     {"micro-batch", DRAW, "0|1|4", .keeps = IMAGES},
     {"threads", DRAW, "1|2", .keeps = IMAGES, .given = 1},
     {"dtype", .test = test_dtype},
+    {"quiet", DRAW, "no|yes", .keeps = IMAGES}, /* what it keeps from being said: cli_sample */
     {0},
 };
 /* clang-format on */

@@ -58,6 +58,7 @@ const char *newest_checkpoint(void); /* of "run": a path in the scratch folder *
 #define CT       "--method ct" LABELLED SMALL " --init one.safetensors"
 #define CD       "--method cd --teacher one.safetensors" LABELLED SMALL
 #define PD       "--method pd --teacher one.safetensors" LABELLED SMALL " --steps 8"
+#define CDC      "--method cd-continuous --teacher one.safetensors" LABELLED SMALL
 #define NEW      "--method edm" LABELLED SMALL FRESH
 #define PLAIN \
     "--method edm" LABELLED SMALL " --channels 32 --channel-mult 1 --attention-resolutions="
