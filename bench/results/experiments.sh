@@ -209,6 +209,12 @@ experiments()
     ct="--method ct $common $network $student $falls"
     each ct '1 2 3' "$consistency" $ct
     each ct-fixed 1 "$consistency" $ct --scale-mode fixed --target-ema-mode fixed --start-scales 18
+
+    # in continuous time; the weights of the teacher are where they begin
+    each cd-continuous 1 "$consistency" --method cd-continuous $common --steps $steps --lr 2e-4 \
+        --lr-warmup 50 $falls $distils
+    each ct-continuous 1 "$consistency" --method ct-continuous $common --steps $steps --lr 1e-4 \
+        --lr-warmup 50 $falls --init "$runs/teacher-1/model.safetensors"
 }
 
 experiments
