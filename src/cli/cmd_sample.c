@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/edit_place.h"
 #include "cli/pipe.h"
+#include "cli/progress.h"
 #include "cli/trajectory.h"
 
 #include <stdio.h>
@@ -12,6 +13,7 @@ typedef struct sample_files {
     cm_text model, out, heading, trajectory, noise, save_noise;
     int64_t columns, scale;
     int captions, go_on;
+    int to_folder; /* what out is */
 } sample_files;
 
 static const cm_option file_options[] = {
@@ -21,7 +23,7 @@ static const cm_option file_options[] = {
      "X.png, X.jpg or X.webp is a grid, X.gif an animation, X.npz holds arr_0 (pixels) and arr_1 "
      "(labels), - is a grid "
      "as PNG to "
-     "standard output, else a folder of PNG images"},
+     "standard output, else a folder of PNG images, which are there as soon as they are drawn"},
     {"columns", CM_OPT_INT, offsetof(sample_files, columns), "0", NULL, 0, CM_MOST_COLUMNS, "N",
      "columns of the grid (0: square)"},
     {"scale", CM_OPT_INT, offsetof(sample_files, scale), "1", NULL, 1, CM_MOST_SCALE, "N",
@@ -64,7 +66,7 @@ static const cli_group groups[] = {
     {"Sampler", "steps ts sigmas s-churn s-tmin s-tmax s-noise"},
     {"Noise", "noise save-noise"},
     {"Output", "columns scale captions heading trajectory first continue"},
-    {"Machine", "dtype batch micro-batch threads"},
+    {"Machine", "dtype batch micro-batch threads quiet"},
     {0},
 };
 
@@ -82,8 +84,7 @@ static cm_status refuse_given(const cli_usage *usage, const char *const *names, 
 }
 
 /* What has an effect depends on where it goes and what is drawn. */
-static cm_status check_used(const cli_usage *usage, const sample_files *files, int to_folder,
-                            cm_error *err)
+static cm_status check_used(const cli_usage *usage, const sample_files *files, cm_error *err)
 {
     static const char *const of_grid[] = {"columns", "scale",      "captions",
                                           "heading", "trajectory", NULL};
@@ -96,7 +97,7 @@ static cm_status check_used(const cli_usage *usage, const sample_files *files, i
         if (s)
             return s;
     }
-    if (to_folder || (dot && !strcasecmp(dot, ".npz")))
+    if (files->to_folder || (dot && !strcasecmp(dot, ".npz")))
         return refuse_given(usage, of_grid, "it is for a grid (.png)", err);
     return *files->trajectory
                ? refuse_given(usage, not_of_way,
@@ -105,15 +106,16 @@ static cm_status check_used(const cli_usage *usage, const sample_files *files, i
 }
 
 /* All that can be known before the work: --continue sets --first. */
-static cm_status check_out(const cli_usage *usage, const sample_files *files,
-                           cm_sample_params *config, cm_error *err)
+static cm_status check_out(const cli_usage *usage, sample_files *files, cm_sample_params *config,
+                           cm_error *err)
 {
     const char *out = files->out;
     int64_t next = -1;
     cm_status status =
         cli_is_pipe(out) ? cli_pipe_check(err) : cm_images_check_path(out, NULL, NULL, &next, err);
+    files->to_folder = next >= 0;
     if (!status)
-        status = check_used(usage, files, next >= 0, err);
+        status = check_used(usage, files, err);
     if (status)
         return status;
     if (edit_is_same_file(files->noise, out))
@@ -267,22 +269,74 @@ static cm_status check_seed(const cli_usage *usage, const cm_images *noise,
                     "option 'seed': has no effect here, all noise of this sampler is in --noise");
 }
 
+/* ---- drawing ---- */
+
+/* What the library tells and asks while it draws. */
+typedef struct work {
+    cli_progress progress;
+    cm_eval_hooks hooks; /* of it */
+    double start;
+    cli_trajectory *way;
+    const char *folder; /* images go there as they are done; NULL: at the end */
+    const cm_layout *layout;
+    int64_t num, made;
+} work;
+
+/* Of what takes a while. */
+static void show(void *user, int64_t done, int64_t all)
+{
+    work *w = user;
+    const double elapsed = cli_seconds() - w->start, part = (double)done / (double)all;
+    if (elapsed > 1)
+        w->hooks.progress(w->hooks.user, "drawing", part, elapsed * (1 - part) / part);
+}
+
+static int should_stop(void *user)
+{
+    const work *w = user;
+    return w->hooks.stop(w->hooks.user);
+}
+
+static void note_step(void *user, int64_t first, int64_t n, double sigma, const double *x,
+                      const double *denoised)
+{
+    const work *w = user;
+    cli_trajectory_step(w->way, first, n, sigma, x, denoised);
+}
+
+static cm_status write_made(void *user, const cm_images *images, int64_t first, int64_t n,
+                            cm_error *err)
+{
+    work *w = user;
+    cm_images part = *images;
+    part.n = n;
+    part.first += first;
+    part.pixels += first * part.h * part.w * part.c;
+    part.labels += part.labels ? first : 0;
+    const cm_status status = cm_images_write(&part, w->folder, w->layout, err);
+    w->made += status ? 0 : n;
+    return status;
+}
+
 /* Draw the images, and note the way to them. */
 static cm_status sample(const cli_usage *usage, const sample_files *files, const cm_model *model,
-                        const cm_sample_params *config, cm_images *noise, cli_trajectory *way,
+                        const cm_sample_params *config, cm_images *noise, work *w,
                         cm_images **images, cm_error *err)
 {
     cm_model_facts facts = {.size = sizeof facts};
     cm_sampler *sampler = NULL;
     cm_request request = cm_request_default();
-    request.num = config->num;
+    request.num = w->num = config->num;
     request.first = config->first;
     request.seed = config->seed;
-    request.step = way->view ? cli_trajectory_step : NULL;
-    request.user = way;
+    request.progress = show;
+    request.stop = should_stop;
+    request.step = w->way->view ? note_step : NULL;
+    request.made = w->folder ? write_made : NULL;
+    request.user = w;
     cm_status status = cm_model_get_facts(model, &facts, err);
-    way->num = config->num;
-    way->size = (int64_t)facts.height * facts.width * facts.channels;
+    w->way->num = config->num;
+    w->way->size = (int64_t)facts.height * facts.width * facts.channels;
     if (!status)
         status = cm_sampler_new(model, config, &sampler, err);
     if (!status)
@@ -296,16 +350,20 @@ static cm_status sample(const cli_usage *usage, const sample_files *files, const
     if (!status && *files->save_noise)
         status = cm_sampler_save_noise(sampler, &request, *images, files->save_noise, err);
     cm_sampler_free(sampler);
+    if (status == CM_INTERRUPTED && w->made)
+        return cli_fail(err, status,
+                        "%s: stopped after %lld of %lld images; --continue goes on after them",
+                        w->folder, (long long)w->made, (long long)w->num);
     return status;
 }
 
-static cm_status generate(const cli_usage *usage, const sample_files *files,
+static cm_status generate(const cli_usage *usage, const sample_files *files, int quiet,
                           cm_sample_params *config, cm_error *err)
 {
     cm_model *model = NULL;
     cm_images *images = NULL, *noise = NULL;
-    double seconds = 0;
     cli_trajectory way = {.view = find_view(files->trajectory)};
+    work w = {.way = &way, .folder = files->to_folder ? files->out : NULL};
     const int to_pipe = cli_is_pipe(files->out);
     cm_status status = cm_model_open(files->model, &model, err);
     if (!status)
@@ -322,13 +380,15 @@ static cm_status generate(const cli_usage *usage, const sample_files *files,
                               .model = model};
     if (!status && !to_pipe)
         status = check_size(model, config->num, files->out, &layout, err);
-    if (!status) {
-        const double start = cli_seconds();
-        status = sample(usage, files, model, config, noise, &way, &images, err);
-        seconds = cli_seconds() - start;
-    }
-    const drawing made = {images, &way, &layout};
+    w.layout = &layout;
+    w.hooks = cli_progress_of_work(&w.progress, quiet);
+    w.start = w.progress.last_line = cli_seconds(); /* a line, where lines go, after a while */
     if (!status)
+        status = sample(usage, files, model, config, noise, &w, &images, err);
+    const double seconds = cli_seconds() - w.start;
+    cli_progress_end(&w.progress);
+    const drawing made = {images, &way, &layout};
+    if (!status && !w.folder)
         status = to_pipe ? cli_pipe_write(write_drawing, &made, err)
                          : write_drawing(&made, files->out, err);
     if (!status)
@@ -346,11 +406,15 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
 {
     sample_files files;
     cm_sample_params config;
+    cli_quiet own;
     unsigned char given[2][cli_max_options] = {{0}};
     const cli_table tables[] = {{file_options, &files, given[0]},
-                                {cm_sample_options(), &config, given[1]}};
-    const cli_usage usage = {"cm sample", "--model MODEL --out X", text, tables, 2, groups};
+                                {cm_sample_options(), &config, given[1]},
+                                {cli_quiet_options, &own, NULL}};
+    const cli_usage usage = {"cm sample", "--model MODEL --out X", text, tables, 3, groups};
     cm_options_defaults(file_options, &files);
+    cm_options_defaults(cli_quiet_options, &own);
+    files.to_folder = 0;
     config = cm_sample_default_params();
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
     if (!status)
@@ -362,5 +426,5 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
     if (status)
         return status;
     cli_warn_threads(config.threads);
-    return generate(&usage, &files, &config, err);
+    return generate(&usage, &files, own.quiet, &config, err);
 }

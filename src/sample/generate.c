@@ -347,8 +347,10 @@ static cm_status run(cm_sampler *s, const cm_request *r, cm_editing *e, cm_image
             cm_fail(err, status, "%s: %s", cm_model_name(s->model), why.message);
         else if (status && err)
             *err = why;
-        else if (!status)
+        else if (!status) {
             store(s, &b, images);
+            status = r->made ? r->made(r->user, images, b.first, b.count, err) : CM_OK;
+        }
     }
     return status;
 }

@@ -308,8 +308,8 @@ static void test_tune_params(void)
 
 static void test_request(void)
 {
-    /* size num first seed | labels noise | draws as_float | edit progress stop step user */
-    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 5 * 8,
+    /* size num first seed | labels noise | draws as_float | edit progress stop step user made */
+    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 6 * 8,
                    "a field that is not tried");
     cm_error made = {0};
     cm_sample_params p = cm_sample_default_params();

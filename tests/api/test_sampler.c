@@ -308,6 +308,57 @@ static void test_progress(void)
     }
 }
 
+/* ---- images as they are done ---- */
+
+struct arrivals {
+    const cm_images *whole; /* what one call gives */
+    int64_t made, refuse_at;
+};
+
+static cm_status arrive(void *user, const cm_images *images, int64_t first, int64_t n,
+                        cm_error *err)
+{
+    struct arrivals *a = user;
+    const size_t size = (size_t)(images->h * images->w * images->c);
+    if (a->refuse_at && first >= a->refuse_at) {
+        snprintf(err->message, sizeof err->message, "enough");
+        return err->status = CM_ERR_IO;
+    }
+    CHECK(first == a->made && n > 0 && n <= 2, "%d images from %d on, after %d", (int)n, (int)first,
+          (int)a->made);
+    CHECK(!memcmp(images->pixels, a->whole->pixels, (size_t)(first + n) * size) &&
+              images->labels[first] == a->whole->labels[first],
+          "other images");
+    a->made = first + n;
+    return CM_OK;
+}
+
+static void test_made(void)
+{
+    cm_error err = {0};
+    cm_model *m = open_model(consistency);
+    const cm_sample_params p = params_of("multistep", 2, 2);
+    cm_sampler *s = session(m, &p);
+    cm_images *whole = NULL, *images = NULL;
+    struct arrivals a = {0};
+    cm_request r = cm_request_default();
+    r.num = 5;
+    CHECK_OK(cm_sampler_run(s, &r, &whole, &err), err);
+    a.whole = whole;
+    r.made = arrive;
+    r.user = &a;
+    CHECK_OK(cm_sampler_run(s, &r, &images, &err), err);
+    CHECK(a.made == 5, "%d of 5", (int)a.made);
+    a = (struct arrivals){.whole = whole, .refuse_at = 2};
+    CHECK(cm_sampler_run(s, &r, &images, &err) == CM_ERR_IO && !strcmp(err.message, "enough") &&
+              a.made == 2,
+          "went on to %d: %s", (int)a.made, err.message);
+    cm_images_free(whole);
+    cm_images_free(images);
+    cm_sampler_free(s);
+    cm_model_free(m);
+}
+
 /* ---- memory ---- */
 
 static void run_twice(const cm_model *m, const char *sampler, int num, int as_float)
@@ -481,6 +532,7 @@ static const check_test tests[] = {
     {"noise of the caller", test_given_noise},
     {"values in float", test_float},
     {"progress and stop", test_progress},
+    {"images as they are done", test_made},
     {"no allocation after the first request", test_no_allocation},
     {"images that do not fit are replaced", test_reuse},
     {"a model in memory", test_model_in_memory},

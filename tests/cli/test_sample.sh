@@ -220,6 +220,25 @@ fails 2 'holds samples up to number 5' sample --model "$shipped" --num 4 --out p
 ok 'nothing of it has changed' diff -r parts before
 works 'and four more' sample --model "$shipped" --num 4 --class random --out parts --continue
 ok 'are the ten' diff -r whole parts
+# What was drawn is there, and what follows is as if nothing had happened.
+"$cm" sample --model "$shipped" --sampler multistep --sigmas 80,5 --num 20000 --class 4 --batch 2 \
+    --out half >out 2>err &
+drawing=$!
+for i in $(seq 600); do
+    [ ! -f half/000004_class4.png ] || break
+    sleep 0.1
+done
+kill -INT $drawing
+code=0
+wait $drawing || code=$?
+ok 'a run that is stopped ends with 130' test $code = 130
+made=$(find half -name '*_class4.png' | wc -l)
+ok 'and says how much there is' grep -q "half: stopped after $made of 20000 images; --continue" err
+works 'two more' sample --model "$shipped" --sampler multistep --sigmas 80,5 --num 2 --class 4 \
+    --out half --continue
+works 'the same at once' sample --model "$shipped" --sampler multistep --sigmas 80,5 --class 4 \
+    --num $((made + 2)) --out full
+ok 'are the same' diff -r half full
 fails 2 "'first' and 'continue'" sample --model "$shipped" --out parts --continue --first 3
 works 'the last three by number' sample --model "$shipped" --num 3 --class random --first 7 --out last
 is_part()
