@@ -93,14 +93,16 @@ train()
     return $status
 }
 
-# score MODEL SEED OPTION...: one line of JSON
+# score FILE MODEL SEED OPTION...: one line of JSON; FILE is for the work
 score()
 {
-    model=$1 seed=$2
-    shift 2
+    file=$1 model=$2 seed=$3
+    shift 3
     # shellcheck disable=SC2086 # a list of words
     $cm eval --ref $ref --features small --weights $judge --num $num --seed "$seed" --json --quiet \
-        --model "$model" "$@" | tr -d '\n'
+        --model "$model" "$@" >"$file" # no pipe: it would hide a failure
+    tr -d '\n' <"$file"
+    rm "$file"
 }
 
 # run NAME SEED SAMPLINGS OPTION...: train, score, and write the row.  SAMPLINGS are parted by
@@ -130,7 +132,7 @@ run()
             model=$folder/model.safetensors
             [ "$which" = "$evaluations" ] || model=$folder/${which#*@}
             # shellcheck disable=SC2086 # lists of words
-            text=$(score "$model" "$seed" $options $near)
+            text=$(score "$row.score" "$model" "$seed" $options $near)
             near=
             printf '%s\n{"evaluations":%s,"sampling":"%s","eval":%s}' "$comma" "$evaluations" \
                 "$options" "$text"
@@ -209,6 +211,12 @@ experiments()
     ct="--method ct $common $network $student $falls"
     each ct '1 2 3' "$consistency" $ct
     each ct-fixed 1 "$consistency" $ct --scale-mode fixed --target-ema-mode fixed --start-scales 18
+
+    # in continuous time; the weights of the teacher are where they begin
+    each cd-continuous 1 "$consistency" --method cd-continuous $common --steps $steps --lr 2e-4 \
+        --lr-warmup 50 $falls $distils
+    each ct-continuous 1 "$consistency" --method ct-continuous $common --steps $steps --lr 1e-4 \
+        --lr-warmup 50 $falls --init "$runs/teacher-1/model.safetensors"
 }
 
 experiments
