@@ -112,8 +112,7 @@ run()
     name=$1 seed=$2 samplings=$3
     shift 3
     row=$rows/$name-$seed.json
-    # shellcheck disable=SC2254 # a pattern
-    case $name in $only) ;; *) return 0 ;; esac
+    wanted "$name" || return 0
     [ ! -f "$row" ] || return 0
     printf '== %s, seed %s: cm train %s\n' "$name" "$seed" "$*"
     folder=$runs/$name-$seed
@@ -149,6 +148,14 @@ run()
         rm "$rows/$name.part"
     fi
     mv "$row.part" "$row"
+}
+
+# wanted NAME: the user asked for all runs, or for this one
+wanted()
+{
+    # shellcheck disable=SC2254 # a pattern
+    case $1 in $only) return 0 ;; esac
+    return 1
 }
 
 # each NAME SEEDS SAMPLINGS OPTION...: with every seed
@@ -199,8 +206,10 @@ experiments()
 
     # in a classifier's features; not those of the judge
     features=$runs/features
-    train "$features" --method classifier $common --lr-decay --steps $steps --lr 2e-3 \
-        --lr-warmup 100 --channels 16 --channel-mult 1,2,4 --seed 1
+    if wanted cd-features; then
+        train "$features" --method classifier $common --lr-decay --steps $steps --lr 2e-3 \
+            --lr-warmup 100 --channels 16 --channel-mult 1,2,4 --seed 1
+    fi
     each cd-features '1 2 3' "$consistency" $cd --loss-norm features --loss-weights "$features"
 
     # progressive distillation, 16 steps to 1: the stages of 2 and 1 are twice as long
