@@ -27,8 +27,8 @@ static const cm_option options[] = {
 
 static const char text[] =
     "Train a diffusion teacher (edm), distil it into a consistency model (cd) or to ever\n"
-    "fewer steps (pd), train a consistency model without a teacher (ct), or a classifier\n"
-    "that judges samples.\n"
+    "fewer steps (pd), train a consistency model without a teacher (ct), either in\n"
+    "continuous time (cd-continuous, ct-continuous), or a classifier that judges samples.\n"
     "\n"
     "  cm train --method edm --data fashion-mnist --out runs/teacher\n"
     "  cm train --method cd --teacher runs/teacher --data DATA --out runs/cd\n"
@@ -46,9 +46,10 @@ static const cli_group groups[] = {
                 "scale-shift-norm resblock-updown dropout"},
     {"Optimization", "lr lr-warmup lr-decay optimizer beta1 beta2 weight-decay ema-rates "
                      "accumulate recompute"},
-    {"Loss", "score loss-norm huber-c loss-weights loss-lpips-weights weighting boundary solver "
-             "start-ema target-ema-mode scale-mode "
-             "start-scales end-scales"},
+    {"Loss",
+     "score loss-norm huber-c loss-weights loss-lpips-weights weighting stop-gradient boundary "
+     "solver start-ema target-ema-mode scale-mode "
+     "start-scales end-scales"},
     {"Noise", "sigma-min sigma-max sigma-data rho p-mean p-std"},
     {"Scores while training", "eval-every eval-weights eval-num eval-features eval-ref"},
     {"Run", "seed dtype threads log-every sample-every sample-scale save-every keep"},

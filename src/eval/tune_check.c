@@ -103,6 +103,6 @@ cm_status cm_tune_check_out(const cm_tune_params *p, cm_error *err)
         return CM_OK;
     return cm_fail(err, CM_ERR_ARGUMENT,
                    "%s: is there, and is not the model that is searched for: expected a new name, "
-                   "or that of --model",
+                   "that of --model, or no file there (scores are kept in the log of a search)",
                    cm_escape(shown, sizeof shown, p->out));
 }

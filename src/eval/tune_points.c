@@ -306,7 +306,8 @@ static cm_status name_log(const cm_tune_params *p, char *path, size_t size, cm_e
                             : snprintf(path, size, "%s", "");
     if (n < 0 || (size_t)n >= size)
         return cm_fail(err, CM_ERR_ARGUMENT, "log: the path is too long");
-    return n ? cm_replace_no_input(path, 4, others, err) : CM_OK;
+    const cm_status s = n ? cm_replace_ending("log", path, ".jsonl", err) : CM_OK;
+    return s || !n ? s : cm_replace_no_input(path, 4, others, err);
 }
 
 static cm_status check_paths(const cm_tune_params *p, char *log, size_t size, cm_error *err)

@@ -309,8 +309,9 @@ cm_status cm_checkpoint_find(const char *run, cm_ckpt_access use, char *path, si
     struct stat st;
     cm_status s = cm_run_path(ckpt, run, "ckpt", err);
     if (!s && stat(ckpt, &st))
-        s = cm_fail(err, CM_ERR_IO, "%s: expected checkpoints, found nothing: %s", ckpt,
-                    strerror(errno));
+        s = cm_fail(err, CM_ERR_IO,
+                    "%s: expected checkpoints, as a run of cm train has them, found nothing: %s",
+                    ckpt, strerror(errno));
     if (!s && use == CM_CKPT_RESUME)
         s = cm_run_subfolder(run, "ckpt", ckpt, err);
     if (!s && use == CM_CKPT_RESUME)

@@ -198,10 +198,10 @@ static cm_status check_noise(const cm_sampler *s, const cm_request *r, const cm_
                        draws, method->name, r->draws);
     const int64_t n = r->draws * r->num * s->session->image;
     for (int64_t i = 0; i < n; i++)
-        if (!isfinite(r->noise[i]))
+        if (!(fabsf(r->noise[i]) <= CM_MOST_NOISE))
             return cm_fail(err, CM_ERR_ARGUMENT,
                            "request: noise: element %" PRId64
-                           ": expected a finite number, found %g",
+                           ": expected a finite number of at most 1e6, found %g",
                            i, (double)r->noise[i]);
     return CM_OK;
 }

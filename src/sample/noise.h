@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+/* Beyond what a draw of N(0, 1) has, or noise that was found for a picture: a file or a caller that
+ * gives more is wrong, and a network would make no number of it. */
+#define CM_MOST_NOISE 1e6f
+
 /* z[n] from N(0, 1): element e is lane e mod 4 of Philox(seed; e/4, number, draw, r). */
 void cm_noise_draw(uint64_t seed, int64_t number, int draw, int64_t n, float *z);
 

@@ -124,6 +124,19 @@ static void report_warmup(const struct loop *l)
 }
 
 /* Of step k of a stage of so many. */
+static void report_first_weights(const struct loop *l)
+{
+    const cm_train_params *c = &l->t->config;
+    char event[160];
+    if (!l->t->settings.objective->wants_weights || c->init[0] || c->teacher[0])
+        return;
+    snprintf(event, sizeof event,
+             "warning: %.40s is known to diverge from random weights; --init MODEL begins with those "
+             "of a teacher",
+             l->t->settings.objective->name);
+    report(l, event);
+}
+
 static double learning_rate(const cm_train_params *c, int64_t k, int64_t steps)
 {
     double lr = c->lr;
@@ -521,6 +534,7 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
         report_data(&l);
         report_memory(&l);
         report_warmup(&l);
+        report_first_weights(&l);
         s = loop(&l, err);
     }
     if (!s)

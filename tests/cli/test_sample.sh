@@ -224,7 +224,7 @@ ok 'are the ten' diff -r whole parts
 "$cm" sample --model "$shipped" --sampler multistep --sigmas 80,5 --num 20000 --class 4 --batch 2 \
     --out half >out 2>err &
 drawing=$!
-for i in $(seq 600); do
+for _ in $(seq 600); do
     [ ! -f half/000004_class4.png ] || break
     sleep 0.1
 done

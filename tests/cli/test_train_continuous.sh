@@ -65,8 +65,9 @@ ok 'stop-gradient is another gradient' differ through stopped
 ok 'l1 is another loss' differ through l1
 ok 'the default is without' grep -q '"stop-gradient": "false"' through/run/config.json
 ok 'and of training alone with' grep -q '"stop-gradient": "true"' alone/run/config.json
-in_folder random run train $tiny --method ct-continuous --steps 1 --ema-rates 0.9 --out run
+in_folder random run train $tiny --method ct-continuous --steps 1 --ema-rates 0.9 --no-quiet --out run
 ok 'without a teacher' succeeded
+ok 'is warned' grep -q 'warning: ct-continuous is known to diverge from random weights' err
 
 works 'its model' info through/run
 ok 'is a consistency model' grep -q consistency out

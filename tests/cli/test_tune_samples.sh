@@ -123,8 +123,8 @@ for given in 'most 3' 'classes data' 'batch 3'; do
 done
 refused 2 "'factor': has no effect here, it is for upscale" --factor 2
 refused 2 "plot: expected a name that ends in .png or .svg, found 'p.gif'" --plot p.gif
-refused 2 'is an input itself' --log m.safetensors
-refused 4 'p.png: line 1' --log p.png
+refused 2 'log: expected a name that ends in .jsonl' --log m.safetensors
+refused 2 "log: expected a name that ends in .jsonl, found 'p.png'" --plot p.png --log p.png
 refused 1 'nowhere/x.jsonl' --log nowhere/x.jsonl
 refused 2 'out: expected a name that ends in .safetensors' --out x.npz
 for given in 'log x.jsonl' 'plot x.png' 'evaluations 2'; do

@@ -90,7 +90,7 @@ static void nothing_there(void)
     remove_tree(run(), 0);
     CHECK(cm_checkpoint_find(run(), CM_CKPT_RESUME, path, sizeof path, NULL, 0, &err) == CM_ERR_IO,
           "no run folder");
-    has(&err, "run/ckpt: expected checkpoints");
+    has(&err, "run/ckpt: expected checkpoints, as a run of cm train has them");
     CHECK_OK(cm_make_dirs(in_dir("run/ckpt"), &err), err);
     CHECK(cm_checkpoint_find(run(), CM_CKPT_RESUME, path, sizeof path, NULL, 0, &err) == CM_ERR_IO,
           "an empty one");

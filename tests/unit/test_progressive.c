@@ -105,9 +105,9 @@ static void refuse(const char *what, int64_t start, int64_t end, int64_t steps, 
 
 static void test_refused(void)
 {
-    refuse("one step to begin with", 1, 1, 0, 0, 0.5, "start-scales: expected at least 2");
-    refuse("not a power of two", 24, 1, 0, 0, 0.5, "halving");
-    refuse("fewer than the end", 2, 4, 0, 0, 0.5, "end-scales of 4");
+    refuse("one step to begin with", 1, 1, 0, 0, 0.5, "start-scales: expected end-scales, 1, times");
+    refuse("not a power of two", 24, 1, 0, 0, 0.5, "times a power of two");
+    refuse("fewer than the end", 2, 4, 0, 0, 0.5, "start-scales: expected end-scales, 4, times");
     refuse("too few steps", 16, 1, 6, 0, 0.5, "steps: expected at least 7");
     refuse("enough", 16, 1, 7, 0, 0.5, NULL);
     refuse("a teacher of 16 steps", 16, 1, 0, 16, 0.5, "half of the 16 steps");

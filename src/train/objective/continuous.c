@@ -127,6 +127,7 @@ const cm_objective cm_objective_cd_continuous = {.name = "cd-continuous",
                                                  .samplers = samplers,
                                                  .options = OPTIONS " stop-gradient"};
 const cm_objective cm_objective_ct_continuous = {.name = "ct-continuous",
+                                                 .wants_weights = 1,
                                                  .defaults = ct_defaults,
                                                  .scalars = scalars,
                                                  .loss = loss,

@@ -73,6 +73,7 @@ struct cm_objective {
     const char *name;  /* --method */
     int needs_teacher; /* distils --teacher, which also gives network and first weights */
     int has_target;    /* compares with an average of the student, of rate mu(k) */
+    int wants_weights; /* is known to diverge from random first weights */
     int classifies;    /* trains a classifier, which has no noise, and keeps pictures back */
     const cm_precondition *precondition; /* of the student; NULL: as --boundary says */
     /* Of the options that the user left empty (text) or 0 (numbers); ends with a NULL name. */

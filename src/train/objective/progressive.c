@@ -103,14 +103,25 @@ static int halves(int64_t from, int64_t to)
     return from == to;
 }
 
+static int same(double a, double b)
+{
+    return !(a < b || a > b);
+}
+
+static int same_levels(const cm_noise_schedule *a, const cm_noise_schedule *b)
+{
+    return same(a->sigma_min, b->sigma_min) && same(a->sigma_max, b->sigma_max) &&
+           same(a->rho, b->rho);
+}
+
 static cm_status check(const cm_objective_settings *s, cm_error *err)
 {
     const cm_train_params *o = s->options;
     const int64_t start = o->start_scales, end = o->end_scales;
     if (start < 2 || !halves(start, end))
         return cm_fail(err, CM_ERR_ARGUMENT,
-                       "start-scales: expected at least 2, and end-scales of %" PRId64
-                       " after halving some times, found %" PRId64,
+                       "start-scales: expected end-scales, %" PRId64
+                       ", times a power of two, at least 2, found %" PRId64,
                        end, start);
     if (o->steps && o->steps < all_shares(o))
         return cm_fail(err, CM_ERR_ARGUMENT,
@@ -123,8 +134,14 @@ static cm_status check(const cm_objective_settings *s, cm_error *err)
             "start-scales: expected half of the %d step%s that the teacher was distilled "
             "to, found %" PRId64,
             s->teacher_steps, cm_plural(s->teacher_steps), start);
-    if (s->teacher_schedule.sigma_data < s->schedule.sigma_data ||
-        s->teacher_schedule.sigma_data > s->schedule.sigma_data)
+    if (s->teacher_steps && !same_levels(&s->teacher_schedule, &s->schedule))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "sigma-min, sigma-max, rho: expected %g, %g, %g, those of the teacher, "
+                       "which knows no other levels, found %g, %g, %g",
+                       s->teacher_schedule.sigma_min, s->teacher_schedule.sigma_max,
+                       s->teacher_schedule.rho, s->schedule.sigma_min, s->schedule.sigma_max,
+                       s->schedule.rho);
+    if (!same(s->teacher_schedule.sigma_data, s->schedule.sigma_data))
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "sigma-data: expected %g, that of the teacher, which students become, "
                        "found %g",
