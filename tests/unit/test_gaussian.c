@@ -246,9 +246,10 @@ static cm_params *new_params(float **weights)
     return params;
 }
 
-/* In continuous time, from the teacher's weights.  With stop-gradient it comes near more slowly:
- * what is learned near sigma_min reaches large levels through the tangent alone. */
-static void check_continuous(const char *method, const char *stop, double most, cm_params *params,
+/* In continuous time, from the teacher's weights.  With stop-gradient it comes near more slowly
+ * (after 6,000 steps 0.04 and 0.05 s are left): what is learned near sigma_min reaches large levels
+ * through the tangent alone. */
+static void check_continuous(const char *method, const char *stop, int64_t steps, cm_params *params,
                              const float *teacher)
 {
     const size_t bytes = cm_params_floats(params) * sizeof(float);
@@ -257,13 +258,14 @@ static void check_continuous(const char *method, const char *stop, double most, 
     make_run(&r, method, 40);
     snprintf(r.settings.options.stop_gradient, sizeof r.settings.options.stop_gradient, "%s", stop);
     r.settings.options.lr = 1e-3;
+    r.settings.options.steps = steps;
     step_settings_resolve(&r.settings);
     memcpy(weights, teacher, bytes);
     train(&r, params, teacher, weights);
     const double e = worst_error(params, weights, &cm_precondition_skip, 37, 37, exact_consistency);
     printf("    %s, stop-gradient %s: worst RMS error %.4f s\n", method, stop, e);
-    CHECK(e < most, "%s, stop-gradient %s: worst RMS error %.4f s, expected below %g", method, stop,
-          e, most);
+    CHECK(e < 0.03, "%s, stop-gradient %s: worst RMS error %.4f s, expected below 0.03", method,
+          stop, e);
     cm_free(weights);
 }
 
@@ -315,9 +317,9 @@ static void test_distillation(void)
     const double c = worst_error(params, weights, &cm_precondition_skip, 37, 37, exact_consistency);
     printf("    CD: worst RMS error %.4f s\n", c);
     CHECK(c < 0.03, "CD: worst RMS error %.4f s, expected below 0.03", c);
-    check_continuous("cd-continuous", "false", 0.03, params, teacher);
-    check_continuous("cd-continuous", "true", 0.06, params, teacher);
-    check_continuous("ct-continuous", "true", 0.06, params, teacher);
+    check_continuous("cd-continuous", "false", 6000, params, teacher);
+    check_continuous("cd-continuous", "true", 24000, params, teacher);
+    check_continuous("ct-continuous", "true", 24000, params, teacher);
     memcpy(weights, teacher, cm_params_floats(params) * sizeof(float));
     progressive(params, teacher, weights);
     cm_free(teacher);
