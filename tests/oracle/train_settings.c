@@ -431,6 +431,7 @@ const setting train_settings[] = {
     {"lr", EDM, "0.02|0.01", .changes = STUDENT, .given = 1},
     {"lr-warmup", EDM, "0|9", .changes = STUDENT},
     {"lr-decay", EDM, "no|yes", .changes = STUDENT},
+    {"lr-decay", CDC, "no|yes", .changes = STUDENT},
     {"optimizer", EDM, "radam|adamw", .changes = STUDENT},
     {"beta1", EDM, "0.9|0.5", .changes = STUDENT},
     {"beta1", EDM " --optimizer adamw", "0.9|0.5", .changes = STUDENT},

@@ -116,7 +116,7 @@ static const char *const samplers[] = {"onestep", "multistep", NULL};
 
 extern const cm_objective cm_objective_cd_continuous, cm_objective_ct_continuous;
 
-#define OPTIONS CM_DENOISER_OPTIONS CM_DISTANCE_OPTIONS "boundary"
+#define OPTIONS CM_DENOISER_OPTIONS "lr-decay " CM_DISTANCE_OPTIONS "boundary"
 
 const cm_objective cm_objective_cd_continuous = {.name = "cd-continuous",
                                                  .needs_teacher = 1,
