@@ -122,8 +122,8 @@ typedef struct cm_images {
     int h, w, c;     /* height, width, channels: 1 gray, 3 RGB */
     uint8_t *pixels; /* [n,h,w,c], 0..255 */
     float *values;   /* the same within [-1,1], not rounded; NULL: not asked for */
-    float *noise;    /* [draws,n,h,w,c] of a file of noise, or of invert, what leads to them; NULL */
-    int64_t *labels; /* [n], the class of each, -1: none; NULL: none of all (a caller's own) */
+    float *noise; /* [draws,n,h,w,c] of a file of noise, or of invert, what leads to them; NULL */
+    int64_t *labels;      /* [n], the class of each, -1: none; NULL: none of all (a caller's own) */
     int64_t first, draws; /* index of the first, also in a folder; of noise that was read, else 0 */
 } cm_images;
 CM_API void cm_images_free(cm_images *images);

@@ -229,10 +229,9 @@ static cm_status open_models(edit_run *r, cm_error *err)
     if (!s)
         s = cm_model_get_facts(r->teacher, &facts, err);
     if (!s && (facts.is_consistency || facts.steps))
-        return cli_fail(err, CM_ERR_ARGUMENT,
-                        "option 'teacher': %s: expected a diffusion teacher, found a %s",
-                        r->files.teacher,
-                        facts.steps ? "few-step diffusion model" : "consistency model");
+        return cli_fail(
+            err, CM_ERR_ARGUMENT, "option 'teacher': %s: expected a diffusion teacher, found a %s",
+            r->files.teacher, facts.steps ? "few-step diffusion model" : "consistency model");
     if (!s && (facts.height != r->facts.height || facts.width != r->facts.width ||
                facts.channels != r->facts.channels || facts.classes != r->facts.classes))
         return cli_fail(

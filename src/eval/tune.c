@@ -21,6 +21,7 @@
 #include "base/text.h"
 #include "eval/tune_check.h"
 #include "eval/tune_judge.h"
+#include "eval/tune_rows.h"
 #include "io/json.h"
 #include "io/replace.h"
 #include "model/annotate.h"
@@ -37,8 +38,7 @@ static const int teacher_steps[] = {2, 3, 5, 9, 18, 0};
 
 typedef struct search {
     const cm_tune_params *params;
-    void (*line)(void *user, const char *text);
-    void *user;
+    cm_tune_rows rows;
     const cm_model *model;
     cm_tune_judge judge;
     json_t *edits;       /* of the model, with what is found */
@@ -46,27 +46,11 @@ typedef struct search {
     /* Of the task: */
     const cm_edit_task *task;
     cm_tune_list best; /* evaluations 0: none yet */
-    double score, agreement, squares;
-    int judged;
+    double score, agreement;
+    cm_tune_spread spread; /* of what was judged */
 } search;
 
-__attribute__((format(printf, 2, 3))) static void say(const search *s, const char *fmt, ...)
-{
-    char text[1024];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (s->line)
-        s->line(s->user, text);
-}
-
 /* ---- a list is judged ---- */
-
-static double deviation(const search *s)
-{
-    return sqrt(s->squares / s->judged);
-}
 
 static const char *show_list(const cm_tune_list *list, char *buf, size_t size)
 {
@@ -87,19 +71,19 @@ static cm_status judge(search *s, const cm_tune_list *list, int *clearly, cm_err
                                      &agreement[i], err);
     if (status)
         return status;
-    const double d = score[0] - score[1], mean = (score[0] + score[1]) / 2;
+    const double mean = (score[0] + score[1]) / 2;
     const double agree = (agreement[0] + agreement[1]) / 2;
-    s->squares += d * d / 2;
-    s->judged++;
-    *clearly = !s->best.evaluations || mean < s->score - 2 * deviation(s);
+    cm_tune_spread_add(&s->spread, score);
+    *clearly = !s->best.evaluations || mean < s->score - 2 * cm_tune_deviation(&s->spread);
     if (!s->best.evaluations || mean < s->score) {
         s->best = *list;
         s->score = mean;
         s->agreement = agree;
     }
     char levels[600];
-    say(s, "%-9s %11d  %10.4g  %8.2g  %8.1f%%  %s", s->task->name, list->evaluations, mean,
-        deviation(s), 100 * agree, show_list(list, levels, sizeof levels));
+    cm_tune_say(&s->rows, "%-9s %11d  %10.4g  %8.2g  %8.1f%%  %s", s->task->name, list->evaluations,
+                mean, cm_tune_deviation(&s->spread), 100 * agree,
+                show_list(list, levels, sizeof levels));
     return CM_OK;
 }
 
@@ -108,31 +92,24 @@ static cm_status judge_plain(search *s, cm_error *err)
 {
     cm_status status = CM_OK;
     double score, agreement;
-    say(s, "%-9s %11s  %10s  %8s  %8.1f%%  untouched", s->task->name, "-", "0", "-",
-        100 * s->judge.agreement_untouched);
+    cm_tune_say(&s->rows, "%-9s %11s  %10s  %8s  %8.1f%%  untouched", s->task->name, "-", "0", "-",
+                100 * s->judge.agreement_untouched);
     for (const cm_plain_edit *p = cm_plain_edits; p->task && !status; p++) {
         if (strcmp(p->task, s->task->name) != 0)
             continue;
         status = cm_tune_judge_plain(&s->judge, p, &score, &agreement, err);
         if (!status)
-            say(s, "%-9s %11s  %10.4g  %8s  %8.1f%%  %s", p->task, "-", score, "-", 100 * agreement,
-                p->name);
+            cm_tune_say(&s->rows, "%-9s %11s  %10.4g  %8s  %8.1f%%  %s", p->task, "-", score, "-",
+                        100 * agreement, p->name);
     }
     return status;
 }
 
 /* ---- consistency models ---- */
 
-/* Three digits, short enough to be read, unless that is above sigma_max. */
 static void append_level(const search *s, double sigma, cm_tune_list *list)
 {
-    char text[CM_REAL_TEXT];
-    double read = sigma;
-    const size_t at = strlen(list->sigmas);
-    cm_text_to_real(cm_text_rounded(text, sigma, 3), &read);
-    if (read > s->model->schedule.sigma_max)
-        cm_text_from_real(text, sigma);
-    snprintf(list->sigmas + at, sizeof list->sigmas - at, "%s%s", at ? "," : "", text);
+    cm_tune_append_level(&s->model->schedule, sigma, 3, list->sigmas);
     list->evaluations++;
 }
 
@@ -249,13 +226,14 @@ static cm_status judge_own(search *s, cm_error *err)
         return CM_OK;
     show_list(&list, levels, sizeof levels);
     if (list.evaluations > s->params->most) {
-        say(s,
+        cm_tune_say(
+            &s->rows,
             "note: %s: %s, which the file has, is more than the %d of most: not judged, and "
             "replaced",
             s->task->name, levels, (int)s->params->most);
         return CM_OK;
     }
-    say(s, "%s: what the file has, %s, on these pictures:", s->task->name, levels);
+    cm_tune_say(&s->rows, "%s: what the file has, %s, on these pictures:", s->task->name, levels);
     return judge(s, &list, &clearly, err);
 }
 
@@ -270,7 +248,7 @@ static cm_status read_own(search *s, cm_error *err)
     if (status == CM_ERR_MEMORY)
         return cm_fail(err, status, "%s", wrong.message);
     if (status) {
-        say(s, "note: %s: not judged", wrong.message);
+        cm_tune_say(&s->rows, "note: %s: not judged", wrong.message);
         *s->own = (cm_edit_search){0};
     }
     return CM_OK;
@@ -285,23 +263,17 @@ static int unsearched(const search *s)
                                          : s->task->n;
 }
 
-static double rounded(double value)
-{
-    char text[CM_REAL_TEXT];
-    cm_text_to_real(cm_text_rounded(text, value, 4), &value);
-    return value;
-}
-
 static cm_status keep_best(search *s, cm_error *err)
 {
     const cm_tune_list *b = &s->best;
     const cm_tune_params *p = s->params;
-    json_t *j =
-        json_pack("{s:i,s:f,s:f,s:s,s:f,s:f,s:s,s:I,s:I}", "evaluations", b->evaluations, "score",
-                  rounded(s->score), "deviation", rounded(deviation(s)), "score_name",
-                  cm_extractor_model(s->judge.extractor)->score, "agreement", rounded(s->agreement),
-                  "agreement_untouched", rounded(s->judge.agreement_untouched), "data", p->data,
-                  "num", (json_int_t)s->judge.pictures->n, "seed", (json_int_t)p->seed);
+    json_t *j = json_pack("{s:i,s:f,s:f,s:s,s:f,s:f,s:s,s:I,s:I}", "evaluations", b->evaluations,
+                          "score", cm_tune_rounded(s->score), "deviation",
+                          cm_tune_rounded(cm_tune_deviation(&s->spread)), "score_name",
+                          cm_extractor_model(s->judge.extractor)->score, "agreement",
+                          cm_tune_rounded(s->agreement), "agreement_untouched",
+                          cm_tune_rounded(s->judge.agreement_untouched), "data", p->data, "num",
+                          (json_int_t)s->judge.pictures->n, "seed", (json_int_t)p->seed);
     int failed = !j || (*b->sigmas ? json_object_set_new(j, "sigmas", json_string(b->sigmas))
                                    : json_object_set_new(j, "steps", json_integer(b->steps)));
     if (!failed && (s->task->needs & CM_EDIT_FACTOR))
@@ -317,7 +289,7 @@ static cm_status search_task(search *s, const cm_edit_task *task, cm_error *err)
 {
     s->task = task;
     s->best = (cm_tune_list){.evaluations = 0};
-    s->squares = s->judged = 0;
+    s->spread = (cm_tune_spread){0};
     cm_status status = cm_tune_judge_take(&s->judge, task, err);
     if (!status)
         status = judge_plain(s, err);
@@ -336,11 +308,12 @@ static cm_status search_task(search *s, const cm_edit_task *task, cm_error *err)
         return status;
     char levels[600];
     if (unsearched(s) > s->params->most)
-        say(s,
+        cm_tune_say(
+            &s->rows,
             "note: %s: the %d evaluations without a search are more than the %d of most: not "
             "judged, and perhaps better",
             task->name, unsearched(s), (int)s->params->most);
-    say(s, "%s: %s", task->name, show_list(&s->best, levels, sizeof levels));
+    cm_tune_say(&s->rows, "%s: %s", task->name, show_list(&s->best, levels, sizeof levels));
     return keep_best(s, err);
 }
 
@@ -352,15 +325,17 @@ static void say_pictures(const search *s)
     char shown[512];
     cm_escape(shown, sizeof shown, p->data);
     if (*s->judge.left_out)
-        say(s, "note: %s", s->judge.left_out);
+        cm_tune_say(&s->rows, "note: %s", s->judge.left_out);
     if (n < p->num)
-        say(s, "note: %s: %" PRId64 " picture%s, fewer than the %" PRId64 " of num: all are taken",
-            shown, n, cm_plural(n), p->num);
+        cm_tune_say(&s->rows,
+                    "note: %s: %" PRId64 " picture%s, fewer than the %" PRId64
+                    " of num: all are taken",
+                    shown, n, cm_plural(n), p->num);
     if (n <= d)
-        say(s,
-            "note: %s: %" PRId64 " picture%s, not more than the %" PRId64
-            " features: their covariance lacks rank, and %s is far too high",
-            shown, n, cm_plural(n), d, cm_extractor_model(s->judge.extractor)->score);
+        cm_tune_say(&s->rows,
+                    "note: %s: %" PRId64 " picture%s, not more than the %" PRId64
+                    " features: their covariance lacks rank, and %s is far too high",
+                    shown, n, cm_plural(n), d, cm_extractor_model(s->judge.extractor)->score);
 }
 
 /* ---- in order ---- */
@@ -397,8 +372,8 @@ static cm_status run(search *s, const cm_eval_hooks *hooks, cm_error *err)
         return status;
     say_pictures(s);
     status = read_own(s, err);
-    say(s, "%-9s %11s  %10s  %8s  %9s", "task", "evaluations",
-        cm_extractor_model(s->judge.extractor)->score, "+-", "same class");
+    cm_tune_say(&s->rows, "%-9s %11s  %10s  %8s  %9s", "task", "evaluations",
+                cm_extractor_model(s->judge.extractor)->score, "+-", "same class");
     for (const cm_edit_task *t = cm_edit_tasks; t->name && !status; t++)
         if (tasks >> (t - cm_edit_tasks) & 1)
             status = search_task(s, t, err);
@@ -408,7 +383,7 @@ static cm_status run(search *s, const cm_eval_hooks *hooks, cm_error *err)
 cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
                         void (*line)(void *user, const char *text), void *user, cm_error *err)
 {
-    search s = {.params = p, .line = line, .user = user};
+    search s = {.params = p, .rows = {line, user}};
     cm_model *m = NULL;
     cm_status status = *p->out ? cm_tune_check_out(p, err) : CM_OK;
     if (!status)

@@ -27,6 +27,7 @@
 #include "eval/search_log.h"
 #include "eval/ternary.h"
 #include "eval/tune_check.h"
+#include "eval/tune_rows.h"
 #include "io/json.h"
 #include "io/replace.h"
 #include "model/annotate.h"
@@ -43,17 +44,16 @@ enum { FEWEST_POINTS = 4, POINTS = 40, MOST_POINTS = 1000, DIGITS = 4 };
 typedef struct points {
     const cm_tune_params *params;
     const cm_eval_hooks *hooks;
-    void (*line)(void *user, const char *text);
-    void *user;
+    cm_tune_rows rows;
     cm_model *model;
     cm_scorer *scorer;
     cm_search_log *log;
     json_t *found; /* of the model, with what is found */
     int N;
-    cm_text sigmas; /* the levels so far, ... */
-    int last;       /* ... of which this point of the grid is the last */
-    double squares; /* of the deviation */
-    int judged, rounds;
+    cm_text sigmas;        /* the levels so far, ... */
+    int last;              /* ... of which this point of the grid is the last */
+    cm_tune_spread spread; /* of what was judged */
+    int rounds;
     cm_points_round round[CM_MOST_ROUNDS];
 } points;
 
@@ -63,29 +63,7 @@ typedef struct verdict {
     double score, deviation, agreement;
 } verdict;
 
-__attribute__((format(printf, 2, 3))) static void say(const points *s, const char *fmt, ...)
-{
-    char text[1024];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (s->line)
-        s->line(s->user, text);
-}
-
 /* ---- a list of levels ---- */
-
-static void append_level(const points *s, double sigma, cm_text list)
-{
-    char text[CM_REAL_TEXT];
-    double read = sigma;
-    const size_t at = strlen(list);
-    cm_text_to_real(cm_text_rounded(text, sigma, DIGITS), &read);
-    if (read > s->model->schedule.sigma_max)
-        cm_text_from_real(text, sigma);
-    snprintf(list + at, sizeof(cm_text) - at, "%s%s", at ? "," : "", text);
-}
 
 static double level_at(const points *s, int p)
 {
@@ -125,18 +103,16 @@ static cm_status judge(points *s, const char *sigmas, int evaluations, const cha
         status = score_of(s, sigmas, s->params->seed + 1 + i, &score[i], err);
     if (status)
         return status;
-    const double d = score[0].score - score[1].score;
-    s->squares += d * d / 2;
-    s->judged++;
+    cm_tune_spread_add(&s->spread, (const double[]){score[0].score, score[1].score});
     snprintf(v->sigmas, sizeof v->sigmas, "%s", sigmas);
     v->score = (score[0].score + score[1].score) / 2;
     v->agreement = (score[0].agreement + score[1].agreement) / 2;
-    v->deviation = sqrt(s->squares / s->judged);
+    v->deviation = cm_tune_deviation(&s->spread);
     char share[16] = "-";
     if (!isnan(v->agreement))
         snprintf(share, sizeof share, "%.1f%%", 100 * v->agreement);
-    say(s, "%11d  %10.4g  %8.2g  %9s  sigmas %s%s", evaluations, v->score, v->deviation, share,
-        sigmas, what);
+    cm_tune_say(&s->rows, "%11d  %10.4g  %8.2g  %9s  sigmas %s%s", evaluations, v->score,
+                v->deviation, share, sigmas, what);
     return CM_OK;
 }
 
@@ -148,30 +124,24 @@ static cm_status try_point(void *user, int p, double *distance, cm_error *err)
     cm_search_score score;
     cm_text list;
     memcpy(list, s->sigmas, sizeof list);
-    append_level(s, level_at(s, p), list);
+    cm_tune_append_level(&s->model->schedule, level_at(s, p), DIGITS, list);
     const cm_status status = score_of(s, list, s->params->seed, &score, err);
     if (!status)
         *distance = s->round[s->rounds].distance[p] = score.score;
     return status;
 }
 
-static double rounded(double value)
-{
-    char text[CM_REAL_TEXT];
-    cm_text_to_real(cm_text_rounded(text, value, 4), &value);
-    return value;
-}
-
 static cm_status keep(points *s, int evaluations, const verdict *v, cm_error *err)
 {
     const cm_tune_params *p = s->params;
     char key[16];
-    json_t *j =
-        json_pack("{s:s,s:f,s:f,s:s,s:s,s:I,s:I}", "sigmas", v->sigmas, "score", rounded(v->score),
-                  "deviation", rounded(v->deviation), "score_name", cm_scorer_name(s->scorer),
-                  "data", p->data, "num", (json_int_t)p->num, "seed", (json_int_t)p->seed);
-    int failed = !j || (!isnan(v->agreement) &&
-                        json_object_set_new(j, "agreement", json_real(rounded(v->agreement))));
+    json_t *j = json_pack("{s:s,s:f,s:f,s:s,s:s,s:I,s:I}", "sigmas", v->sigmas, "score",
+                          cm_tune_rounded(v->score), "deviation", cm_tune_rounded(v->deviation),
+                          "score_name", cm_scorer_name(s->scorer), "data", p->data, "num",
+                          (json_int_t)p->num, "seed", (json_int_t)p->seed);
+    int failed =
+        !j || (!isnan(v->agreement) &&
+               json_object_set_new(j, "agreement", json_real(cm_tune_rounded(v->agreement))));
     snprintf(key, sizeof key, "%d", evaluations);
     failed = failed || json_object_set(s->found, key, j);
     json_decref(j);
@@ -196,12 +166,13 @@ static cm_status add_level(points *s, int evaluations, cm_error *err)
     if (status)
         return status;
     s->last = round->best;
-    append_level(s, level_at(s, s->last), s->sigmas);
+    cm_tune_append_level(&s->model->schedule, level_at(s, s->last), DIGITS, s->sigmas);
     status = judge(s, s->sigmas, evaluations, "", &found, err);
     if (!status && evaluations == 2) {
         cm_text list = "";
-        append_level(s, s->model->schedule.sigma_max, list);
-        append_level(s, cm_second_level(&s->model->schedule), list);
+        cm_tune_append_level(&s->model->schedule, s->model->schedule.sigma_max, DIGITS, list);
+        cm_tune_append_level(&s->model->schedule, cm_second_level(&s->model->schedule), DIGITS,
+                             list);
         status = judge(s, list, 2, "  (without a search)", &without, err);
         if (!status && without.score < found.score)
             found = without;
@@ -215,13 +186,16 @@ static cm_status search(points *s, cm_error *err)
     const int64_t most = wanted ? wanted : 2;
     verdict one;
     if (known)
-        say(s, "note: %" PRId64 " score%s of before: the search goes on", known, cm_plural(known));
-    say(s, "%11s  %10s  %8s  %9s", "evaluations", cm_scorer_name(s->scorer), "+-", "own class");
-    append_level(s, s->model->schedule.sigma_max, s->sigmas);
+        cm_tune_say(&s->rows, "note: %" PRId64 " score%s of before: the search goes on", known,
+                    cm_plural(known));
+    cm_tune_say(&s->rows, "%11s  %10s  %8s  %9s", "evaluations", cm_scorer_name(s->scorer), "+-",
+                "own class");
+    cm_tune_append_level(&s->model->schedule, s->model->schedule.sigma_max, DIGITS, s->sigmas);
     cm_status status = judge(s, s->sigmas, 1, "", &one, err);
     for (int n = 2; n <= most && !status; n++) {
         if (s->last + 1 > s->N - 2) {
-            say(s,
+            cm_tune_say(
+                &s->rows,
                 "note: no point of the grid is left below the last level: %d evaluations are all",
                 n - 1);
             break;
@@ -263,7 +237,7 @@ static cm_status open_scorer(points *s, uint64_t *fingerprint, cm_error *err)
         return status;
     cm_dataset_left_out(data, cm_escape(shown, sizeof shown, p->data), left_out);
     if (*left_out)
-        say(s, "note: %s", left_out);
+        cm_tune_say(&s->rows, "note: %s", left_out);
     const cm_scorer_config c = {.features = "small",
                                 .weights = p->weights,
                                 .ref = "",
@@ -275,10 +249,10 @@ static cm_status open_scorer(points *s, uint64_t *fingerprint, cm_error *err)
     cm_dataset_free(data);
     const int64_t d = status ? 0 : cm_scorer_features(s->scorer);
     if (!status && p->num <= d)
-        say(s,
-            "note: %" PRId64 " samples, not more than the %" PRId64
-            " features: their covariance lacks rank, and %s is far too high",
-            p->num, d, cm_scorer_name(s->scorer));
+        cm_tune_say(&s->rows,
+                    "note: %" PRId64 " samples, not more than the %" PRId64
+                    " features: their covariance lacks rank, and %s is far too high",
+                    p->num, d, cm_scorer_name(s->scorer));
     return status;
 }
 
@@ -374,7 +348,7 @@ cm_status cm_tune_points(const cm_tune_params *p, const cm_eval_hooks *hooks,
                          void (*line)(void *user, const char *text), void *user, cm_error *err)
 {
     char log[sizeof(cm_text) + 32] = "";
-    points s = {.params = p, .hooks = hooks, .line = line, .user = user};
+    points s = {.params = p, .hooks = hooks, .rows = {line, user}};
     cm_status status = check_used(p, err);
     if (!status)
         status = check_paths(p, log, sizeof log, err);

@@ -123,20 +123,22 @@ static void report_warmup(const struct loop *l)
     report(l, event);
 }
 
-/* Of step k of a stage of so many. */
+/* Which a method may need (objective.h). */
 static void report_first_weights(const struct loop *l)
 {
     const cm_train_params *c = &l->t->config;
     char event[160];
     if (!l->t->settings.objective->wants_weights || c->init[0] || c->teacher[0])
         return;
-    snprintf(event, sizeof event,
-             "warning: %.40s is known to diverge from random weights; --init MODEL begins with those "
-             "of a teacher",
-             l->t->settings.objective->name);
+    snprintf(
+        event, sizeof event,
+        "warning: %.40s is known to diverge from random weights; --init MODEL begins with those "
+        "of a teacher",
+        l->t->settings.objective->name);
     report(l, event);
 }
 
+/* Of step k of a stage of so many. */
 static double learning_rate(const cm_train_params *c, int64_t k, int64_t steps)
 {
     double lr = c->lr;

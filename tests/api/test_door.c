@@ -293,9 +293,10 @@ static void test_tune_params(void)
     struct {
         const char *name;
         int64_t *field;
-    } numbers[] = {{"num", &p.num},   {"most", &p.most},   {"factor", &p.factor},
-                   {"evaluations", &p.evaluations},
-                   {"seed", &p.seed}, {"batch", &p.batch}, {"threads", &p.threads}};
+    } numbers[] = {{"num", &p.num},        {"most", &p.most},
+                   {"factor", &p.factor},  {"evaluations", &p.evaluations},
+                   {"seed", &p.seed},      {"batch", &p.batch},
+                   {"threads", &p.threads}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         const int64_t good = *numbers[i].field;
         *numbers[i].field = -1;

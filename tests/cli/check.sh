@@ -104,6 +104,44 @@ golden_weights()
     (cd "$root" && "$make_weights" "$1" "$scratch/$1.safetensors") || exit 1
 }
 
+# in_folder FOLDER COMMAND...: runs that are compared have one name, each in a folder of its own,
+# since models say the options of their run.
+in_folder()
+{
+    mkdir -p "$scratch/$1"
+    cd "$scratch/$1" || exit 1
+    shift
+    "$@"
+    cd "$scratch" || exit 1
+}
+
+# same_run N A B: the newest checkpoints of A/run and B/run hold the same weights, averages and
+# moments, in N files at least.
+same_run()
+{
+    count=0
+    for file in "$2"/run/ckpt/latest/*.safetensors; do
+        cmp "$file" "$3/run/ckpt/latest/${file##*/}" || return 1
+        count=$((count + 1))
+    done
+    [ "$count" -ge "$1" ]
+}
+
+# What cm tune takes, each trained for two steps: teacher, run (a consistency model), judge; and the
+# files m.safetensors and t.safetensors of the first two.
+models_to_tune()
+{
+    # shellcheck disable=SC2086 # a list of words
+    works 'train a tiny teacher' train $tiny --method edm --steps 2 --out teacher
+    # shellcheck disable=SC2086
+    works 'and a consistency model' train $tiny --method ct --steps 2 --out run
+    works 'and a classifier' train --method classifier --data tiny-images-idx3-ubyte --steps 2 \
+        --batch 4 --threads 1 --score FD-bars --out judge
+    [ "$code" -eq 0 ] || finish || exit 1
+    cp run/model.safetensors m.safetensors
+    cp teacher/model.safetensors t.safetensors
+}
+
 # A network small enough to train in a blink, on the files of make_data.
 # What a teacher or first weights bring along is left out of tiny_given.
 tiny_given='--data '$scratch'/tiny-images-idx3-ubyte --batch 4 --dtype f32 --threads 1 --sample-every 1000000000'

@@ -10,25 +10,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/check.sh"
 "$make_data" "$scratch" || exit 1
 
-# Every run is called "run" in a folder of its own, since models say their run's options.
-in_folder()
-{
-    mkdir -p "$scratch/$1"
-    cd "$scratch/$1" || exit 1
-    shift
-    "$@"
-    cd "$scratch" || exit 1
-}
-
-# same A B: the newest checkpoints hold the same weights, averages and moments.
 same()
 {
-    count=0
-    for file in "$1"/run/ckpt/latest/*.safetensors; do
-        cmp "$file" "$2/run/ckpt/latest/${file##*/}" || return 1
-        count=$((count + 1))
-    done
-    [ "$count" -ge 4 ]
+    same_run 4 "$1" "$2"
 }
 
 differ()

@@ -12,16 +12,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/check.sh"
 "$make_data" "$scratch" || exit 1
 
-# in_folder FOLDER COMMAND...
-in_folder()
-{
-    mkdir -p "$scratch/$1"
-    cd "$scratch/$1" || exit 1
-    shift
-    "$@"
-    cd "$scratch" || exit 1
-}
-
 # train FOLDER OPTION...: makes or continues FOLDER/run
 train()
 {
@@ -40,15 +30,9 @@ newest()
     readlink -f "$scratch/$1/run/ckpt/latest"
 }
 
-# same A B: the newest checkpoints hold the same weights, averages and moments.
 same()
 {
-    count=0
-    for file in "$(newest "$1")"/*.safetensors; do
-        cmp "$file" "$(newest "$2")/${file##*/}" || return 1
-        count=$((count + 1))
-    done
-    [ "$count" -ge 2 ]
+    same_run 2 "$1" "$2"
 }
 
 differ()

@@ -10,16 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 "$make_data" "$scratch" || exit 1
 real='tiny-images-idx3-ubyte'
 
-# shellcheck disable=SC2086 # a list of words
-{
-works 'train a tiny teacher' train $tiny --method edm --steps 2 --out teacher
-works 'and a consistency model' train $tiny --method ct --steps 2 --out run
-}
-works 'and a classifier' train --method classifier --data $real --steps 2 --batch 4 --threads 1 \
-    --score FD-bars --out judge
-[ "$code" -eq 0 ] || finish || exit 1
-cp run/model.safetensors m.safetensors
-cp teacher/model.safetensors t.safetensors
+models_to_tune
 
 tune() # tune MODEL OPTION...
 {

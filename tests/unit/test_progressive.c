@@ -105,7 +105,8 @@ static void refuse(const char *what, int64_t start, int64_t end, int64_t steps, 
 
 static void test_refused(void)
 {
-    refuse("one step to begin with", 1, 1, 0, 0, 0.5, "start-scales: expected end-scales, 1, times");
+    refuse("one step to begin with", 1, 1, 0, 0, 0.5,
+           "start-scales: expected end-scales, 1, times");
     refuse("not a power of two", 24, 1, 0, 0, 0.5, "times a power of two");
     refuse("fewer than the end", 2, 4, 0, 0, 0.5, "start-scales: expected end-scales, 4, times");
     refuse("too few steps", 16, 1, 6, 0, 0.5, "steps: expected at least 7");

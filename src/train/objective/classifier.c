@@ -34,15 +34,11 @@ static cm_node *loss(const cm_loss_context *c)
     return CM_RESHAPE(g, cm_affine(g, sum, -1.0f, 0.0f), n);
 }
 
-static const cm_option_value defaults[] = {{"weighting", "uniform"}, {"target-ema-mode", "fixed"},
-                                           {"scale-mode", "fixed"},  {"start-scales", "18"},
-                                           {"end-scales", "150"},    {0}};
 static const cm_step_scalar scalars[] = {{0}};
 static const char *const samplers[] = {NULL};
 
 const cm_objective cm_objective_classifier = {.name = "classifier",
                                               .classifies = 1,
-                                              .defaults = defaults,
                                               .scalars = scalars,
                                               .loss = loss,
                                               .samplers = samplers,

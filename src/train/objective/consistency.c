@@ -55,12 +55,8 @@ static int64_t levels(const cm_objective_settings *s, int64_t k)
     return cm_curriculum_most_scales(&s->curriculum);
 }
 
-static const cm_option_value cd_defaults[] = {
-    {"weighting", "uniform"}, {"target-ema-mode", "fixed"}, {"scale-mode", "fixed"},
-    {"start-scales", "18"},   {"end-scales", "150"},        {0}};
 static const cm_option_value ct_defaults[] = {
-    {"weighting", "uniform"}, {"target-ema-mode", "adaptive"}, {"scale-mode", "progressive"},
-    {"start-scales", "2"},    {"end-scales", "150"},           {0}};
+    {"target-ema-mode", "adaptive"}, {"scale-mode", "progressive"}, {"start-scales", "2"}, {0}};
 static const cm_step_scalar scalars[] = {[SCALES] = {"scales", 1}, {0}};
 static const char *const samplers[] = {"onestep", "multistep", NULL};
 
@@ -74,7 +70,6 @@ extern const cm_objective cm_objective_cd, cm_objective_ct;
 const cm_objective cm_objective_cd = {.name = "cd",
                                       .needs_teacher = 1,
                                       .has_target = 1,
-                                      .defaults = cd_defaults,
                                       .scalars = scalars,
                                       .at = at,
                                       .loss = loss,

@@ -100,17 +100,8 @@ static int64_t levels(const cm_objective_settings *s, int64_t k)
     return 18; /* of the grid that time points are named by: as cd's */
 }
 
-/* Of a curriculum it has none; those of cd stand in its place. */
-#define DEFAULTS(stop)                                                                   \
-    {                                                                                    \
-        {"weighting", "uniform"}, {"stop-gradient", stop}, {"target-ema-mode", "fixed"}, \
-            {"scale-mode", "fixed"}, {"start-scales", "18"},                             \
-        {                                                                                \
-            0                                                                            \
-        }                                                                                \
-    }
-static const cm_option_value cd_defaults[] = DEFAULTS("false");
-static const cm_option_value ct_defaults[] = DEFAULTS("true");
+static const cm_option_value cd_defaults[] = {{"stop-gradient", "false"}, {0}};
+static const cm_option_value ct_defaults[] = {{"stop-gradient", "true"}, {0}};
 static const cm_step_scalar scalars[] = {{0}};
 static const char *const samplers[] = {"onestep", "multistep", NULL};
 

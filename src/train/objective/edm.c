@@ -35,9 +35,7 @@ static int64_t levels(const cm_objective_settings *s, int64_t k)
     return 18; /* of EDM's own sampling */
 }
 
-static const cm_option_value defaults[] = {{"weighting", "karras"}, {"target-ema-mode", "fixed"},
-                                           {"scale-mode", "fixed"}, {"start-scales", "18"},
-                                           {"end-scales", "150"},   {0}};
+static const cm_option_value defaults[] = {{"weighting", "karras"}, {0}};
 static const cm_step_scalar scalars[] = {{0}};
 static const char *const samplers[] = {"heun", NULL};
 

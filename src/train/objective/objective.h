@@ -76,7 +76,8 @@ struct cm_objective {
     int wants_weights; /* is known to diverge from random first weights */
     int classifies;    /* trains a classifier, which has no noise, and keeps pictures back */
     const cm_precondition *precondition; /* of the student; NULL: as --boundary says */
-    /* Of the options that the user left empty (text) or 0 (numbers); ends with a NULL name. */
+    /* Of the options that the user left empty (text) or 0 (numbers), where not the usual ones
+     * (objectives.c); ends with a NULL name.  NULL: none. */
     const cm_option_value *defaults;
     const cm_step_scalar *scalars; /* ends with a NULL name */
     void (*at)(const cm_objective_settings *s, int64_t k, cm_step_scalars *out); /* NULL: none */

@@ -34,11 +34,15 @@ static int left_empty(const cm_option *o, const cm_train_params *options)
                                     : 0;
 }
 
-static cm_status set_defaults(const cm_objective *objective, cm_train_params *options,
-                              cm_error *err)
+/* Where a method has no other, whether it looks at them or not: config.json is complete. */
+static const cm_option_value usual[] = {{"weighting", "uniform"}, {"target-ema-mode", "fixed"},
+                                        {"scale-mode", "fixed"},  {"start-scales", "18"},
+                                        {"end-scales", "150"},    {0}};
+
+static cm_status set_defaults(const cm_option_value *d, cm_train_params *options, cm_error *err)
 {
     cm_status s = CM_OK;
-    for (const cm_option_value *d = objective->defaults; d->name && !s; d++)
+    for (; d && d->name && !s; d++)
         if (left_empty(cm_option_find(cm_train_options(), d->name), options))
             s = cm_options_set(cm_train_options(), options, d->name, d->value, err);
     return s;
@@ -74,7 +78,9 @@ cm_status cm_objective_resolve(cm_train_params *o, cm_objective_settings *settin
     cm_objective_settings s = {.objective = cm_objective_find(o->method), .options = o};
     if (!s.objective)
         return unknown("method", o->method, err);
-    cm_status status = set_defaults(s.objective, o, err);
+    cm_status status = set_defaults(s.objective->defaults, o, err);
+    if (!status)
+        status = set_defaults(usual, o, err);
     if (status)
         return status;
     s.schedule = (cm_noise_schedule){o->sigma_min, o->sigma_max, o->sigma_data, o->rho};

@@ -150,8 +150,6 @@ static cm_status check(const cm_objective_settings *s, cm_error *err)
 }
 
 static const cm_option_value defaults[] = {{"weighting", "truncated-snr"},
-                                           {"target-ema-mode", "fixed"},
-                                           {"scale-mode", "fixed"},
                                            {"start-scales", "32"},
                                            {"end-scales", "1"},
                                            {"ema-rates", "0"},
