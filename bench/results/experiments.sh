@@ -48,7 +48,9 @@ network="--channels 16 --channel-mult 1,2,2 --res-blocks 1 --attention-resolutio
     --no-resblock-updown"
 student="--steps $steps --lr 1e-3 --lr-warmup 50"
 falls="--lr-decay --ema-rates 0.998" # of all but progressive distillation, which knows better
-distils="--teacher $runs/teacher-1/model.safetensors"
+# The teacher stays beside its row, so that rows made on another day or machine have the same one.
+teacher=$rows/teacher-1.safetensors
+distils="--teacher $teacher"
 
 # processor_seconds BEFORE AFTER: of the programs run between two outputs of `times`, whose second
 # line is theirs. (In a pipe or in $() it would tell of a shell of its own.)
@@ -117,6 +119,7 @@ run()
     printf '== %s, seed %s: cm train %s\n' "$name" "$seed" "$*"
     folder=$runs/$name-$seed
     train "$folder" "$@"
+    [ "$name" != teacher ] || cp "$folder/model.safetensors" "$teacher"
     steps_done=$(tail -n 1 "$folder/log.jsonl" | sed 's/.*"step": *\([0-9]*\).*/\1/')
     {
         printf '{"run":"%s","seed":%s,\n"machine":"%s",\n"train":"%s",\n' "$name" "$seed" \
@@ -150,9 +153,10 @@ run()
     mv "$row.part" "$row"
 }
 
-# wanted NAME: the user asked for all runs, or for this one
+# wanted NAME: the user asked for all runs, or for this one; all need the teacher
 wanted()
 {
+    [ "$1" != teacher ] || return 0
     # shellcheck disable=SC2254 # a pattern
     case $1 in $only) return 0 ;; esac
     return 1
@@ -225,7 +229,7 @@ experiments()
     each cd-continuous 1 "$consistency" --method cd-continuous $common --steps $steps --lr 2e-4 \
         --lr-warmup 50 $falls $distils
     each ct-continuous 1 "$consistency" --method ct-continuous $common --steps $steps --lr 1e-4 \
-        --lr-warmup 50 $falls --init "$runs/teacher-1/model.safetensors"
+        --lr-warmup 50 $falls --init "$teacher"
 }
 
 experiments
