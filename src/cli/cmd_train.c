@@ -1,5 +1,6 @@
 /* cmd_train.c - cm train: settings from defaults, files and options; progress; Ctrl-C */
 #include "cli/cli.h"
+#include "cli/processes.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 
@@ -216,7 +217,7 @@ static void explain_preset(const char *preset, const unsigned char *given, cm_er
         name_preset(preset, given, err);
 }
 
-cm_status cli_train(int argc, char **argv, cm_error *err)
+static cm_status train(int argc, char **argv, cm_group *group, cm_error *err)
 {
     run_options run;
     cm_train_params config;
@@ -229,11 +230,12 @@ cm_status cli_train(int argc, char **argv, cm_error *err)
         status = check_settings(&usage, &config, err);
     if (!status)
         status = check_used(&config, run.resume, given, err);
+    status = cm_group_agree(group, status, err);
     if (status)
         return status;
     cli_warn_threads(config.threads);
     cli_progress progress;
-    const cm_train_hooks hooks = {sizeof hooks, show, should_stop, &progress};
+    const cm_train_hooks hooks = {sizeof hooks, show, should_stop, &progress, group};
     cli_catch_signals();
     cli_progress_start(&progress, run.quiet);
     status = cm_train(&config, run.resume, &hooks, err);
@@ -241,4 +243,11 @@ cm_status cli_train(int argc, char **argv, cm_error *err)
     if (status)
         explain_preset(run.preset, given, err);
     return status;
+}
+
+cm_status cli_train(int argc, char **argv, cm_error *err)
+{
+    cm_group *group = NULL;
+    const cm_status status = cli_processes_join(&group, err);
+    return status ? status : train(argc, argv, group, err);
 }
