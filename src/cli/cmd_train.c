@@ -35,6 +35,7 @@ static const char text[] =
     "  cm train --method cd --teacher runs/teacher --data DATA --out runs/cd\n"
     "  cm train --preset small --minutes 30 --data photos --out runs/photos\n"
     "  cm train --resume --out runs/cd --steps 40000\n"
+    "  mpirun -n 4 cm train --batch 256 --data DATA --out runs/teacher\n"
     "\n"
     "Ctrl-C, SIGTERM, SIGHUP and a closed pipe save a checkpoint first, and --resume\n"
     "continues from it; SIGUSR1 saves one and goes on.\n";
