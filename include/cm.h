@@ -277,6 +277,22 @@ CM_API cm_status cm_images_resize(const cm_images *images, int h, int w, int c, 
 /* The noise level of image i, estimated from its pixels; docs/editing.md says how well. */
 CM_API cm_status cm_images_noise(const cm_images *images, int64_t i, double *sigma, cm_error *err);
 
+/* ---- several processes -------------------------------------------------- */
+
+/* The processes that mpirun or srun started together: each calls these functions, and cm_train,
+ * in the same order.  NULL is a process alone.  docs/many-machines.md */
+typedef struct cm_group cm_group;
+/* Meet the others.  Errors: CM_ERR_UNSUPPORTED (there is no MPI for it), CM_ERR_MEMORY. */
+CM_API cm_status cm_group_join(cm_group **group, cm_error *err);
+CM_API int cm_group_rank(const cm_group *group); /* 0 to size - 1 */
+CM_API int cm_group_size(const cm_group *group);
+/* Each returns the error of the first process that has one.  Its message, which names the process
+ * where that is not 0, is in process 0's err; that of others is empty. */
+CM_API cm_status cm_group_agree(cm_group *group, cm_status status, cm_error *err);
+/* The last call, with the status of this process; frees the group.  Where all agreed on that, or
+ * it is CM_OK, it waits for the others; an error of this one alone ends them all. */
+CM_API void cm_group_leave(cm_group *group, cm_status status);
+
 /* ---- training ----------------------------------------------------------- */
 
 typedef struct cm_train_progress {
@@ -303,6 +319,7 @@ typedef struct cm_train_hooks {
     int (*stop)(void *user); /* asked after each step, and between runs of the network in
                                 pictures and before the first step; NULL allowed */
     void *user;              /* handed to both */
+    cm_group *group;         /* who trains together; NULL: this process alone */
 } cm_train_hooks;
 
 /* Train a model into params->out.  The same settings, data, machine and number of threads

@@ -60,8 +60,9 @@ typedef struct cm_train_params {
     int64_t steps;            /* training steps (0: as many as --minutes hold) */
     double minutes;           /* without --steps: choose as many as end in this time */
     int64_t batch;            /* images a step */
-    int64_t accumulate;       /* parts of a batch, computed one after another: memory of a
-                                 part, gradients of the whole */
+    int64_t accumulate;       /* parts of a batch, computed one after another or by several
+                                 processes: memory of a part, gradients of the whole (1: with
+                                 processes, one each) */
     int recompute;            /* compute activations again for the gradient: less memory, more
                                  time, same result */
     double lr;                /* learning rate */

@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <sched.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* cgroup v2: "max 100000" or "150000 100000" (quota, period in microseconds). */
 static int cgroup_quota(void)
@@ -27,6 +28,17 @@ int cm_threads_available(void)
     if (quota > 0 && quota < n)
         n = quota;
     return n < 1 ? 1 : n;
+}
+
+uint64_t cm_threads_mask(void)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    cpu_set_t set;
+    if (sched_getaffinity(getpid(), sizeof set, &set))
+        return 0;
+    for (size_t i = 0; i < CPU_SETSIZE; i++)
+        hash = (hash ^ (CPU_ISSET(i, &set) ? 1u : 0u)) * UINT64_C(0x100000001b3);
+    return hash;
 }
 
 /* Places are the cores that the process had when it began; there are none without

@@ -1,5 +1,6 @@
 /* cmd_train.c - cm train: settings from defaults, files and options; progress; Ctrl-C */
 #include "cli/cli.h"
+#include "cli/processes.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 
@@ -34,6 +35,7 @@ static const char text[] =
     "  cm train --method cd --teacher runs/teacher --data DATA --out runs/cd\n"
     "  cm train --preset small --minutes 30 --data photos --out runs/photos\n"
     "  cm train --resume --out runs/cd --steps 40000\n"
+    "  mpirun -n 4 cm train --batch 256 --data DATA --out runs/teacher\n"
     "\n"
     "Ctrl-C, SIGTERM, SIGHUP and a closed pipe save a checkpoint first, and --resume\n"
     "continues from it; SIGUSR1 saves one and goes on.\n";
@@ -216,7 +218,7 @@ static void explain_preset(const char *preset, const unsigned char *given, cm_er
         name_preset(preset, given, err);
 }
 
-cm_status cli_train(int argc, char **argv, cm_error *err)
+static cm_status train(int argc, char **argv, cm_group *group, cm_error *err)
 {
     run_options run;
     cm_train_params config;
@@ -229,11 +231,12 @@ cm_status cli_train(int argc, char **argv, cm_error *err)
         status = check_settings(&usage, &config, err);
     if (!status)
         status = check_used(&config, run.resume, given, err);
+    status = cm_group_agree(group, status, err);
     if (status)
         return status;
     cli_warn_threads(config.threads);
     cli_progress progress;
-    const cm_train_hooks hooks = {sizeof hooks, show, should_stop, &progress};
+    const cm_train_hooks hooks = {sizeof hooks, show, should_stop, &progress, group};
     cli_catch_signals();
     cli_progress_start(&progress, run.quiet);
     status = cm_train(&config, run.resume, &hooks, err);
@@ -241,4 +244,11 @@ cm_status cli_train(int argc, char **argv, cm_error *err)
     if (status)
         explain_preset(run.preset, given, err);
     return status;
+}
+
+cm_status cli_train(int argc, char **argv, cm_error *err)
+{
+    cm_group *group = NULL;
+    const cm_status status = cli_processes_join(&group, err);
+    return status ? status : train(argc, argv, group, err);
 }

@@ -1,6 +1,7 @@
 /* main.c - the command cm: finds the subcommand, prints its error on one line and
  * turns its status into an exit code. */
 #include "cli/cli.h"
+#include "cli/processes.h"
 #include "cli/signals.h"
 
 #include <errno.h>
@@ -86,7 +87,9 @@ int main(int argc, char **argv)
     if ((fflush(stdout) || lost) && !status)
         status = cli_fail(&err, CM_ERR_IO, "standard output: %s",
                           lost ? "cannot be written" : strerror(errno));
-    if (status)
-        cli_say(stderr, "cm: %s", err.message[0] ? err.message : cm_status_name(status));
+    if (cli_processes_speak(status, &err))
+        cli_say(stderr, "cm: %s%s", cli_processes_name(),
+                err.message[0] ? err.message : cm_status_name(status));
+    cli_processes_part(status);
     return exit_code(status);
 }

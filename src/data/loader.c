@@ -19,11 +19,11 @@ enum { SLOTS = 3 };
 
 struct cm_loader {
     const cm_dataset *data;
-    size_t batch, image; /* images a batch, values an image */
+    size_t batch, first, count, image; /* images a batch, those that are read; values an image */
     uint64_t order_key, flip_key;
     int flip;
-    float *x;   /* [SLOTS,batch,h,w,c] */
-    int32_t *y; /* [SLOTS,batch] */
+    float *x;   /* [SLOTS,count,h,w,c] */
+    int32_t *y; /* [SLOTS,count] */
 
     pthread_t thread;
     pthread_mutex_t lock;
@@ -58,11 +58,11 @@ static void fill(cm_loader *l, uint64_t step)
     const cm_dataset *d = l->data;
     const uint64_t n = (uint64_t)d->n;
     const size_t slot = (size_t)(step % SLOTS);
-    for (size_t j = 0; j < l->batch; j++) {
-        const uint64_t p = step * l->batch + j;
+    for (size_t j = 0; j < l->count; j++) {
+        const uint64_t p = step * l->batch + l->first + j;
         const uint64_t i = cm_shuffle_index(l->order_key, p / n, n, p % n);
         const cm_philox_block coin = cm_philox(l->flip_key, (uint32_t)p, (uint32_t)(p >> 32), 0, 0);
-        const size_t at = slot * l->batch + j;
+        const size_t at = slot * l->count + j;
         image_to_float(d, d->pixels + i * l->image, l->flip && (coin.v[0] & 1),
                        l->x + at * l->image);
         l->y[at] = d->labels ? d->labels[i] : -1;
@@ -121,8 +121,8 @@ static cm_status check_arguments(int batch, int64_t first_step, cm_error *err)
     return CM_OK;
 }
 
-cm_status cm_loader_new(const cm_dataset *data, int batch, uint64_t seed, int flip,
-                        int64_t first_step, cm_loader **out, cm_error *err)
+cm_status cm_loader_new(const cm_dataset *data, int batch, cm_loader_slice slice, uint64_t seed,
+                        int flip, int64_t first_step, cm_loader **out, cm_error *err)
 {
     const cm_status s = check_arguments(batch, first_step, err);
     if (s != CM_OK)
@@ -132,6 +132,8 @@ cm_status cm_loader_new(const cm_dataset *data, int batch, uint64_t seed, int fl
         return cm_fail(err, CM_ERR_MEMORY, "loader: out of memory");
     l->data = data;
     l->batch = (size_t)batch;
+    l->first = (size_t)slice.first;
+    l->count = (size_t)slice.count;
     l->image = (size_t)data->h * (size_t)data->w * (size_t)data->c;
     l->order_key = cm_stream_key(seed, ORDER_STREAM);
     l->flip_key = cm_stream_key(seed, FLIP_STREAM);
@@ -140,12 +142,12 @@ cm_status cm_loader_new(const cm_dataset *data, int batch, uint64_t seed, int fl
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->ready, NULL);
     pthread_cond_init(&l->room, NULL);
-    l->x = cm_alloc_array(SLOTS * l->batch, l->image * sizeof *l->x);
-    l->y = cm_alloc_array(SLOTS * l->batch, sizeof *l->y);
+    l->x = cm_alloc_array(SLOTS * l->count, l->image * sizeof *l->x);
+    l->y = cm_alloc_array(SLOTS * l->count, sizeof *l->y);
     if (!l->x || !l->y) {
         release(l);
         return cm_fail(err, CM_ERR_MEMORY, "loader: out of memory for %d batches of %d image%s",
-                       SLOTS, batch, cm_plural(batch));
+                       SLOTS, slice.count, cm_plural(slice.count));
     }
     const int failed = start_thread(l);
     if (failed) {
@@ -163,9 +165,9 @@ void cm_loader_next(cm_loader *l, float *x, int32_t *y)
         pthread_cond_wait(&l->ready, &l->lock);
     const size_t slot = (size_t)(l->taken % SLOTS);
     pthread_mutex_unlock(&l->lock);
-    memcpy(x, l->x + slot * l->batch * l->image, l->batch * l->image * sizeof *x);
+    memcpy(x, l->x + slot * l->count * l->image, l->count * l->image * sizeof *x);
     if (y)
-        memcpy(y, l->y + slot * l->batch, l->batch * sizeof *y);
+        memcpy(y, l->y + slot * l->count, l->count * sizeof *y);
     pthread_mutex_lock(&l->lock);
     l->taken++;
     pthread_cond_signal(&l->room);

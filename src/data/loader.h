@@ -11,13 +11,18 @@
 
 typedef struct cm_loader cm_loader;
 
+/* The samples j of a batch that are read: first to first + count - 1. */
+typedef struct cm_loader_slice {
+    int first, count;
+} cm_loader_slice;
+
 /* Start at first_step.  data is borrowed and must outlive the loader.  flip:
  * mirror every image left to right with probability 1/2.  All memory is taken
  * here.  Errors: CM_ERR_ARGUMENT, CM_ERR_MEMORY, CM_ERR_IO (no thread). */
-cm_status cm_loader_new(const cm_dataset *data, int batch, uint64_t seed, int flip,
-                        int64_t first_step, cm_loader **out, cm_error *err);
+cm_status cm_loader_new(const cm_dataset *data, int batch, cm_loader_slice slice, uint64_t seed,
+                        int flip, int64_t first_step, cm_loader **out, cm_error *err);
 
-/* The next batch: x [batch,h,w,c] in [-1,1], which is v / 127.5 - 1; y [batch]
+/* The slice of the next batch: x [count,h,w,c] in [-1,1], which is v / 127.5 - 1; y [count]
  * labels, -1 where the data has none (y may be NULL). */
 void cm_loader_next(cm_loader *l, float *x, int32_t *y);
 

@@ -51,6 +51,10 @@ void cm_plan_refresh(cm_plan *p);
 /* The part of it that depends on this buffer; when all was done once. */
 void cm_plan_refresh_buffer(cm_plan *p, int buffer);
 void cm_plan_run(cm_plan *p);
+/* A run in pieces: steps from..to-1, in turn from 0 to cm_plan_steps. */
+void cm_plan_run_steps(cm_plan *p, int from, int to);
+/* How many steps of a run it takes until bytes begin to end-1 of a buffer change no more. */
+int cm_plan_steps_until(const cm_plan *p, int buffer, size_t begin, size_t end);
 
 /* Run once more, testing each result: the first node, in program order, that
  * is not finite, as text in buf; returns 0 when all are finite. */

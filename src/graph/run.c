@@ -195,11 +195,29 @@ void cm_plan_refresh_buffer(cm_plan *p, int buffer)
     refresh(p, p->fresh ? cm_buffer_bit(buffer) : UINT64_MAX);
 }
 
-void cm_plan_run(cm_plan *p)
+void cm_plan_run_steps(cm_plan *p, int from, int to)
 {
     if (!p->fresh)
         cm_plan_refresh(p);
-    run_walk((walk){.plan = p, .end = p->n_steps, .what = PACK | COMPUTE});
+    if (from < to)
+        run_walk((walk){.plan = p, .begin = from, .end = to, .what = PACK | COMPUTE});
+}
+
+void cm_plan_run(cm_plan *p)
+{
+    cm_plan_run_steps(p, 0, p->n_steps);
+}
+
+int cm_plan_steps_until(const cm_plan *p, int buffer, size_t begin, size_t end)
+{
+    for (int i = p->n_steps; i > 0; i--) {
+        const cm_node *n = p->step[i - 1].node;
+        const cm_location *at = &p->location[n->id];
+        if (at->place == CM_PLACE_BUFFER && at->buffer == buffer && at->offset < end &&
+            at->offset + cm_results_bytes(n) > begin)
+            return i;
+    }
+    return 0;
 }
 
 static int all_finite(const cm_type *t, const void *data)

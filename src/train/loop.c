@@ -20,6 +20,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 enum { STREAM_DATA = 2, STREAM_STEP = 3 };
 
@@ -32,15 +33,23 @@ struct loop {
     int64_t first, since_k;
     double drawing; /* seconds */
     int drawings;
-    int64_t drawn, to_draw; /* of the grid that is being drawn */
-    int stopping, saving;   /* asked for; saving: and not done yet */
+    int64_t drawn, to_draw;   /* of the grid that is being drawn */
+    int wish_stop, wish_save; /* of this process: what the hooks asked for */
+    int stopping, saving;     /* of all; saving: and not done yet */
+    int time_is_up;
 };
+
+/* Whether this process writes: the log, checkpoints, pictures. */
+static int writes(const cm_trainer *t)
+{
+    return !cm_group_rank(t->group);
+}
 
 static void report(const struct loop *l, const char *event)
 {
     const cm_trainer *t = l->t;
     char shown[CM_RUN_PATH + 64];
-    if (!l->hooks || !l->hooks->progress)
+    if (!l->hooks || !l->hooks->progress || !writes(t))
         return;
     if (event) /* paths in it may be of a config.json that someone else made */
         event = cm_escape(shown, sizeof shown, event);
@@ -168,20 +177,35 @@ static void feed(cm_trainer *t)
     cm_loader_next(t->loader, s->x, s->y);
 }
 
-static cm_status one_step(cm_trainer *t, cm_error *err)
+static cm_status fail_nonfinite(const cm_trainer *t, const char *what, const char *where,
+                                cm_error *err)
+{
+    return cm_fail(err, CM_ERR_NUMERIC,
+                   "step %" PRId64 ": the %s is not finite; first at %s; nothing was saved after "
+                   "the last checkpoint",
+                   t->k + 1, what, where);
+}
+
+/* All know it from the sums; those whose parts it came from say where. */
+static cm_status find_nonfinite(const cm_trainer *t, const char *what, cm_error *err)
 {
     char node[256];
+    cm_status s = CM_OK;
+    if (cm_train_step_find_nonfinite(t->step, node, sizeof node))
+        s = fail_nonfinite(t, what, node, err);
+    s = cm_group_agree(t->group, s, err);
+    if (!s)
+        s = fail_nonfinite(t, what, "the sum of the squared gradients", err);
+    return cm_group_agree(t->group, s, err);
+}
+
+static cm_status one_step(cm_trainer *t, cm_error *err)
+{
     feed(t);
     cm_train_step_run(t->step);
     const float loss = *t->step->loss, g2 = t->step->grad_squared;
-    if (!isfinite(loss) || !isfinite(g2)) {
-        const int found = cm_train_step_find_nonfinite(t->step, node, sizeof node);
-        return cm_fail(err, CM_ERR_NUMERIC,
-                       "step %" PRId64 ": the %s is not finite; first at %s; nothing was saved "
-                       "after the last checkpoint",
-                       t->k + 1, isfinite(loss) ? "gradient" : "loss",
-                       found ? node : "the sum of the squared gradients");
-    }
+    if (!isfinite(loss) || !isfinite(g2))
+        return find_nonfinite(t, isfinite(loss) ? "gradient" : "loss", err);
     t->k++;
     t->loss_sum += (double)loss;
     t->loss_count++;
@@ -248,12 +272,42 @@ static void report_drawing(void *user, int64_t done, int64_t all)
 static int wants_stop(void *user)
 {
     struct loop *l = user;
-    if (l->stopping || !l->hooks || !l->hooks->stop)
-        return l->stopping;
+    if (l->wish_stop || !l->hooks || !l->hooks->stop)
+        return l->wish_stop;
     const int wish = l->hooks->stop(l->hooks->user);
-    l->saving |= wish != CM_TRAIN_GO_ON;
-    l->stopping = wish != CM_TRAIN_GO_ON && wish != CM_TRAIN_SAVE;
-    return l->stopping;
+    l->wish_save |= wish == CM_TRAIN_SAVE;
+    l->wish_stop = wish != CM_TRAIN_GO_ON && wish != CM_TRAIN_SAVE;
+    return l->wish_stop;
+}
+
+static int time_is_up(const struct loop *l)
+{
+    const double minutes = l->t->config.max_minutes;
+    return minutes > 0.0 && cm_seconds() - l->start > 60.0 * minutes;
+}
+
+/* What this process wishes goes to all with the next step. */
+static void say_wishes(struct loop *l)
+{
+    float *say = l->t->step->say;
+    say[CM_STEP_STOP] = wants_stop(l) ? 1.0f : 0.0f;
+    say[CM_STEP_SAVE] = l->wish_save ? 1.0f : 0.0f;
+    say[CM_STEP_LAST] = writes(l->t) && time_is_up(l) ? 1.0f : 0.0f;
+}
+
+/* Alone, what it wishes is done at once; else what came with the step, so that all do the same
+ * after the same step. */
+static void hear_wishes(struct loop *l)
+{
+    const float *heard = l->t->step->loss;
+    const int alone = cm_group_size(l->t->group) == 1,
+              stop = alone ? l->wish_stop : heard[CM_STEP_STOP] > 0.0f,
+              save = alone ? l->wish_save : heard[CM_STEP_SAVE] > 0.0f;
+    l->saving |= save || (stop && !l->stopping);
+    l->stopping |= stop;
+    if (save)
+        l->wish_save = 0;
+    l->time_is_up = alone ? time_is_up(l) : heard[CM_STEP_LAST] > 0.0f;
 }
 
 /* A grid a sampler.  Training does not end for want of a picture: a failure is told. */
@@ -336,9 +390,7 @@ static int picture_due(const struct loop *l)
 
 static int is_last(const struct loop *l)
 {
-    const cm_train_params *c = &l->t->config;
-    return l->t->k >= c->steps ||
-           (c->max_minutes > 0.0 && cm_seconds() - l->start > 60.0 * c->max_minutes);
+    return l->t->k >= l->t->config.steps || l->time_is_up;
 }
 
 /* With a step that is not the run's last. */
@@ -388,6 +440,8 @@ static cm_status after_step(struct loop *l, int last, cm_error *err)
         s = save(l, err);
     if (!s && show && !t->held)
         draw_samples(l);
+    if (cm_group_size(t->group) == 1)
+        hear_wishes(l);
     return !s && l->saving ? save(l, err) : s; /* asked for while drawing */
 }
 
@@ -396,14 +450,20 @@ static cm_status loop(struct loop *l, cm_error *err)
     cm_trainer *t = l->t;
     int last = t->k >= t->config.steps; /* then only the export is left */
     /* a part before this one may have been stopped while it scored */
-    cm_status s = cm_trainer_score_due(t, last) ? score(l, err) : CM_OK;
+    cm_status s = writes(t) && cm_trainer_score_due(t, last) ? score(l, err) : CM_OK;
+    if (cm_group_size(t->group) == 1)
+        hear_wishes(l);
     while (!last && !l->stopping && !s) {
+        if (cm_group_size(t->group) > 1)
+            say_wishes(l);
         s = one_step(t, err);
         if (s)
             break;
         wants_stop(l);
+        hear_wishes(l);
         last = is_last(l);
-        s = after_step(l, last, err);
+        if (writes(t))
+            s = after_step(l, last, err);
     }
     return s ? s : l->stopping && !last ? CM_INTERRUPTED : CM_OK;
 }
@@ -475,6 +535,8 @@ static cm_status begin_new(cm_trainer *t, struct loop *l, cm_error *err)
 {
     const char *out = t->config.out;
     cm_status s;
+    if (!writes(t))
+        return set_up(l, 0, err);
     if ((s = cm_run_refuse_existing(out, err)) || /* before the work; under the lock it counts */
         (s = set_up(l, 0, err)) || (s = cm_run_lock(out, CM_LOCK_MAKE, &t->lock, err)) ||
         (s = cm_run_refuse_existing(out, err)) || (s = take_folder(t, err)))
@@ -485,11 +547,47 @@ static cm_status begin_new(cm_trainer *t, struct loop *l, cm_error *err)
 static cm_status begin_again(cm_trainer *t, struct loop *l, char *note, size_t size, cm_error *err)
 {
     cm_status s;
-    if ((s = cm_run_lock(t->config.out, CM_LOCK_THERE, &t->lock, err)) ||
+    if ((writes(t) && (s = cm_run_lock(t->config.out, CM_LOCK_THERE, &t->lock, err))) ||
         (s = cm_run_config_check(&t->config, err)) || (s = set_up(l, 1, err)) ||
         (s = cm_trainer_restore(t, note, size, err)))
         return s;
-    return take_folder(t, err);
+    return writes(t) ? take_folder(t, err) : CM_OK;
+}
+
+/* What would part the weights of the processes, were it not the same everywhere. */
+static cm_status check_alike(const cm_trainer *t, cm_error *err)
+{
+    json_t *j = cm_run_settings(&t->config);
+    char *settings = j ? cm_json_dump(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    const size_t bytes = t->step->floats * sizeof(float);
+    const struct {
+        const char *what;
+        uint64_t hash;
+    } all[] = {{"version of cm", XXH3_64bits(CM_VERSION, strlen(CM_VERSION))},
+               {"settings", settings ? XXH3_64bits(settings, strlen(settings)) : 0},
+               {"steps", (uint64_t)t->config.steps},
+               {t->config.data, t->data->fingerprint},
+               {"teacher", t->teacher_hash},
+               {"loss-weights", t->frozen_hash},
+               {"step of the checkpoint", (uint64_t)t->k},
+               {"weights", XXH3_64bits(t->step->params, bytes)}};
+    cm_status s = settings ? CM_OK : cm_fail(err, CM_ERR_MEMORY, "settings: out of memory");
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        cm_error why = {0};
+        const cm_status here = cm_group_same(t->group, all[i].hash, all[i].what, &why);
+        if (here && !s)
+            s = cm_fail(err, here, "%s", why.message);
+    }
+    json_decref(j);
+    cm_free(settings);
+    return s;
+}
+
+/* The samples of this process's parts. */
+static cm_loader_slice slice_of(const cm_train_step *s)
+{
+    const int images = s->batch / s->parts;
+    return (cm_loader_slice){s->own.first * images, s->own.count * images};
 }
 
 static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
@@ -497,10 +595,13 @@ static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
     char note[512] = "";
     const int64_t asked = t->config.steps;
     cm_status s = resume ? begin_again(t, l, note, sizeof note, err) : begin_new(t, l, err);
+    s = cm_group_agree(t->group, s, err);
     if (!s)
+        s = check_alike(t, err);
+    if (!s && writes(t))
         s = cm_run_config_write(&t->config, err);
     if (!s)
-        s = cm_loader_new(t->data, (int)t->config.batch,
+        s = cm_loader_new(t->data, (int)t->config.batch, slice_of(t->step),
                           cm_stream_key((uint64_t)t->config.seed, STREAM_DATA), t->config.flip,
                           t->k, &t->loader, err);
     if (!s && !asked)
@@ -521,6 +622,7 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
     if (!t)
         return cm_fail(err, CM_ERR_MEMORY, "training: out of memory");
     t->config = *config;
+    t->group = hooks ? hooks->group : NULL;
     t->lock = -1;
     if (!config->out[0])
         s = cm_fail(err, CM_ERR_ARGUMENT, "out: say where to put the run (--out)");
@@ -529,18 +631,22 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
                     "steps: the run goes on to a number of steps in all, found 0");
     else
         s = begin(t, resume, &l, err);
+    s = cm_group_agree(t->group, s, err);
     if (!s) {
         l.first = l.since_k = t->k;
         l.start = l.since = cm_seconds();
         l.before = t->seconds;
-        report_data(&l);
+        if (writes(t))
+            report_data(&l);
         report_memory(&l);
         report_warmup(&l);
         report_first_weights(&l);
         s = loop(&l, err);
     }
-    if (!s)
+    if (!s && writes(t))
         s = export_model(&l, err);
+    if (!s || s == CM_INTERRUPTED)
+        s = cm_group_agree(t->group, s, err);
     if (t->lock >= 0)
         cm_run_unlock(t->lock);
     cm_trainer_clear(t);

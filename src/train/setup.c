@@ -251,6 +251,7 @@ static cm_status compile_step(cm_trainer *t, cm_error *err)
                         .device = t->device,
                         .dtype = t->dtype,
                         .threads = t->threads,
+                        .group = t->group,
                         .frozen = t->frozen.params ? &t->frozen : NULL};
     memcpy(c.ema_rate, t->ema_rate, sizeof c.ema_rate);
     return cm_train_step_new(&c, &t->step, err);
@@ -295,7 +296,7 @@ static cm_status stopped(cm_error *err)
 
 /* As many as --minutes hold.  The step that is timed is thrown away, so that the run is that
  * of another who asks for this number. */
-static cm_status choose_steps(cm_trainer *t, int (*stop)(void *user), void *user, cm_error *err)
+static cm_status time_steps(cm_trainer *t, int (*stop)(void *user), void *user, cm_error *err)
 {
     cm_train_params *c = &t->config;
     const double limit = c->max_minutes,
@@ -306,12 +307,24 @@ static cm_status choose_steps(cm_trainer *t, int (*stop)(void *user), void *user
     const cm_status s = build_step(t, err);
     if (s)
         return s;
+    t->step->group = NULL; /* each its own, without the way to the others */
     c->steps = cm_steps_within(t->step, &t->settings, 60.0 * minutes, stop, user);
-    t->settings.curriculum.total_steps = c->steps;
     memcpy(c->ema_rates, ema_rates, sizeof ema_rates);
     cm_train_step_free(t->step);
     t->step = NULL;
-    return c->steps ? cm_objective_check(&t->settings, err) : stopped(err);
+    return c->steps ? CM_OK : stopped(err);
+}
+
+/* Process 0's number counts. */
+static cm_status choose_steps(cm_trainer *t, int (*stop)(void *user), void *user, cm_error *err)
+{
+    int64_t *steps = &t->config.steps;
+    cm_status s = cm_group_agree(t->group, time_steps(t, stop, user, err), err);
+    if (!s)
+        s = cm_group_broadcast(t->group, steps, sizeof *steps, err);
+    if (!s)
+        t->settings.curriculum.total_steps = *steps;
+    return s ? s : cm_objective_check(&t->settings, err);
 }
 
 /* As text, in *text; j, NULL allowed, is released.  Non-zero: out of memory. */
@@ -332,8 +345,15 @@ static cm_status make_metadata(cm_trainer *t, cm_error *err)
     return bad ? cm_fail(err, CM_ERR_MEMORY, "options: out of memory") : CM_OK;
 }
 
-cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), void *user,
-                           cm_error *err)
+/* As many threads as cores, which processes on the same ones share. */
+static int threads_of(const cm_trainer *t)
+{
+    const int all = cm_threads_resolve(t->config.threads), beside = cm_group_beside(t->group);
+    return t->config.threads || all < beside ? (t->config.threads ? all : 1) : all / beside;
+}
+
+/* All up to the network, of which each process sees the same. */
+static cm_status prepare(cm_trainer *t, int resume, cm_error *err)
 {
     cm_train_params *c = &t->config;
     cm_status s = cm_objective_resolve(c, &t->settings, err);
@@ -347,15 +367,27 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), v
         (!resume && (s = open_init(t, err))) || (s = open_frozen(t, err)) ||
         (s = open_data(t, err)) || (s = choose_net(t, resume, err)) || (s = check_frozen(t, err)))
         return s;
-    t->threads = cm_threads_resolve(c->threads);
-    if ((s = cm_net_params_new(&t->net, &t->params, err)) ||
-        (!c->steps && (s = choose_steps(t, stop, user, err))) || (s = build_step(t, err))) {
-        if (s == CM_ERR_SHAPE) /* options that no network can have */
-            s = CM_ERR_ARGUMENT;
+    t->threads = threads_of(t);
+    return cm_net_params_new(&t->net, &t->params, err);
+}
+
+cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), void *user,
+                           cm_error *err)
+{
+    if (t->config.accumulate == 1) /* a part each, at least */
+        t->config.accumulate = cm_group_size(t->group);
+    cm_status s = cm_group_agree(t->group, prepare(t, resume, err), err);
+    if (!s && !t->config.steps)
+        s = choose_steps(t, stop, user, err);
+    if (!s)
+        s = build_step(t, err);
+    if (s == CM_ERR_SHAPE) { /* options that no network can have */
+        s = CM_ERR_ARGUMENT;
         if (err)
             err->status = s;
-        return s;
     }
+    if (s)
+        return s;
     return stop(user) ? stopped(err) : make_metadata(t, err);
 }
 

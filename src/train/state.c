@@ -253,5 +253,6 @@ cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *e
         s = load_file(t, folder, &files[i], err);
     json_decref(state);
     /* last, because it cuts the log */
-    return s ? s : cm_runlog_open(t->config.out, log_offset, &t->log, err);
+    return s || cm_group_rank(t->group) ? s
+                                        : cm_runlog_open(t->config.out, log_offset, &t->log, err);
 }

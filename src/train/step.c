@@ -5,6 +5,7 @@
 #include "train/optimizer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- loss and gradient of a part ----------------------------------------- */
@@ -12,7 +13,7 @@
 struct part {
     const cm_step_config *config;
     const cm_objective *objective;
-    int parts;
+    int parts, own;                                  /* in all, and of this process */
     int params, target, teacher, frozen, grad, loss; /* buffers */
     cm_net student, target_net, teacher_net, frozen_net;
     cm_loss_context context; /* graph, inputs, denoisers */
@@ -46,7 +47,7 @@ static void part_networks(struct part *b)
     cm_graph *g = l->g;
     /* Packed once a step where a step reads them more than once; else packing at use costs
      * the same time and no memory. */
-    const unsigned changing = b->parts > 1 || options_of(c)->recompute ? CM_BUFFER_CONST : 0;
+    const unsigned changing = b->own > 1 || options_of(c)->recompute ? CM_BUFFER_CONST : 0;
     b->params = cm_graph_buffer(g, "params", changing);
     b->grad = cm_graph_buffer(g, "grad", 0);
     b->loss = cm_graph_buffer(g, "loss", 0);
@@ -84,15 +85,6 @@ static void part_frozen(struct part *b)
     b->context.frozen = (cm_frozen){&b->frozen_net, f->model ? &f->model->net : NULL};
 }
 
-/* The first of one part, or one more of several. */
-static void add_up(const struct part *b, cm_node *value, cm_node *leaf)
-{
-    if (b->parts == 1)
-        cm_store(b->context.g, value, leaf);
-    else
-        cm_accumulate(b->context.g, value, leaf);
-}
-
 static void part_gradients(struct part *b, cm_node *loss)
 {
     const int n = cm_params_size(b->config->params);
@@ -108,7 +100,7 @@ static void part_gradients(struct part *b, cm_node *loss)
         if (!grad[i]) /* the parameter is unused and its gradient stays zero */
             continue;
         snprintf(name, sizeof name, "gradient of %s", p->name);
-        add_up(b, grad[i], cm_leaf(g, b->grad, p->offset * sizeof(float), p->type, name));
+        cm_store(g, grad[i], cm_leaf(g, b->grad, p->offset * sizeof(float), p->type, name));
     }
 }
 
@@ -121,7 +113,7 @@ static void build_part(struct part *b)
     cm_node *loss = cm_sum_to(g, b->objective->loss(&b->context), CM_TYPE(CM_F32, 1));
     b->end = cm_affine(g, loss, 1.0f / (float)options_of(b->config)->batch, 0.0f);
     part_gradients(b, b->end);
-    add_up(b, b->end, cm_leaf(g, b->loss, 0, CM_TYPE(CM_F32, 1), "loss"));
+    cm_store(g, b->end, cm_leaf(g, b->loss, 0, CM_TYPE(CM_F32, 1), "loss"));
 }
 
 /* ---- update -------------------------------------------------------------- */
@@ -166,23 +158,44 @@ static void build_update(struct update *b)
 
 /* ---- memory -------------------------------------------------------------- */
 
+/* With what travels behind it. */
+static size_t grad_floats(const cm_train_step *s)
+{
+    return s->floats + CM_STEP_TAIL;
+}
+
+/* Of all buckets, each with its own. */
+static size_t room_floats(const cm_train_step *s)
+{
+    size_t n = 0;
+    for (int i = 0; i < s->n_buckets; i++)
+        n += cm_group_room(s->group, s->bucket[i].end - s->bucket[i].begin);
+    return n;
+}
+
 static int allocate(cm_train_step *s, const cm_step_config *c)
 {
     const cm_objective *objective = c->settings->objective;
-    float **const always[] = {&s->params, &s->m, &s->v, &s->grad};
+    float **const always[] = {&s->params, &s->m, &s->v};
+    const size_t images = (size_t)(s->batch / s->parts * s->own.count);
     int ok = 1;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 3; i++)
         ok &= !!(*always[i] = cm_alloc_array(s->floats, sizeof(float)));
+    ok &= !!(s->grad = cm_alloc_array(grad_floats(s), sizeof(float)));
+    for (int i = 0; i < cm_order_pending(s->own.count); i++)
+        ok &= !!(s->pending[i] = cm_alloc_array(grad_floats(s), sizeof(float)));
+    if (room_floats(s))
+        ok &= !!(s->room = cm_alloc_array(room_floats(s), sizeof(float)));
     for (int i = 0; i < c->n_ema; i++)
         ok &= !!(s->ema[i] = cm_alloc_array(s->floats, sizeof(float)));
     if (objective->has_target)
         ok &= !!(s->target = cm_alloc_array(s->floats, sizeof(float)));
     if (objective->needs_teacher)
         ok &= !!(s->teacher = cm_alloc_array(s->floats, sizeof(float)));
-    ok &= !!(s->loss = cm_alloc(64));
-    ok &= !!(s->x = cm_alloc_array((size_t)s->batch * s->image, sizeof(float)));
+    s->loss = s->grad ? s->grad + s->floats + CM_STEP_LOSS : NULL;
+    ok &= !!(s->x = cm_alloc_array(images * s->image, sizeof(float)));
     if (c->net->num_classes)
-        ok &= !!(s->y = cm_alloc_array((size_t)s->batch, sizeof(int32_t)));
+        ok &= !!(s->y = cm_alloc_array(images, sizeof(int32_t)));
     return ok;
 }
 
@@ -225,11 +238,46 @@ static void bind_update(cm_train_step *s, const struct update *b)
     s->update_grad_squared = b->grad_squared;
 }
 
+/* ---- buckets ---- */
+
+static int by_steps(const void *a, const void *b)
+{
+    const cm_step_bucket *x = a, *y = b;
+    return x->steps != y->steps ? (x->steps > y->steps) - (x->steps < y->steps)
+                                : (x->begin > y->begin) - (x->begin < y->begin);
+}
+
+/* Large enough that a transfer is worth beginning; the tail is at the end of the last.  Alone:
+ * one, of all. */
+static void cut_buckets(cm_train_step *s, const struct part *b)
+{
+    enum { LEAST = 1 << 18 }; /* floats: 1 MiB */
+    const size_t n = s->floats, most = CM_STEP_BUCKETS;
+    size_t each = (n + most - 1) / most;
+    each = (each < LEAST ? LEAST : each + 15) / 16 * 16;
+    if (cm_group_size(s->group) == 1)
+        each = n;
+    for (size_t at = 0; at < n; at += each) {
+        const size_t end = at + each < n ? at + each : n;
+        cm_step_bucket *k = &s->bucket[s->n_buckets++];
+        *k = (cm_step_bucket){
+            at, end,
+            cm_plan_steps_until(s->part, b->grad, at * sizeof(float), end * sizeof(float))};
+        if (end == n) {
+            const int loss = cm_plan_steps_until(s->part, b->loss, 0, sizeof(float));
+            k->end = grad_floats(s);
+            k->steps = loss > k->steps ? loss : k->steps;
+        }
+    }
+    qsort(s->bucket, (size_t)s->n_buckets, sizeof *s->bucket, by_steps);
+}
+
 static cm_status compile(cm_train_step *s, const cm_step_config *c, cm_error *err)
 {
     struct part part = {.config = c,
                         .objective = c->settings->objective,
                         .parts = s->parts,
+                        .own = s->own.count,
                         .context = {.settings = c->settings, .g = s->part_graph}};
     struct update update = {.config = c, .g = s->update_graph};
     build_part(&part);
@@ -241,6 +289,7 @@ static cm_status compile(cm_train_step *s, const cm_step_config *c, cm_error *er
                                  &s->update, err);
     if (status)
         return status;
+    cut_buckets(s, &part);
     if (!allocate(s, c))
         return cm_fail(err, CM_ERR_MEMORY,
                        "training step: out of memory (%zu bytes for each array of weights)",
@@ -260,14 +309,17 @@ cm_status cm_train_step_new(const cm_step_config *c, cm_train_step **step, cm_er
     cm_assert(o->accumulate >= 1 && o->batch % o->accumulate == 0);
     s->batch = (int)o->batch;
     s->parts = (int)o->accumulate;
+    s->group = c->group;
     s->floats = cm_params_floats(c->params);
     s->frozen = c->frozen ? cm_params_floats(c->frozen->params) : 0;
     s->image = (size_t)n->height * (size_t)n->width * (size_t)n->in_channels;
     s->part_graph = cm_graph_new();
     s->update_graph = cm_graph_new();
-    cm_status status = s->part_graph && s->update_graph
-                           ? compile(s, c, err)
-                           : cm_fail(err, CM_ERR_MEMORY, "training step: out of memory");
+    cm_status status = cm_group_share(s->group, s->parts, &s->own, err);
+    if (!status)
+        status = s->part_graph && s->update_graph
+                     ? compile(s, c, err)
+                     : cm_fail(err, CM_ERR_MEMORY, "training step: out of memory");
     if (status == CM_ERR_SHAPE) { /* options that no network can have */
         status = CM_ERR_ARGUMENT;
         if (err)
@@ -295,7 +347,9 @@ void cm_train_step_free(cm_train_step *s)
     cm_free(s->m);
     cm_free(s->v);
     cm_free(s->grad);
-    cm_free(s->loss);
+    cm_free(s->room);
+    for (int i = 0; i < CM_STEP_PENDING; i++)
+        cm_free(s->pending[i]);
     cm_free(s->target);
     cm_free(s->teacher);
     for (int i = 0; i < CM_MAX_EMA; i++)
@@ -307,19 +361,17 @@ void cm_train_step_free(cm_train_step *s)
 
 static void begin(cm_train_step *s)
 {
-    if (s->parts > 1) {
-        memset(s->grad, 0, s->floats * sizeof *s->grad);
-        *s->loss = 0.0f;
-    }
     cm_plan_refresh_buffer(s->part, s->params_buffer); /* they moved */
     if (s->target_buffer >= 0)
         cm_plan_refresh_buffer(s->part, s->target_buffer);
 }
 
+/* part: of this process's */
 static void feed_part(cm_train_step *s, int part)
 {
     const size_t n = (size_t)(s->batch / s->parts), first = n * (size_t)part;
-    const int32_t rng[4] = {s->rng[0], s->rng[1], s->rng[2], (int32_t)first};
+    const int32_t rng[4] = {s->rng[0], s->rng[1], s->rng[2],
+                            (int32_t)(first + n * (size_t)s->own.first)};
     cm_plan_write(s->part, s->part_rng, rng);
     cm_plan_write(s->part, s->part_x, s->x + first * s->image);
     if (s->y)
@@ -338,13 +390,50 @@ static void feed_update(cm_train_step *s)
         cm_plan_write(s->update, s->update_target_weight, &weight);
 }
 
+/* What part i completes of floats begin to end-1. */
+static void merge(cm_train_step *s, int i, size_t begin, size_t end)
+{
+    const unsigned merges = cm_order_merges(i, s->own.count);
+    for (int k = 0; k < CM_STEP_PENDING; k++)
+        if (merges >> k & 1)
+            for (size_t at = begin; at < end; at++)
+                s->grad[at] += s->pending[k][at];
+}
+
+static void run_part(cm_train_step *s, int i)
+{
+    feed_part(s, i);
+    cm_plan_run(s->part);
+    merge(s, i, 0, grad_floats(s));
+    memcpy(s->pending[cm_order_waits(i)], s->grad, grad_floats(s) * sizeof *s->grad);
+}
+
+/* Each bucket goes on its way as soon as it is done. */
+static void run_last_part(cm_train_step *s)
+{
+    const int last = s->own.count - 1;
+    float *room = s->room;
+    int at = 0;
+    feed_part(s, last);
+    for (const cm_step_bucket *b = s->bucket; b < s->bucket + s->n_buckets; b++) {
+        cm_plan_run_steps(s->part, at, b->steps);
+        at = b->steps;
+        merge(s, last, b->begin, b->end);
+        if (b->end == grad_floats(s))
+            memcpy(s->loss + 1, s->say + 1, (CM_STEP_TAIL - 1) * sizeof *s->say);
+        cm_group_sum_begin(s->group, s->grad + b->begin, room, b->end - b->begin);
+        room += room ? cm_group_room(s->group, b->end - b->begin) : 0;
+    }
+    cm_plan_run_steps(s->part, at, cm_plan_steps(s->part));
+    cm_group_sum_end(s->group);
+}
+
 void cm_train_step_run(cm_train_step *s)
 {
     begin(s);
-    for (int i = 0; i < s->parts; i++) {
-        feed_part(s, i);
-        cm_plan_run(s->part);
-    }
+    for (int i = 0; i + 1 < s->own.count; i++)
+        run_part(s, i);
+    run_last_part(s);
     feed_update(s);
     cm_plan_run(s->update);
     cm_plan_read(s->update, s->update_grad_squared, &s->grad_squared);
@@ -369,7 +458,7 @@ void cm_train_step_restart(cm_train_step *s)
 int cm_train_step_find_nonfinite(cm_train_step *s, char *buf, size_t size)
 {
     begin(s);
-    for (int i = 0; i < s->parts; i++) {
+    for (int i = 0; i < s->own.count; i++) {
         feed_part(s, i);
         if (cm_plan_find_nonfinite(s->part, buf, size))
             return 1;
@@ -393,7 +482,8 @@ static size_t state_bytes(const cm_train_step *s)
 size_t cm_train_step_bytes(const cm_train_step *s)
 {
     const cm_plan_memory a = cm_plan_get_memory(s->part), b = cm_plan_get_memory(s->update);
-    const size_t gradient = s->floats * sizeof(float);
+    const size_t sums = (1 + (size_t)cm_order_pending(s->own.count)) * grad_floats(s),
+                 gradient = (sums + room_floats(s)) * sizeof(float);
     return state_bytes(s) + gradient + a.activations + a.workspace + a.constants + b.activations +
            b.workspace + b.constants;
 }

@@ -2,17 +2,22 @@
  * optimizer, averages.  Running it allocates nothing and decides nothing.
  *
  * A step is two plans.  `part` computes the loss and gradient of a part of the
- * batch and adds them up; `update` moves the parameters and their averages.  With
+ * batch; `update` moves the parameters and their averages.  With
  * one part the two run once each; with more, memory is that of a part and the
  * result is the same up to the order of sums, since random numbers are functions of
  * a sample's number in the batch.  Weights are packed for the convolutions once a
  * step, the teacher's once.
+ *
+ * Parts are added up in the order of group/order.h, whether they come one after another or in
+ * several processes, whose sums travel while the last part's gradient is still computed: in
+ * buckets, ranges of the gradient, as soon as no step of the plan changes them any more.
  *
  * All arrays of floats have the layout of the parameter table (nn/params.h). */
 #ifndef CM_TRAIN_STEP_H
 #define CM_TRAIN_STEP_H
 
 #include "graph/plan.h"
+#include "group/group.h"
 #include "train/ema_rates.h"
 #include "train/objective/objective.h"
 
@@ -26,12 +31,26 @@ typedef struct cm_step_config {
     cm_dtype dtype;
     int threads;
     const cm_frozen_weights *frozen; /* of the distance, NULL: it needs none; outlives the step */
+    cm_group *group;                 /* with whom the parts are shared, NULL: alone; likewise */
 } cm_step_config;
+
+/* Numbers that travel with the gradient, behind it: the loss, and what a process has to say to all,
+ * each the sum over processes. */
+enum { CM_STEP_LOSS, CM_STEP_STOP, CM_STEP_SAVE, CM_STEP_LAST, CM_STEP_TAIL = 16 };
+enum { CM_STEP_PENDING = 24, CM_STEP_BUCKETS = 64 };
+
+/* A range of gradient and tail. */
+typedef struct cm_step_bucket {
+    size_t begin, end;
+    int steps; /* of the plan until it is done */
+} cm_step_bucket;
 
 typedef struct cm_train_step {
     cm_graph *part_graph, *update_graph;
     cm_plan *part, *update;
     int batch, parts;
+    cm_group *group;
+    cm_span own;   /* parts of this process; x and y have their samples alone */
     size_t floats; /* of each array below */
     size_t image;  /* floats of an image */
     size_t frozen; /* floats of the network that the distance looks through; 0: none */
@@ -39,14 +58,19 @@ typedef struct cm_train_step {
     float *target, *teacher; /* NULL where the method has none */
     float *ema[CM_MAX_EMA];
     /* Inputs of a step. */
-    float *x;                /* [batch,H,W,C] in [-1,1] */
-    int32_t *y;              /* [batch]; NULL without classes */
+    float *x;                /* [own.count * batch / parts,H,W,C] in [-1,1] */
+    int32_t *y;              /* likewise; NULL without classes */
+    float say[CM_STEP_TAIL]; /* all but the loss */
     int32_t rng[3];          /* seed low, seed high, step */
     float hyper[2];          /* learning rate, k = 1,2,.. */
     cm_step_scalars scalars; /* of the objective */
     /* Results. */
-    float *loss;        /* [1] mean over the batch */
+    float *loss;        /* mean over the batch: behind the gradient, as what was said */
     float grad_squared; /* not finite: nothing was updated */
+    float *pending[CM_STEP_PENDING]; /* sums of parts that wait (order.h) */
+    float *room;                     /* of the group's sums */
+    cm_step_bucket bucket[CM_STEP_BUCKETS];
+    int n_buckets;
     /* Where they go. */
     const cm_node *part_x, *part_y, *part_rng, *part_scalar[CM_MAX_SCALARS];
     const cm_node *part_loss; /* of a part, where its forward pass ends */

@@ -18,6 +18,7 @@ typedef struct cm_trainer {
     double accuracy;   /* on them; below 0: not measured yet */
     cm_scorer *scorer; /* NULL: samples are not scored */
     int64_t scored;    /* step of the last score in the log; 0: none */
+    cm_group *group; /* NULL: alone */
     cm_loader *loader;
     cm_model *teacher, *init; /* NULL: none */
     const cm_device *device;

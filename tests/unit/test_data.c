@@ -573,7 +573,7 @@ static cm_loader *loader_at(const cm_dataset *d, int batch, uint64_t seed, int f
 {
     cm_error err = {0};
     cm_loader *l = NULL;
-    CHECK_OK(cm_loader_new(d, batch, seed, flip, step, &l, &err), err);
+    CHECK_OK(cm_loader_new(d, batch, (cm_loader_slice){0, batch}, seed, flip, step, &l, &err), err);
     return l;
 }
 
@@ -695,13 +695,15 @@ static void loader_stops_cleanly(void)
     cm_loader_free(NULL);
     cm_error err = {0};
     cm_loader *l = NULL;
-    CHECK(cm_loader_new(&d, 0, 1, 0, 0, &l, &err) == CM_ERR_ARGUMENT &&
+    CHECK(cm_loader_new(&d, 0, (cm_loader_slice){0, 0}, 1, 0, 0, &l, &err) == CM_ERR_ARGUMENT &&
               strstr(err.message, "batch"),
           "batch 0: %s", err.message);
-    CHECK(cm_loader_new(&d, 1, 1, 0, -1, &l, &err) == CM_ERR_ARGUMENT &&
+    CHECK(cm_loader_new(&d, 1, (cm_loader_slice){0, 1}, 1, 0, -1, &l, &err) == CM_ERR_ARGUMENT &&
               strstr(err.message, "first step"),
           "step -1: %s", err.message);
-    CHECK(cm_loader_new(&d, INT32_MAX, 1, 0, INT64_MAX, &l, &err) == CM_ERR_ARGUMENT, "huge step");
+    CHECK(cm_loader_new(&d, INT32_MAX, (cm_loader_slice){0, 1}, 1, 0, INT64_MAX, &l, &err) ==
+              CM_ERR_ARGUMENT,
+          "huge step");
     CHECK(!l, "out parameter written on failure");
 }
 

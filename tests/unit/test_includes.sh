@@ -12,7 +12,7 @@ cd "${1:-.}" || exit 1
 
 # The layers from the lowest to the highest; folders of one layer do not know each other.
 layers='base
-draw io
+draw io group
 options data
 graph
 ops cpu
@@ -59,7 +59,7 @@ quoted_includes | LAYERS="$layers" awk '
             k = split(layer[i], folder, " ")
             for (j = 1; j <= k; j++) rank[folder[j]] = i
         }
-        n = split("options run sample eval train api cli", folder, " ")
+        n = split("group options run sample eval train api cli", folder, " ")
         for (i = 1; i <= n; i++) speaks[folder[i]] = 1
     }
     {

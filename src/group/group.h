@@ -1,0 +1,38 @@
+/* group.h - the processes that do one run together
+ *
+ * mpirun starts the same command several times.  Each process has a rank, 0 to size - 1, and all
+ * call the functions below in the same order.  NULL stands for a process alone, everywhere.
+ *
+ * The engine that moves the data is a module (engine.h), loaded by cm_group_join: a program that
+ * runs alone links nothing of it. */
+#ifndef CM_GROUP_GROUP_H
+#define CM_GROUP_GROUP_H
+
+#include "base/error.h"
+#include "cm.h"
+#include "group/order.h"
+
+#include <stdint.h>
+
+/* Joining, leaving, rank, size and cm_group_agree: cm.h. */
+
+/* How many processes, this one among them, may use the cores that this one may use. */
+int cm_group_beside(const cm_group *g);
+
+/* The parts of a batch that each process has; before the first sum. */
+cm_status cm_group_share(cm_group *g, int parts, cm_span *own, cm_error *err);
+/* Begin to add up x[n] over the processes, each the sum of its own parts, in the order of order.h;
+ * room [cm_group_room(n)].  Both are the group's until cm_group_sum_end, which waits for all sums
+ * that were begun, at most CM_GROUP_SUMS. */
+void cm_group_sum_begin(cm_group *g, float *x, float *room, size_t n);
+void cm_group_sum_end(cm_group *g);
+size_t cm_group_room(const cm_group *g, size_t n);
+enum { CM_GROUP_SUMS = 128 };
+
+/* x [bytes] becomes that of process 0. */
+cm_status cm_group_broadcast(cm_group *g, void *x, size_t bytes, cm_error *err);
+/* Whether what should be the same everywhere is, by a hash of it.  Errors: CM_ERR_FORMAT in those
+ * that differ from process 0; to be agreed on. */
+cm_status cm_group_same(cm_group *g, uint64_t hash, const char *what, cm_error *err);
+
+#endif
