@@ -287,7 +287,8 @@ CM_API cm_status cm_group_join(cm_group **group, cm_error *err);
 CM_API int cm_group_rank(const cm_group *group); /* 0 to size - 1 */
 CM_API int cm_group_size(const cm_group *group);
 /* Each returns the error of the first process that has one.  Its message, which names the process
- * where that is not 0, is in process 0's err; that of others is empty. */
+ * where that is not 0, is in process 0's err; that of others is empty.  After an error all that is
+ * left to do is to leave. */
 CM_API cm_status cm_group_agree(cm_group *group, cm_status status, cm_error *err);
 /* The last call, with the status of this process; frees the group.  Where all agreed on that, or
  * it is CM_OK, it waits for the others; an error of this one alone ends them all. */

@@ -12,8 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* From beside the library, or where the loader looks. */
-#define CM_GROUP_MODULE "libcm-mpi.so.0"
+/* As installed, and as built; $ORIGIN is the folder of this library, or of the program that has it
+ * inside. */
+static const char *const modules[] = {"$ORIGIN/cm/cm-mpi.so", "$ORIGIN/cm-mpi.so"};
 
 struct cm_group {
     void *library;
@@ -39,16 +40,17 @@ static void add(void *context, const float *parts, float *sum, size_t n)
 static cm_status load(cm_group *g, cm_error *err)
 {
     cm_engine_join_fn *join = NULL;
-    g->library = dlopen(CM_GROUP_MODULE, RTLD_NOW | RTLD_GLOBAL);
+    for (size_t i = 0; i < sizeof modules / sizeof *modules && !g->library; i++)
+        g->library = dlopen(modules[i], RTLD_NOW | RTLD_GLOBAL);
     if (!g->library)
         return cm_fail(err, CM_ERR_UNSUPPORTED,
-                       "%s: expected what runs one training on several processes (Debian's package "
-                       "cm-mpi, or -Dmpi=enabled when built), found: %s",
-                       CM_GROUP_MODULE, dlerror());
+                       "cm-mpi.so: expected what runs one training on several processes (Debian's "
+                       "package cm-mpi, or -Dmpi=enabled when built), found: %s",
+                       dlerror());
     void *const at = dlsym(g->library, CM_ENGINE_JOIN);
     memcpy(&join, &at, sizeof join);
     const char *why = join ? join(&g->engine, add, g) : "no " CM_ENGINE_JOIN " in it";
-    return why ? cm_fail(err, CM_ERR_UNSUPPORTED, "%s: %s", CM_GROUP_MODULE, why) : CM_OK;
+    return why ? cm_fail(err, CM_ERR_UNSUPPORTED, "cm-mpi.so: %s", why) : CM_OK;
 }
 
 /* The library stays: its own at-exit handlers are in it. */

@@ -196,6 +196,6 @@ cp "$cm" bare/cm
 cp "$(dirname "$module")/libcm.so.0" bare
 code=0
 (cd bare && OMPI_COMM_WORLD_SIZE=2 LD_LIBRARY_PATH=. ./cm train $edm --steps 2) >out 2>err || code=$?
-ok 'without the module: one line' one_error 1 'libcm-mpi.so.0: expected'
+ok 'without the module: one line' one_error 1 'cm-mpi.so: expected'
 }
 finish
