@@ -175,8 +175,16 @@ each()
 
 # ---- the experiments --------------------------------------------------------
 
+# evaluations N: how a consistency model of N levels is sampled in 1, 2 and 3 evaluations.  At levels
+# of its own grid, half and a third of the way down: others it has not seen, and with few of them
+# it shows (docs/methods.md).
 one='1:--sampler onestep'
-consistency="$one; 2:--sampler multistep --sigmas 80,5; 3:--sampler multistep --sigmas 80,10,1"
+evaluations()
+{
+    echo "$one; 2:--sampler multistep --steps $1 --ts 0,$(($1 / 2)),$(($1 - 1)); \
+3:--sampler multistep --steps $1 --ts 0,$(($1 / 3)),$(($1 / 2)),$(($1 - 1))"
+}
+consistency=$(evaluations 18)
 ode='79:--steps 40; 35:--steps 18; 17:--steps 9; 9:--steps 5;
     10:--sampler dpm-solver++2m --steps 10; 5:--sampler dpm-solver++2m --steps 5'
 
@@ -192,10 +200,10 @@ experiments()
 
     # solver and N (the paper's figure 3)
     each cd-euler '1 2 3' "$consistency" $cd --solver euler
-    each cd-n10 '1 2 3' "$consistency" $cd --start-scales 10
-    each cd-n10-euler '1 2 3' "$consistency" $cd --start-scales 10 --solver euler
-    each cd-n40 1 "$consistency" $cd --start-scales 40
-    each cd-n80 1 "$consistency" $cd --start-scales 80
+    each cd-n10 '1 2 3' "$(evaluations 10)" $cd --start-scales 10
+    each cd-n10-euler '1 2 3' "$(evaluations 10)" $cd --start-scales 10 --solver euler
+    each cd-n40 1 "$(evaluations 40)" $cd --start-scales 40
+    each cd-n80 1 "$(evaluations 80)" $cd --start-scales 80
     # distance
     each cd-l1 1 "$consistency" $cd --loss-norm l1
     each cd-huber 1 "$consistency" $cd --loss-norm pseudo-huber
@@ -222,7 +230,7 @@ experiments()
 
     # alone: no teacher
     ct="--method ct $common $network $student $falls"
-    each ct '1 2 3' "$consistency" $ct
+    each ct '1 2 3' "$(evaluations 151)" $ct
     each ct-fixed 1 "$consistency" $ct --scale-mode fixed --target-ema-mode fixed --start-scales 18
 
     # in continuous time; the weights of the teacher are where they begin

@@ -55,7 +55,7 @@ static const char text[] =
     "  cm sample --model models/fashion-mnist-cd.safetensors --out clothes.png\n"
     "  cm sample --model M --num 100 --class all --columns 10 --out grid.png\n"
     "  cm sample --model M --class cat,dog --scale 4 --captions --out pets.png\n"
-    "  cm sample --model M --sampler multistep --sigmas 80,5 --out x.png\n"
+    "  cm sample --model M --steps 2 --out x.png\n"
     "  cm sample --model T --num 4 --trajectory both --scale 2 --out way.png\n"
     "  cm sample --model M --num 10000 --class random --out samples.npz\n"
     "  cm sample --model M --save-noise noise.safetensors --out once.png\n"

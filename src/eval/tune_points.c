@@ -171,8 +171,8 @@ static cm_status add_level(points *s, int evaluations, cm_error *err)
     if (!status && evaluations == 2) {
         cm_text list = "";
         cm_tune_append_level(&s->model->schedule, s->model->schedule.sigma_max, DIGITS, list);
-        cm_tune_append_level(&s->model->schedule, cm_second_level(&s->model->schedule), DIGITS,
-                             list);
+        cm_tune_append_level(&s->model->schedule,
+                             cm_second_level(&s->model->schedule, s->model->scales), DIGITS, list);
         status = judge(s, list, 2, "  (without a search)", &without, err);
         if (!status && without.score < found.score)
             found = without;

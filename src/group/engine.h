@@ -18,6 +18,8 @@ typedef struct cm_engine {
      * CM_ENGINE_SUMS at a time. */
     void (*sum_begin)(void *state, float *x, float *room, size_t n);
     void (*sum_end)(void *state);
+    /* Seconds so far in which sums were under way; between sums. */
+    double (*sum_seconds)(void *state);
     /* all [size][bytes] = mine [bytes] of each process */
     void (*gather)(void *state, const void *mine, void *all, size_t bytes);
     /* The last call: all processes come, or */

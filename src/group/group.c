@@ -1,6 +1,7 @@
 /* group.c - a group of processes, over an engine that is loaded */
 #include "group/group.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/threads.h"
 #include "group/engine.h"
@@ -21,6 +22,7 @@ struct cm_group {
     const float **in; /* [size] for sums */
     cm_status agreed; /* the last error that all have */
     int beside;
+    double waits; /* seconds in sum_end */
 };
 
 /* ---- the engine ---- */
@@ -159,8 +161,18 @@ void cm_group_sum_begin(cm_group *g, float *x, float *room, size_t n)
 
 void cm_group_sum_end(cm_group *g)
 {
-    if (cm_group_size(g) > 1)
-        g->engine.sum_end(g->engine.state);
+    if (cm_group_size(g) == 1)
+        return;
+    const double start = cm_seconds();
+    g->engine.sum_end(g->engine.state);
+    g->waits += cm_seconds() - start;
+}
+
+cm_group_times cm_group_get_times(const cm_group *g)
+{
+    if (cm_group_size(g) == 1)
+        return (cm_group_times){0};
+    return (cm_group_times){g->engine.sum_seconds(g->engine.state), g->waits};
 }
 
 size_t cm_group_room(const cm_group *g, size_t n)

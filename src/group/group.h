@@ -26,6 +26,12 @@ cm_status cm_group_share(cm_group *g, int parts, cm_span *own, cm_error *err);
  * that were begun, at most CM_GROUP_SUMS. */
 void cm_group_sum_begin(cm_group *g, float *x, float *room, size_t n);
 void cm_group_sum_end(cm_group *g);
+/* Seconds so far in which sums were under way, and in which cm_group_sum_end waited for them: the
+ * rest was hidden behind the work in between.  0 alone. */
+typedef struct cm_group_times {
+    double sums, waits;
+} cm_group_times;
+cm_group_times cm_group_get_times(const cm_group *g);
 size_t cm_group_room(const cm_group *g, size_t n);
 enum { CM_GROUP_SUMS = 128 };
 

@@ -40,6 +40,8 @@ typedef struct mpi_group {
     /* Under the lock.  Sums done..queued-1 are the thread's, at i % CM_ENGINE_SUMS. */
     unsigned queued, done;
     int leaving;
+    struct timespec since; /* when the sums that are under way began */
+    double seconds;        /* of those before */
     /* The thread's alone: sums whose slices are sent; whose own slice is added up. */
     unsigned sent, added;
     sum sums[CM_ENGINE_SUMS];
@@ -102,6 +104,13 @@ static int arrived(transfer *t)
     return done;
 }
 
+static double seconds_since(const struct timespec *then)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
+}
+
 /* One look at what is under way, and the next of what can begin: both transfers in the order of
  * the sums, as in every other process.  Returns whether anything went on. */
 static int advance(mpi_group *g, unsigned queued)
@@ -120,6 +129,8 @@ static int advance(mpi_group *g, unsigned queued)
     if (arrived(&g->gather)) {
         pthread_mutex_lock(&g->lock);
         g->done++;
+        if (g->done == g->queued)
+            g->seconds += seconds_since(&g->since);
         pthread_cond_signal(&g->idle);
         pthread_mutex_unlock(&g->lock);
         moved = 1;
@@ -162,6 +173,8 @@ static void sum_begin(void *state, float *x, float *room, size_t n)
 {
     mpi_group *g = state;
     pthread_mutex_lock(&g->lock);
+    if (g->done == g->queued)
+        clock_gettime(CLOCK_MONOTONIC, &g->since);
     g->sums[g->queued % CM_ENGINE_SUMS] = (sum){x, room, n};
     g->queued++;
     pthread_cond_signal(&g->work);
@@ -175,6 +188,12 @@ static void sum_end(void *state)
     while (g->done != g->queued)
         pthread_cond_wait(&g->idle, &g->lock);
     pthread_mutex_unlock(&g->lock);
+}
+
+static double sum_seconds(void *state)
+{
+    const mpi_group *g = state;
+    return g->seconds;
 }
 
 static void gather(void *state, const void *mine, void *all, size_t bytes)
@@ -271,6 +290,7 @@ const char *cm_engine_join(cm_engine *engine, cm_engine_add *add, void *context)
                           .size = size,
                           .sum_begin = sum_begin,
                           .sum_end = sum_end,
+                          .sum_seconds = sum_seconds,
                           .gather = gather,
                           .leave = leave,
                           .abort = end_all};

@@ -31,7 +31,7 @@ static cm_status levels_of_model(const cm_model *m, int64_t K, cm_levels *l, cm_
     l->n = (int)K;
     if (!found) {
         l->sigma[0] = m->schedule.sigma_max;
-        l->sigma[1] = cm_second_level(&m->schedule);
+        l->sigma[1] = cm_second_level(&m->schedule, m->scales);
     }
     return CM_OK;
 }

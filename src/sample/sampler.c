@@ -246,8 +246,21 @@ const cm_sampling_method *cm_sampling_method_of_few_steps(void)
     return s;
 }
 
-double cm_second_level(const cm_noise_schedule *schedule)
+/* The level of the grid, its ends left out, that is nearest to sigma as a ratio. */
+static double nearest_level(const cm_noise_schedule *schedule, int scales, double sigma)
 {
-    const double highest = cm_sigma_at(schedule, 0.41), wanted = 10 * schedule->sigma_data;
-    return wanted < highest && wanted >= schedule->sigma_min ? wanted : highest;
+    double nearest = cm_sigma_at(schedule, 1.0 / (scales - 1));
+    for (int i = 2; i < scales - 1; i++) {
+        const double level = cm_sigma_at(schedule, (double)i / (scales - 1));
+        if (fabs(log(level / sigma)) < fabs(log(nearest / sigma)))
+            nearest = level;
+    }
+    return nearest;
+}
+
+double cm_second_level(const cm_noise_schedule *schedule, int scales)
+{
+    const double highest = cm_sigma_at(schedule, 0.41), wanted = 4 * schedule->sigma_data,
+                 level = wanted < highest && wanted >= schedule->sigma_min ? wanted : highest;
+    return scales < 3 ? level : nearest_level(schedule, scales, level);
 }

@@ -37,6 +37,7 @@ struct loop {
     int wish_stop, wish_save; /* of this process: what the hooks asked for */
     int stopping, saving;     /* of all; saving: and not done yet */
     int time_is_up;
+    cm_group_times times; /* as of the last log line */
 };
 
 /* Whether this process writes: the log, checkpoints, pictures. */
@@ -230,6 +231,17 @@ static int log_scalars(const cm_trainer *t, json_t *line)
     return bad;
 }
 
+/* Of a run of several processes: the share of a step's time in which sums were under way, and in
+ * which there was nothing to do but wait for them. */
+static int log_times(struct loop *l, double seconds, json_t *line)
+{
+    const cm_group_times now = cm_group_get_times(l->t->group), then = l->times;
+    l->times = now;
+    return cm_group_size(l->t->group) > 1 &&
+           (json_object_set_new(line, "sums", json_real((now.sums - then.sums) / seconds)) ||
+            json_object_set_new(line, "waits", json_real((now.waits - then.waits) / seconds)));
+}
+
 static double count_seconds(struct loop *l)
 {
     const double now = cm_seconds();
@@ -249,8 +261,9 @@ static cm_status write_log(struct loop *l, cm_error *err)
                           t->loss_sum / (double)t->loss_count, "grad_norm",
                           sqrt((double)t->step->grad_squared), "lr", (double)t->step->hyper[0],
                           "images_per_s", speed, "seconds", t->seconds);
-    const cm_status s = j && !log_scalars(t, j) ? cm_runlog_line(t->log, j, err)
-                                                : cm_fail(err, CM_ERR_MEMORY, "log: out of memory");
+    const cm_status s = j && !log_scalars(t, j) && !log_times(l, now - l->since, j)
+                            ? cm_runlog_line(t->log, j, err)
+                            : cm_fail(err, CM_ERR_MEMORY, "log: out of memory");
     json_decref(j);
     t->loss_sum = 0.0;
     t->loss_count = 0;

@@ -230,8 +230,9 @@ mutant 'steps ignored' 'c->steps \? \(int\)c->steps : m->steps' 'm->steps'
 
 # ---- what issues found -------------------------------------------------------
 
-mutant 'second level of multistep fixed' 'return wanted < highest && wanted >= schedule->sigma_min' \
-    'return 1'
+mutant 'second level of multistep fixed' 'level = wanted < highest && wanted >= schedule->sigma_min' \
+    'level = 1'
+mutant 'second level off the grid' 'return scales < 3 \? level' 'return scales ? level'
 mutant 'samples before the checkpoint end the run' '^        draw_samples\(l\);' \
     '        { draw_samples(l); s = CM_ERR_IO; }'
 mutant 'losses of before a resume forgotten' '&t->loss_count, err\)\) \|\|' '\&offset, err)) ||'

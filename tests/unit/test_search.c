@@ -274,9 +274,31 @@ static void test_own_levels_damage(void)
     }
 }
 
+/* Of the grid, nearest to 4 sigma_data: numbers worked out by hand from Karras' formula. */
+static void test_second_level(void)
+{
+    const cm_noise_schedule usual = CM_NOISE_SCHEDULE_DEFAULT, low = {0.002, 1.0, 0.5, 7.0};
+    static const struct {
+        int scales;
+        double level;
+    } of[] = {{0, 2.0},
+              {3, 2.515218976147159},
+              {10, 1.501741979068008},
+              {18, 1.9233398370400518},
+              {40, 2.2404397589312026},
+              {151, 1.9729775403648135}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        const double found = cm_second_level(&usual, of[i].scales);
+        CHECK(fabs(found / of[i].level - 1.0) < 1e-12, "%d levels: %.17g, expected %.17g",
+              of[i].scales, found, of[i].level);
+    }
+    CHECK(cm_second_level(&low, 0) < 0.3, "%g: near the top of 1", cm_second_level(&low, 0));
+}
+
 int main(void)
 {
     static const check_test tests[] = {
+        {"second_level", test_second_level},
         {"ternary", test_ternary},
         {"ternary_bumps", test_ternary_bumps},
         {"ternary_fails", test_ternary_fails},
