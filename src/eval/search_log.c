@@ -15,7 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_BYTES = 4 << 20, SIGMAS = 512, KEY = 17 };
+/* Of a distance of sets that are alike, rounding. */
+static const double LEAST = -1e-3;
+
+enum { MOST_BYTES = 4 << 20, SIGMAS = 512, KEY = 17, PATH_BYTES = 4096 };
 
 typedef struct entry {
     char sigmas[SIGMAS];
@@ -68,6 +71,8 @@ static cm_status read_entry(cm_search_log *log, const json_t *j, const char *nam
     int64_t seed = 0;
     cm_search_score score = {0, (double)NAN};
     cm_status s = cm_json_text(j, name, "search", CM_JSON_REQUIRED, &key, err);
+    if (!s && !log->key[0])
+        snprintf(log->key, sizeof log->key, "%s", key);
     if (!s && strcmp(key, log->key) != 0)
         return cm_fail(
             err, CM_ERR_ARGUMENT,
@@ -82,7 +87,7 @@ static cm_status read_entry(cm_search_log *log, const json_t *j, const char *nam
     if (!s)
         s = cm_json_int(j, name, "seed", 0, INT64_MAX, CM_JSON_REQUIRED, &seed, err);
     if (!s)
-        s = cm_json_real(j, name, "score", -1e300, 1e300, CM_JSON_REQUIRED, &score.score, err);
+        s = cm_json_real(j, name, "score", LEAST, 1e300, CM_JSON_REQUIRED, &score.score, err);
     if (!s)
         s = cm_json_real(j, name, "agreement", 0, 1, CM_JSON_OPTIONAL, &score.agreement, err);
     return s ? s : remember(log, sigmas, seed, &score, err);
@@ -110,14 +115,27 @@ static cm_status read_lines(cm_search_log *log, const char *text, size_t size, s
     return s;
 }
 
-static cm_status open_file(cm_search_log *log, cm_error *err)
+/* What is behind the last whole line is the beginning of one of ours: else it is somebody's. */
+static cm_status check_tail(const cm_search_log *log, const char *tail, size_t n, cm_error *err)
+{
+    static const char begins[] = "{\"search\":\"";
+    const size_t known = n < sizeof begins - 1 ? n : sizeof begins - 1;
+    char shown[512];
+    if (!memcmp(tail, begins, known))
+        return CM_OK;
+    return cm_fail(err, CM_ERR_FORMAT,
+                   "%s: expected lines of a search, found other text at its end, without a newline",
+                   cm_escape(shown, sizeof shown, log->path));
+}
+
+/* flags: beside those for whatever the path may name */
+static cm_status open_file(cm_search_log *log, int flags, size_t *half, cm_error *err)
 {
     void *text = NULL;
     size_t size = 0, whole = 0;
     char shown[512];
     struct stat st;
-    log->fd =
-        open(log->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+    log->fd = open(log->path, flags | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
     if (log->fd < 0)
         return fail_io(log, "open", err);
     if (fstat(log->fd, &st) || !S_ISREG(st.st_mode))
@@ -129,9 +147,46 @@ static cm_status open_file(cm_search_log *log, cm_error *err)
     cm_status s = cm_file_read(log->path, MOST_BYTES, &text, &size, err);
     if (!s)
         s = read_lines(log, text, size, &whole, err);
-    if (!s && whole < size && ftruncate(log->fd, (off_t)whole))
-        s = fail_io(log, "cut off half a line", err);
+    if (!s && whole < size)
+        s = check_tail(log, (const char *)text + whole, size - whole, err);
+    *half = whole < size ? whole : SIZE_MAX;
     cm_free(text);
+    return s;
+}
+
+/* A log that is not there yet can be made. */
+static cm_status check_folder(const char *path, cm_error *err)
+{
+    char folder[PATH_BYTES], shown[512];
+    const char *slash = strrchr(path, '/');
+    const size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+    if (n >= sizeof folder)
+        return cm_fail(err, CM_ERR_ARGUMENT, "log: expected a path of at most %d bytes",
+                       PATH_BYTES - 1);
+    memcpy(folder, n ? path : "./", n ? n : 2);
+    folder[n ? n : 2] = '\0';
+    if (!access(folder, W_OK | X_OK))
+        return CM_OK;
+    const int e = errno;
+    return cm_fail(err, CM_ERR_IO, "%s: cannot be made: %s", cm_escape(shown, sizeof shown, path),
+                   strerror(e));
+}
+
+cm_status cm_search_log_check(const char *path, cm_error *err)
+{
+    cm_search_log log = {.fd = -1, .path = cm_strdup(path)};
+    size_t half;
+    cm_status s = CM_OK;
+    if (!log.path)
+        return cm_fail(err, CM_ERR_MEMORY, "search: out of memory");
+    if (access(path, F_OK) && errno == ENOENT)
+        s = check_folder(path, err);
+    else
+        s = open_file(&log, O_RDWR, &half, err); /* of whatever search */
+    if (log.fd >= 0)
+        close(log.fd);
+    cm_free(log.path);
+    cm_free(log.entries);
     return s;
 }
 
@@ -145,8 +200,11 @@ cm_status cm_search_log_open(const char *path, uint64_t search, cm_search_log **
     cm_status s = CM_OK;
     if (*path && !(log->path = cm_strdup(path)))
         s = cm_fail(err, CM_ERR_MEMORY, "search: out of memory");
+    size_t half = SIZE_MAX;
     if (!s && *path)
-        s = open_file(log, err);
+        s = open_file(log, O_RDWR | O_CREAT, &half, err);
+    if (!s && half != SIZE_MAX && ftruncate(log->fd, (off_t)half))
+        s = fail_io(log, "cut off half a line", err);
     if (s)
         cm_search_log_close(log);
     else

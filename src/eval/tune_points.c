@@ -290,6 +290,8 @@ static cm_status check_paths(const cm_tune_params *p, char *log, size_t size, cm
     const char *const others[] = {p->model, p->data, p->weights, p->out, log};
     if (!s)
         s = name_log(p, log, size, err);
+    if (!s && *log)
+        s = cm_search_log_check(log, err);
     if (!s && *p->plot)
         s = cm_points_plot_check(p->plot, err);
     return s || !*p->plot ? s : cm_replace_no_input(p->plot, 5, others, err);

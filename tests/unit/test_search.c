@@ -204,6 +204,9 @@ static void test_log_damage(void)
                 CM_ERR_FORMAT, "agreement");
     refused_log("{" KEY ",\"sigmas\":\"80\",\"seed\":-1,\"score\":1}\n", CM_ERR_FORMAT, "seed");
     refused_log("{" KEY ",\"sigmas\":80,\"seed\":0,\"score\":1}\n", CM_ERR_FORMAT, "sigmas");
+    refused_log("{" KEY ",\"sigmas\":\"80\",\"seed\":0,\"score\":-1}\n", CM_ERR_FORMAT, "score");
+    refused_log("notes", CM_ERR_FORMAT, "other text at its end");
+    refused_log("{\"a\":1}", CM_ERR_FORMAT, "other text at its end");
     refused_log("{\"search\":\"000000000000004e\",\"sigmas\":\"80\",\"seed\":0,\"score\":1}\n",
                 CM_ERR_ARGUMENT, "is of another search");
     cm_search_log *log = NULL;
