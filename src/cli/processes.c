@@ -8,29 +8,43 @@
 #include <stdlib.h>
 
 static cm_group *joined;
+static int failed; /* to join: then who it is says the environment */
 
-/* Open MPI's mpirun, MPICH's (Hydra), and srun with PMIx or its own PMI, in which a step of one
- * task is a process alone. */
-static int started_together(void)
+/* What Open MPI's mpirun, MPICH's (Hydra) and srun call the number of processes and the rank; a
+ * step of srun with one task is a process alone. */
+static const struct {
+    const char *size, *rank;
+} launchers[] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
+                 {"PMI_SIZE", "PMI_RANK"},
+                 {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};
+
+static long number_of(const char *variable)
 {
-    static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        const char *size = getenv(sizes[i]);
-        if (size && strtol(size, NULL, 10) > 1)
-            return 1;
-    }
-    return 0;
+    const char *text = getenv(variable);
+    return text ? strtol(text, NULL, 10) : 0;
+}
+
+/* The rank among several, or -1: alone. */
+static long rank_of_launcher(void)
+{
+    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
+        if (number_of(launchers[i].size) > 1)
+            return number_of(launchers[i].rank);
+    return -1;
 }
 
 cm_status cli_processes_join(cm_group **group, cm_error *err)
 {
-    const cm_status s = started_together() ? cm_group_join(&joined, err) : CM_OK;
+    const cm_status s = rank_of_launcher() >= 0 ? cm_group_join(&joined, err) : CM_OK;
+    failed = s != CM_OK;
     *group = joined;
     return s;
 }
 
 int cli_processes_speak(cm_status status, const cm_error *err)
 {
+    if (failed) /* as the others have */
+        return rank_of_launcher() == 0;
     return status && (!cm_group_rank(joined) || err->message[0]);
 }
 

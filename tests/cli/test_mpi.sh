@@ -197,5 +197,9 @@ cp "$(dirname "$module")/libcm.so.0" bare
 code=0
 (cd bare && OMPI_COMM_WORLD_SIZE=2 LD_LIBRARY_PATH=. ./cm train $edm --steps 2) >out 2>err || code=$?
 ok 'without the module: one line' one_error 1 'cm-mpi.so: expected'
+code=0
+(cd bare && OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_RANK=1 LD_LIBRARY_PATH=. ./cm train $edm --steps 2) \
+    >out 2>err || code=$?
+ok 'from process 0 alone' test "$code$(cat err)" = 1
 }
 finish
