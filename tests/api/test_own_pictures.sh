@@ -16,7 +16,7 @@ if ls /usr/share/rubygems-integration/all/gems/gemojione-*/config/index.json >/d
 else
     cat >"$dir/examples/emoji.sh" <<EOF
 for kind in 0.faces 1.flags 2.hands; do
-    cm sample --model '$root/models/fashion-mnist-cd.safetensors' --class \${kind%.*} --num 6 \\
+    cm sample --model '$root/models/fashion-mnist-cd.safetensors' --class \${kind%.*} --num 70 \\
         --out "\$1/\${kind#*.}" || exit 1
 done
 EOF
