@@ -20,7 +20,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 
 enum { STREAM_DATA = 2, STREAM_STEP = 3 };
 
@@ -567,35 +566,6 @@ static cm_status begin_again(cm_trainer *t, struct loop *l, char *note, size_t s
     return writes(t) ? take_folder(t, err) : CM_OK;
 }
 
-/* What would part the weights of the processes, were it not the same everywhere. */
-static cm_status check_alike(const cm_trainer *t, cm_error *err)
-{
-    json_t *j = cm_run_settings(&t->config);
-    char *settings = j ? cm_json_dump(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    const size_t bytes = t->step->floats * sizeof(float);
-    const struct {
-        const char *what;
-        uint64_t hash;
-    } all[] = {{"version of cm", XXH3_64bits(CM_VERSION, strlen(CM_VERSION))},
-               {"settings", settings ? XXH3_64bits(settings, strlen(settings)) : 0},
-               {"steps", (uint64_t)t->config.steps},
-               {t->config.data, t->data->fingerprint},
-               {"teacher", t->teacher_hash},
-               {"loss-weights", t->frozen_hash},
-               {"step of the checkpoint", (uint64_t)t->k},
-               {"weights", XXH3_64bits(t->step->params, bytes)}};
-    cm_status s = settings ? CM_OK : cm_fail(err, CM_ERR_MEMORY, "settings: out of memory");
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        cm_error why = {0};
-        const cm_status here = cm_group_same(t->group, all[i].hash, all[i].what, &why);
-        if (here && !s)
-            s = cm_fail(err, here, "%s", why.message);
-    }
-    json_decref(j);
-    cm_free(settings);
-    return s;
-}
-
 /* The samples of this process's parts. */
 static cm_loader_slice slice_of(const cm_train_step *s)
 {
@@ -610,7 +580,7 @@ static cm_status begin(cm_trainer *t, int resume, struct loop *l, cm_error *err)
     cm_status s = resume ? begin_again(t, l, note, sizeof note, err) : begin_new(t, l, err);
     s = cm_group_agree(t->group, s, err);
     if (!s)
-        s = check_alike(t, err);
+        s = cm_trainer_check_alike(t, err);
     if (!s && writes(t))
         s = cm_run_config_write(&t->config, err);
     if (!s)

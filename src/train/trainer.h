@@ -18,7 +18,7 @@ typedef struct cm_trainer {
     double accuracy;   /* on them; below 0: not measured yet */
     cm_scorer *scorer; /* NULL: samples are not scored */
     int64_t scored;    /* step of the last score in the log; 0: none */
-    cm_group *group; /* NULL: alone */
+    cm_group *group;   /* NULL: alone */
     cm_loader *loader;
     cm_model *teacher, *init; /* NULL: none */
     const cm_device *device;
@@ -48,6 +48,10 @@ typedef struct cm_trainer {
 cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), void *user,
                            cm_error *err);
 void cm_trainer_clear(cm_trainer *t);
+
+/* Before the first step of several processes.  Errors: CM_ERR_FORMAT in those that differ from
+ * process 0, naming in what; to be agreed on (cm_group_agree).  CM_ERR_MEMORY. */
+cm_status cm_trainer_check_alike(const cm_trainer *t, cm_error *err);
 
 /* A model that borrows one of the trainer's weight arrays. */
 cm_model cm_trainer_model(const cm_trainer *t, float *weights);
