@@ -225,12 +225,20 @@ experiments()
     each cd-features '1 2 3' "$consistency" $cd --loss-norm features --loss-weights "$features"
 
     # progressive distillation, 16 steps to 1: the stages of 2 and 1 are twice as long
-    each pd '1 2 3' "1:; 2@stages/2-steps.safetensors:; 4@stages/4-steps.safetensors:" \
-        --method pd $common $student $distils --start-scales 16
+    progressive="1:; 2@stages/2-steps.safetensors:; 4@stages/4-steps.safetensors:"
+    pd="--method pd $common $student $distils --start-scales 16"
+    each pd '1 2 3' "$progressive" $pd
+
+    # four times as many images
+    long="--steps $((4 * steps))"
+    each cd-long 1 "$consistency" $cd $long
+    each pd-long 1 "$progressive" $pd $long
 
     # alone: no teacher
     ct="--method ct $common $network $student $falls"
-    each ct '1 2 3' "$(evaluations 151)" $ct
+    each ct 1 "$(evaluations 151)" $ct
+    # the paper's curriculum is for 800,000 steps; one that ends at N = 21 suits 2,000
+    each ct-short '1 2 3' "$(evaluations 21)" $ct --end-scales 20
     each ct-fixed 1 "$consistency" $ct --scale-mode fixed --target-ema-mode fixed --start-scales 18
 
     # in continuous time; the weights of the teacher are where they begin
