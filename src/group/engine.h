@@ -10,16 +10,16 @@
 /* sum[n] = the sum over processes of parts[size][n], in an order that does not depend on n. */
 typedef void cm_engine_add(void *context, const float *parts, float *sum, size_t n);
 
+enum { CM_ENGINE_SUMS = 128, CM_ENGINE_ALIGN = 16 };
+
 typedef struct cm_engine {
     void *state;
     int rank, size;
     /* Begin to add up x[n] over all processes, and return; room is for CM_ENGINE_ROOM floats.  x
-     * and room are the engine's until sum_end, which waits for all that was begun.  At most
-     * CM_ENGINE_SUMS at a time. */
+     * and room are the engine's until sum_end, which waits for all that was begun, at most
+     * CM_ENGINE_SUMS, and tells when each was done: seconds of CLOCK_MONOTONIC. */
     void (*sum_begin)(void *state, float *x, float *room, size_t n);
-    void (*sum_end)(void *state);
-    /* Seconds so far in which sums were under way; between sums. */
-    double (*sum_seconds)(void *state);
+    void (*sum_end)(void *state, double done[CM_ENGINE_SUMS]);
     /* all [size][bytes] = mine [bytes] of each process */
     void (*gather)(void *state, const void *mine, void *all, size_t bytes);
     /* The last call: all processes come, or */
@@ -28,7 +28,6 @@ typedef struct cm_engine {
     void (*abort)(void *state, int code);
 } cm_engine;
 
-enum { CM_ENGINE_SUMS = 128, CM_ENGINE_ALIGN = 16 };
 /* Every process sums the slice that is its own. */
 static inline size_t cm_engine_room(size_t n, int size)
 {

@@ -32,8 +32,24 @@ typedef struct cm_group_times {
     double sums, waits;
 } cm_group_times;
 cm_group_times cm_group_get_times(const cm_group *g);
-size_t cm_group_room(const cm_group *g, size_t n);
+/* The sums that the last cm_group_sum_end waited for, in their order: of how many floats, when they
+ * were begun and done (cm_seconds).  Returns how many. */
 enum { CM_GROUP_SUMS = 128 };
+typedef struct cm_group_sum {
+    size_t floats;
+    double begun, done;
+} cm_group_sum;
+int cm_group_get_sums(const cm_group *g, cm_group_sum sum[CM_GROUP_SUMS]);
+size_t cm_group_room(const cm_group *g, size_t n);
+
+/* How long a sum of n floats takes process 0; each is the median of several.  All processes call it
+ * alike and get the same.  Errors: CM_ERR_MEMORY, agreed on. */
+typedef struct cm_group_speed {
+    double alone;  /* seconds of one */
+    double in_row; /* of each where several are begun at once: one travels while others are added */
+    double cpu;    /* of the processor, user and system, for each of those */
+} cm_group_speed;
+cm_status cm_group_time_sum(cm_group *g, size_t n, cm_group_speed *speed, cm_error *err);
 
 /* x [bytes] becomes that of process 0. */
 cm_status cm_group_broadcast(cm_group *g, void *x, size_t bytes, cm_error *err);

@@ -19,6 +19,7 @@
 typedef struct sum {
     float *x, *room;
     size_t n;
+    double done; /* when */
 } sum;
 
 /* Of one collective: the counts must live until it is done. */
@@ -40,8 +41,7 @@ typedef struct mpi_group {
     /* Under the lock.  Sums done..queued-1 are the thread's, at i % CM_ENGINE_SUMS. */
     unsigned queued, done;
     int leaving;
-    struct timespec since; /* when the sums that are under way began */
-    double seconds;        /* of those before */
+    unsigned first; /* since the last sum_end */
     /* The thread's alone: sums whose slices are sent; whose own slice is added up. */
     unsigned sent, added;
     sum sums[CM_ENGINE_SUMS];
@@ -104,11 +104,11 @@ static int arrived(transfer *t)
     return done;
 }
 
-static double seconds_since(const struct timespec *then)
+static double seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 /* One look at what is under way, and the next of what can begin: both transfers in the order of
@@ -128,9 +128,7 @@ static int advance(mpi_group *g, unsigned queued)
     }
     if (arrived(&g->gather)) {
         pthread_mutex_lock(&g->lock);
-        g->done++;
-        if (g->done == g->queued)
-            g->seconds += seconds_since(&g->since);
+        g->sums[g->done++ % CM_ENGINE_SUMS].done = seconds();
         pthread_cond_signal(&g->idle);
         pthread_mutex_unlock(&g->lock);
         moved = 1;
@@ -173,27 +171,21 @@ static void sum_begin(void *state, float *x, float *room, size_t n)
 {
     mpi_group *g = state;
     pthread_mutex_lock(&g->lock);
-    if (g->done == g->queued)
-        clock_gettime(CLOCK_MONOTONIC, &g->since);
-    g->sums[g->queued % CM_ENGINE_SUMS] = (sum){x, room, n};
+    g->sums[g->queued % CM_ENGINE_SUMS] = (sum){x, room, n, 0.0};
     g->queued++;
     pthread_cond_signal(&g->work);
     pthread_mutex_unlock(&g->lock);
 }
 
-static void sum_end(void *state)
+static void sum_end(void *state, double done[CM_ENGINE_SUMS])
 {
     mpi_group *g = state;
     pthread_mutex_lock(&g->lock);
     while (g->done != g->queued)
         pthread_cond_wait(&g->idle, &g->lock);
+    for (int i = 0; g->first != g->queued; i++)
+        done[i] = g->sums[g->first++ % CM_ENGINE_SUMS].done;
     pthread_mutex_unlock(&g->lock);
-}
-
-static double sum_seconds(void *state)
-{
-    const mpi_group *g = state;
-    return g->seconds;
 }
 
 static void gather(void *state, const void *mine, void *all, size_t bytes)
@@ -290,7 +282,6 @@ const char *cm_engine_join(cm_engine *engine, cm_engine_add *add, void *context)
                           .size = size,
                           .sum_begin = sum_begin,
                           .sum_end = sum_end,
-                          .sum_seconds = sum_seconds,
                           .gather = gather,
                           .leave = leave,
                           .abort = end_all};

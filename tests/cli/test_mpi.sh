@@ -147,6 +147,37 @@ apart --data nowhere
 ok 'a file that one has not' one_line 'process 1 of 2'
 ok 'nothing was begun' test ! -d apart/ckpt
 
+# ---- where the time goes ------------------------------------------------------------------
+
+shipped="$root/models/fashion-mnist-edm.safetensors"
+on_works 'sums by size' 3 bench --work sums
+ok 'are told once, with bytes that grow' awk '
+    NR == 1 && !/over 3 processes/ { exit 1 }
+    NR > 2 { if ($1 <= last || $2 <= 0 || $3 <= 0) exit 1; last = $1 }
+    END { if (last < 16384) exit 1 }' out
+on_works 'a step that three share' 3 bench --work edm --model "$shipped" --dtype f32 --batch 3
+floats=$("$cm" info "$shipped" | sed -n 's/^parameters *//p')
+ok 'its buckets: the whole gradient, one after another, within the step' awk -v floats="$floats" '
+    / ms a step/ { ms = $1 }
+    / ms update/ { update = $1 }
+    / sums under way/ { sums = $1 }
+    / waited for/ { waits = $1 }
+    /bucket/ { table = 1; next }
+    table {
+        mib += $2
+        if ($3 < begin || $4 < end || $4 < $3) exit 1
+        begin = $3
+        end = $4
+    }
+    END {
+        bytes = 1048576 * mib - 4 * floats - 64 # figures are rounded to 0.01
+        exit !(bytes < 60000 && bytes > -60000 && waits <= sums && end <= ms && update > 0)
+    }' out
+on 2 bench --work edm --model "$shipped" --batch 3
+ok 'a batch that two do not divide' one_line 'expected a multiple of 2 parts, found 3'
+on 2 bench
+ok 'work that is not shared' one_line "found 'all'"
+
 # ---- one of them is lost --------------------------------------------------------------
 
 # begin N: a long run in the background; $mpi is its mpirun
