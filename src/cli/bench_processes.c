@@ -23,7 +23,7 @@ static void show_sum(const cm_group *g, int64_t bytes, int json, int first, cons
 cm_status cli_bench_sums(cm_group *g, int json, cm_error *err)
 {
     enum { SMALLEST = 1 << 10, LARGEST = 1 << 24 };
-    static const double LONG = 1000.0; /* ms */
+    static const double LONG = 200.0; /* ms */
     cm_bench_sum r = {.size = sizeof r};
     cm_status s = CM_OK;
     if (cm_group_size(g) == 1)
