@@ -5,7 +5,8 @@
 # Rows: sum N RATE DELAY BYTES ALONE ROW CPU
 #       compute NETWORK BATCH PROCESSES STEP UPDATE    as many at once, each alone with its share
 #       step NETWORK BATCH N PARTS RATE DELAY STEP UPDATE SUMS WAITS
-#       bucket NETWORK BATCH N PARTS RATE DELAY MIB BEGIN END    of that step
+#       bucket NETWORK BATCH N PARTS RATE DELAY MIB BEGIN END    of that step, where N and PARTS
+#           are 2 and RATE is none
 # Times in ms; RATE and DELAY as hosts.sh takes them.  Needs to be root.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -51,9 +52,10 @@ compute()
     rm -r "$out"
 }
 
-# step NETWORK BATCH N PARTS RATE DELAY
+# step NETWORK BATCH N PARTS RATE DELAY; just before it, what computing takes
 step()
 {
+    compute "$1" $(($2 * $3 / $4)) "$3"
     # shellcheck disable=SC2046
     $hosts "$3" "$5" "$6" $cm bench $(network "$1") --work edm --dtype f32 --batch "$2" \
         --accumulate "$4" --threads 1 --json | sed 's/"buckets.*//' | grep -E 'work|mib' |
@@ -61,7 +63,7 @@ step()
             if [ "${line#*mib}" = "$line" ]; then
                 echo "step $*" "$(echo "$line" | field ms)" "$(echo "$line" | field update_ms)" \
                     "$(echo "$line" | field sums_ms)" "$(echo "$line" | field waits_ms)"
-            else
+            elif [ "$3 $4 $5" = '2 2 none' ]; then # the profile
                 echo "bucket $*" "$(echo "$line" | field mib)" "$(echo "$line" | field begin_ms)" \
                     "$(echo "$line" | field end_ms)"
             fi
@@ -76,20 +78,15 @@ for what; do
         done
         ;;
     shipped)
-        compute shipped 32 1
         for n in 2 4; do
-            compute shipped 32 $n
             for rate in none 1gbit 300mbit 100mbit; do
                 step shipped 32 $n $n $rate 0
             done
         done
-        compute shipped 128 8
         step shipped 128 2 8 100mbit 0
         ;;
     wide)
-        compute wide 8 1
         for n in 2 4; do
-            compute wide 8 $n
             for rate in none 1gbit 300mbit; do
                 step wide 8 $n $n $rate 0
             done
