@@ -63,6 +63,9 @@ ok 'fewer evaluations of the same log' succeeded
 ok 'ask for nothing' test "$(wc -l <tuned.safetensors.search.jsonl)" -eq "$scores"
 tune m.safetensors --num 71 --log tuned.safetensors.search.jsonl
 ok 'another number of samples is another search' one_error 2 'is of another search'
+tune m.safetensors --num 60 --log tuned.safetensors.search.jsonl
+ok 'so few of them too' one_error 2 'is of another search'
+ok 'which is known before the note on few samples, and before the work that it follows' test ! -s out
 tune m.safetensors --num 70 --evaluations 2 --seed 5 --log tuned.safetensors.search.jsonl
 ok 'another seed is the same search' succeeded
 ok 'with other scores' test "$(wc -l <tuned.safetensors.search.jsonl)" -gt "$scores"
