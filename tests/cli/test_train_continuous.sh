@@ -55,7 +55,16 @@ ok 'is warned' grep -q 'warning: ct-continuous is known to diverge from random w
 
 works 'its model' info through/run
 ok 'is a consistency model' grep -q consistency out
+ok 'of no grid' grep -qE '^ +levels +any$' out
 works 'which draws in one step' sample --model through/run --out one.png
+works 'in two' sample --model through/run --num 2 --steps 2 --out two.npz
+works 'at 4 sigma-data' sample --model through/run --num 2 --sigmas 80,2 --out list.npz
+ok 'the second' cmp two.npz list.npz
+fails 2 'ts: expected sigmas, or steps, the number of levels of the grid that ts are of: this model has no grid' \
+    sample --model through/run --num 2 --ts 0,9,17 --out no.npz
+works 'points of a grid that is given' sample --model through/run --num 2 --ts 0,9,17 --steps 18 --out points.npz
+LC_ALL=C sed 's/\\"scales\\":0/\\"scales\\":1/' through/run/model.safetensors >one.safetensors
+fails 4 '"scales": expected 0 (no grid) or 2 to 1000001, found 1' info one.safetensors
 works 'its step' explain --model through/run --method cd-continuous
 ok 'differentiates the tangent' grep -q group_norm_jvp_grad out
 works 'and of training alone' explain --model through/run --method ct-continuous
