@@ -419,7 +419,7 @@ static cm_status generate(const cli_usage *usage, const sample_files *files, int
     if (!status && !w.folder)
         status = to_pipe ? cli_pipe_write(write_drawing, &made, err)
                          : write_drawing(&made, files->out, err);
-    if (!status)
+    if (!status && images)
         say_drawn(files, images, w.uses_seed ? &config->seed : NULL, seconds);
     cli_trajectory_clear(&way);
     cm_images_free(images);

@@ -69,6 +69,15 @@ for kept in 5 6 2; do # within a stage; where one ends
 done
 fails 2 'steps: the stages of this run are shares of its 10 steps' train --resume --out run --steps 20
 
+mv teacher elsewhere
+fails 1 'teacher: cannot open: No such file or directory; --teacher says where' train --resume --out run
+works 'where it is now' train --resume --teacher elsewhere --out run
+mv elsewhere teacher
+fails 1 "found: No such file or directory; --data says where the run's is now" \
+    train --resume --teacher teacher --data nowhere/images --out run
+fails 1 'nowhere: cannot open: No such file or directory' train --method cd --teacher nowhere $tiny_given --steps 1 --out no
+ok 'of a new run nothing moved' test "$(grep -c 'says where' "$scratch/err")" -eq 0
+
 # ---- out of time ---------------------------------------------------------------
 
 early='^note: max-minutes ended the run early, at step [0-9]* of 10000'
