@@ -32,7 +32,7 @@ static const cm_option file_options[] = {
     {"captions", CM_OPT_FLAG, offsetof(sample_files, captions), "false", NULL, 0, 1, NULL,
      "write the class below each image of the grid"},
     {"heading", CM_OPT_TEXT, offsetof(sample_files, heading), "", NULL, 0, 0, "TEXT",
-     "a line above the grid, and the Title of a PNG file"},
+     "a line above the grid, and the Title of a PNG file; at most 511 bytes"},
     {"trajectory", CM_OPT_TEXT, offsetof(sample_files, trajectory), "", "|state|estimate|both", 0,
      0, "VIEW",
      "show the way from noise: x at each noise level, the image that it leads to, or both; a row "

@@ -61,7 +61,7 @@ static cm_status open_parts(cm_scorer *x, const cm_scorer_config *c, cm_error *e
     cm_status s =
         cm_extractor_open(c->features, c->weights, x->batch, c->threads, &x->extractor, err);
     if (!s)
-        s = cm_extractor_check(x->extractor, c->name, d->h, d->w, d->c, err);
+        s = cm_extractor_check(x->extractor, c->of ? c->of : c->name, d->h, d->w, d->c, err);
     if (!s)
         s = cm_linear_open(c->threads, &x->linear, err);
     if (!s)

@@ -15,6 +15,7 @@ typedef struct cm_scorer_config {
     const char *ref;                /* real images, or statistics of some; empty: data */
     const cm_dataset *data;         /* used while it is opened; its size is that of the samples */
     const char *name;               /* of data, for messages */
+    const char *of;                 /* whose size that is, likewise; NULL: the data's */
     int threads;
 } cm_scorer_config;
 

@@ -30,7 +30,7 @@
 #include "eval/tune_rows.h"
 #include "io/json.h"
 #include "io/replace.h"
-#include "model/annotate.h"
+#include "run/resolve.h"
 #include "sample/own_levels.h"
 #include "sample/sampler.h"
 
@@ -259,6 +259,7 @@ static cm_status open_scorer(points *s, const char *log, cm_error *err)
                                 .ref = "",
                                 .data = data,
                                 .name = p->data,
+                                .of = p->model,
                                 .threads = cm_threads_resolve(p->threads)};
     status = cm_scorer_open(&c, &s->scorer, err);
     if (!status)
@@ -326,7 +327,7 @@ static cm_status write_out(points *s, cm_error *err)
         status = cm_points_plot(p->plot, &s->model->schedule, s->N, s->round, s->rounds,
                                 cm_scorer_name(s->scorer), err);
     if (!status && *p->out)
-        status = cm_model_annotate(p->model, "sampling", text, p->out, err);
+        status = cm_tune_write_out(p, s->model, "sampling", text, err);
     cm_free(text);
     return status;
 }
@@ -356,7 +357,7 @@ cm_status cm_tune_points(const cm_tune_params *p, const cm_eval_hooks *hooks,
     if (!status)
         status = check_paths(p, log, sizeof log, err);
     if (!status)
-        status = cm_model_read(p->model, NULL, &s.model, err);
+        status = cm_run_open_model(p->model, &s.model, err);
     if (!status)
         status = check_model(&s, err);
     if (!status)

@@ -70,6 +70,13 @@ tune m.safetensors --num 70 --evaluations 2 --seed 5 --log tuned.safetensors.sea
 ok 'another seed is the same search' succeeded
 ok 'with other scores' test "$(wc -l <tuned.safetensors.search.jsonl)" -gt "$scores"
 
+tune run --num 70 --evaluations 2 --out of-run.safetensors
+ok 'a run folder is searched for' succeeded
+works 'what is written' sample --model of-run.safetensors --num 2 --steps 2 --out a.npz
+cp of-run.safetensors again.safetensors
+tune again.safetensors --num 70 --evaluations 2 --out again.safetensors
+ok 'is a model like others' succeeded
+
 # ---- what cm sample makes of it -------------------------------------------------------
 
 works 'two steps' sample --model tuned.safetensors --num 2 --steps 2 --out a.npz
