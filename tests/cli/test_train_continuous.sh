@@ -44,9 +44,22 @@ distil='--method cd-continuous --teacher ../teacher/run'
 both through $distil
 both stopped $distil --stop-gradient true
 both l1 $distil --loss-norm l1
+both small $distil --loss-norm l2-32
 both alone --method ct-continuous --init ../teacher/run
 ok 'stop-gradient is another gradient' differ through stopped
 ok 'l1 is another loss' differ through l1
+ok 'l2-32 too' differ through small
+(cd "$root" && "$make_weights" vgg "$scratch/vgg.safetensors" &&
+    "$make_weights" lpips-linear "$scratch/linear.safetensors") || exit 1
+lpips="$distil --loss-norm lpips --loss-weights ../vgg.safetensors --loss-lpips-weights ../linear.safetensors"
+in_folder seen run train $tiny_given --batch 1 --out run --steps 2 --stop-gradient true $lpips
+ok 'through LPIPS' succeeded
+in_folder seen-halves run train $tiny_given --batch 1 --out run --steps 1 --stop-gradient true $lpips
+in_folder seen-halves run train --resume --out run --steps 2
+ok 'through LPIPS, continued' succeeded
+ok 'through LPIPS, the same files' same seen seen-halves
+in_folder plain run train $tiny_given --batch 1 --out run --steps 2 --stop-gradient true $distil
+ok 'is another loss than l2' differ seen plain
 ok 'the default is without' grep -q '"stop-gradient": "false"' through/run/config.json
 ok 'and of training alone with' grep -q '"stop-gradient": "true"' alone/run/config.json
 in_folder random run train $tiny --method ct-continuous --steps 1 --ema-rates 0.9 --no-quiet --out run
