@@ -136,6 +136,12 @@ cp three.safetensors bad.safetensors
 size=$(wc -c <bad.safetensors)
 printf '\000\000\300\177' | dd of=bad.safetensors bs=1 conv=notrunc seek=$((size - 4 * 4096 - 4)) 2>/dev/null
 refused 4 'tensor "draw.2": element 4095: expected a finite number of at most 1e6, found' bad.safetensors --model "$teacher"
+# The tensors begin with the classes, behind the header, whose length is the first 8 bytes.
+cp three.safetensors classes.safetensors
+printf '\143' | dd of=classes.safetensors bs=1 conv=notrunc \
+    seek=$((8 + $(od -An -tu8 -N8 three.safetensors))) 2>/dev/null
+refused 4 'tensor "labels": element 0: expected a class of this model, 0 to 9 (-1: none), found 99' \
+    classes.safetensors --model "$teacher"
 # 3e38 is a number, but no network makes one of it.
 printf '\231\166\141\177' | dd of=bad.safetensors bs=1 conv=notrunc seek=$((size - 4 * 4096 - 4)) 2>/dev/null
 refused 4 'tensor "draw.2": element 4095: expected a finite number of at most 1e6, found 2.9' bad.safetensors --model "$teacher"
