@@ -33,10 +33,10 @@ static int64_t v_pitch(const gradient *s)
     return BLOCK * s->c_size + APART;
 }
 
-/* What a worker transforms, and a pixel of zeros; floats. */
+/* What a worker transforms, half of it in between, and a pixel of zeros; floats. */
 static int64_t room_of(const gradient *s)
 {
-    return PAIRS * (v_pitch(s) + D_PITCH) + C_BLOCK;
+    return PAIRS * (v_pitch(s) + D_PITCH) + HALF + C_BLOCK;
 }
 
 /* The sums of a task: kept for all tasks where there are parts, else of a worker. */
@@ -89,7 +89,7 @@ typedef struct task {
     const gradient *s;
     int bf16;
     int64_t part, c_first, k_first, c_n, k_n; /* channels */
-    float *v, *d, *zeros, *sums, scale[PAIRS];
+    float *v, *d, *half, *zeros, *sums, scale[PAIRS];
 } task;
 
 static void find_task(task *t, int64_t i)
@@ -105,27 +105,33 @@ static void find_task(task *t, int64_t i)
     t->sums = sums + (s->parts > 1 ? i : c->worker) * sums_of(s);
 }
 
-CM_APART void dy_f32(const void *const *pixel, int64_t k, float *d, int64_t pitch)
+CM_APART void dy_f32(const winograd_run *run, int64_t k, float *half, float *d, int64_t pitch,
+                     int64_t apart)
 {
-    to_points(four_taps, OUTPUTS, pixel, k, 0, d, pitch);
+    to_points(four_taps, OUTPUTS, run, k, 0, half, d, pitch, apart);
 }
 
-CM_APART void dy_bf16(const void *const *pixel, int64_t k, float *d, int64_t pitch)
+CM_APART void dy_bf16(const winograd_run *run, int64_t k, float *half, float *d, int64_t pitch,
+                      int64_t apart)
 {
-    to_points(four_taps, OUTPUTS, pixel, k, 1, d, pitch);
+    to_points(four_taps, OUTPUTS, run, k, 1, half, d, pitch, apart);
 }
 
-static void transform(const task *t, int64_t first, int64_t n)
+static void transform(const task *t, int64_t first, int64_t all)
 {
     const gradient *s = t->s;
     const void *const *in = t->call->in;
-    const void *pixel[PAIRS];
     winograd_spot at = spot_of(&s->tiles, first);
-    for (int64_t i = 0; i < n; i++, move_on(&s->tiles, &at)) {
-        pixels_of(&s->tiles, &at, POINTS, 1, in[1], s->c, t->c_first, t->bf16, t->zeros, pixel);
-        (t->bf16 ? tile_bf16 : tile_f32)(pixel, t->c_n, t->v + i * s->c_size, v_pitch(s));
-        pixels_of(&s->tiles, &at, OUTPUTS, 0, in[0], s->k, t->k_first, t->bf16, t->zeros, pixel);
-        (t->bf16 ? dy_bf16 : dy_f32)(pixel, t->k_n, t->d + i * s->k_size, D_PITCH);
+    for (int64_t i = 0, n; i < all; i += n, move_on(&s->tiles, &at, n)) {
+        const winograd_run x =
+            run_of(&s->tiles, &at, all - i, POINTS, 1, in[1], s->c, t->c_first, t->bf16, t->zeros);
+        const winograd_run dy =
+            run_of(&s->tiles, &at, all - i, OUTPUTS, 0, in[0], s->k, t->k_first, t->bf16, t->zeros);
+        (t->bf16 ? tiles_bf16 : tiles_f32)(&x, t->c_n, t->half, t->v + i * s->c_size, v_pitch(s),
+                                           s->c_size);
+        (t->bf16 ? dy_bf16 : dy_f32)(&dy, t->k_n, t->half, t->d + i * s->k_size, D_PITCH,
+                                     s->k_size);
+        n = x.tiles;
     }
 }
 
@@ -207,7 +213,8 @@ void CM_K(conv_weight)(const cm_call *c)
     find_scales(t.scale);
     t.v = (float *)c->workspace + c->worker * room_of(s);
     t.d = t.v + PAIRS * v_pitch(s);
-    t.zeros = t.d + PAIRS * D_PITCH;
+    t.half = t.d + PAIRS * D_PITCH;
+    t.zeros = t.half + HALF;
     memset(t.zeros, 0, C_BLOCK * sizeof *t.zeros);
     if (s->k % PANEL) /* a panel has columns beyond k */
         memset(t.d, 0, (size_t)(PAIRS * D_PITCH) * sizeof *t.d);
