@@ -13,7 +13,8 @@
 #include "base/memory.h"
 
 enum {
-    BLOCK = 32, /* tiles, the length of a sum before it is added to the others */
+    BLOCK = 64, /* tiles, the length of a sum before it is added to the others */
+    LEAST = 32, /* tiles of a part */
     C_BLOCK = 128,
     K_BLOCK = 64,            /* a multiple of PANEL */
     TASKS = 8,               /* wanted, where the sums of all have room in */
@@ -57,7 +58,7 @@ static void plan_tasks(gradient *s)
     s->c_blocks = cm_ceil_div(s->c, C_BLOCK);
     s->k_blocks = cm_ceil_div(s->k, K_BLOCK);
     s->parts = 1;
-    while (tasks_of(s) < TASKS && (s->parts == 1 || s->parts * BLOCK < s->tiles.all) &&
+    while (tasks_of(s) < TASKS && (s->parts == 1 || s->parts * LEAST < s->tiles.all) &&
            2 * s->parts * PAIRS * s->c * s->k <= MOST_SUMS)
         s->parts *= 2;
 }
