@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 typedef struct sample_files {
     cm_text model, out, heading, trajectory, noise, save_noise;
@@ -31,7 +32,7 @@ static const cm_option file_options[] = {
     {"captions", CM_OPT_FLAG, offsetof(sample_files, captions), "false", NULL, 0, 1, NULL,
      "write the class below each image of the grid"},
     {"heading", CM_OPT_TEXT, offsetof(sample_files, heading), "", NULL, 0, 0, "TEXT",
-     "a line above the grid, and the Title of a PNG file"},
+     "a line above the grid, and the Title of a PNG file; at most 511 bytes"},
     {"trajectory", CM_OPT_TEXT, offsetof(sample_files, trajectory), "", "|state|estimate|both", 0,
      0, "VIEW",
      "show the way from noise: x at each noise level, the image that it leads to, or both; a row "
@@ -127,6 +128,11 @@ static cm_status check_out(const cli_usage *usage, sample_files *files, cm_sampl
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'save-noise': expected another file than --noise and --out, found "
                         "'%s'",
+                        files->save_noise);
+    if (files->go_on && *files->save_noise && !access(files->save_noise, F_OK))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'save-noise': with --continue expected a new name, found '%s', "
+                        "which may hold the noise of the images before",
                         files->save_noise);
     if (files->go_on && next < 0)
         return cli_fail(err, CM_ERR_ARGUMENT,
@@ -258,12 +264,16 @@ static cm_status use_noise(const cli_usage *usage, const sample_files *files, cm
     return CM_OK;
 }
 
-/* The seed says the noise that is added on the way, and random classes. */
+/* For the noise that is not in a file, and random classes. */
+static int uses_seed(const cli_usage *usage, const cm_images *noise, const cm_sampler *sampler)
+{
+    return !noise || cli_was_given(usage, "class") || cm_sampler_draws(sampler) > noise->draws;
+}
+
 static cm_status check_seed(const cli_usage *usage, const cm_images *noise,
                             const cm_sampler *sampler, cm_error *err)
 {
-    if (!noise || !cli_was_given(usage, "seed") || cli_was_given(usage, "class") ||
-        cm_sampler_draws(sampler) > noise->draws)
+    if (!cli_was_given(usage, "seed") || uses_seed(usage, noise, sampler))
         return CM_OK;
     return cli_fail(err, CM_ERR_ARGUMENT,
                     "option 'seed': has no effect here, all noise of this sampler is in --noise");
@@ -280,6 +290,7 @@ typedef struct work {
     const char *folder; /* images go there as they are done; NULL: at the end */
     const cm_layout *layout;
     int64_t num, made;
+    int uses_seed;
 } work;
 
 /* Of what takes a while. */
@@ -341,6 +352,7 @@ static cm_status sample(const cli_usage *usage, const sample_files *files, const
         status = cm_sampler_new(model, config, &sampler, err);
     if (!status)
         status = check_seed(usage, noise, sampler, err);
+    w->uses_seed = !status && uses_seed(usage, noise, sampler);
     if (!status && noise)
         status = use_noise(usage, files, noise, sampler, &request, err);
     if (!status && *files->save_noise)
@@ -352,9 +364,25 @@ static cm_status sample(const cli_usage *usage, const sample_files *files, const
     cm_sampler_free(sampler);
     if (status == CM_INTERRUPTED && w->made)
         return cli_fail(err, status,
-                        "%s: stopped after %lld of %lld images; --continue goes on after them",
-                        w->folder, (long long)w->made, (long long)w->num);
+                        "%s: stopped after %lld of %lld images; --continue goes on after them%s",
+                        w->folder, (long long)w->made, (long long)w->num,
+                        *files->save_noise ? "; their noise is not saved" : "");
     return status;
+}
+
+/* seed NULL: nothing came from one. */
+static void say_drawn(const sample_files *files, const cm_images *images, const int64_t *seed,
+                      double seconds)
+{
+    char from[2 * sizeof(cm_text)] = "";
+    size_t n = 0;
+    if (*files->noise)
+        n = (size_t)snprintf(from, sizeof from, ", noise of %s", files->noise);
+    if (seed)
+        snprintf(from + n, sizeof from - n, ", seed %lld", (long long)*seed);
+    cli_say(cli_is_pipe(files->out) ? stderr : stdout,
+            "%s: %lld image%s in %.3f s (%.1f images/s)%s", files->out, (long long)images->n,
+            images->n == 1 ? "" : "s", seconds, (double)images->n / seconds, from);
 }
 
 static cm_status generate(const cli_usage *usage, const sample_files *files, int quiet,
@@ -391,10 +419,8 @@ static cm_status generate(const cli_usage *usage, const sample_files *files, int
     if (!status && !w.folder)
         status = to_pipe ? cli_pipe_write(write_drawing, &made, err)
                          : write_drawing(&made, files->out, err);
-    if (!status)
-        cli_say(to_pipe ? stderr : stdout, "%s: %lld image%s in %.3f s (%.1f images/s), seed %lld",
-                files->out, (long long)images->n, images->n == 1 ? "" : "s", seconds,
-                (double)images->n / seconds, (long long)config->seed);
+    if (!status && images)
+        say_drawn(files, images, w.uses_seed ? &config->seed : NULL, seconds);
     cli_trajectory_clear(&way);
     cm_images_free(images);
     cm_images_free(noise);

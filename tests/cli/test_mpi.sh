@@ -19,8 +19,11 @@ export OMPI_MCA_orte_help_want_aggregate=1
 
 usual="--batch 12 --log-every 1 --save-every 2 --keep 20 --ema-rates 0.9 --out run"
 edm="--method edm $tiny $usual"
+# shellcheck disable=SC2034 # taken by eval
+{
 cd="--method cd --teacher $scratch/teacher $tiny_given $usual"
 ct="--method ct $tiny $usual --dropout 0.3 --flip"
+}
 
 # on N ARGUMENT...: cm on N processes
 on()
@@ -78,6 +81,7 @@ same_log()
 {
 works 'a teacher' train --method edm $tiny --steps 2 --ema-rates 0 --out teacher
 for method in edm cd ct; do
+    options=
     eval "options=\$$method"
     in_folder $method-1 works "$method, 4 parts on 1 process" \
         train $options --accumulate 4 --steps 6
@@ -165,7 +169,7 @@ begin()
 # How long the end took, in seconds, at most 30
 ends()
 {
-    for waited in $(seq 0 30); do
+    for _ in $(seq 0 30); do
         kill -0 "$mpi" 2>/dev/null || return 0
         sleep 1
     done
