@@ -67,7 +67,6 @@
     X(UNIFORM,                uniform,                "U(0,1) from a counter")                    \
     X(DROPOUT,                dropout,                "x * mask / (1 - p)")                       \
     X(STORE,                  store,                  "write a value to a leaf")                  \
-    X(ACCUMULATE,             accumulate,             "add a value to a leaf")                    \
     X(SUM_SQUARES,            sum_squares,            "sum of x^2 in double")                     \
     X(RADAM,                  radam,                  "RAdam step in place")                      \
     X(ADAMW,                  adamw,                  "AdamW step in place")                      \

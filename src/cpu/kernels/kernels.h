@@ -70,7 +70,6 @@
     RUN(NORMAL, normal)                                                                            \
     RUN(UNIFORM, uniform)                                                                          \
     RUN(DROPOUT, dropout)                                                                          \
-    RUN(ACCUMULATE, accumulate)                                                                    \
     RUN(STORE, store)                                                                              \
     PREPARED(SUM_SQUARES, sum_squares, sum_squares_prepare)                                        \
     RUN(RADAM, radam)                                                                              \
