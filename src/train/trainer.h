@@ -1,5 +1,5 @@
 /* trainer.h - the state of one training run, shared by setup.c (options to objects),
- * state.c (checkpoints) and loop.c */
+ * state.c (checkpoints), loop.c and what that calls */
 #ifndef CM_TRAIN_TRAINER_H
 #define CM_TRAIN_TRAINER_H
 
