@@ -21,7 +21,7 @@ static void sum_squares_infer(cm_graph *g, const cm_node *n, cm_type *out)
     if (n->in[0]->type.dtype != CM_F32)
         cm_graph_fail(g, CM_ERR_SHAPE, "sum_squares: %s, expected f32",
                       cm_dtype_name(n->in[0]->type.dtype));
-    *out = CM_TYPE(CM_F32, 1);
+    *out = CM_TYPE(CM_F32, (cm_type_count(&n->in[0]->type) + CM_SQUARES - 1) / CM_SQUARES);
 }
 
 static void update_infer(cm_graph *g, const cm_node *n, cm_type *out)

@@ -1,5 +1,8 @@
 /* after_step.c - what follows a step now and then: a line of the log, scores, a checkpoint,
- * pictures; and the model at the end of the run */
+ * pictures; and the model at the end of the run.
+ *
+ * All processes come to each of these, since what is written is gathered from them where they share
+ * it (--shard); process 0 does the rest. */
 #include "train/course.h"
 
 #include "base/clock.h"
@@ -21,10 +24,13 @@ static void draw_samples(cm_loop *l)
 {
     char path[CM_RUN_PATH], event[1200];
     const double start = cm_seconds();
+    float *average = cm_trainer_average(l->t);
+    if (!cm_loop_writes(l))
+        return;
     for (const char *const *name = l->t->settings.objective->samplers; *name; name++) {
         cm_error why = {0};
-        const cm_status s =
-            cm_trainer_draw(l->t, *name, report_drawing, cm_loop_wants_stop, l, path, &why);
+        const cm_status s = cm_trainer_draw(l->t, average, *name, report_drawing,
+                                            cm_loop_wants_stop, l, path, &why);
         l->drawn = l->to_draw = 0;
         if (!s) {
             cm_loop_report_file(l, "drew", path);
@@ -40,11 +46,13 @@ static void draw_samples(cm_loop *l)
 }
 
 /* What a classifier has for samples: how many of the pictures kept back it recognises. */
-static cm_status judge(cm_loop *l, cm_error *err)
+static cm_status judge(cm_loop *l, float *average, cm_error *err)
 {
     char event[160];
     const double start = cm_seconds();
-    const cm_status s = cm_trainer_judge(l->t, event, sizeof event, err);
+    if (!cm_loop_writes(l))
+        return CM_OK;
+    const cm_status s = cm_trainer_judge(l->t, average, event, sizeof event, err);
     if (!s)
         cm_loop_report(l, event);
     l->drawing += cm_seconds() - start;
@@ -62,8 +70,11 @@ static void report_scoring(void *user, const char *what, double done, double eta
 cm_status cm_loop_score(cm_loop *l, cm_error *err)
 {
     const cm_eval_hooks hooks = {sizeof hooks, report_scoring, cm_loop_wants_stop, l};
+    float *average = cm_trainer_average(l->t);
+    if (!cm_loop_writes(l))
+        return CM_OK;
     cm_loop_count_seconds(l);
-    const cm_status s = cm_trainer_score(l->t, &hooks, cm_loop_report_line, err);
+    const cm_status s = cm_trainer_score(l->t, average, &hooks, cm_loop_report_line, err);
     l->drawn = l->to_draw = 0;
     return s;
 }
@@ -79,22 +90,6 @@ static cm_status save(cm_loop *l, cm_error *err)
     return s;
 }
 
-/* every 0: ten times in a run. */
-static int due(const cm_trainer *t, int64_t every)
-{
-    return t->k % (every ? every : (t->config.steps + 9) / 10) == 0;
-}
-
-/* Where nobody asked for a number of them, pictures do not hold up a short run: one more
- * keeps their share of the time below a twentieth. */
-static int picture_due(const cm_loop *l)
-{
-    const cm_train_params *c = &l->t->config;
-    const double one = l->drawings ? l->drawing / l->drawings : 0.0;
-    return due(l->t, c->sample_every) &&
-           (c->sample_every || l->drawing + one <= 0.05 * (cm_seconds() - l->start));
-}
-
 /* With a step that is not the run's last. */
 static int ends_stage(const cm_trainer *t)
 {
@@ -107,8 +102,10 @@ static int ends_stage(const cm_trainer *t)
 static cm_status after_stage(cm_loop *l, cm_error *err)
 {
     const cm_trainer *t = l->t;
-    const cm_model model = cm_trainer_model(t, t->step->ema[0]);
+    const cm_model model = cm_trainer_model(t, cm_trainer_average(t));
     char folder[CM_RUN_PATH], path[CM_RUN_PATH], name[64];
+    if (!cm_loop_writes(l))
+        return CM_OK;
     snprintf(name, sizeof name, "%d-steps.safetensors", model.steps);
     cm_status s = cm_run_held(t->config.out, t->lock, err);
     if (!s)
@@ -126,18 +123,19 @@ cm_status cm_loop_after_step(cm_loop *l, int last, cm_error *err)
 {
     cm_trainer *t = l->t;
     const cm_train_params *c = &t->config;
-    const int show = !l->stopping && (last || picture_due(l));
+    const int show = !l->stopping && (last || l->picture_due),
+              ends = last || ends_stage(t); /* a line is of one stage */
     cm_status s = CM_OK;
     cm_loop_report(l, NULL);
-    if (due(t, c->log_every) || ((last || ends_stage(t)) && t->loss_count))
-        s = cm_loop_log(l, err); /* a line is of one stage */
+    if (cm_loop_writes(l) && (cm_loop_due(t, t->k, c->log_every) || (ends && t->loss_count)))
+        s = cm_loop_log(l, err);
     if (!s && ends_stage(t))
         s = after_stage(l, err);
     if (!s && show && t->held)
-        s = judge(l, err);
+        s = judge(l, cm_trainer_average(t), err);
     if (!s && !l->stopping && cm_trainer_score_due(t, last))
         s = cm_loop_score(l, err);
-    if (!s && (last || l->saving || due(t, c->save_every)))
+    if (!s && (last || l->saving || cm_loop_due(t, t->k, c->save_every)))
         s = save(l, err);
     if (!s && show && !t->held)
         draw_samples(l);
@@ -149,8 +147,11 @@ cm_status cm_loop_after_step(cm_loop *l, int last, cm_error *err)
 cm_status cm_loop_export(cm_loop *l, cm_error *err)
 {
     char path[CM_RUN_PATH];
-    cm_status s = l->t->held && l->t->accuracy < 0.0 ? judge(l, err) : CM_OK;
-    cm_model model = cm_trainer_model(l->t, l->t->step->ema[0]);
+    float *average = cm_trainer_average(l->t);
+    if (!cm_loop_writes(l))
+        return CM_OK;
+    cm_status s = l->t->held && l->t->accuracy < 0.0 ? judge(l, average, err) : CM_OK;
+    const cm_model model = cm_trainer_model(l->t, average);
     if (!s)
         s = cm_run_held(l->t->config.out, l->t->lock, err);
     if (!s)

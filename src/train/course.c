@@ -76,11 +76,14 @@ static void report_memory(const cm_loop *l)
 {
     const cm_train_step *s = l->t->step;
     const double mib = 1.0 / 1048576.0;
-    char event[160];
+    char event[200], whose[48] = "";
+    if (cm_group_size(l->t->group) > 1)
+        snprintf(whose, sizeof whose, " in process %d of %d", cm_group_rank(l->t->group),
+                 cm_group_size(l->t->group));
     snprintf(event, sizeof event,
-             "memory of a step: %.1f MiB, of which activations %.1f, kept for the gradient %.1f, "
-             "packed weights %.1f",
-             (double)cm_train_step_bytes(s) * mib,
+             "memory of a step: %.1f MiB%s, of which moments and averages %.1f, activations %.1f, "
+             "kept for the gradient %.1f, packed weights %.1f",
+             (double)cm_train_step_bytes(s) * mib, whose, (double)cm_train_step_own_bytes(s) * mib,
              (double)cm_plan_get_memory(s->part).activations * mib,
              (double)cm_train_step_kept_bytes(s) * mib,
              (double)cm_plan_get_memory(s->part).packed * mib);

@@ -17,7 +17,7 @@ typedef struct cm_loop {
     int64_t drawn, to_draw;   /* of the grid that is being drawn */
     int wish_stop, wish_save; /* of this process: what the hooks asked for */
     int stopping, saving;     /* of all; saving: and not done yet */
-    int time_is_up;
+    int time_is_up, picture_due;
     cm_group_times times; /* as of the last log line */
 } cm_loop;
 
@@ -38,17 +38,20 @@ double cm_loop_count_seconds(cm_loop *l);
 /* A line of log.jsonl, of the steps since the last one. */
 cm_status cm_loop_log(cm_loop *l, cm_error *err);
 
-/* ---- wishes.c: an end or a checkpoint, which all processes have after the same step ---- */
+/* ---- wishes.c: what all processes do after the same step ---- */
+
+/* every 0: ten times in a run. */
+int cm_loop_due(const cm_trainer *t, int64_t k, int64_t every);
 
 /* Ask the hooks: between steps, and between runs of the network on the way to a picture or to the
  * number of steps. */
 int cm_loop_wants_stop(void *loop);
 /* Before a step: what this process wishes goes to all with it. */
 void cm_loop_say_wishes(cm_loop *l);
-/* After it: stopping, saving and time_is_up are those of all. */
+/* After it: stopping, saving, time_is_up and picture_due are those of all. */
 void cm_loop_hear_wishes(cm_loop *l);
 
-/* ---- after_step.c: what follows a step now and then, and the last ---- */
+/* ---- after_step.c: what follows a step now and then, and the last: all processes come ---- */
 
 /* A line of the log, scores, a checkpoint, pictures, where they are due; last: of the run. */
 cm_status cm_loop_after_step(cm_loop *l, int last, cm_error *err);

@@ -90,8 +90,7 @@ static cm_status loop(cm_loop *l, cm_error *err)
     cm_trainer *t = l->t;
     int last = t->k >= t->config.steps; /* then only the export is left */
     /* a part before this one may have been stopped while it scored */
-    cm_status s =
-        cm_loop_writes(l) && cm_trainer_score_due(t, last) ? cm_loop_score(l, err) : CM_OK;
+    cm_status s = cm_trainer_score_due(t, last) ? cm_loop_score(l, err) : CM_OK;
     if (cm_group_size(t->group) == 1)
         cm_loop_hear_wishes(l);
     while (!last && !l->stopping && !s) {
@@ -102,8 +101,7 @@ static cm_status loop(cm_loop *l, cm_error *err)
         cm_loop_wants_stop(l);
         cm_loop_hear_wishes(l);
         last = t->k >= t->config.steps || l->time_is_up;
-        if (cm_loop_writes(l))
-            s = cm_loop_after_step(l, last, err);
+        s = cm_loop_after_step(l, last, err);
     }
     return s ? s : l->stopping && !last ? CM_INTERRUPTED : CM_OK;
 }
@@ -233,7 +231,7 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
         cm_loop_report_beginning(&l);
         s = loop(&l, err);
     }
-    if (!s && cm_loop_writes(&l))
+    if (!s)
         s = cm_loop_export(&l, err);
     if (!s || s == CM_INTERRUPTED)
         s = cm_group_agree(t->group, s, err);
