@@ -57,6 +57,7 @@ done
 for n in 2 3; do
     in_folder edm-$n on_works "sharded over $n" $n train $edm --steps 6 --shard
     ok 'the same files' same_files edm-1 edm-$n
+    ok 'the same losses and norms' same_log edm-1 edm-$n
 done
 ok 'pd has an end of a stage' test -f pd-4/run/stages/2-steps.safetensors
 in_folder alone works 'sharded alone: the run of one process' train $edm --steps 6 --shard

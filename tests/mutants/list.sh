@@ -368,7 +368,7 @@ mutant 'shard ignored' 'options_of\(c\)->shard && cm_group_size' '0 \&\& cm_grou
 mutant 'shard: the norm is of the own slices' 'cm_group_sum_begin\(s->group, s->squares, s->room' \
     'cm_group_sum_begin(s->group, s->squares + runs, s->room'
 mutant 'shard: squares of the last step are added' \
-    'memset\(s->squares, 0, runs \* sizeof\(float\)\);' '(void)0;'
+    'memset\(s->squares, 0, runs \* sizeof\(float\)\);' '(void)runs;'
 mutant 'shard: the loss of the last part alone' \
     'merge\(s, s->own\.count - 1, s->floats, grad_floats\(s\)\);' '(void)0;'
 mutant 'shard: weights are not gathered' 'spread\(s, s->params\);' '(void)0;'
