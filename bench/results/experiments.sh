@@ -142,12 +142,13 @@ run()
         done
         printf ']}\n'
     } >"$row.part"
-    # The first of its samplings, two of each class, as a strip.
+    # For the pages: the loss, and two of each class by the first of its samplings, as a strip.
     first=${samplings%%;*}
     if [ "$seed" = 1 ]; then
         # shellcheck disable=SC2086 # a list of words
         $cm sample --model "$folder" --num 20 --class all --columns 20 ${first#*:} \
             --out "$rows/$name.png" >"$rows/$name.part"
+        $cm plot "$folder" --what loss --out "$rows/$name-loss.png" >"$rows/$name.part"
         rm "$rows/$name.part"
     fi
     mv "$row.part" "$row"

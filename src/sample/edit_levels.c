@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "io/json.h"
 
+#include <math.h>
 #include <string.h>
 
 static int number_of(const cm_edit_task *task)
@@ -83,12 +84,20 @@ static double level_at(const cm_noise_schedule *n, double strength)
     return cm_sigma_at(n, 1 - strength);
 }
 
+/* As far apart as the task's n from sigma_max are; one where there is no way to the last. */
+static int levels_from(const cm_edit_task *task, double strength)
+{
+    if (!(strength > task->last))
+        return 1;
+    return 1 + (int)lround((task->n - 1) * (strength - task->last) / (1 - task->last));
+}
+
 void cm_edit_ladder(const cm_noise_schedule *schedule, const cm_edit_task *task, double strength,
                     int n, double *sigma)
 {
     for (int i = 0; i < n; i++) {
         const double way = n > 1 ? (double)i / (n - 1) : 0;
-        sigma[i] = level_at(schedule, strength * (1 - way * (1 - task->last)));
+        sigma[i] = level_at(schedule, strength + way * (task->last - strength));
     }
 }
 
@@ -143,7 +152,7 @@ static void levels_of_list(const cm_recipe *r, const cm_edit_search *search,
         l->n = known;
         memcpy(l->sigma, search->sigma[number_of(task)], (size_t)known * sizeof *l->sigma);
     } else {
-        l->n = task->n;
+        l->n = levels_from(task, strength);
         cm_edit_ladder(l->schedule, task, strength, l->n, l->sigma);
     }
     if (r->one_step)

@@ -27,8 +27,8 @@ typedef struct cm_edit_search {
 /* Errors: CM_ERR_FORMAT names the key, CM_ERR_MEMORY. */
 cm_status cm_edit_search_read(const cm_model *model, cm_edit_search *search, cm_error *err);
 
-/* n levels of a task as it has them without a search: even on the grid, from the strength that
- * leaves its share of it undone, the last with task->last of it. */
+/* n levels of a task as it has them without a search: even on the grid, from the one that leaves
+ * the share 1 - strength of it undone to the one that leaves 1 - task->last. */
 void cm_edit_ladder(const cm_noise_schedule *schedule, const cm_edit_task *task, double strength,
                     int n, double *sigma);
 

@@ -45,8 +45,9 @@ typedef struct cm_edit_task {
     const char *name;
     unsigned needs;
     cm_edit_start start;
-    /* Noise levels of a consistency model, by default: n, even on the grid from the one that
-     * leaves the share 1 - strength of it undone down to last times that strength. */
+    /* Noise levels of a consistency model, by default: even on the grid from the one that leaves the
+     * share 1 - strength of it undone down to the one that leaves 1 - last, as far apart as n
+     * from sigma_max are. */
     double strength, last;
     int n;
     /* seen[h,w,c] of the picture y[h,w,c]; with CM_EDIT_FACTOR y is [h/factor,w/factor,c]. */

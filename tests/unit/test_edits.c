@@ -276,19 +276,24 @@ static cm_status choose(levels_case *l, const cm_edit *e, cm_error *err)
                           &l->levels, err);
 }
 
-/* The task's own, by definition; strength; the paper's for strokes. */
+/* The task's own, by definition; strength: as much of the way of inpaint as is left. */
 static void test_levels(void)
 {
     cm_error err = {0};
     levels_case *l = prepare(0);
     cm_edit e = cm_edit_default("stroke");
     CHECK_OK(choose(l, &e, &err), err);
-    CHECK(l->levels.n == 2 && l->method->takes_list, "%d levels", l->levels.n);
-    CHECK(fabs(l->levels.sigma[0] - 5.38) < 0.02 && fabs(l->levels.sigma[1] - 2.24) < 0.01,
-          "%g, %g", l->levels.sigma[0], l->levels.sigma[1]);
+    CHECK(l->levels.n == 10 && l->method->takes_list, "%d levels", l->levels.n); /* .39 of .8 / 19 */
+    CHECK(fabs(l->levels.sigma[0] - 5.38) < 0.02, "the paper's, %g", l->levels.sigma[0]);
+    CHECK_CLOSE(l->levels.sigma[9], cm_sigma_at(&schedule, 0.8), 1e-12);
+    CHECK_OK(cm_sigma_list_check(&schedule, l->levels.sigma, l->levels.n, &err), err);
     e.strength = 1;
     CHECK_OK(choose(l, &e, &err), err);
-    CHECK(l->levels.sigma[0] == 80, "%g", l->levels.sigma[0]);
+    CHECK(l->levels.n == 20 && l->levels.sigma[0] == 80, "%g", l->levels.sigma[0]);
+    e.strength = 0.15;
+    CHECK_OK(choose(l, &e, &err), err);
+    CHECK(l->levels.n == 1, "%d levels below the last", l->levels.n);
+    CHECK_CLOSE(l->levels.sigma[0], cm_sigma_at(&schedule, 0.85), 1e-12);
     e = cm_edit_default("denoise");
     e.sigma = 0.25;
     CHECK_OK(choose(l, &e, &err), err);
@@ -354,7 +359,7 @@ static void test_search(void)
     CHECK(l->levels.n == 3 && l->levels.sigma[1] == 5, "%d levels", l->levels.n);
     e = cm_edit_default("vary");
     CHECK_OK(choose(l, &e, &err), err);
-    CHECK(l->levels.n == 1, "its own %d", l->levels.n);
+    CHECK(l->levels.n == 6, "its own %d", l->levels.n);
     l = prepare(1);
     CHECK_OK(read_search(of_teacher, 1, &l->search, &err), err);
     CHECK_OK(choose(l, &e, &err), err);
