@@ -327,9 +327,9 @@ typedef struct cm_train_hooks {
  * give the same bits, run to run; batch, accumulate and threads are part of the result,
  * since they order the sums over samples.  resume continues the run found there bit for bit
  * (same number of threads).  Its settings are then those of RUN/config.json
- * (cm_options_read), of which steps, threads, recompute, max-minutes, keep, sample-scale, the
- * eval-* and *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as
- * is a run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step and the
+ * (cm_options_read), of which steps, threads, recompute, shard, max-minutes, keep, sample-scale,
+ * the eval-* and *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT,
+ * as is a run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step and the
  * first node that was not finite; nothing of it is saved.  CM_INTERRUPTED: hooks->stop said so, and
  * the steps that were done are saved.  hooks may be NULL. */
 CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_train_hooks *hooks,

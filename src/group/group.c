@@ -29,6 +29,7 @@ struct cm_group {
 };
 
 _Static_assert((int)CM_GROUP_SUMS == CM_ENGINE_SUMS, "as many as engines hold");
+_Static_assert((int)CM_GROUP_BLOCK == CM_ENGINE_ALIGN, "blocks of slices");
 
 /* ---- the engine ---- */
 
@@ -159,14 +160,29 @@ cm_status cm_group_share(cm_group *g, int parts, cm_span *own, cm_error *err)
     return CM_OK;
 }
 
-void cm_group_sum_begin(cm_group *g, float *x, float *room, size_t n)
+static void begin(cm_group *g, int what, float *x, float *room, size_t n)
 {
     if (cm_group_size(g) == 1)
         return;
     if (g->ended)
         g->begun = g->ended = 0;
     g->sum[g->begun++] = (cm_group_sum){n, cm_seconds(), 0.0};
-    g->engine.sum_begin(g->engine.state, x, room, n);
+    g->engine.sum_begin(g->engine.state, what, x, room, n);
+}
+
+void cm_group_sum_begin(cm_group *g, float *x, float *room, size_t n)
+{
+    begin(g, CM_ENGINE_ADD | CM_ENGINE_SPREAD, x, room, n);
+}
+
+void cm_group_add_begin(cm_group *g, float *x, float *room, size_t n)
+{
+    begin(g, CM_ENGINE_ADD, x, room, n);
+}
+
+void cm_group_spread_begin(cm_group *g, float *x, size_t n)
+{
+    begin(g, CM_ENGINE_SPREAD, x, NULL, n);
 }
 
 /* Sums are done in their order; time in which two are under way counts once. */
@@ -206,7 +222,13 @@ int cm_group_get_sums(const cm_group *g, cm_group_sum sum[CM_GROUP_SUMS])
 
 size_t cm_group_room(const cm_group *g, size_t n)
 {
-    return cm_group_size(g) > 1 ? cm_engine_room(n, g->engine.size) : 0;
+    return cm_group_size(g) > 1 ? cm_engine_room(n, g->engine.size, g->engine.rank) : 0;
+}
+
+void cm_group_slice(const cm_group *g, size_t n, size_t *begin, size_t *end)
+{
+    *begin = cm_engine_slice(n, cm_group_size(g), cm_group_rank(g));
+    *end = cm_engine_slice(n, cm_group_size(g), cm_group_rank(g) + 1);
 }
 
 /* ---- what is small ---- */

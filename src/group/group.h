@@ -22,10 +22,17 @@ int cm_group_beside(const cm_group *g);
 /* The parts of a batch that each process has; before the first sum. */
 cm_status cm_group_share(cm_group *g, int parts, cm_span *own, cm_error *err);
 /* Begin to add up x[n] over the processes, each the sum of its own parts, in the order of order.h;
- * room [cm_group_room(n)].  Both are the group's until cm_group_sum_end, which waits for all sums
- * that were begun, at most CM_GROUP_SUMS. */
+ * room [cm_group_room(n)].  Both are the group's until cm_group_sum_end, which waits for all
+ * that was begun, at most CM_GROUP_SUMS. */
 void cm_group_sum_begin(cm_group *g, float *x, float *room, size_t n);
 void cm_group_sum_end(cm_group *g);
+/* The two halves of it.  Each process gets the sums of its own slice of x alone (reduce-scatter);
+ * each gets the slices of all others (all-gather). */
+void cm_group_add_begin(cm_group *g, float *x, float *room, size_t n);
+void cm_group_spread_begin(cm_group *g, float *x, size_t n);
+/* The slice of n floats that is this process's own, begin to end-1: whole blocks of
+ * CM_GROUP_BLOCK, but for the last. */
+void cm_group_slice(const cm_group *g, size_t n, size_t *begin, size_t *end);
 /* Seconds so far in which sums were under way, and in which cm_group_sum_end waited for them: the
  * rest was hidden behind the work in between.  0 alone. */
 typedef struct cm_group_times {
@@ -34,7 +41,7 @@ typedef struct cm_group_times {
 cm_group_times cm_group_get_times(const cm_group *g);
 /* The sums that the last cm_group_sum_end waited for, in their order: of how many floats, when they
  * were begun and done (cm_seconds).  Returns how many. */
-enum { CM_GROUP_SUMS = 128 };
+enum { CM_GROUP_SUMS = 128, CM_GROUP_BLOCK = 1024 };
 typedef struct cm_group_sum {
     size_t floats;
     double begun, done;

@@ -3,7 +3,8 @@
  * A sum is three steps, over slices of the array, one a process: each sends the slices of the
  * others to them (all-to-all), adds up its own in the order that it is given, and gets the other
  * sums (all-gather).  That is the traffic of a ring, 2 (size - 1) / size of the array, but the
- * order of additions is ours; MPI_Allreduce leaves it to the implementation.
+ * order of additions is ours; MPI_Allreduce leaves it to the implementation.  The first two alone
+ * are a reduce-scatter, the last alone an all-gather.
  *
  * Most implementations move data only while they are called.  So one thread calls them, looks, and
  * sleeps in between, while the others compute. */
@@ -17,6 +18,7 @@
 #include <time.h>
 
 typedef struct sum {
+    int what;
     float *x, *room;
     size_t n;
     double done; /* when */
@@ -47,12 +49,9 @@ typedef struct mpi_group {
     sum sums[CM_ENGINE_SUMS];
 } mpi_group;
 
-/* Where the slice of a process begins. */
 static size_t slice(const mpi_group *g, size_t n, int rank)
 {
-    const size_t blocks = (n + CM_ENGINE_ALIGN - 1) / CM_ENGINE_ALIGN,
-                 at = blocks * (size_t)rank / (size_t)g->size * CM_ENGINE_ALIGN;
-    return at < n ? at : n;
+    return cm_engine_slice(n, g->size, rank);
 }
 
 static int slice_length(const mpi_group *g, size_t n, int rank)
@@ -111,6 +110,14 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+static void finish(mpi_group *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->sums[g->done++ % CM_ENGINE_SUMS].done = seconds();
+    pthread_cond_signal(&g->idle);
+    pthread_mutex_unlock(&g->lock);
+}
+
 /* One look at what is under way, and the next of what can begin: both transfers in the order of
  * the sums, as in every other process.  Returns whether anything went on. */
 static int advance(mpi_group *g, unsigned queued)
@@ -122,19 +129,23 @@ static int advance(mpi_group *g, unsigned queued)
         moved = 1;
     }
     if (!g->scatter.busy && g->sent < queued) {
-        send_slices(g, &g->sums[g->sent % CM_ENGINE_SUMS]);
-        g->sent++;
+        const sum *s = &g->sums[g->sent++ % CM_ENGINE_SUMS];
+        if (s->what & CM_ENGINE_ADD)
+            send_slices(g, s);
+        else
+            g->added++; /* all before it are, for none is on its way */
         moved = 1;
     }
     if (arrived(&g->gather)) {
-        pthread_mutex_lock(&g->lock);
-        g->sums[g->done++ % CM_ENGINE_SUMS].done = seconds();
-        pthread_cond_signal(&g->idle);
-        pthread_mutex_unlock(&g->lock);
+        finish(g);
         moved = 1;
     }
     if (!g->gather.busy && g->done < g->added) {
-        spread_sums(g, &g->sums[g->done % CM_ENGINE_SUMS]);
+        const sum *s = &g->sums[g->done % CM_ENGINE_SUMS];
+        if (s->what & CM_ENGINE_SPREAD)
+            spread_sums(g, s);
+        else
+            finish(g);
         moved = 1;
     }
     return moved;
@@ -175,11 +186,11 @@ static void *work(void *arg)
 
 /* ---- the engine's calls ---- */
 
-static void sum_begin(void *state, float *x, float *room, size_t n)
+static void sum_begin(void *state, int what, float *x, float *room, size_t n)
 {
     mpi_group *g = state;
     pthread_mutex_lock(&g->lock);
-    g->sums[g->queued % CM_ENGINE_SUMS] = (sum){x, room, n, 0.0};
+    g->sums[g->queued % CM_ENGINE_SUMS] = (sum){what, x, room, n, 0.0};
     g->queued++;
     pthread_cond_signal(&g->work);
     pthread_mutex_unlock(&g->lock);
