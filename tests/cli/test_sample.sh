@@ -401,8 +401,8 @@ for output in a.png a.gif a.npz n.safetensors; do
     ok 'and what it led to is as it was' cmp "behind/$output" kept
     ok 'which is another' test "$(cmp -s "$output" kept || echo other)"
 done
-ln -s behind folder
-works 'a folder may be a link' sample --model "$student" --num 1 --out folder
+ln -s behind linked
+works 'a folder may be a link' sample --model "$student" --num 1 --out linked
 ok 'images go where it leads' test -n "$(find behind -name '000000*.png')"
 
 # ---- damaged models ----------------------------------------------------------
