@@ -131,6 +131,7 @@ static void check_metadata(const golden_run *r, const cm_st_file *f, const char 
     const char *text = cm_st_metadata(f, "model"), *method = option_of(r->args, "method", "edm");
     json_t *model = text ? json_loads(text, 0, NULL) : NULL;
     const int is_edm = !strcmp(method, "edm"), is_pd = !strcmp(method, "pd");
+    const double levels = levels_of(r, method); /* now: few texts of options are held at once */
     const char *kind = is_edm || is_pd ? "edm" : option_of(r->args, "boundary", "skip");
     const char *said = json_string_value(json_object_get(model, "kind"));
     CHECK(said && !strcmp(said, kind), "%s: kind is %s, expected %s", file, said ? said : "missing",
@@ -140,9 +141,9 @@ static void check_metadata(const golden_run *r, const cm_st_file *f, const char 
     expect(file, model, "sigma_data", option_number(r->args, "sigma-data", 0.5));
     expect(file, model, "rho", option_number(r->args, "rho", 7));
     if (!is_edm)
-        expect(file, model, "scales", levels_of(r, method));
+        expect(file, model, "scales", levels);
     if (is_pd)
-        expect(file, model, "steps", levels_of(r, method) - 1.0);
+        expect(file, model, "steps", levels - 1.0);
     json_decref(model);
 }
 
