@@ -20,8 +20,9 @@ typedef struct cm_engine {
     void (*sum_end)(void *state);
     /* Seconds so far in which sums were under way; between sums. */
     double (*sum_seconds)(void *state);
-    /* all [size][bytes] = mine [bytes] of each process */
-    void (*gather)(void *state, const void *mine, void *all, size_t bytes);
+    /* all [size][bytes] = mine [bytes] of each process: in every process, or in process 0 alone,
+     * where the others' all may be NULL. */
+    void (*gather)(void *state, const void *mine, void *all, size_t bytes, int everywhere);
     /* The last call: all processes come, or */
     void (*leave)(void *state);
     /* this one ends all at once; does not return. */

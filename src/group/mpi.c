@@ -196,12 +196,16 @@ static double sum_seconds(void *state)
     return g->seconds;
 }
 
-static void gather(void *state, const void *mine, void *all, size_t bytes)
+static void gather(void *state, const void *mine, void *all, size_t bytes, int everywhere)
 {
     const mpi_group *g = state;
+    const int n = (int)bytes;
     MPI_Request request;
     int done = 0;
-    MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, g->comm, &request);
+    if (everywhere)
+        MPI_Iallgather(mine, n, MPI_BYTE, all, n, MPI_BYTE, g->comm, &request);
+    else
+        MPI_Igather(mine, n, MPI_BYTE, all, n, MPI_BYTE, 0, g->comm, &request);
     while (!MPI_Test(&request, &done, MPI_STATUS_IGNORE) && !done)
         nap(); /* one of them may be at work for minutes */
 }

@@ -9,6 +9,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "data/summary.h"
+#include "group/group.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "run/config.h"
@@ -330,7 +331,10 @@ static void draw_samples(struct loop *l)
     for (const char *const *name = l->t->settings.objective->samplers; *name; name++) {
         cm_error why = {0};
         const cm_status s = cm_trainer_draw(l->t, *name, report_drawing, wants_stop, l, path, &why);
+        cm_group_go_on(l->t->group);
         l->drawn = l->to_draw = 0;
+        if (!s && !writes(l->t))
+            continue;
         if (!s) {
             report_file(l, "drew", path);
             continue;
@@ -366,7 +370,7 @@ static void report_scoring(void *user, const char *what, double done, double eta
 
 static cm_status score(struct loop *l, cm_error *err)
 {
-    const cm_eval_hooks hooks = {sizeof hooks, report_scoring, wants_stop, l};
+    const cm_eval_hooks hooks = {sizeof hooks, report_scoring, wants_stop, l, l->t->group};
     count_seconds(l);
     const cm_status s = cm_trainer_score(l->t, &hooks, report_line, err);
     l->drawn = l->to_draw = 0;
@@ -432,28 +436,33 @@ static cm_status after_stage(struct loop *l, cm_error *err)
     return s;
 }
 
-/* What follows a step now and then: a line of the log, a checkpoint, pictures. */
+/* What follows a step now and then: a line of the log, a checkpoint; pictures and scores, which all
+ * processes share. */
 static cm_status after_step(struct loop *l, int last, cm_error *err)
 {
     cm_trainer *t = l->t;
     const cm_train_params *c = &t->config;
-    const int show = !l->stopping && (last || picture_due(l));
+    int show = !l->stopping && (last || picture_due(l));
     cm_status s = CM_OK;
+    if (!l->stopping && !last && due(t, c->sample_every)) /* process 0's clock counts */
+        s = cm_group_broadcast(t->group, &show, sizeof show, err);
     report(l, NULL);
-    if (due(t, c->log_every) || ((last || ends_stage(t)) && t->loss_count))
+    if (!s && writes(t) && (due(t, c->log_every) || ((last || ends_stage(t)) && t->loss_count)))
         s = write_log(l, err); /* a line is of one stage */
-    if (!s && ends_stage(t))
+    if (!s && writes(t) && ends_stage(t))
         s = after_stage(l, err);
-    if (!s && show && t->held)
+    if (!s && writes(t) && show && t->held)
         s = judge(l, err);
     if (!s && !l->stopping && cm_trainer_score_due(t, last))
         s = score(l, err);
-    if (!s && (last || l->saving || due(t, c->save_every)))
+    if (!s && writes(t) && (last || l->saving || due(t, c->save_every)))
         s = save(l, err);
     if (!s && show && !t->held)
         draw_samples(l);
     if (cm_group_size(t->group) == 1)
         hear_wishes(l);
+    if (!writes(t))
+        l->saving = 0;
     return !s && l->saving ? save(l, err) : s; /* asked for while drawing */
 }
 
@@ -462,7 +471,7 @@ static cm_status loop(struct loop *l, cm_error *err)
     cm_trainer *t = l->t;
     int last = t->k >= t->config.steps; /* then only the export is left */
     /* a part before this one may have been stopped while it scored */
-    cm_status s = writes(t) && cm_trainer_score_due(t, last) ? score(l, err) : CM_OK;
+    cm_status s = cm_trainer_score_due(t, last) ? score(l, err) : CM_OK;
     if (cm_group_size(t->group) == 1)
         hear_wishes(l);
     while (!last && !l->stopping && !s) {
@@ -474,8 +483,7 @@ static cm_status loop(struct loop *l, cm_error *err)
         wants_stop(l);
         hear_wishes(l);
         last = is_last(l);
-        if (writes(t))
-            s = after_step(l, last, err);
+        s = after_step(l, last, err);
     }
     return s ? s : l->stopping && !last ? CM_INTERRUPTED : CM_OK;
 }
@@ -535,7 +543,7 @@ static void report_reference(void *user, const char *what, double done, double e
 /* What can fail before anything is made. */
 static cm_status set_up(struct loop *l, int resume, cm_error *err)
 {
-    const cm_eval_hooks hooks = {sizeof hooks, report_reference, wants_stop, l};
+    const cm_eval_hooks hooks = {sizeof hooks, report_reference, wants_stop, l, l->t->group};
     cm_status s = cm_trainer_setup(l->t, resume, wants_stop, l, err);
     if (!s)
         s = cm_trainer_scores_open(l->t, &hooks, report_line, err);

@@ -345,13 +345,6 @@ static cm_status make_metadata(cm_trainer *t, cm_error *err)
     return bad ? cm_fail(err, CM_ERR_MEMORY, "options: out of memory") : CM_OK;
 }
 
-/* As many threads as cores, which processes on the same ones share. */
-static int threads_of(const cm_trainer *t)
-{
-    const int all = cm_threads_resolve(t->config.threads), beside = cm_group_beside(t->group);
-    return t->config.threads || all < beside ? (t->config.threads ? all : 1) : all / beside;
-}
-
 /* All up to the network, of which each process sees the same. */
 static cm_status prepare(cm_trainer *t, int resume, cm_error *err)
 {
@@ -367,7 +360,7 @@ static cm_status prepare(cm_trainer *t, int resume, cm_error *err)
         (!resume && (s = open_init(t, err))) || (s = open_frozen(t, err)) ||
         (s = open_data(t, err)) || (s = choose_net(t, resume, err)) || (s = check_frozen(t, err)))
         return s;
-    t->threads = threads_of(t);
+    t->threads = cm_group_threads(t->group, t->config.threads);
     return cm_net_params_new(&t->net, &t->params, err);
 }
 
