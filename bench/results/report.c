@@ -2,15 +2,16 @@
  *
  *     report PAGE ROWS OUT
  *
- * ROWS/NAME-SEED.json is what one run with one seed scored (experiments.sh writes it).  Lines of
+ * ROWS/NAME-SEED.json is what one run with one seed scored (experiments.sh writes it); there is
+ * one such file of a run and seed, and in it one score of a number of evaluations.  Lines of
  * PAGE that begin with @ are filled in, the others copied, into OUT/results.md; plots go to OUT.
  *
  *     @table               a line of the table for each line up to @end:
  *     NAME EVALUATIONS | what the reader calls it
  *     @end
  *     @claim NAME EVALUATIONS < NAME EVALUATIONS | what the first is and the second
- *     @plot FILE | title of the x axis          a curve for each line up to @end:
- *     legend | X NAME EVALUATIONS, X NAME EVALUATIONS
+ *     @plot FILE | title of the x axis          a curve for each line up to @end; where the title
+ *     legend | X NAME EVALUATIONS, ...          ends in "(log scale)", over the logarithm of X:
  *     @end
  *     @machines            that the rows were made on
  *
@@ -45,7 +46,7 @@ typedef struct score {
 } score;
 
 typedef struct row {
-    char run[NAME], machine[160];
+    char run[NAME], machine[160], file[2048];
     int64_t seed, images;
     double processor_seconds;
     int n;
@@ -89,6 +90,20 @@ static void read_score(const json_t *j, const char *path, score *s)
     }
 }
 
+/* Two scores of one thing would both be in its mean, or one of them in nothing. */
+static void refuse_twins(const row *r)
+{
+    for (const row *o = rows; o < r; o++)
+        if (!strcmp(o->run, r->run) && o->seed == r->seed)
+            die("%s and %s: both are of run %s with seed %" PRId64, o->file, r->file, r->run,
+                r->seed);
+    for (int i = 0; i < r->n; i++)
+        for (int k = 0; k < i; k++)
+            if (r->scores[i].evaluations == r->scores[k].evaluations)
+                die("%s: \"scores\": two of %" PRId64 " evaluations", r->file,
+                    r->scores[i].evaluations);
+}
+
 static void read_row(const char *path)
 {
     cm_error err;
@@ -107,12 +122,14 @@ static void read_row(const char *path)
          &err);
     snprintf(r->run, sizeof r->run, "%s", run);
     snprintf(r->machine, sizeof r->machine, "%s", machine);
+    snprintf(r->file, sizeof r->file, "%s", path);
     const json_t *scores = json_object_get(j, "scores");
     r->n = (int)json_array_size(scores);
     if (r->n < 1 || r->n > SCORES)
         die("%s: \"scores\": expected 1 to %d, found %d", path, SCORES, r->n);
     for (int i = 0; i < r->n; i++)
         read_score(json_array_get(scores, (size_t)i), path, &r->scores[i]);
+    refuse_twins(r);
     json_decref(j);
 }
 
@@ -331,8 +348,11 @@ static void draw_plot(FILE *out, const plot *p, const char *folder)
                                   .can_be_log = 1,
                                   .n = p->n,
                                   .lines = p->lines};
+    static const char log_scale[] = "(log scale)";
+    const char *ends = strstr(p->x_title, log_scale);
     const cm_chart chart = {.x_title = p->x_title,
                             .x_is_whole = 1,
+                            .x_can_be_log = ends && !ends[sizeof log_scale - 1],
                             .names = p->n,
                             .name = p->name,
                             .n = 1,

@@ -47,6 +47,9 @@ e 1 | of e
 @plot p.png | N
 one | 1 a 1, 2 b 1, 3 e 1
 @end
+@plot log.png | evaluations (log scale)
+one | 1 a 1, 10 b 1, 100 c 1
+@end
 END
 "$report" "$dir/page" "$dir/rows" "$dir/out" >"$dir/log" 2>&1 || cat "$dir/log"
 check 'text' '^kept as it is$'
@@ -62,12 +65,28 @@ check 'not run' '^- \*\*missing\*\*: not run yet'
 check 'plot' '^!\[FD-fashion over N\]\(p\.png\)'
 if [ -s "$dir/out/p.png" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo 'FAIL no plot'; fi
 
+check 'plot over logarithms' '^!\[FD-fashion over evaluations \(log scale\)\]\(log\.png\)'
+# refused WHAT TEXT: on one line
+refused()
+{
+    if "$report" "$dir/page" "$dir/rows" "$dir/out" >"$dir/log" 2>&1 || ! grep -q "$2" "$dir/log" ||
+        [ "$(wc -l <"$dir/log")" -ne 1 ]; then
+        failed=$((failed + 1))
+        echo "FAIL taken: $1"
+    else
+        passed=$((passed + 1))
+    fi
+}
+mv "$dir/rows/a-2.json" "$dir/kept"
+row a 1 2.5
+sed 's/"seed":1/"seed":3/' "$dir/rows/a-1.json" >"$dir/rows/other.json"
+refused 'two files of one run and seed' 'a-3.json and .*other.json: both are of run a with seed 3'
+rm "$dir/rows/other.json"
+sed 's/"scores":\[\(.*\)/"scores":[{"evaluations":1,"eval":{"scores":{}}},/' "$dir/rows/b-1.json" >"$dir/rows/twice-1.json"
+sed -i 's/"run":"b"/"run":"twice"/' "$dir/rows/twice-1.json"
+refused 'two scores of one evaluation' 'twice-1.json: "scores": two of 1 evaluations'
+rm "$dir/rows/twice-1.json"
 echo '{"run":"x","seed":1' >"$dir/rows/x-1.json"
-if "$report" "$dir/page" "$dir/rows" "$dir/out" >"$dir/log" 2>&1 || ! grep -q 'x-1.json' "$dir/log"; then
-    failed=$((failed + 1))
-    echo 'FAIL a damaged row was taken'
-else
-    passed=$((passed + 1))
-fi
+refused 'a damaged row' 'x-1.json'
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

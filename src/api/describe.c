@@ -50,7 +50,8 @@ static void add_noise(json_t *o, const cm_model *m, int *bad)
     *bad |= json_object_set_new(noise, "sigma-max", json_real(s->sigma_max));
     *bad |= json_object_set_new(noise, "sigma-data", json_real(s->sigma_data));
     *bad |= json_object_set_new(noise, "rho", json_real(s->rho));
-    *bad |= json_object_set_new(noise, "levels", json_integer(m->scales));
+    *bad |= json_object_set_new(noise, "levels",
+                                m->scales ? json_integer(m->scales) : json_string("any"));
     if (m->steps)
         *bad |= json_object_set_new(o, "steps", json_integer(m->steps));
     *bad |= json_object_set_new(o, "noise", noise);

@@ -38,7 +38,7 @@ static const cm_option file_options[] = {
     {"scale", CM_OPT_INT, offsetof(edit_files, scale), "1", NULL, 1, 32, "N",
      "each pixel is drawn as N x N"},
     {"heading", CM_OPT_TEXT, offsetof(edit_files, heading), "", NULL, 0, 0, "TEXT",
-     "a line above a grid or strip, and the Title of a PNG file"},
+     "a line above a grid or strip, and the Title of a PNG file; at most 511 bytes"},
     {0},
 };
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 static const cm_option file_options[] = {
     {"model", CM_OPT_TEXT, offsetof(sample_files, model), "", NULL, 0, 0, "MODEL",
@@ -26,7 +27,7 @@ static const cm_option file_options[] = {
     {"captions", CM_OPT_FLAG, offsetof(sample_files, captions), "false", NULL, 0, 1, NULL,
      "write the class below each image of the grid"},
     {"heading", CM_OPT_TEXT, offsetof(sample_files, heading), "", NULL, 0, 0, "TEXT",
-     "a line above the grid, and the Title of a PNG file"},
+     "a line above the grid, and the Title of a PNG file; at most 511 bytes"},
     {"trajectory", CM_OPT_TEXT, offsetof(sample_files, trajectory), "", "|state|estimate|both", 0,
      0, "VIEW",
      "show the way from noise: x at each noise level, the image that it leads to, or both; a row "
@@ -135,6 +136,11 @@ static cm_status check_out(const cli_usage *usage, sample_files *files, cm_sampl
                         "option 'save-noise': expected another file than --noise and --out, found "
                         "'%s'",
                         files->save_noise);
+    if (files->go_on && *files->save_noise && !access(files->save_noise, F_OK))
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'save-noise': with --continue expected a new name, found '%s', "
+                        "which may hold the noise of the images before",
+                        files->save_noise);
     if (files->go_on && next < 0)
         return cli_fail(err, CM_ERR_ARGUMENT,
                         "option 'continue': expected a folder as --out, found '%s'", out);
@@ -211,6 +217,7 @@ typedef struct work {
     const char *folder; /* images go there as they are done; NULL: at the end */
     cm_layout layout;
     int64_t made;
+    int uses_seed;
     int failed; /* to write one, which the other processes do not know */
     cm_model *model;
     cm_sampler *sampler;
@@ -273,6 +280,7 @@ static cm_status make_request(const cli_usage *usage, const sample_files *files,
     w->way.num = config->num;
     cm_status status = cm_model_get_facts(w->model, &facts, err);
     w->way.size = (int64_t)facts.height * facts.width * facts.channels;
+    w->uses_seed = sample_uses_seed(usage, w->noise, w->sampler);
     if (!status && w->noise)
         status = sample_noise_use(usage, files, w->noise, w->sampler, r, err);
     if (!status && is_archive(files->out) && !w->noise)
@@ -314,6 +322,21 @@ static cm_status prepare(const cli_usage *usage, const sample_files *files,
     return status;
 }
 
+/* seed NULL: nothing came from one. */
+static void say_drawn(const sample_files *files, const cm_images *images, const int64_t *seed,
+                      double seconds)
+{
+    char from[2 * sizeof(cm_text)] = "";
+    size_t n = 0;
+    if (*files->noise)
+        n = (size_t)snprintf(from, sizeof from, ", noise of %s", files->noise);
+    if (seed)
+        snprintf(from + n, sizeof from - n, ", seed %lld", (long long)*seed);
+    cli_say(cli_is_pipe(files->out) ? stderr : stdout,
+            "%s: %lld image%s in %.3f s (%.1f images/s)%s", files->out, (long long)images->n,
+            images->n == 1 ? "" : "s", seconds, (double)images->n / seconds, from);
+}
+
 /* What is drawn, into its file. */
 static cm_status write_made_all(const sample_files *files, const work *w, double seconds,
                                 cm_error *err)
@@ -327,9 +350,7 @@ static cm_status write_made_all(const sample_files *files, const work *w, double
         status = to_pipe ? cli_pipe_write(write_drawing, &made, err)
                          : write_drawing(&made, files->out, err);
     if (!status)
-        cli_say(to_pipe ? stderr : stdout, "%s: %lld image%s in %.3f s (%.1f images/s), seed %lld",
-                files->out, (long long)w->images->n, w->images->n == 1 ? "" : "s", seconds,
-                (double)w->images->n / seconds, (long long)w->request.seed);
+        say_drawn(files, w->images, w->uses_seed ? &w->request.seed : NULL, seconds);
     return status;
 }
 
@@ -342,8 +363,9 @@ static cm_status draw(const sample_files *files, work *w, cm_error *err)
     cli_progress_end(&w->progress);
     if (status == CM_INTERRUPTED && w->made && writes)
         return cli_fail(err, status,
-                        "%s: stopped after %lld of %lld images; --continue goes on after them",
-                        w->folder, (long long)w->made, (long long)w->request.num);
+                        "%s: stopped after %lld of %lld images; --continue goes on after them%s",
+                        w->folder, (long long)w->made, (long long)w->request.num,
+                        *files->save_noise ? "; their noise is not saved" : "");
     return status || !writes ? status : write_made_all(files, w, seconds, err);
 }
 

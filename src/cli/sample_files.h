@@ -21,6 +21,9 @@ cm_status sample_noise_read(const cli_usage *usage, const sample_files *files,
 cm_status sample_noise_use(const cli_usage *usage, const sample_files *files, cm_images *noise,
                            const cm_sampler *sampler, cm_request *request, cm_error *err);
 
+/* For the noise that is not in a file, and random classes. */
+int sample_uses_seed(const cli_usage *usage, const cm_images *noise, const cm_sampler *sampler);
+
 /* cm sample --merge: the parts of a set, as one file.  most: of the arguments; NULL: no more. */
 enum { sample_most_parts = 10000 };
 cm_status sample_merge(const cli_usage *usage, const char *out, const char *const *parts,

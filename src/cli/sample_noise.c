@@ -48,12 +48,15 @@ static void take_part(cm_images *noise, int64_t first, int64_t num)
     noise->n = num;
 }
 
-/* The seed says the noise that is added on the way, and random classes. */
+int sample_uses_seed(const cli_usage *usage, const cm_images *noise, const cm_sampler *sampler)
+{
+    return !noise || cli_was_given(usage, "class") || cm_sampler_draws(sampler) > noise->draws;
+}
+
 static cm_status check_seed(const cli_usage *usage, const cm_images *noise,
                             const cm_sampler *sampler, cm_error *err)
 {
-    if (!cli_was_given(usage, "seed") || cli_was_given(usage, "class") ||
-        cm_sampler_draws(sampler) > noise->draws)
+    if (!cli_was_given(usage, "seed") || sample_uses_seed(usage, noise, sampler))
         return CM_OK;
     return cli_fail(err, CM_ERR_ARGUMENT,
                     "option 'seed': has no effect here, all noise of this sampler is in --noise");

@@ -60,10 +60,9 @@ static struct range y_range(const cm_chart_panel *p)
     return r;
 }
 
-/* Steps and time begin at 0. */
 static struct range x_range(const cm_chart *c)
 {
-    struct range r = {0, -INFINITY};
+    struct range r = {INFINITY, -INFINITY};
     for (int j = 0; j < c->n; j++)
         for (int i = 0; i < c->panels[j].n; i++) {
             const cm_chart_line *l = &c->panels[j].lines[i];
@@ -84,11 +83,18 @@ static struct range never_empty(struct range r)
     return isfinite(r.low) ? (struct range){r.low - around, r.high + around} : (struct range){0, 1};
 }
 
-static struct axis x_axis(struct range r, int is_whole, double from, double to)
+/* Steps and time begin at 0. */
+static struct axis x_axis(const cm_chart *c, double from, double to)
 {
+    struct range r = x_range(c);
+    const int is_log = c->x_can_be_log && r.low > 0 && r.high >= 2 * r.low,
+              wanted = (int)fmax(2, (to - from) / 60);
+    if (!is_log)
+        r.low = fmin(r.low, 0);
     r = never_empty(r);
-    struct axis a = {.low = r.low, .high = r.high, .from = from, .to = to};
-    a.n = cm_ticks_linear(a.low, a.high, (int)fmax(2, (to - from) / 60), is_whole, a.ticks);
+    struct axis a = {.is_log = is_log, .low = r.low, .high = r.high, .from = from, .to = to};
+    a.n = is_log ? cm_ticks_log(a.low, a.high, wanted, a.ticks)
+                 : cm_ticks_linear(a.low, a.high, wanted, c->x_is_whole, a.ticks);
     return a;
 }
 
@@ -208,8 +214,7 @@ static void draw_axes(cm_pen *pen, const struct box *b, const struct axis *x, co
 
 static void draw_panel(cm_pen *pen, const cm_chart *c, const cm_chart_panel *p, struct box b)
 {
-    const struct axis x = x_axis(x_range(c), c->x_is_whole, b.x, b.x + b.w),
-                      y = y_axis(p, b.y + b.h, b.y);
+    const struct axis x = x_axis(c, b.x, b.x + b.w), y = y_axis(p, b.y + b.h, b.y);
     cm_pen_text(pen, b.x, b.y - 7, large, CM_TEXT_LEFT, ink, p->title);
     if (y.is_log)
         cm_pen_text(pen, b.x + cm_pen_width(large, p->title) + 8, b.y - 7, small, CM_TEXT_LEFT,

@@ -29,6 +29,7 @@ enum { CM_CHART_MOST_NAMES = 28 /* that look different */, CM_CHART_MOST_PANELS 
 typedef struct cm_chart {
     const char *x_title, *note; /* note: a line at the foot; NULL: none */
     int x_is_whole;
+    int x_can_be_log; /* from the lowest x on, where that is > 0 and the largest twice it */
     int names;
     const char *const *name; /* in the legend; a single one is the heading */
     int n;

@@ -24,7 +24,7 @@ cm_status cm_eval_phase_add(cm_eval_phase *p, double done, cm_error *err)
     const cm_eval_hooks *h = p->hooks;
     p->done += done;
     if (h && h->stop && h->stop(h->user))
-        return cm_fail(err, CM_INTERRUPTED, "evaluation: stopped by the caller");
+        return cm_fail(err, CM_INTERRUPTED, "evaluation: stopped before the end");
     const double took = cm_seconds() - p->begun;
     if (h && h->progress)
         h->progress(h->user, p->what, p->done / p->all, took * (p->all - p->done) / p->done);

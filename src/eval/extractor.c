@@ -309,17 +309,19 @@ cm_status cm_extractor_check(const cm_extractor *e, const char *of, int h, int w
                              cm_error *err)
 {
     const cm_net_config *n = e->model ? &e->model->net : NULL;
+    char shown[512];
     if (e->kind->takes(e, h, w, c))
         return CM_OK;
     if (!n)
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "%s: expected RGB or gray images for %s, found %dx%d with %d channels", of,
                        e->kind->name, w, h, c);
-    return cm_fail(err, CM_ERR_ARGUMENT,
-                   "%s: expected images of %dx%d with %d channel%s, which %s is made for, found "
-                   "%dx%d with %d",
-                   of, n->width, n->height, n->in_channels, cm_plural(n->in_channels),
-                   e->model->score, w, h, c);
+    return cm_fail(
+        err, CM_ERR_ARGUMENT,
+        "%s: expected images of %dx%d with %d channel%s, which the classifier %s is made "
+        "for, found %dx%d with %d",
+        of, n->width, n->height, n->in_channels, cm_plural(n->in_channels),
+        cm_escape(shown, sizeof shown, cm_model_name(e->model)), w, h, c);
 }
 
 cm_status cm_extractor_run(cm_extractor *e, int64_t n, const uint8_t *pixels, int h, int w, int c,

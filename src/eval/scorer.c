@@ -31,8 +31,7 @@ static cm_status look(cm_scorer *x, cm_image_source *source, const char *what,
     return cm_collect(x->extractor, x->batch, source, to, &phase, err);
 }
 
-/* Its statistics, read or taken of its images. */
-static cm_status look_at_reference(cm_scorer *x, const cm_scorer_config *c,
+cm_status cm_scorer_take_reference(cm_scorer *x, const cm_scorer_config *c,
                                    const cm_eval_hooks *hooks, cm_error *err)
 {
     const cm_dataset *d = c->data;
@@ -57,30 +56,27 @@ static cm_status look_at_reference(cm_scorer *x, const cm_scorer_config *c,
     return s;
 }
 
-static cm_status open_parts(cm_scorer *x, const cm_scorer_config *c, const cm_eval_hooks *hooks,
-                            cm_error *err)
+static cm_status open_parts(cm_scorer *x, const cm_scorer_config *c, cm_error *err)
 {
     const cm_dataset *d = c->data;
     cm_status s =
         cm_extractor_open(c->features, c->weights, x->batch, c->threads, &x->extractor, err);
     if (!s)
-        s = cm_extractor_check(x->extractor, c->name, d->h, d->w, d->c, err);
+        s = cm_extractor_check(x->extractor, c->of ? c->of : c->name, d->h, d->w, d->c, err);
     if (!s)
         s = cm_linear_open(c->threads, &x->linear, err);
-    if (s)
-        return s;
-    x->names = cm_extractor_names(x->extractor);
-    return look_at_reference(x, c, hooks, err);
+    if (!s)
+        x->names = cm_extractor_names(x->extractor);
+    return s;
 }
 
-cm_status cm_scorer_open(const cm_scorer_config *c, const cm_eval_hooks *hooks, cm_scorer **scorer,
-                         cm_error *err)
+cm_status cm_scorer_open(const cm_scorer_config *c, cm_scorer **scorer, cm_error *err)
 {
     cm_scorer *x = cm_alloc(sizeof *x);
     if (!x)
         return cm_fail(err, CM_ERR_MEMORY, "scores: out of memory");
     x->batch = batch_of(c->threads);
-    const cm_status s = open_parts(x, c, hooks, err);
+    const cm_status s = open_parts(x, c, err);
     if (s)
         cm_scorer_close(x);
     else

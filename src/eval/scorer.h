@@ -15,14 +15,18 @@ typedef struct cm_scorer_config {
     const char *ref;                /* real images, or statistics of some; empty: data */
     const cm_dataset *data;         /* used while it is opened; its size is that of the samples */
     const char *name;               /* of data, for messages */
+    const char *of;                 /* whose size that is, likewise; NULL: the data's */
     int threads;
 } cm_scorer_config;
 
-/* Open the network and look at the reference; hooks may be NULL.
- * Errors: those of cm_extractor_open and cm_image_source_open, CM_ERR_ARGUMENT (images of a size
- * that the network does not take), CM_ERR_UNSUPPORTED (no OpenBLAS), CM_INTERRUPTED. */
-cm_status cm_scorer_open(const cm_scorer_config *config, const cm_eval_hooks *hooks,
-                         cm_scorer **scorer, cm_error *err);
+/* Open the network; the reference comes next.  Errors: those of cm_extractor_open,
+ * CM_ERR_ARGUMENT (images of a size that the network does not take), CM_ERR_UNSUPPORTED (no
+ * OpenBLAS). */
+cm_status cm_scorer_open(const cm_scorer_config *config, cm_scorer **scorer, cm_error *err);
+/* Read the statistics of the reference, or take them of its images, which is work; hooks may be
+ * NULL.  Errors: those of cm_image_source_open and cm_statistics_read, CM_INTERRUPTED. */
+cm_status cm_scorer_take_reference(cm_scorer *s, const cm_scorer_config *config,
+                                   const cm_eval_hooks *hooks, cm_error *err);
 void cm_scorer_close(cm_scorer *s); /* NULL is allowed */
 
 const char *cm_scorer_name(const cm_scorer *s);    /* of the distance: "FD-fashion" */

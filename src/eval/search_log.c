@@ -65,6 +65,16 @@ static cm_status remember(cm_search_log *log, const char *sigmas, int64_t seed,
 
 /* ---- what is there ---- */
 
+/* In place of what the parser says, whose line is always the first. */
+static cm_status fail_line(const char *name, const char *text, size_t n, cm_error *err)
+{
+    enum { SHOWN = 40 };
+    char found[SHOWN + 1], shown[4 * SHOWN + 1];
+    snprintf(found, sizeof found, "%.*s", (int)(n < SHOWN ? n : SHOWN), text);
+    return cm_fail(err, CM_ERR_FORMAT, "%s: expected a score of a search, found '%s'", name,
+                   cm_escape(shown, sizeof shown, found));
+}
+
 static cm_status read_entry(cm_search_log *log, const json_t *j, const char *name, cm_error *err)
 {
     const char *key = NULL, *sigmas = NULL;
@@ -107,6 +117,8 @@ static cm_status read_lines(cm_search_log *log, const char *text, size_t size, s
         const size_t n = (size_t)(end - (text + *whole));
         snprintf(name, sizeof name, "%s: line %d", shown, ++line);
         s = cm_json_parse(text + *whole, n, name, &j, err);
+        if (s == CM_ERR_FORMAT)
+            s = fail_line(name, text + *whole, n, err);
         if (!s)
             s = read_entry(log, j, name, err);
         json_decref(j);

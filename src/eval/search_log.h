@@ -3,8 +3,8 @@
  *     {"search": "4f0c...", "sigmas": "80,3.9", "seed": 0, "score": 0.52, "agreement": 0.88}
  *
  * written whole, at the end, by one write.  search is the hash of what the scores depend on.  Half
- * of such a line at the end, as a kill may leave it, is cut off; anything else that is no such line, or of
- * another search, is an error, for the file is somebody's. */
+ * of such a line at the end, as a kill may leave it, is cut off; anything else that is no such
+ * line, or of another search, is an error, for the file is somebody's. */
 #ifndef CM_EVAL_SEARCH_LOG_H
 #define CM_EVAL_SEARCH_LOG_H
 

@@ -24,7 +24,7 @@
 #include "eval/tune_rows.h"
 #include "io/json.h"
 #include "io/replace.h"
-#include "model/annotate.h"
+#include "run/resolve.h"
 #include "sample/edit_levels.h"
 
 #include <inttypes.h>
@@ -345,8 +345,7 @@ static cm_status write_out(search *s, cm_error *err)
     char *text = cm_json_dump(s->edits, JSON_COMPACT | JSON_REAL_PRECISION(15));
     if (!text)
         return cm_fail(err, CM_ERR_MEMORY, "edits: out of memory");
-    const cm_status status =
-        cm_model_annotate(s->params->model, "edits", text, s->params->out, err);
+    const cm_status status = cm_tune_write_out(s->params, s->model, "edits", text, err);
     cm_free(text);
     return status;
 }
@@ -387,7 +386,7 @@ cm_status cm_tune_edits(const cm_tune_params *p, const cm_eval_hooks *hooks,
     cm_model *m = NULL;
     cm_status status = *p->out ? cm_tune_check_out(p, err) : CM_OK;
     if (!status)
-        status = cm_model_read(p->model, NULL, &m, err);
+        status = cm_run_open_model(p->model, &m, err);
     s.model = m;
     if (!status)
         status = run(&s, hooks, err);

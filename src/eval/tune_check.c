@@ -86,6 +86,12 @@ cm_status cm_tune_check_needed(const cm_tune_params *p, cm_error *err)
     return CM_OK;
 }
 
+static int is_run(const char *model)
+{
+    struct stat st;
+    return !stat(model, &st) && S_ISDIR(st.st_mode);
+}
+
 /* The model itself may be replaced, as what is written is it with other levels; no other file. */
 cm_status cm_tune_check_out(const cm_tune_params *p, cm_error *err)
 {
@@ -96,7 +102,7 @@ cm_status cm_tune_check_out(const cm_tune_params *p, cm_error *err)
     if (!s)
         s = cm_replace_no_input(p->out, 2, others, err);
     if (!s)
-        s = cm_model_annotate_check(p->model, p->out, err);
+        s = cm_model_annotate_check(is_run(p->model) ? NULL : p->model, p->out, err);
     if (s || stat(p->out, &out) || !out.st_size)
         return s;
     if (!stat(p->model, &model) && model.st_dev == out.st_dev && model.st_ino == out.st_ino)
@@ -105,4 +111,15 @@ cm_status cm_tune_check_out(const cm_tune_params *p, cm_error *err)
                    "%s: is there, and is not the model that is searched for: expected a new name, "
                    "that of --model, or no file there (scores are kept in the log of a search)",
                    cm_escape(shown, sizeof shown, p->out));
+}
+
+/* A file is copied but for the text; of a run it becomes what a run leaves in the end. */
+cm_status cm_tune_write_out(const cm_tune_params *p, const cm_model *m, const char *key, char *text,
+                            cm_error *err)
+{
+    cm_model with = *m;
+    if (!is_run(p->model))
+        return cm_model_annotate(p->model, key, text, p->out, err);
+    *(strcmp(key, "edits") ? &with.sampling : &with.edits) = text;
+    return cm_model_write(&with, p->out, CM_BF16, err);
 }

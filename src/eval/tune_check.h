@@ -14,5 +14,8 @@ cm_status cm_tune_check_needed(const cm_tune_params *params, cm_error *err);
 /* That out, which is not empty, replaces the model or nothing.  Errors: CM_ERR_ARGUMENT, CM_ERR_IO.
  */
 cm_status cm_tune_check_out(const cm_tune_params *params, cm_error *err);
+/* Write it: the model with this text as its "edits" or "sampling". */
+cm_status cm_tune_write_out(const cm_tune_params *params, const cm_model *model, const char *key,
+                            char *text, cm_error *err);
 
 #endif

@@ -123,6 +123,9 @@ cm_status cm_tune_judge_open(cm_tune_judge *j, const cm_model *model, const cm_t
     const int threads = cm_threads_resolve(p->threads);
     cm_status s =
         cm_extractor_open("small", p->weights, (int)p->batch, threads, &j->extractor, err);
+    if (!s) /* what the pictures are brought to */
+        s = cm_extractor_check(j->extractor, p->model, model->net.height, model->net.width,
+                               model->net.out_channels, err);
     if (!s)
         s = cm_linear_open(threads, &j->linear, err);
     if (!s)

@@ -30,7 +30,7 @@
 #include "eval/tune_rows.h"
 #include "io/json.h"
 #include "io/replace.h"
-#include "model/annotate.h"
+#include "run/resolve.h"
 #include "sample/own_levels.h"
 #include "sample/sampler.h"
 
@@ -221,8 +221,24 @@ static cm_status check_model(const points *s, cm_error *err)
     return cm_own_levels_check(s->model, err);
 }
 
-/* The distance of the features from those of all the data, in the size of the model. */
-static cm_status open_scorer(points *s, uint64_t *fingerprint, cm_error *err)
+/* Of all that a score depends on but its levels and seed.  The score's network has a hash of its
+ * weights in its name. */
+static uint64_t key_of(const points *s, uint64_t data)
+{
+    const cm_model *m = s->model;
+    const cm_noise_schedule *n = &m->schedule;
+    char text[512];
+    const int length = snprintf(
+        text, sizeof text, "%016" PRIx64 " %016" PRIx64 " %s %.17g %.17g %.17g %.17g %d %" PRId64,
+        (uint64_t)XXH3_64bits(m->flat, cm_params_floats(m->params) * sizeof(float)), data,
+        cm_scorer_network(s->scorer), n->sigma_min, n->sigma_max, n->sigma_data, n->rho, s->N,
+        s->params->num);
+    return XXH3_64bits(text, (size_t)length);
+}
+
+/* The distance of the features from those of all the data, in the size of the model, and the
+ * log, which is refused before the features of the data are work. */
+static cm_status open_scorer(points *s, const char *log, cm_error *err)
 {
     const cm_tune_params *p = s->params;
     const cm_net_config *net = &s->model->net;
@@ -243,9 +259,13 @@ static cm_status open_scorer(points *s, uint64_t *fingerprint, cm_error *err)
                                 .ref = "",
                                 .data = data,
                                 .name = p->data,
+                                .of = p->model,
                                 .threads = cm_threads_resolve(p->threads)};
-    status = cm_scorer_open(&c, s->hooks, &s->scorer, err);
-    *fingerprint = data->fingerprint;
+    status = cm_scorer_open(&c, &s->scorer, err);
+    if (!status)
+        status = cm_search_log_open(log, key_of(s, data->fingerprint), &s->log, err);
+    if (!status)
+        status = cm_scorer_take_reference(s->scorer, &c, s->hooks, err);
     cm_dataset_free(data);
     const int64_t d = status ? 0 : cm_scorer_features(s->scorer);
     if (!status && p->num <= d)
@@ -254,21 +274,6 @@ static cm_status open_scorer(points *s, uint64_t *fingerprint, cm_error *err)
                     " features: their covariance lacks rank, and %s is far too high",
                     p->num, d, cm_scorer_name(s->scorer));
     return status;
-}
-
-/* Of all that a score depends on but its levels and seed.  The score's network has a hash of its
- * weights in its name. */
-static uint64_t key_of(const points *s, uint64_t data)
-{
-    const cm_model *m = s->model;
-    const cm_noise_schedule *n = &m->schedule;
-    char text[512];
-    const int length = snprintf(
-        text, sizeof text, "%016" PRIx64 " %016" PRIx64 " %s %.17g %.17g %.17g %.17g %d %" PRId64,
-        (uint64_t)XXH3_64bits(m->flat, cm_params_floats(m->params) * sizeof(float)), data,
-        cm_scorer_network(s->scorer), n->sigma_min, n->sigma_max, n->sigma_data, n->rho, s->N,
-        s->params->num);
-    return XXH3_64bits(text, (size_t)length);
 }
 
 /* Beside what is written, where no name is given. */
@@ -322,7 +327,7 @@ static cm_status write_out(points *s, cm_error *err)
         status = cm_points_plot(p->plot, &s->model->schedule, s->N, s->round, s->rounds,
                                 cm_scorer_name(s->scorer), err);
     if (!status && *p->out)
-        status = cm_model_annotate(p->model, "sampling", text, p->out, err);
+        status = cm_tune_write_out(p, s->model, "sampling", text, err);
     cm_free(text);
     return status;
 }
@@ -330,7 +335,6 @@ static cm_status write_out(points *s, cm_error *err)
 static cm_status run(points *s, const char *log, cm_error *err)
 {
     const cm_model *m = s->model;
-    uint64_t data;
     s->N = m->scales < FEWEST_POINTS ? POINTS : m->scales < MOST_POINTS ? m->scales : MOST_POINTS;
     cm_status status =
         m->sampling
@@ -338,9 +342,7 @@ static cm_status run(points *s, const char *log, cm_error *err)
         : (s->found = json_object()) ? CM_OK
                                      : cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory");
     if (!status)
-        status = open_scorer(s, &data, err);
-    if (!status)
-        status = cm_search_log_open(log, key_of(s, data), &s->log, err);
+        status = open_scorer(s, log, err);
     if (!status)
         status = search(s, err);
     return status ? status : write_out(s, err);
@@ -355,7 +357,7 @@ cm_status cm_tune_points(const cm_tune_params *p, const cm_eval_hooks *hooks,
     if (!status)
         status = check_paths(p, log, sizeof log, err);
     if (!status)
-        status = cm_model_read(p->model, NULL, &s.model, err);
+        status = cm_run_open_model(p->model, &s.model, err);
     if (!status)
         status = check_model(&s, err);
     if (!status)

@@ -3,7 +3,8 @@
  * A reader takes a regular file into memory, with a cap.  A writer stages: the
  * bytes go to a temporary file in the same folder, which takes the final name
  * only once they are on the disk.  So nobody ever sees half a file, not even
- * after a kill or a power cut. */
+ * after a kill or a power cut; what a kill leaves is .tmp-PID-K beside it.  A link of that
+ * name is replaced, not written through. */
 #ifndef CM_IO_FILE_H
 #define CM_IO_FILE_H
 

@@ -13,7 +13,7 @@ cm_status cm_model_annotate_check(const char *from, const char *to, cm_error *er
 {
     char shown[512];
     cm_st_file *f = NULL;
-    cm_status s = cm_st_open(from, &f, err);
+    cm_status s = from ? cm_st_open(from, &f, err) : CM_OK;
     cm_st_close(f);
     if (s || access(to, F_OK))
         return s ? s : cm_file_check(to, err);

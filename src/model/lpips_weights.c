@@ -5,6 +5,7 @@
 #include "io/weights_file.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { VGG, LINEAR, FILES };
 static const cm_published published[FILES] = {
@@ -17,6 +18,22 @@ static const cm_published published[FILES] = {
         "7289 bytes, SHA-256 a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868, "
         "which "
         "the LPIPS project (PerceptualSimilarity) publishes as lpips/weights/v0.1/vgg.pth"}};
+
+/* What else a file holds is told after what it is asked for. */
+static cm_status fit(const cm_params *expected, const cm_st_file *file, const cm_published *of,
+                     cm_error *err)
+{
+    cm_error why = {0};
+    char shown[512];
+    const cm_status s = cm_params_fit(expected, file, &why);
+    if (!s)
+        return s;
+    cm_escape(shown, sizeof shown, cm_st_path(file));
+    const size_t n = strlen(shown);
+    const int again = !strncmp(why.message, shown, n) && !strncmp(why.message + n, ": ", 2);
+    return cm_fail(err, s, "%s: expected %s, those of %s; %s", shown, of->what, of->file,
+                   why.message + (again ? n + 2 : 0));
+}
 
 /* The parameters of one file, all of which must be there and nothing else, to their places. */
 static cm_status load(const cm_params *params, float *flat, const char *path, int is_linear,
@@ -32,7 +49,7 @@ static cm_status load(const cm_params *params, float *flat, const char *path, in
                                            : CM_LPIPS_VGG,
                                  &expected, err);
     if (!s)
-        s = cm_params_fit(expected, file, err);
+        s = fit(expected, file, &published[is_linear ? LINEAR : VGG], err);
     for (int i = 0; !s && i < cm_params_size(expected); i++) {
         const cm_param *p = cm_params_find(params, cm_params_at(expected, i)->name);
         if (!p) /* of the classifier */

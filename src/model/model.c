@@ -84,7 +84,7 @@ static cm_status read_denoiser(const json_t *j, const char *path, cm_model *m, c
         !(s = cm_json_real(j, path, "sigma_data", 1e-6, 1e6, CM_JSON_OPTIONAL, &n->sigma_data,
                            err)) &&
         !(s = cm_json_real(j, path, "rho", 1e-2, 1e3, CM_JSON_OPTIONAL, &n->rho, err)) &&
-        !(s = cm_json_int(j, path, "scales", 2, 1000001, CM_JSON_OPTIONAL, &scales, err)) &&
+        !(s = cm_json_int(j, path, "scales", 0, 1000001, CM_JSON_OPTIONAL, &scales, err)) &&
         !(s = cm_json_int(j, path, "steps", 1, 1000000, CM_JSON_OPTIONAL, &steps, err))) {
         m->scales = (int)scales;
         m->steps = (int)steps;
@@ -96,6 +96,9 @@ static cm_status read_denoiser(const json_t *j, const char *path, cm_model *m, c
                         "%s: \"steps\": expected none but of kind edm, and there scales - 1 = %d, "
                         "found %d",
                         path, m->scales - 1, m->steps);
+        else if (scales == 1)
+            s = cm_fail(err, CM_ERR_FORMAT,
+                        "%s: \"scales\": expected 0 (no grid) or 2 to 1000001, found 1", path);
         else if (cm_noise_schedule_check(n, NULL))
             s = cm_fail(err, CM_ERR_FORMAT, "%s: the noise levels do not fit each other", path);
     }

@@ -30,7 +30,7 @@ struct cm_model {
     int borrowed;
     const cm_precondition *precondition;
     cm_noise_schedule schedule;
-    int scales; /* levels of the grid it was trained on */
+    int scales; /* levels of the grid it was trained on; 0: none, but all between its ends */
     int steps;  /* of sampling, from each of these levels to the next, that a diffusion model was
                  * distilled to: it knows no other levels; 0: any */
     /* Of a classifier, which has no meaning for the three above: */

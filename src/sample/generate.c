@@ -50,7 +50,7 @@ static cm_status denoise(void *user, const double *x, double sigma, double *deno
     struct batch *b = user;
     const cm_request *r = b->request;
     if (r->stop && r->stop(r->user))
-        return cm_fail(err, CM_INTERRUPTED, "sampling: stopped by the caller");
+        return cm_fail(err, CM_INTERRUPTED, "sampling: stopped before the end");
     cm_session_denoise(b->sampler->session, b->count, x, sigma, b->images->labels + b->first,
                        denoised);
     b->done += b->count;
@@ -233,7 +233,7 @@ static cm_status choose_labels(cm_sampler *s, const cm_request *r, cm_editing *e
         if (!(i % each))
             told = -1;
         if (tells && !is_given && told < 0 && r->stop && r->stop(r->user))
-            return cm_fail(err, CM_INTERRUPTED, "sampling: stopped by the caller");
+            return cm_fail(err, CM_INTERRUPTED, "sampling: stopped before the end");
         if (tells && !is_given)
             told = guess_class(s, e, i, told);
         images->labels[i] =

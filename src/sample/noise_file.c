@@ -19,6 +19,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What is there in place of the noise. */
@@ -65,8 +66,9 @@ static const cm_st_tensor *find_draw(const cm_st_file *f, int draw)
 static cm_status check_draws(const char *path, const cm_st_file *f, const cm_model *m, int *draws,
                              cm_error *err)
 {
-    char expected[64], shown[512];
+    char expected[64], shown[512], found[128];
     const cm_st_tensor *t = find_draw(f, 0);
+    const char *other = NULL;
     int there = 1;
     snprintf(expected, sizeof expected, "F32 [N,%d,%d,%d]", m->net.height, m->net.width,
              m->net.out_channels);
@@ -76,14 +78,20 @@ static cm_status check_draws(const char *path, const cm_st_file *f, const cm_mod
     const int64_t n = t->dim[0];
     for (*draws = 1; !s && (t = find_draw(f, *draws)); ++*draws)
         s = check_shape(path, t, m, n, err);
-    for (int i = 0; i < cm_st_count(f); i++)
-        there += !strncmp(cm_st_at(f, i)->name, "draw.", 5);
+    for (int i = 0; i < cm_st_count(f); i++) {
+        const char *name = cm_st_at(f, i)->name;
+        const long k = strncmp(name, "draw.", 5) ? -1 : strtol(name + 5, NULL, 10);
+        there += k >= 0;
+        if (k >= 0 && (!other || k >= *draws))
+            other = name;
+    }
     return s || there == *draws
                ? s
                : cm_fail(err, CM_ERR_FORMAT,
-                         "%s: expected the tensors of %d later draws to be \"draw.1\" to "
-                         "\"draw.%d\", found no \"draw.%d\"",
-                         cm_escape(shown, sizeof shown, path), there - 1, there - 1, *draws);
+                         "%s: expected later draws to be \"draw.1\", \"draw.2\", ... without a "
+                         "gap, found \"%s\" but no \"draw.%d\"",
+                         cm_escape(shown, sizeof shown, path),
+                         cm_escape(found, sizeof found, other), *draws);
 }
 
 static cm_status read_draw(const char *path, const cm_st_file *f, int draw, cm_images *m,

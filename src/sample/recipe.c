@@ -49,8 +49,11 @@ static cm_status levels_from_list(const cm_model *m, const cm_sample_params *c, 
     if (c->ts[0]) {
         int n = 0, *ts = cm_alloc_array(CM_MOST_NOISE_LEVELS, sizeof *ts);
         const int steps = c->steps ? (int)c->steps : m->scales;
-        cm_status s = ts ? cm_parse_int_list(c->ts, CM_MOST_NOISE_LEVELS, ts, &n, "ts", err)
-                         : cm_fail(err, CM_ERR_MEMORY, "ts: out of memory");
+        cm_status s = !steps ? cm_fail(err, CM_ERR_ARGUMENT,
+                                       "ts: expected sigmas, or steps, the number of levels of the "
+                                       "grid that ts are of: this model has no grid of its own")
+                      : ts   ? cm_parse_int_list(c->ts, CM_MOST_NOISE_LEVELS, ts, &n, "ts", err)
+                             : cm_fail(err, CM_ERR_MEMORY, "ts: out of memory");
         if (!s)
             s = cm_sigma_list_from_ts(&m->schedule, ts, n, steps, l->sigma, err);
         l->n = n - 1;

@@ -134,9 +134,9 @@ const cm_sampling_method *cm_sampling_method_default(int of_teacher, int list_gi
 /* Of a diffusion model that was distilled to few steps. */
 const cm_sampling_method *cm_sampling_method_of_few_steps(void);
 
-/* The second of the two levels of multistep by default: that of the grid of `scales` levels which the
- * model was trained on (below 3: of none) that is nearest to 4 sigma_data (docs/methods.md), but no
- * higher than u = 0.41 of the grid. */
+/* The second of the two levels of multistep by default: 4 sigma_data (docs/methods.md), but no
+ * higher than u = 0.41; the nearest to it of the grid of `scales` levels which the model was trained
+ * on (below 3: of none). */
 double cm_second_level(const cm_noise_schedule *schedule, int scales);
 
 /* Errors: CM_ERR_ARGUMENT unless m >= 1 and the levels fall strictly and lie

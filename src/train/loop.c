@@ -488,6 +488,24 @@ static cm_status loop(struct loop *l, cm_error *err)
     return s ? s : l->stopping && !last ? CM_INTERRUPTED : CM_OK;
 }
 
+/* A run that is out of time looks like one that is done. */
+static void report_early_end(const struct loop *l)
+{
+    const cm_trainer *t = l->t;
+    char event[240], stage[100] = "";
+    if (t->k >= t->config.steps)
+        return;
+    if (t->settings.objective->stage)
+        snprintf(stage, sizeof stage, ", in the stage of %d step%s, whose student the model is",
+                 (int)cm_objective_stage(&t->settings, t->k - 1).scales,
+                 cm_plural(cm_objective_stage(&t->settings, t->k - 1).scales));
+    snprintf(event, sizeof event,
+             "note: max-minutes ended the run early, at step %" PRId64 " of %" PRId64
+             "%s; --resume goes on from there",
+             t->k, t->config.steps, stage);
+    report(l, event);
+}
+
 /* RUN/model.safetensors: the first average in bf16, the file to ship. */
 static cm_status export_model(struct loop *l, cm_error *err)
 {
@@ -636,6 +654,8 @@ cm_status cm_train_run(const cm_train_params *config, int resume, const cm_train
     }
     if (!s && writes(t))
         s = export_model(&l, err);
+    if (!s && writes(t))
+        report_early_end(&l);
     if (!s || s == CM_INTERRUPTED)
         s = cm_group_agree(t->group, s, err);
     if (t->lock >= 0)

@@ -27,7 +27,9 @@ cm_status cm_trainer_scores_open(cm_trainer *t, const cm_eval_hooks *hooks,
     cm_error why = {0};
     if (!c->eval_every || t->settings.objective->classifies)
         return CM_OK;
-    const cm_status s = cm_scorer_open(&config, hooks, &t->scorer, &why);
+    cm_status s = cm_scorer_open(&config, &t->scorer, &why);
+    if (!s)
+        s = cm_scorer_take_reference(t->scorer, &config, hooks, &why);
     if (s)
         return cm_fail(err, s, "scores (eval-every): %s", why.message);
     const int64_t d = cm_scorer_features(t->scorer);

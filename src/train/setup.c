@@ -87,6 +87,16 @@ static cm_status check_apart(const cm_train_params *c, cm_error *err)
 
 /* ---- data and models ---- */
 
+/* What a run that goes on names may have moved since it began. */
+static cm_status say_moved(cm_status s, int resume, const char *option, cm_error *err)
+{
+    const size_t n = err ? strlen(err->message) : 0;
+    if (s == CM_ERR_IO && resume && err)
+        snprintf(err->message + n, sizeof err->message - n, "; --%s says where the run's is now",
+                 option);
+    return s;
+}
+
 static cm_status open_teacher(cm_trainer *t, cm_error *err)
 {
     const char *path = t->config.teacher;
@@ -356,9 +366,11 @@ static cm_status prepare(cm_trainer *t, int resume, cm_error *err)
     if (s || (s = check_options(c, t->settings.objective, err)) ||
         (c->ema_rates[0] && (s = cm_ema_rates_parse(c->ema_rates, t->ema_rate, &t->n_ema, err))) ||
         (s = cm_device_open(&t->device, err)) || (s = cm_dtype_resolve(c->dtype, &t->dtype, err)) ||
-        (!resume && (s = check_apart(c, err))) || (s = open_teacher(t, err)) ||
+        (!resume && (s = check_apart(c, err))) ||
+        (s = say_moved(open_teacher(t, err), resume, "teacher", err)) ||
         (!resume && (s = open_init(t, err))) || (s = open_frozen(t, err)) ||
-        (s = open_data(t, err)) || (s = choose_net(t, resume, err)) || (s = check_frozen(t, err)))
+        (s = say_moved(open_data(t, err), resume, "data", err)) ||
+        (s = choose_net(t, resume, err)) || (s = check_frozen(t, err)))
         return s;
     t->threads = cm_group_threads(t->group, t->config.threads);
     return cm_net_params_new(&t->net, &t->params, err);

@@ -74,7 +74,7 @@ cm_status cm_trainer_judge(cm_trainer *t, char *event, size_t size, cm_error *er
 
 /* Where eval-every asks for scores: the network that judges, and the statistics of the reference.
  * After the set-up; `line` is told what the user should know, and gets the user of hooks.
- * Errors: those of cm_scorer_open. */
+ * Errors: those of cm_scorer_open and cm_scorer_take_reference. */
 cm_status cm_trainer_scores_open(cm_trainer *t, const cm_eval_hooks *hooks,
                                  void (*line)(void *user, const char *text), cm_error *err);
 /* Whether samples are to be scored at this step and have not been; last: of the run. */

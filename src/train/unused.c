@@ -23,10 +23,11 @@ static int lists(const char *list, const char *name)
     return 0;
 }
 
-/* "--method cd and ct": those records of a kind that look at the option. */
+/* Those records of a kind that look at the option: "cd, ct and pd". */
 typedef struct search {
     const char *option;
-    char owners[128];
+    char owners[128]; /* but for the last of them */
+    const char *last;
     int count, chosen_looks;
 } search;
 
@@ -35,7 +36,9 @@ static void look(search *s, const char *options, const char *name, int is_chosen
     if (!lists(options, s->option))
         return;
     const size_t n = strlen(s->owners);
-    snprintf(s->owners + n, sizeof s->owners - n, "%s%s", s->count ? " and " : "", name);
+    if (s->last)
+        snprintf(s->owners + n, sizeof s->owners - n, "%s%s", n ? ", " : "", s->last);
+    s->last = name;
     s->count++;
     s->chosen_looks |= is_chosen;
 }
@@ -44,8 +47,8 @@ static cm_status judge(const search *s, const char *kind, cm_error *err)
 {
     if (!s->count || s->chosen_looks)
         return CM_OK;
-    return cm_fail(err, CM_ERR_ARGUMENT, "option '%s': has no effect here, it is for --%s %s",
-                   s->option, kind, s->owners);
+    return cm_fail(err, CM_ERR_ARGUMENT, "option '%s': has no effect here, it is for --%s %s%s%s",
+                   s->option, kind, s->owners, *s->owners ? " and " : "", s->last);
 }
 
 static cm_status check_network(const cm_train_params *c, int resume, const char *option,

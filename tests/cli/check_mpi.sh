@@ -41,7 +41,7 @@ one_line()
 # ends: $mpi, an mpirun in the background, does so within 30 s
 ends()
 {
-    for waited in $(seq 0 30); do
+    for _ in $(seq 0 30); do
         kill -0 "$mpi" 2>/dev/null || return 0
         sleep 1
     done

@@ -83,10 +83,10 @@ refuses 2 "option 'loss-lpips-weights': has no effect here, it is for --loss-nor
     --loss-norm features --loss-weights ../judge/run --loss-lpips-weights x
 refuses 1 'vgg16-397923af.pth: no such file' --loss-norm lpips
 refuses 1 'vgg.pth: no such file' --loss-norm lpips
-refuses 4 'features.0.weight' --loss-norm lpips --loss-weights ../judge/run/model.safetensors \
+refuses 4 "../judge/run/model.safetensors: expected VGG16's weights, those of vgg16-397923af.pth; tensors: expected the 26" --loss-norm lpips --loss-weights ../judge/run/model.safetensors \
     --loss-lpips-weights ../judge/run/model.safetensors
 in_folder refused run train $tiny --method edm --steps 1 --out run $features
-ok 'a teacher has no such loss' one_error 2 "option 'loss-norm': has no effect here, it is for --method cd and ct"
+ok 'a teacher has no such loss' one_error 2 "option 'loss-norm': has no effect here, it is for --method cd, ct, pd, cd-continuous and ct-continuous"
 
 # ---- LPIPS, with weights by formula ------------------------------------------
 
@@ -95,11 +95,14 @@ ok 'a teacher has no such loss' one_error 2 "option 'loss-norm': has no effect h
 lpips="--loss-norm lpips --loss-weights ../vgg.safetensors --loss-lpips-weights ../linear.safetensors --batch 1"
 in_folder seen run $cd_by --steps 2 $lpips
 ok 'with LPIPS' succeeded
+in_folder small run $cd_by --steps 4 --loss-norm l2-32
+ok 'with l2-32' succeeded
+ok 'of 16 x 16 it is another loss' differ plain small
 in_folder again run $cd_by --steps 1 $lpips
 in_folder again run train --resume --out run --steps 2
 ok 'continued' succeeded
 ok 'the files are the same' same seen again
-refuses 4 'lin0.model.1.weight' --loss-norm lpips --loss-weights ../vgg.safetensors \
+refuses 4 "../vgg.safetensors: expected LPIPS' own weights, those of vgg.pth; " --loss-norm lpips --loss-weights ../vgg.safetensors \
     --loss-lpips-weights ../vgg.safetensors
 rm vgg.safetensors
 in_folder again run train --resume --out run --steps 3

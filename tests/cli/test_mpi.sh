@@ -14,8 +14,11 @@ module=$make_weights # the third
 
 usual="--batch 12 --log-every 1 --save-every 2 --keep 20 --ema-rates 0.9 --out run"
 edm="--method edm $tiny $usual"
+# shellcheck disable=SC2034 # taken by eval
+{
 cd="--method cd --teacher $scratch/teacher $tiny_given $usual"
 ct="--method ct $tiny $usual --dropout 0.3 --flip"
+}
 
 # drop FOLDER STEP...: as if the run had been killed before these checkpoints
 drop()
@@ -46,6 +49,7 @@ same_log()
 {
 works 'a teacher' train --method edm $tiny --steps 2 --ema-rates 0 --out teacher
 for method in edm cd ct; do
+    options=
     eval "options=\$$method"
     in_folder $method-1 works "$method, 4 parts on 1 process" \
         train $options --accumulate 4 --steps 6

@@ -74,6 +74,24 @@ for seed in 3 4; do
 done
 ok 'which matters' test "$(cmp -s 3.npz 4.npz || echo other)"
 
+# ---- what is said, and going on ---------------------------------------------------------------
+
+works 'a seed' sample --model "$student" --num 1 --seed 5 --out x.png
+ok 'is named' grep -qE 'images/s\), seed 5$' out
+works 'all noise of a file' sample --model "$student" --noise one.safetensors --out x.png
+ok 'has none' grep -qE 'images/s\), noise of one.safetensors$' out
+works 'x_T of a file' sample --model "$student" --steps 2 --noise one.safetensors --out x.png
+ok 'has one for the rest' grep -qE 'images/s\), noise of one.safetensors, seed [0-9]+$' out
+works 'two images' sample --model "$student" --num 2 --save-noise n.safetensors --out on
+cp n.safetensors kept.safetensors
+fails 2 "'save-noise': with --continue expected a new name, found 'n.safetensors', which may hold" \
+    sample --model "$student" --num 1 --continue --save-noise n.safetensors --out on
+ok 'the noise of the first is kept' cmp n.safetensors kept.safetensors
+works 'two more, their noise apart' sample --model "$student" --num 2 --continue --save-noise m.safetensors --out on
+works 'which says where it begins' sample --model "$student" --noise m.safetensors --out apart
+ok 'images 2' cmp on/000002*.png apart/000002*.png
+ok 'and 3' cmp on/000003*.png apart/000003*.png
+
 # ---- what does not fit ----------------------------------------------------------------------
 
 # refused CODE TEXT FILE OPTION...: in one line, before anything is written
@@ -102,7 +120,7 @@ edited()
     LC_ALL=C sed "$1" three.safetensors >bad.safetensors
 }
 edited 's/"draw.1"/"draw.3"/'
-refused 4 'expected the tensors of 2 later draws to be "draw.1" to "draw.2", found no "draw.1"' bad.safetensors \
+refused 4 'expected later draws to be "draw.1", "draw.2", ... without a gap, found "draw.2" but no "draw.1"' bad.safetensors \
     --model "$teacher"
 edited 's/"draw.2":{"dtype":"F32","shape":\[4,/"draw.2":{"dtype":"F32","shape":[2,/;s/"draw.2":{"dtype":"F32","shape":\[2,32,32,1\]/"draw.2":{"dtype":"F32","shape":[2,64,32,1]/'
 refused 4 'tensor "draw.2": expected F32 [4,32,32,1] as of "noise", found F32 [2,64,32,1]' bad.safetensors \
@@ -118,6 +136,12 @@ cp three.safetensors bad.safetensors
 size=$(wc -c <bad.safetensors)
 printf '\000\000\300\177' | dd of=bad.safetensors bs=1 conv=notrunc seek=$((size - 4 * 4096 - 4)) 2>/dev/null
 refused 4 'tensor "draw.2": element 4095: expected a finite number of at most 1e6, found' bad.safetensors --model "$teacher"
+# The tensors begin with the classes, behind the header, whose length is the first 8 bytes.
+cp three.safetensors classes.safetensors
+printf '\143' | dd of=classes.safetensors bs=1 conv=notrunc \
+    seek=$((8 + $(od -An -tu8 -N8 three.safetensors))) 2>/dev/null
+refused 4 'tensor "labels": element 0: expected a class of this model, 0 to 9 (-1: none), found 99' \
+    classes.safetensors --model "$teacher"
 # 3e38 is a number, but no network makes one of it.
 printf '\231\166\141\177' | dd of=bad.safetensors bs=1 conv=notrunc seek=$((size - 4 * 4096 - 4)) 2>/dev/null
 refused 4 'tensor "draw.2": element 4095: expected a finite number of at most 1e6, found 2.9' bad.safetensors --model "$teacher"

@@ -69,6 +69,28 @@ for kept in 5 6 2; do # within a stage; where one ends
 done
 fails 2 'steps: the stages of this run are shares of its 10 steps' train --resume --out run --steps 20
 
+mv teacher elsewhere
+fails 1 'teacher: cannot open: No such file or directory; --teacher says where' train --resume --out run
+works 'where it is now' train --resume --teacher elsewhere --out run
+mv elsewhere teacher
+fails 1 "found: No such file or directory; --data says where the run's is now" \
+    train --resume --teacher teacher --data nowhere/images --out run
+fails 1 'nowhere: cannot open: No such file or directory' train --method cd --teacher nowhere $tiny_given --steps 1 --out no
+ok 'of a new run nothing moved' test "$(grep -c 'says where' "$scratch/err")" -eq 0
+
+# ---- out of time ---------------------------------------------------------------
+
+early='^note: max-minutes ended the run early, at step [0-9]* of 10000'
+stage=', in the stage of 4 steps, whose student the model is; --resume goes on from there$'
+works 'a run out of time' train $pd --start-scales 4 --steps 10000 --max-minutes 0.001 --out early
+ok 'says where it ended' grep -q "$early$stage" "$scratch/err"
+works 'it goes on' train --resume --max-minutes 0.001 --out early
+ok 'and says it again' grep -q "$early$stage" "$scratch/err"
+works 'a run without stages' train --method edm $tiny --steps 10000 --max-minutes 0.001 --out short
+ok 'says it too' grep -q "$early; --resume goes on from there$" "$scratch/err"
+works 'a run that is done' train $pd --start-scales 2 --steps 4 --max-minutes 60 --out whole
+ok 'does not' test "$(grep -c max-minutes "$scratch/err")" -eq 0
+
 # ---- the model -----------------------------------------------------------------
 
 works 'what it is' info run/stages/4-steps.safetensors

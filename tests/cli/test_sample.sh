@@ -381,6 +381,30 @@ fails 4 'time_embed.0.weight' forward --model "$weights" --config wide.json \
     --input "$goldens/adm_lsun_like.io.safetensors" --output bad
 ok 'nothing was made' missing bad
 
+# ---- outputs whose names are links ----------------------------------------------
+
+student=$root/models/fashion-mnist-cd.safetensors
+mkdir -p behind
+for output in a.png a.gif a.npz n.safetensors; do
+    case $output in
+    n.*) to="--save-noise $output --out x.png" ;;
+    *) to="--out $output" ;;
+    esac
+    # shellcheck disable=SC2086 # options
+    works "$output" sample --model "$student" --num 2 $to
+    mv "$output" "behind/$output"
+    cp "behind/$output" kept
+    ln -s "behind/$output" "$output"
+    # shellcheck disable=SC2086
+    works "$output, a link" sample --model "$student" --num 2 --seed 1 $to
+    ok 'is a file now' test -f "$output" -a ! -L "$output"
+    ok 'and what it led to is as it was' cmp "behind/$output" kept
+    ok 'which is another' test "$(cmp -s "$output" kept || echo other)"
+done
+ln -s behind folder
+works 'a folder may be a link' sample --model "$student" --num 1 --out folder
+ok 'images go where it leads' test -n "$(find behind -name '000000*.png')"
+
 # ---- damaged models ----------------------------------------------------------
 
 size=$(wc -c <"$weights")

@@ -104,7 +104,7 @@ fails 2 'expected a classifier' $none --eval-every 1 --eval-weights run
 fails 2 "option 'eval-num': has no effect here, it is for --eval-every" $none --eval-num 5
 fails 2 "option 'eval-every': has no effect here, it is for --method" train --method classifier \
     --data $real --steps 1 --out none --eval-every 1
-fails 2 'expected images of 16x16 with 1 channel, which FD-' $none --eval-every 1 --eval-weights judge --image-size 32 \
+fails 2 'expected images of 16x16 with 1 channel, which the classifier judge' $none --eval-every 1 --eval-weights judge --image-size 32 \
     --attention-resolutions 16
 ok 'nothing was made' missing none
 }

@@ -177,6 +177,16 @@ works 'by steps' edit inpaint --model t.safetensors $same --steps "$steps" --out
 }
 ok 'the same' cmp a.npz b.npz
 
+# ---- a run --------------------------------------------------------------------------
+
+tune run --num 12 --most 1 --task inpaint --out of-run.safetensors
+ok 'a run folder is searched for' succeeded
+works 'what is written is a model' validate of-run.safetensors
+ok 'with the levels' test -n "$(edits of-run.safetensors inpaint sigmas)"
+ok 'of the weights that the run has left' test "$(data_of of-run.safetensors)" = "$(data_of m.safetensors)"
+fails 1 'empty' tune --model empty --data $real --weights judge --out no.safetensors
+ok 'a run that is not there makes no file' missing no.safetensors
+
 # ---- what is refused ----------------------------------------------------------------
 
 fails 2 "option 'data'" tune --model m.safetensors --weights judge
@@ -198,6 +208,11 @@ refused 2 "option 'factor': has no effect here" --task inpaint --factor 2
 refused 2 "option 'factor': has no effect here" --task inpaint --factor 0
 refused 2 'expected a classifier' --weights run
 refused 1 'nowhere' --data nowhere
+for task in inpaint sample; do # whatever the pictures are, they are brought to the model's size
+    run tune --model "$root/models/emoji-cd.safetensors" --data $real --weights judge --task $task
+    ok "a colour model, a gray classifier: $task" one_error 2 \
+        'emoji-cd.safetensors: expected images of 16x16 with 1 channel, which the classifier judge'
+done
 refused 2 "found '1'" --num 1
 refused 1 'missing/x.safetensors' --out missing/x.safetensors
 refused 2 "out: expected a name that ends in .safetensors, found 'p.png'" --out p.png
@@ -208,8 +223,6 @@ run tune --model m.safetensors --data $real --weights own-judge.safetensors --ou
 ok 'nor over the classifier' one_error 2 'is an input itself or among the inputs'
 ok 'which is as it was' cmp judge/model.safetensors own-judge.safetensors
 ok 'which is as it was' grep -q PNG p.safetensors
-tune run --out x.safetensors
-ok 'a run folder' one_error 1 'run: '
 tune judge/model.safetensors --num 6
 ok 'a classifier as the model' one_error 2 'found a classifier'
 tune t.safetensors --num 6 --most 2

@@ -63,9 +63,19 @@ ok 'fewer evaluations of the same log' succeeded
 ok 'ask for nothing' test "$(wc -l <tuned.safetensors.search.jsonl)" -eq "$scores"
 tune m.safetensors --num 71 --log tuned.safetensors.search.jsonl
 ok 'another number of samples is another search' one_error 2 'is of another search'
+tune m.safetensors --num 60 --log tuned.safetensors.search.jsonl
+ok 'so few of them too' one_error 2 'is of another search'
+ok 'which is known before the note on few samples, and before the work that it follows' test ! -s out
 tune m.safetensors --num 70 --evaluations 2 --seed 5 --log tuned.safetensors.search.jsonl
 ok 'another seed is the same search' succeeded
 ok 'with other scores' test "$(wc -l <tuned.safetensors.search.jsonl)" -gt "$scores"
+
+tune run --num 70 --evaluations 2 --out of-run.safetensors
+ok 'a run folder is searched for' succeeded
+works 'what is written' sample --model of-run.safetensors --num 2 --steps 2 --out a.npz
+cp of-run.safetensors again.safetensors
+tune again.safetensors --num 70 --evaluations 2 --out again.safetensors
+ok 'is a model like others' succeeded
 
 # ---- what cm sample makes of it -------------------------------------------------------
 

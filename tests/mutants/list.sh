@@ -31,7 +31,7 @@ mutant 'sigma-min ignored' '\{o->sigma_min, o->sigma_max' '{0.002, o->sigma_max'
 mutant 'sigma-max ignored' '\{o->sigma_min, o->sigma_max' '{o->sigma_min, 80'
 mutant 'sigma-data ignored' ', o->sigma_data, o->rho\}' ', 0.5, o->rho}'
 mutant 'rho ignored' ', o->sigma_data, o->rho\}' ', o->sigma_data, 7}'
-mutant 'max-minutes ignored' 'c->max_minutes > 0\.0 && cm_seconds' '0 \&\& cm_seconds'
+mutant 'max-minutes ignored' 'return minutes > 0\.0 && cm_seconds' 'return 0 \&\& cm_seconds'
 mutant 'init ignored' 'given = t->init \? t->init : t->teacher;' 'given = t->teacher;'
 mutant 'flip ignored' 't->config\.flip,' '0,'
 mutant 'dropout ignored' 'net\.dropout = c->dropout' 'net.dropout = 0.0'
@@ -61,7 +61,7 @@ mutant 'seed of the steps cut to 32 bits' \
     'cm_stream_key((uint32_t)t->config.seed, STREAM_STEP)'
 mutant 'seed of the order of images ignored' \
     'cm_stream_key\(\(uint64_t\)t->config\.seed, STREAM_DATA\)' '7'
-mutant 'each part of a batch has the same noise' 's->rng\[2\], \(int32_t\)first\}' 's->rng[2], 0}'
+mutant 'each part of a batch has the same noise' '\(int32_t\)\(first \+ n \* \(size_t\)s->own\.first\)\}' '0}'
 mutant 'dropout masks of the target: its own' 'target_net\.stream = b->student\.stream;' \
     'target_net.stream = b->student.stream + 500;'
 mutant 'no dropout in the target' 'target_net\.rng = b->student\.rng;' 'target_net.rng = NULL;'
@@ -125,8 +125,9 @@ mutant 'pd: stages of a longer run' '!then \|\| then == t->config\.steps' '1'
 mutant 'pd: a line of the log is of two stages' '\(last \|\| ends_stage\(t\)\)' '(last)'
 mutant 'pd: exported without its steps' '\.steps = o->stage \? scales - 1 : 0,' '.steps = 0,'
 mutant 'pd: any teacher of few steps' 's->teacher_steps && s->teacher_steps != 2 \* start' '0'
-mutant 'pd: any sigma-data' 's->teacher_schedule\.sigma_data > s->schedule\.sigma_data' '0'
-mutant 'pd: any larger sigma-data' 's->teacher_schedule\.sigma_data < s->schedule\.sigma_data' '0'
+mutant 'pd: any sigma-data' '!same\(s->teacher_schedule\.sigma_data, s->schedule\.sigma_data\)' '0'
+mutant 'pd: a run out of time looks done' '^        report_early_end\(&l\);' '        (void)report_early_end;'
+mutant 'pd: no way out of a missing teacher' 's == CM_ERR_IO && resume && err' '0'
 mutant 'progdist: goes on to zero' '\.ends_at_min = 1,' '.ends_at_min = 0,'
 mutant 'progdist: steps of the model ignored' 'm->steps \? m->steps : r->method->steps' 'r->method->steps'
 mutant 'progdist: any steps' 'if \(c->steps && m->steps % c->steps\)' 'if (0)'
@@ -200,11 +201,18 @@ mutant 'saved noise of image 0 alone' 'r->first \+ i, draw, save->image, bytes' 
 mutant 'saved noise of the seed where it was given' 'if \(r->noise && draw < r->draws\)$' 'if (0)'
 mutant 'ternary: the other third goes' 's && at_first < at_second' 's \&\& at_first > at_second'
 mutant 'ternary: two points are not asked' 'p <= right && !s; p\+\+' 'p < right \&\& !s; p++'
-mutant 'search log: half a line stays' 'if \(!s && whole < size && ftruncate' 'if (0 \&\& ftruncate'
+mutant 'search log: half a line stays' 'if \(!s && half != SIZE_MAX && ftruncate' 'if (0 \&\& ftruncate'
 mutant 'search log: any search' 'strcmp\(key, log->key\) != 0' '0'
 mutant 'search: another seed a candidate' 'score_of\(s, list, s->params->seed, &score, err\)' \
     'score_of(s, list, s->params->seed + p, \&score, err)'
 mutant 'levels of the model ignored' 'l->n = \(int\)K;' 'l->n = (int)K, found = 0;'
+mutant 'search: the worse of two is kept' 'without\.score < found\.score' 'without.score > found.score'
+mutant 'search: the model of a run in f32' 'cm_model_write\(&with, p->out, CM_BF16, err\)' \
+    'cm_model_write(\&with, p->out, CM_F32, err)'
+mutant 'noise file: rows of its first images' '\(d \* noise->n \+ skip\) \* size' 'd * noise->n * size'
+mutant 'noise file: numbers without bound' 'fabsf\(to\[i\]\) <= CM_MOST_NOISE' 'isfinite(to[i])'
+mutant 'noise file: any class' 'm->labels\[i\] < -1 \|\| m->labels\[i\] >= classes' 'm->labels[i] < -1'
+mutant 'noise file: replaced by that of the images after' 'files->go_on && \*files->save_noise' '0'
 mutant 'training draws by Euler' 'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
     'snprintf(c.sampler, sizeof c.sampler, "%s", *sampler == 104 ? "euler" : sampler)'
 mutant 'training draws onestep twice' \
@@ -253,7 +261,7 @@ mutant 'sums of the last worker forgotten' 'for \(int k = 1; k < s->n; k\+\+\)' 
 mutant 'a slice of rows without its halo' 'c\.pad_top = \(int\)\(c\.x - above\);' 'c.pad_top = 0;'
 mutant 'a forked child without workers' 'if \(p->process != getpid\(\)\)' 'if (0)'
 mutant 'first of a request ignored' 'r->first \+ number, draw, n, b->sampler->noise' 'number, draw, n, b->sampler->noise'
-mutant 'labels of a request ignored' 'r->labels             \? r->labels\[i\]' '0 \&\& r->labels ? r->labels[i]'
+mutant 'labels of a request ignored' 'is_given \? r->labels\[i\]' '0 ? r->labels[i]'
 mutant 'noise of the caller: draw 0 alone' 'r->noise \+ \(draw \* r->num \+ at\) \* n' 'r->noise + at * n'
 mutant 'size of a struct unchecked' 'return found == expected' 'return 1'
 mutant 'NaN passes the door' 'value >= o->min && value <= o->max\)' '!(value < o->min || value > o->max))'
@@ -261,7 +269,7 @@ mutant 'EXIF orientation ignored' 'if \(orientation < 2 \|\| orientation > 8\)' 
 
 # ---- the length of a run --------------------------------------------------------
 mutant 'curriculum of the one step that was timed' \
-    't->settings\.curriculum\.total_steps = c->steps;' ';'
+    't->settings\.curriculum\.total_steps = \*steps;' ';'
 mutant 'averages of the one step that was timed' \
     'memcpy\(c->ema_rates, ema_rates, sizeof ema_rates\);' ';'
 mutant 'minutes taken for seconds' '&t->settings, 60\.0 \* minutes' '\&t->settings, minutes'
@@ -361,3 +369,9 @@ mutant 'group norm: 1/sigma has no tangent' 'cm_fma\(-coef\[M2 \* ch \+ i\], v, 
 mutant 'silu: its second derivative ignored' 'dx\[1\] = silu_second\(g, n, dy\);' '(void)silu_second;'
 mutant 'attention: no tangent of the row sums' 'cm_mul\(g, p, sum_of_rows\(g, pdot, dp\)\)' \
     'cm_zeros(g, p->type)'
+mutant 'continuous: dx/dt of distillation is z' 'c->teacher\.net \? cm_ode_slope\(&c->teacher, xt, t\) : z' 'z'
+mutant 'continuous: the boundary is a little below sigma-min' \
+    'coefficients\(g, s, sigma, cm_affine\(g, sigma, 1\.0f, -\(float\)s->sigma_min\)\)' \
+    'coefficients(g, s, sigma, cm_affine(g, sigma, 1.0f, -0.999f * (float)s->sigma_min))'
+mutant 'continuous: a grid is claimed' 'm->scales \? json_integer\(m->scales\)' '1 ? json_integer(m->scales)'
+mutant 'continuous: time points of no grid' 'cm_status s = !steps \?' 'cm_status s = 0 ?'

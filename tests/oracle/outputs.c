@@ -112,10 +112,12 @@ static void expect(const char *file, const json_t *model, const char *key, doubl
 }
 
 /* The levels of the grid that N(k) ends with (paper, algorithm 3 and appendix C: s1 + 1 where it
- * grows), which of pd are the ends of its N steps. */
+ * grows), which of pd are the ends of its N steps; in continuous time there is none. */
 static double levels_of(const golden_run *r, const char *method)
 {
     const int is_ct = !strcmp(method, "ct");
+    if (strstr(method, "-continuous"))
+        return 0;
     if (!strcmp(method, "pd"))
         return option_number(r->args, "end-scales", 1) + 1;
     return strcmp(option_of(r->args, "scale-mode", is_ct ? "progressive" : "fixed"), "fixed")

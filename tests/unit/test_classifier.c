@@ -231,8 +231,8 @@ static void test_features(void)
         CHECK(cm_extractor_run(e, 1, (const uint8_t *)pixels, SIDE, SIDE, 1, f[0], NULL, NULL,
                                &err) == CM_ERR_ARGUMENT,
               "gray pictures were taken");
-        CHECK(strstr(err.message,
-                     "expected images of 8x8 with 3 channels, which FD-test is made for"),
+        CHECK(strstr(err.message, "expected images of 8x8 with 3 channels, which the classifier "
+                                  "model is made for"),
               "%s", err.message);
     }
     cm_extractor_close(e);

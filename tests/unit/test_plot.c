@@ -3,6 +3,7 @@
 #include "scratch.h"
 
 #include "base/memory.h"
+#include "draw/chart.h"
 #include "draw/ticks.h"
 #include "io/file.h"
 #include "run/log_read.h"
@@ -286,6 +287,29 @@ static void points_are_in_place(void)
     cm_free(svg);
 }
 
+/* A chart of x = 1, 10, 100, whose axis may be of logarithms: marks at these, evenly. */
+static void log_x(void)
+{
+    static const cm_chart_point points[] = {{1, 3}, {10, 1}, {100, 2}};
+    const cm_chart_line line = {0, CM_CHART_DOTTED, 3, points};
+    const cm_chart_panel panel = {.title = "y", .n = 1, .lines = &line};
+    const char *const name = "curve";
+    const cm_chart chart = {
+        .x_title = "x", .x_can_be_log = 1, .names = 1, .name = &name, .n = 1, .panels = &panel};
+    cm_error err = {0};
+    uint8_t *svg = NULL;
+    size_t size;
+    if (!CHECK_OK(cm_chart_encode(&chart, &cm_page_kinds[1], &svg, &size, &err), err))
+        return;
+    const path p = find_path((const char *)svg, BLUE, "1.5", 0);
+    CHECK(p.n == 3, "%d points", p.n);
+    for (int i = 0; i < p.n; i++)
+        CHECK(fabs(p.x[i] - grid_line((const char *)svg, 1, i)) < 0.01, "point %d: x %g", i,
+              p.x[i]);
+    CHECK(fabs(p.x[0] + p.x[2] - 2 * p.x[1]) < 0.02, "10 is not in the middle of 1 and 100");
+    cm_free(svg);
+}
+
 static int count_paths(const char *svg, const char *rgb, const char *width)
 {
     int n = 0;
@@ -443,6 +467,7 @@ static const check_test tests[] = {
     {"repeated steps replace the first", repeated_steps},
     {"hostile logs", hostile_logs},
     {"points are where the grid says", points_are_in_place},
+    {"an x axis of logarithms", log_x},
     {"plot: one step", one_step},
     {"plot: no time", no_time},
     {"two runs over time", two_runs_over_time},

@@ -196,7 +196,8 @@ static void refused_log(const char *text, cm_status want, const char *mentions)
 static void test_log_damage(void)
 {
 #define KEY "\"search\":\"000000000000004d\""
-    refused_log("no line of a log\n", CM_ERR_FORMAT, "bad.jsonl: line 1");
+    refused_log("no line of a log\n", CM_ERR_FORMAT,
+                "bad.jsonl: line 1: expected a score of a search, found 'no line of a log'");
     refused_log("[]\n", CM_ERR_FORMAT, "line 1");
     refused_log("\n", CM_ERR_FORMAT, "line 1");
     refused_log("{" KEY ",\"sigmas\":\"80\",\"seed\":0}\n", CM_ERR_FORMAT, "score");

@@ -100,6 +100,15 @@ CM_INLINE float plus(float d, const void *r, int64_t i, int bf16)
     return r ? d + cm_get(r, i, bf16) : d;
 }
 
+/* What a row of the gradient adds to and, of bf16, where it goes. */
+CM_INLINE void fetch_ahead(const pass *p, const part *t, const void *r, const void *dx, int bf16)
+{
+    if (r && !t->from)
+        cm_prefetch(r, CM_AHEAD, bytes_of(p->ch, bf16));
+    if (bf16)
+        cm_prefetch(dx, CM_AHEAD, bytes_of(t->n, bf16));
+}
+
 CM_INLINE void grad_band(const pass *p, const part *t, int64_t first, int64_t end, int bf16,
                          int residual)
 {
@@ -110,10 +119,7 @@ CM_INLINE void grad_band(const pass *p, const part *t, int64_t first, int64_t en
         const void *r = residual ? cm_at(p->r, row * ch + t->from, bf16) : NULL;
         const float *dz = t->dz + row * n;
         void *dx = cm_at_out(t->dx, row * n, bf16);
-        if (residual && !t->from)
-            cm_prefetch(r, CM_AHEAD, bytes_of(ch, bf16));
-        if (bf16)
-            cm_prefetch(dx, CM_AHEAD, bytes_of(n, bf16));
+        fetch_ahead(p, t, r, dx, bf16);
         CM_PUT_EACH(dx, n, bf16, i,
                     plus(grad_at(coef, ch, i, cm_get(x, i, bf16), dz[i]), r, i, bf16));
     }

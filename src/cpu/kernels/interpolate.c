@@ -38,6 +38,16 @@ void CM_K(resize_bilinear)(const cm_call *c)
     }
 }
 
+/* A share of one pixel dy [C] onto the two of a row of dx that it lies between. */
+static void spread_pixel(const float *dy, int64_t ch, float share, const blend *between, float *row)
+{
+    float *a = row + between->a * ch, *b = row + between->b * ch;
+    for (int64_t q = 0; q < ch; q++) {
+        a[q] += share * (1.0f - between->f) * dy[q];
+        b[q] += share * between->f * dy[q];
+    }
+}
+
 /* dy [H',W',C] of one image onto dx [H,W,C] */
 static void spread(const cm_type *y, const cm_type *x, int half, const float *dy, float *dx)
 {
@@ -47,14 +57,8 @@ static void spread(const cm_type *y, const cm_type *x, int half, const float *dy
         const blend r = blend_of(i, x->dim[1], y->dim[1], half);
         for (int64_t j = 0; j < y->dim[2]; j++, dy += ch) {
             const blend s = blend_of(j, w, y->dim[2], half);
-            float *const to[2] = {dx + r.a * w * ch, dx + r.b * w * ch};
-            for (int k = 0; k < 2; k++) {
-                const float part = k ? r.f : 1.0f - r.f;
-                for (int64_t q = 0; q < ch; q++) {
-                    to[k][s.a * ch + q] += part * (1.0f - s.f) * dy[q];
-                    to[k][s.b * ch + q] += part * s.f * dy[q];
-                }
-            }
+            spread_pixel(dy, ch, 1.0f - r.f, &s, dx + r.a * w * ch);
+            spread_pixel(dy, ch, r.f, &s, dx + r.b * w * ch);
         }
     }
 }

@@ -175,6 +175,7 @@ CM_INLINE void to_points(winograd_to_two *f, int side, const void *const *pixel,
             for (int x = 0; x < side; x++) {
                 UNROLL
                 for (int y = 0; y < side; y++)
+                    /* cppcheck-suppress uninitvar ; of bf16 all of it is there */
                     from[y] = bf16 ? wide[y * side + x] : load_as(pixel[y * side + x], k, 0);
                 f(from, i, two);
                 half[0][x] = two[0];

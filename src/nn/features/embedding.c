@@ -39,11 +39,9 @@ static cm_node *difference(cm_graph *g, const cm_embedded *a, const cm_embedded 
 
 cm_node *cm_embedding_distance(cm_graph *g, const cm_embedding *a, const cm_embedding *b)
 {
-    cm_node *sum = NULL;
     cm_assert(a->n == b->n && a->n);
-    for (int i = 0; i < a->n; i++) {
-        cm_node *d = difference(g, &a->part[i], &b->part[i]);
-        sum = sum ? cm_add(g, sum, d) : d;
-    }
+    cm_node *sum = difference(g, &a->part[0], &b->part[0]);
+    for (int i = 1; i < a->n; i++)
+        sum = cm_add(g, sum, difference(g, &a->part[i], &b->part[i]));
     return CM_RESHAPE(g, sum, cm_node_type(sum)->dim[0]);
 }

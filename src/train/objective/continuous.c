@@ -93,13 +93,6 @@ static cm_node *loss(const cm_loss_context *c)
     return cm_loss_continuous(c, z, cm_sigma_at_position(c->g, &c->settings->schedule, u));
 }
 
-static int64_t levels(const cm_objective_settings *s, int64_t k)
-{
-    (void)s;
-    (void)k;
-    return 18; /* of the grid that time points are named by: as cd's */
-}
-
 static const cm_option_value cd_defaults[] = {{"stop-gradient", "false"}, {0}};
 static const cm_option_value ct_defaults[] = {{"stop-gradient", "true"}, {0}};
 static const cm_step_scalar scalars[] = {{0}};
@@ -114,7 +107,6 @@ const cm_objective cm_objective_cd_continuous = {.name = "cd-continuous",
                                                  .defaults = cd_defaults,
                                                  .scalars = scalars,
                                                  .loss = loss,
-                                                 .levels = levels,
                                                  .samplers = samplers,
                                                  .options = OPTIONS " stop-gradient"};
 const cm_objective cm_objective_ct_continuous = {.name = "ct-continuous",
@@ -122,6 +114,5 @@ const cm_objective cm_objective_ct_continuous = {.name = "ct-continuous",
                                                  .defaults = ct_defaults,
                                                  .scalars = scalars,
                                                  .loss = loss,
-                                                 .levels = levels,
                                                  .samplers = samplers,
                                                  .options = OPTIONS};

@@ -28,13 +28,6 @@ static cm_node *loss(const cm_loss_context *c)
     return cm_loss_dsm(c, z, sigma);
 }
 
-static int64_t levels(const cm_objective_settings *s, int64_t k)
-{
-    (void)s;
-    (void)k;
-    return 18; /* of EDM's own sampling */
-}
-
 static const cm_option_value defaults[] = {{"weighting", "karras"}, {0}};
 static const cm_step_scalar scalars[] = {{0}};
 static const char *const samplers[] = {"heun", NULL};
@@ -44,6 +37,5 @@ const cm_objective cm_objective_edm = {.name = "edm",
                                        .defaults = defaults,
                                        .scalars = scalars,
                                        .loss = loss,
-                                       .levels = levels,
                                        .samplers = samplers,
                                        .options = CM_DENOISER_OPTIONS "lr-decay p-mean p-std"};
