@@ -350,9 +350,9 @@ typedef struct cm_train_hooks {
  * give the same bits, run to run; batch, accumulate and threads are part of the result,
  * since they order the sums over samples.  resume continues the run found there bit for bit
  * (same number of threads).  Its settings are then those of RUN/config.json
- * (cm_options_read), of which steps, threads, recompute, max-minutes, keep, sample-scale, the
- * eval-* and *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT, as
- * is a run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step and the
+ * (cm_options_read), of which steps, threads, recompute, shard, max-minutes, keep, sample-scale,
+ * the eval-* and *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT,
+ * as is a run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step and the
  * first node that was not finite; nothing of it is saved.  CM_INTERRUPTED: hooks->stop said so, and
  * the steps that were done are saved.  hooks may be NULL. */
 CM_API cm_status cm_train(const cm_train_params *params, int resume, const cm_train_hooks *hooks,
@@ -477,6 +477,40 @@ typedef struct cm_bench_result {
 /* Time it.  Errors: as cm_explain. */
 CM_API cm_status cm_bench(const cm_model *model, const cm_work *work, cm_bench_result *result,
                           cm_error *err);
+
+/* How long the sum of an array over the processes of a group takes, as gradients are added up:
+ * median of several, of process 0. */
+typedef struct cm_bench_sum {
+    size_t size;   /* of this struct; set by the caller */
+    double ms;     /* one alone */
+    double row_ms; /* each of eight that were begun at once */
+    double cpu_ms; /* processor time of a process for each of those */
+} cm_bench_sum;
+
+/* All processes call it alike.  Errors: CM_ERR_ARGUMENT (bytes: 4 to 2^30), CM_ERR_MEMORY. */
+CM_API cm_status cm_bench_sums(cm_group *group, int64_t bytes, cm_bench_sum *result, cm_error *err);
+
+/* A training step that processes share, and where its time goes. */
+enum { CM_BENCH_BUCKETS = 64 };
+typedef struct cm_bench_shared_result {
+    size_t size; /* of this struct; set by the caller */
+    double ms;   /* of the step: the median of at least five; the rest is of that one */
+    double images_per_s;
+    double update_ms; /* optimizer and averages, timed apart */
+    double sums_ms;   /* in which sums were under way */
+    double waits_ms;  /* in which there was nothing to do but wait for them */
+    int parts;        /* of the batch */
+    int threads;
+    int buckets; /* ranges of the gradient that were sent on their way; alone: none */
+    struct {
+        double mib, begin_ms, end_ms; /* begun when the gradient's last change was made */
+    } bucket[CM_BENCH_BUCKETS];
+} cm_bench_shared_result;
+
+/* Time it, with the batch in so many parts (accumulate; 0: one a process), all processes alike;
+ * group NULL: alone.  Errors: as cm_explain, of any process. */
+CM_API cm_status cm_bench_shared(cm_group *group, const cm_model *model, const cm_work *work,
+                                 int parts, cm_bench_shared_result *result, cm_error *err);
 
 /* The processor, the cores used, kernels and oneDNN version, as one line; cut to
  * size. */

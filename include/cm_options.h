@@ -65,6 +65,8 @@ typedef struct cm_train_params {
                                  processes, one each) */
     int recompute;            /* compute activations again for the gradient: less memory, more
                                  time, same result */
+    int shard;                /* with processes: each has its share alone of the optimizer's
+                                 moments and of the averages: less memory, same result */
     double lr;                /* learning rate; methods in continuous time want less */
     int64_t lr_warmup;        /* steps over which the learning rate rises linearly from 0 */
     int lr_decay;             /* the learning rate falls linearly to 0 at the last step; pd:

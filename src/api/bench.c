@@ -1,6 +1,7 @@
 /* bench.c - the public functions that look inside: plans, times, the machine */
 #include "api/door.h"
 #include "base/text.h"
+#include "group/group.h"
 #include "model/compute.h"
 #include "train/workload.h"
 
@@ -27,6 +28,35 @@ cm_status cm_bench(const cm_model *model, const cm_work *work, cm_bench_result *
     if (!s)
         s = cm_door_size("bench result", result->size, sizeof *result, err);
     return s ? s : cm_workload_time(model, work, result, err);
+}
+
+cm_status cm_bench_sums(cm_group *group, int64_t bytes, cm_bench_sum *result, cm_error *err)
+{
+    cm_group_speed speed;
+    cm_status s = cm_door_need(err, {"result", result});
+    if (!s)
+        s = cm_door_size("sum", result->size, sizeof *result, err);
+    if (!s)
+        s = cm_door_range("bytes", bytes, sizeof(float), INT64_C(1) << 30, err);
+    if (!s)
+        s = cm_group_time_sum(group, (size_t)bytes / sizeof(float), &speed, err);
+    if (!s)
+        *result =
+            (cm_bench_sum){sizeof *result, 1e3 * speed.alone, 1e3 * speed.in_row, 1e3 * speed.cpu};
+    return s;
+}
+
+cm_status cm_bench_shared(cm_group *group, const cm_model *model, const cm_work *work, int parts,
+                          cm_bench_shared_result *result, cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"model", model}, {"result", result});
+    if (!s)
+        s = cm_door_work(work, err);
+    if (!s)
+        s = cm_door_size("bench result", result->size, sizeof *result, err);
+    if (!s)
+        s = cm_door_range("parts", parts, 0, work->batch, err);
+    return s ? s : cm_workload_time_shared(group, model, work, parts, result, err);
 }
 
 /* The processor's name as the system gives it. */

@@ -1,11 +1,14 @@
 /* cmd_bench.c - cm bench: times of training steps and sampling */
+#include "cli/bench_processes.h"
 #include "cli/cli.h"
+#include "cli/processes.h"
 
 #include <stdio.h>
 #include <string.h>
 
 typedef struct bench_options {
     cm_text model, config, work, dtype;
+    int64_t accumulate;
     int recompute, json;
 } bench_options;
 
@@ -15,9 +18,12 @@ static const cm_option options[] = {
     {"config", CM_OPT_TEXT, offsetof(bench_options, config), "", NULL, 0, 0, "FILE",
      "instead of a model: the network of this JSON file, with random weights"},
     {"work", CM_OPT_TEXT, offsetof(bench_options, work), "all", NULL, 0, 0, "WORK",
-     "onestep (sampling), a method of cm train (a step of it), or all"},
+     "onestep (sampling), a method of cm train (a step of it), or all; on several processes\n"
+     "a method, whose step they share, or sums"},
     {"dtype", CM_OPT_TEXT, offsetof(bench_options, dtype), "all", "all|f32|bf16", 0, 0, "TYPE",
      "activations and matrix operands"},
+    {"accumulate", CM_OPT_INT, offsetof(bench_options, accumulate), "0", NULL, 0, 65536, "P",
+     "parts of the batch in a step that processes share (0: one each)"},
     {"recompute", CM_OPT_FLAG, offsetof(bench_options, recompute), "false", NULL, 0, 1, NULL,
      "training steps as with cm train --recompute"},
     {"json", CM_OPT_FLAG, offsetof(bench_options, json), "false", NULL, 0, 1, NULL,
@@ -42,7 +48,15 @@ static const char text[] =
     "and bf16 instructions may bring it above 1.  Of memory is the memory floor over the\n"
     "time, above 1 where caches hold much of it.  Both speeds are measured before each row;\n"
     "the first line has those of the first row.  MiB needed are those of weights, moments,\n"
-    "averages and the activations that the gradient reads.\n";
+    "averages and the activations that the gradient reads.\n"
+    "\n"
+    "On several processes, started by MPI:\n"
+    "\n"
+    "  mpirun -n 4 cm bench --work sums\n"
+    "  mpirun -n 4 cm bench --work edm --dtype f32 --batch 64\n"
+    "\n"
+    "The first times the sum of an array over the processes by its size, the second a step that\n"
+    "they share: how long sums of the gradient's ranges were under way, and waited for.\n";
 
 typedef struct bench {
     const bench_options *options;
@@ -126,6 +140,19 @@ static cm_status run_work(bench *b, const char *work, const char *dtype, cm_erro
     return CM_OK;
 }
 
+/* A step that processes share. */
+static cm_status run_shared(bench *b, cm_group *group, cm_error *err)
+{
+    const bench_options *o = b->options;
+    const cm_work w = {.size = sizeof w,
+                       .kind = o->work,
+                       .dtype = strcmp(o->dtype, "all") ? o->dtype : "auto",
+                       .batch = b->params->batch ? (int)b->params->batch : 64,
+                       .recompute = o->recompute,
+                       .threads = (int)b->params->threads};
+    return cli_bench_shared(group, b->model, &w, (int)o->accumulate, o->json, err);
+}
+
 /* One-step sampling, then the methods of cm train, of those asked for. */
 static cm_status run_dtype(bench *b, const char *dtype, cm_error *err)
 {
@@ -164,6 +191,13 @@ static cm_status run_all(bench *b, cm_error *err)
 /* What the user gives has an effect. */
 static cm_status check_used(const cli_usage *usage, const bench_options *o, cm_error *err)
 {
+    static const char *const not_of_sums[] = {"model",     "config", "dtype",   "accumulate",
+                                              "recompute", "batch",  "threads", "micro-batch"};
+    for (size_t i = 0; i < sizeof not_of_sums / sizeof *not_of_sums; i++)
+        if (!strcmp(o->work, "sums") && cli_was_given(usage, not_of_sums[i]))
+            return cli_fail(err, CM_ERR_ARGUMENT,
+                            "option '%s': has no effect here, sums know no network",
+                            not_of_sums[i]);
     const int all = !strcmp(o->work, "all"), sampling = all || !strcmp(o->work, "onestep");
     if (*o->config && cli_was_given(usage, "model"))
         return cli_fail(err, CM_ERR_ARGUMENT,
@@ -188,7 +222,37 @@ static void take_options(cm_option shared[cli_most_taken], cm_sample_params *par
     params->batch = 0;
 }
 
-cm_status cli_bench(int argc, char **argv, cm_error *err)
+/* On several processes all do the same work. */
+static cm_status check_shared(const bench_options *o, const cm_group *group, cm_error *err)
+{
+    const int apart = !strcmp(o->work, "all") || !strcmp(o->work, "onestep");
+    return apart && (cm_group_size(group) > 1 || o->accumulate)
+               ? cli_fail(err, CM_ERR_ARGUMENT,
+                          "option 'work': processes share sums and the steps of a method: expected "
+                          "one of these, found '%s'",
+                          o->work)
+               : CM_OK;
+}
+
+static cm_status run(bench *b, cm_group *group, cm_error *err)
+{
+    const bench_options *o = b->options;
+    if (!strcmp(o->work, "sums"))
+        return cli_bench_sums(group, o->json, err);
+    return group || o->accumulate ? run_shared(b, group, err) : run_all(b, err);
+}
+
+static cm_status open_network(bench *b, cm_error *err)
+{
+    const bench_options *o = b->options;
+    if (!strcmp(o->work, "sums"))
+        return CM_OK;
+    name_network(b);
+    return *o->config ? cm_model_random(o->config, 1, &b->model, err)
+                      : cm_model_open(o->model, &b->model, err);
+}
+
+static cm_status bench_with(int argc, char **argv, cm_group *group, cm_error *err)
 {
     bench_options o;
     cm_option shared[cli_most_taken];
@@ -203,17 +267,26 @@ cm_status cli_bench(int argc, char **argv, cm_error *err)
     if (!status)
         status = check_used(&usage, &o, err);
     if (!status)
-        status = *o.config ? cm_model_random(o.config, 1, &b.model, err)
-                           : cm_model_open(o.model, &b.model, err);
+        status = check_shared(&o, group, err);
+    if (!status)
+        status = open_network(&b, err);
+    status = cm_group_agree(group, status, err);
     if (status)
         return status;
     cli_warn_threads(params.threads);
-    name_network(&b);
-    if (o.json)
+    const int json = o.json && !cm_group_rank(group);
+    if (json)
         printf("[");
-    status = run_all(&b, err);
-    if (o.json)
+    status = run(&b, group, err);
+    if (json)
         printf("\n]\n");
     cm_model_free(b.model);
     return status;
+}
+
+cm_status cli_bench(int argc, char **argv, cm_error *err)
+{
+    cm_group *group = NULL;
+    const cm_status status = cli_processes_join(&group, err);
+    return status ? status : bench_with(argc, argv, group, err);
 }

@@ -47,7 +47,7 @@ static const cli_group groups[] = {
     {"Network", "channels channel-mult res-blocks attention-resolutions num-heads head-channels "
                 "scale-shift-norm resblock-updown dropout"},
     {"Optimization", "lr lr-warmup lr-decay optimizer beta1 beta2 weight-decay ema-rates "
-                     "accumulate recompute"},
+                     "accumulate recompute shard"},
     {"Loss",
      "score loss-norm huber-c loss-weights loss-lpips-weights weighting stop-gradient boundary "
      "solver start-ema target-ema-mode scale-mode "

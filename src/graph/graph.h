@@ -155,9 +155,9 @@ cm_node *cm_dropout(cm_graph *g, cm_node *x, cm_node *rng, float p, uint32_t str
 /* ---- ops that write to a leaf; they return it, so that order can be seen ---- */
 /* leaf := value, which is no other view of the same elements */
 cm_node *cm_store(cm_graph *g, cm_node *value, cm_node *leaf);
-/* leaf := leaf + value, both f32 */
-cm_node *cm_accumulate(cm_graph *g, cm_node *value, cm_node *leaf);
-/* f32 [1]: sum of x^2, accumulated in double; not finite when any x is not */
+/* f32 [n] -> f32 [n / CM_SQUARES, rounded up]: sums of x^2 over runs of CM_SQUARES, accumulated in
+ * double; not finite where any x is not */
+enum { CM_SQUARES = 1024 };
 cm_node *cm_sum_squares(cm_graph *g, cm_node *x);
 typedef struct cm_optimizer_attr {
     float beta1, beta2, eps, weight_decay;

@@ -67,8 +67,7 @@
     X(UNIFORM,                uniform,                "U(0,1) from a counter")                    \
     X(DROPOUT,                dropout,                "x * mask / (1 - p)")                       \
     X(STORE,                  store,                  "write a value to a leaf")                  \
-    X(ACCUMULATE,             accumulate,             "add a value to a leaf")                    \
-    X(SUM_SQUARES,            sum_squares,            "sum of x^2 in double")                     \
+    X(SUM_SQUARES,            sum_squares,            "sums of x^2 over runs")                    \
     X(RADAM,                  radam,                  "RAdam step in place")                      \
     X(ADAMW,                  adamw,                  "AdamW step in place")                      \
     X(EMA,                    ema,                    "exponential moving average in place")

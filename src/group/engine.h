@@ -10,16 +10,19 @@
 /* sum[n] = the sum over processes of parts[size][n], in an order that does not depend on n. */
 typedef void cm_engine_add(void *context, const float *parts, float *sum, size_t n);
 
+enum { CM_ENGINE_SUMS = 128, CM_ENGINE_ALIGN = 1024 };
+enum { CM_ENGINE_ADD = 1, CM_ENGINE_SPREAD = 2 };
+
 typedef struct cm_engine {
     void *state;
     int rank, size;
-    /* Begin to add up x[n] over all processes, and return; room is for CM_ENGINE_ROOM floats.  x
-     * and room are the engine's until sum_end, which waits for all that was begun.  At most
-     * CM_ENGINE_SUMS at a time. */
-    void (*sum_begin)(void *state, float *x, float *room, size_t n);
-    void (*sum_end)(void *state);
-    /* Seconds so far in which sums were under way; between sums. */
-    double (*sum_seconds)(void *state);
+    /* Begin to add up x[n] over all processes, and return: CM_ENGINE_ADD, after which the slice
+     * that is a process's own has its sum, or CM_ENGINE_SPREAD, which gives every process the
+     * slices of the others, or both in turn; room [cm_engine_room] is for the first.  x and room
+     * are the engine's until sum_end, which waits for all that was begun, at most
+     * CM_ENGINE_SUMS, and tells when each was done: seconds of CLOCK_MONOTONIC. */
+    void (*sum_begin)(void *state, int what, float *x, float *room, size_t n);
+    void (*sum_end)(void *state, double done[CM_ENGINE_SUMS]);
     /* all [size][bytes] = mine [bytes] of each process: in every process, or in process 0 alone,
      * where the others' all may be NULL. */
     void (*gather)(void *state, const void *mine, void *all, size_t bytes, int everywhere);
@@ -29,11 +32,17 @@ typedef struct cm_engine {
     void (*abort)(void *state, int code);
 } cm_engine;
 
-enum { CM_ENGINE_SUMS = 128, CM_ENGINE_ALIGN = 16 };
-/* Every process sums the slice that is its own. */
-static inline size_t cm_engine_room(size_t n, int size)
+/* Where the slice of a process begins, up to that of the next. */
+static inline size_t cm_engine_slice(size_t n, int size, int rank)
 {
-    return n + (size_t)size * CM_ENGINE_ALIGN;
+    const size_t blocks = (n + CM_ENGINE_ALIGN - 1) / CM_ENGINE_ALIGN,
+                 at = blocks * (size_t)rank / (size_t)size * CM_ENGINE_ALIGN;
+    return at < n ? at : n;
+}
+/* For the slice of each process that is one's own to add up. */
+static inline size_t cm_engine_room(size_t n, int size, int rank)
+{
+    return (size_t)size * (cm_engine_slice(n, size, rank + 1) - cm_engine_slice(n, size, rank));
 }
 
 /* Each module exports cm_engine_join: NULL, or why not.  add is for its sums. */

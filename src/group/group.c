@@ -23,8 +23,13 @@ struct cm_group {
     const float **in; /* [size] for sums */
     cm_status agreed; /* the last error that all have */
     int beside;
-    double waits; /* seconds in sum_end */
+    cm_group_sum sum[CM_GROUP_SUMS]; /* begun since the last sum_end, or it waited for */
+    int begun, ended;
+    cm_group_times times;
 };
+
+_Static_assert((int)CM_GROUP_SUMS == CM_ENGINE_SUMS, "as many as engines hold");
+_Static_assert((int)CM_GROUP_BLOCK == CM_ENGINE_ALIGN, "blocks of slices");
 
 /* ---- the engine ---- */
 
@@ -156,31 +161,75 @@ cm_status cm_group_share(cm_group *g, int parts, cm_span *own, cm_error *err)
     return CM_OK;
 }
 
+static void begin(cm_group *g, int what, float *x, float *room, size_t n)
+{
+    if (cm_group_size(g) == 1)
+        return;
+    if (g->ended)
+        g->begun = g->ended = 0;
+    g->sum[g->begun++] = (cm_group_sum){n, cm_seconds(), 0.0};
+    g->engine.sum_begin(g->engine.state, what, x, room, n);
+}
+
 void cm_group_sum_begin(cm_group *g, float *x, float *room, size_t n)
 {
-    if (cm_group_size(g) > 1)
-        g->engine.sum_begin(g->engine.state, x, room, n);
+    begin(g, CM_ENGINE_ADD | CM_ENGINE_SPREAD, x, room, n);
+}
+
+void cm_group_add_begin(cm_group *g, float *x, float *room, size_t n)
+{
+    begin(g, CM_ENGINE_ADD, x, room, n);
+}
+
+void cm_group_spread_begin(cm_group *g, float *x, size_t n)
+{
+    begin(g, CM_ENGINE_SPREAD, x, NULL, n);
+}
+
+/* Sums are done in their order; time in which two are under way counts once. */
+static void count_sums(cm_group *g, const double done[CM_GROUP_SUMS])
+{
+    double until = 0.0;
+    for (cm_group_sum *s = g->sum; s < g->sum + g->begun; s++) {
+        s->done = done[s - g->sum];
+        g->times.sums += s->done - (s->begun > until ? s->begun : until);
+        until = s->done;
+    }
 }
 
 void cm_group_sum_end(cm_group *g)
 {
-    if (cm_group_size(g) == 1)
+    if (cm_group_size(g) == 1 || g->ended)
         return;
+    double done[CM_GROUP_SUMS];
     const double start = cm_seconds();
-    g->engine.sum_end(g->engine.state);
-    g->waits += cm_seconds() - start;
+    g->engine.sum_end(g->engine.state, done);
+    g->times.waits += cm_seconds() - start;
+    count_sums(g, done);
+    g->ended = 1;
 }
 
 cm_group_times cm_group_get_times(const cm_group *g)
 {
-    if (cm_group_size(g) == 1)
-        return (cm_group_times){0};
-    return (cm_group_times){g->engine.sum_seconds(g->engine.state), g->waits};
+    return g ? g->times : (cm_group_times){0};
+}
+
+int cm_group_get_sums(const cm_group *g, cm_group_sum sum[CM_GROUP_SUMS])
+{
+    if (g)
+        memcpy(sum, g->sum, sizeof g->sum);
+    return g ? g->begun : 0;
 }
 
 size_t cm_group_room(const cm_group *g, size_t n)
 {
-    return cm_group_size(g) > 1 ? cm_engine_room(n, g->engine.size) : 0;
+    return cm_group_size(g) > 1 ? cm_engine_room(n, g->engine.size, g->engine.rank) : 0;
+}
+
+void cm_group_slice(const cm_group *g, size_t n, size_t *begin, size_t *end)
+{
+    *begin = cm_engine_slice(n, cm_group_size(g), cm_group_rank(g));
+    *end = cm_engine_slice(n, cm_group_size(g), cm_group_rank(g) + 1);
 }
 
 /* ---- what is small ---- */

@@ -3,7 +3,8 @@
  * A sum is three steps, over slices of the array, one a process: each sends the slices of the
  * others to them (all-to-all), adds up its own in the order that it is given, and gets the other
  * sums (all-gather).  That is the traffic of a ring, 2 (size - 1) / size of the array, but the
- * order of additions is ours; MPI_Allreduce leaves it to the implementation.
+ * order of additions is ours; MPI_Allreduce leaves it to the implementation.  The first two alone
+ * are a reduce-scatter, the last alone an all-gather.
  *
  * Most implementations move data only while they are called.  So one thread calls them, looks, and
  * sleeps in between, while the others compute. */
@@ -17,8 +18,10 @@
 #include <time.h>
 
 typedef struct sum {
+    int what;
     float *x, *room;
     size_t n;
+    double done; /* when */
 } sum;
 
 /* Of one collective: the counts must live until it is done. */
@@ -40,19 +43,15 @@ typedef struct mpi_group {
     /* Under the lock.  Sums done..queued-1 are the thread's, at i % CM_ENGINE_SUMS. */
     unsigned queued, done;
     int leaving;
-    struct timespec since; /* when the sums that are under way began */
-    double seconds;        /* of those before */
+    unsigned first; /* since the last sum_end */
     /* The thread's alone: sums whose slices are sent; whose own slice is added up. */
     unsigned sent, added;
     sum sums[CM_ENGINE_SUMS];
 } mpi_group;
 
-/* Where the slice of a process begins. */
 static size_t slice(const mpi_group *g, size_t n, int rank)
 {
-    const size_t blocks = (n + CM_ENGINE_ALIGN - 1) / CM_ENGINE_ALIGN,
-                 at = blocks * (size_t)rank / (size_t)g->size * CM_ENGINE_ALIGN;
-    return at < n ? at : n;
+    return cm_engine_slice(n, g->size, rank);
 }
 
 static int slice_length(const mpi_group *g, size_t n, int rank)
@@ -104,11 +103,19 @@ static int arrived(transfer *t)
     return done;
 }
 
-static double seconds_since(const struct timespec *then)
+static double seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void finish(mpi_group *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->sums[g->done++ % CM_ENGINE_SUMS].done = seconds();
+    pthread_cond_signal(&g->idle);
+    pthread_mutex_unlock(&g->lock);
 }
 
 /* One look at what is under way, and the next of what can begin: both transfers in the order of
@@ -122,35 +129,43 @@ static int advance(mpi_group *g, unsigned queued)
         moved = 1;
     }
     if (!g->scatter.busy && g->sent < queued) {
-        send_slices(g, &g->sums[g->sent % CM_ENGINE_SUMS]);
-        g->sent++;
+        const sum *s = &g->sums[g->sent++ % CM_ENGINE_SUMS];
+        if (s->what & CM_ENGINE_ADD)
+            send_slices(g, s);
+        else
+            g->added++; /* all before it are, for none is on its way */
         moved = 1;
     }
     if (arrived(&g->gather)) {
-        pthread_mutex_lock(&g->lock);
-        g->done++;
-        if (g->done == g->queued)
-            g->seconds += seconds_since(&g->since);
-        pthread_cond_signal(&g->idle);
-        pthread_mutex_unlock(&g->lock);
+        finish(g);
         moved = 1;
     }
     if (!g->gather.busy && g->done < g->added) {
-        spread_sums(g, &g->sums[g->done % CM_ENGINE_SUMS]);
+        const sum *s = &g->sums[g->done % CM_ENGINE_SUMS];
+        if (s->what & CM_ENGINE_SPREAD)
+            spread_sums(g, s);
+        else
+            finish(g);
         moved = 1;
     }
     return moved;
 }
 
-static void nap(void)
+/* A sixteenth of the time that it waits already, within 30 us and 1 ms: looking takes time from
+ * those who compute, some 20 us. */
+static void nap(double since)
 {
-    static const struct timespec time = {.tv_nsec = 30000};
-    nanosleep(&time, NULL);
+    const double wish = (seconds() - since) / 16.0, most = 1e-3, least = 3e-5,
+                 time = wish > most    ? most
+                        : wish < least ? least
+                                       : wish;
+    nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * time)}, NULL);
 }
 
 static void *work(void *arg)
 {
     mpi_group *g = arg;
+    double moved = seconds();
     pthread_mutex_lock(&g->lock);
     while (!g->leaving) {
         const unsigned queued = g->queued;
@@ -159,8 +174,10 @@ static void *work(void *arg)
             continue;
         }
         pthread_mutex_unlock(&g->lock);
-        if (!advance(g, queued))
-            nap();
+        if (advance(g, queued))
+            moved = seconds();
+        else
+            nap(moved);
         pthread_mutex_lock(&g->lock);
     }
     pthread_mutex_unlock(&g->lock);
@@ -169,31 +186,25 @@ static void *work(void *arg)
 
 /* ---- the engine's calls ---- */
 
-static void sum_begin(void *state, float *x, float *room, size_t n)
+static void sum_begin(void *state, int what, float *x, float *room, size_t n)
 {
     mpi_group *g = state;
     pthread_mutex_lock(&g->lock);
-    if (g->done == g->queued)
-        clock_gettime(CLOCK_MONOTONIC, &g->since);
-    g->sums[g->queued % CM_ENGINE_SUMS] = (sum){x, room, n};
+    g->sums[g->queued % CM_ENGINE_SUMS] = (sum){what, x, room, n, 0.0};
     g->queued++;
     pthread_cond_signal(&g->work);
     pthread_mutex_unlock(&g->lock);
 }
 
-static void sum_end(void *state)
+static void sum_end(void *state, double done[CM_ENGINE_SUMS])
 {
     mpi_group *g = state;
     pthread_mutex_lock(&g->lock);
     while (g->done != g->queued)
         pthread_cond_wait(&g->idle, &g->lock);
+    for (int i = 0; g->first != g->queued; i++)
+        done[i] = g->sums[g->first++ % CM_ENGINE_SUMS].done;
     pthread_mutex_unlock(&g->lock);
-}
-
-static double sum_seconds(void *state)
-{
-    const mpi_group *g = state;
-    return g->seconds;
 }
 
 static void gather(void *state, const void *mine, void *all, size_t bytes, int everywhere)
@@ -201,13 +212,14 @@ static void gather(void *state, const void *mine, void *all, size_t bytes, int e
     const mpi_group *g = state;
     const int n = (int)bytes;
     MPI_Request request;
+    const double start = seconds();
     int done = 0;
     if (everywhere)
         MPI_Iallgather(mine, n, MPI_BYTE, all, n, MPI_BYTE, g->comm, &request);
     else
         MPI_Igather(mine, n, MPI_BYTE, all, n, MPI_BYTE, 0, g->comm, &request);
     while (!MPI_Test(&request, &done, MPI_STATUS_IGNORE) && !done)
-        nap(); /* one of them may be at work for minutes */
+        nap(start); /* one of them may be at work for minutes */
 }
 
 static void clear(mpi_group *g)
@@ -295,7 +307,6 @@ const char *cm_engine_join(cm_engine *engine, cm_engine_add *add, void *context)
                           .size = size,
                           .sum_begin = sum_begin,
                           .sum_end = sum_end,
-                          .sum_seconds = sum_seconds,
                           .gather = gather,
                           .leave = leave,
                           .abort = end_all};

@@ -16,20 +16,12 @@ static void store_infer(cm_graph *g, const cm_node *n, cm_type *out)
     *out = n->in[1]->type;
 }
 
-static void accumulate_infer(cm_graph *g, const cm_node *n, cm_type *out)
-{
-    if (n->in[1]->type.dtype != CM_F32)
-        cm_graph_fail(g, CM_ERR_SHAPE, "accumulate: %s, expected f32",
-                      cm_dtype_name(n->in[1]->type.dtype));
-    store_infer(g, n, out);
-}
-
 static void sum_squares_infer(cm_graph *g, const cm_node *n, cm_type *out)
 {
     if (n->in[0]->type.dtype != CM_F32)
         cm_graph_fail(g, CM_ERR_SHAPE, "sum_squares: %s, expected f32",
                       cm_dtype_name(n->in[0]->type.dtype));
-    *out = CM_TYPE(CM_F32, 1);
+    *out = CM_TYPE(CM_F32, (cm_type_count(&n->in[0]->type) + CM_SQUARES - 1) / CM_SQUARES);
 }
 
 static void update_infer(cm_graph *g, const cm_node *n, cm_type *out)
@@ -57,11 +49,6 @@ cm_node *cm_store(cm_graph *g, cm_node *value, cm_node *leaf)
     return cm_node_new(g, CM_OP_STORE, (cm_attr){0}, 2, (cm_node *[]){value, leaf});
 }
 
-cm_node *cm_accumulate(cm_graph *g, cm_node *value, cm_node *leaf)
-{
-    return cm_node_new(g, CM_OP_ACCUMULATE, (cm_attr){0}, 2, (cm_node *[]){value, leaf});
-}
-
 cm_node *cm_sum_squares(cm_graph *g, cm_node *x)
 {
     return cm_node_new(g, CM_OP_SUM_SQUARES, (cm_attr){0}, 1, &x);
@@ -87,8 +74,6 @@ cm_node *cm_ema(cm_graph *g, cm_node *average, cm_node *p, cm_node *weight, cm_n
 }
 
 const cm_op cm_op_store = {.name = "store", .n_in = 2, .infer = store_infer, .writes = 1u << 1};
-const cm_op cm_op_accumulate = {
-    .name = "accumulate", .n_in = 2, .infer = accumulate_infer, .writes = 1u << 1};
 const cm_op cm_op_sum_squares = {.name = "sum_squares", .n_in = 1, .infer = sum_squares_infer};
 const cm_op cm_op_radam = {.name = "radam", .n_in = 6, .infer = update_infer, .writes = 7u};
 const cm_op cm_op_adamw = {.name = "adamw", .n_in = 6, .infer = update_infer, .writes = 7u};

@@ -122,7 +122,8 @@ static cm_status write_staged(const char *folder, int64_t step, int n, const cm_
         names[i] = f->name;
         s = cm_run_path(path, folder, f->name, err);
         if (!s)
-            s = cm_st_write(path, f->n, f->entries, f->n_meta, f->meta_keys, f->meta_values, err);
+            s = cm_st_write_made(path, f->n, f->entries, f->maker, f->n_meta, f->meta_keys,
+                                 f->meta_values, err);
     }
     names[n] = "state.json";
     if (!s)

@@ -26,13 +26,15 @@ typedef struct cm_ckpt_file {
     const char *name; /* "model.safetensors"; see cm_manifest_name_ok */
     int n;
     const cm_st_entry *entries;
+    const cm_st_maker *maker; /* of entries without data; NULL: none is */
     int n_meta;
     const char *const *meta_keys, *const *meta_values;
 } cm_ckpt_file;
 
 /* Write the checkpoint of this step, then remove all older ones but so many that
  * `keep` (at least 1) complete ones remain.  A complete checkpoint of the step
- * that is there already is kept as it is; a damaged one is replaced.  state, an
+ * that is there already is kept as it is; a damaged one is replaced.  Files are written in turn,
+ * and their tensors in the order of cm_st_write.  state, an
  * object, stays the caller's and is written with "step" set to step.
  * On an error earlier checkpoints are as they were; only when the message says
  * "is saved, but" the new one is there too, and linking or removing failed.

@@ -11,16 +11,11 @@
 
 /* None of these is in the value of a step, but for steps with lr-decay or a
  * progressive N(k), which run to the last one: those ask for the longer run. */
-static const char *const may_change[] = {"loss-weights", "loss-lpips-weights",
-                                         "out",          "data",
-                                         "teacher",      "steps",
-                                         "threads",      "log-every",
-                                         "keep",         "sample-every",
-                                         "minutes",      "max-minutes",
-                                         "save-every",   "recompute",
-                                         "sample-scale", "eval-every",
-                                         "eval-num",     "eval-features",
-                                         "eval-weights", "eval-ref"};
+static const char *const may_change[] = {
+    "loss-weights",  "loss-lpips-weights", "out",     "data",         "teacher",    "steps",
+    "threads",       "log-every",          "keep",    "sample-every", "minutes",    "max-minutes",
+    "save-every",    "recompute",          "shard",   "sample-scale", "eval-every", "eval-num",
+    "eval-features", "eval-weights",       "eval-ref"};
 
 cm_status cm_run_config_write(const cm_train_params *config, cm_error *err)
 {
@@ -59,10 +54,11 @@ cm_status cm_run_config_check(const cm_train_params *config, cm_error *err)
     for (const cm_option *o = cm_train_options(); o->name && !s; o++) {
         const json_t *a = json_object_get(then, o->name), *b = json_object_get(now, o->name);
         if (a && !json_equal(a, b))
-            s = differs(path, o->name, a, b, "asked for",
-                        "a continued run may change steps, threads, recompute, max-minutes, keep, "
-                        "sample-scale, the eval-* and *-every settings and paths",
-                        err);
+            s = differs(
+                path, o->name, a, b, "asked for",
+                "a continued run may change steps, threads, recompute, shard, "
+                "max-minutes, keep, sample-scale, the eval-* and *-every settings and paths",
+                err);
     }
     json_decref(then);
     json_decref(now);

@@ -17,6 +17,7 @@ cm_status cm_trainer_check_alike(const cm_trainer *t, cm_error *err)
     const cm_alike all[] = {{"version of cm", XXH3_64bits(CM_VERSION, strlen(CM_VERSION))},
                             {"settings", settings ? XXH3_64bits(settings, strlen(settings)) : 0},
                             {"steps", (uint64_t)t->config.steps},
+                            {"shard", (uint64_t)t->config.shard},
                             {t->config.data, t->data->fingerprint},
                             {"teacher", t->teacher_hash},
                             {"loss-weights", t->frozen_hash},

@@ -30,12 +30,12 @@ static cm_status save_grid(const cm_trainer *t, const cm_model *model, const cha
     return s ? s : cm_images_save(images, path, &layout, err);
 }
 
-cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
+cm_status cm_trainer_draw(const cm_trainer *t, float *weights, const char *sampler,
                           void (*progress)(void *user, int64_t done, int64_t all),
                           int (*stop)(void *user), void *user, char path[CM_RUN_PATH],
                           cm_error *err)
 {
-    const cm_model drawn = cm_trainer_model(t, t->step->ema[0]);
+    const cm_model drawn = cm_trainer_model(t, weights);
     const int num = t->net.num_classes ? COLUMNS * t->net.num_classes : COLUMNS * COLUMNS;
     cm_sample_params c = cm_sample_default_params();
     cm_sampler *session = NULL;

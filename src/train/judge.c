@@ -19,11 +19,10 @@ static int is_best(const float *logits, int classes, int32_t label)
     return 1;
 }
 
-/* Of the first average, as it will be exported. */
-static cm_status measure(const cm_trainer *t, double *accuracy, cm_error *err)
+static cm_status measure(const cm_trainer *t, float *weights, double *accuracy, cm_error *err)
 {
     const cm_dataset *d = t->held;
-    const cm_model judge = cm_trainer_model(t, t->step->ema[0]);
+    const cm_model judge = cm_trainer_model(t, weights);
     const int classes = t->net.num_classes;
     cm_extractor *e = NULL;
     int64_t right = 0;
@@ -40,10 +39,10 @@ static cm_status measure(const cm_trainer *t, double *accuracy, cm_error *err)
     return s;
 }
 
-cm_status cm_trainer_judge(cm_trainer *t, char *event, size_t size, cm_error *err)
+cm_status cm_trainer_judge(cm_trainer *t, float *weights, char *event, size_t size, cm_error *err)
 {
     double accuracy;
-    cm_status s = measure(t, &accuracy, err);
+    cm_status s = measure(t, weights, &accuracy, err);
     if (s)
         return s;
     t->accuracy = accuracy;

@@ -48,10 +48,10 @@ int cm_trainer_score_due(const cm_trainer *t, int last)
     return t->scorer && t->k && t->scored != t->k && (last || t->k % every == 0);
 }
 
-static cm_status measure(const cm_trainer *t, const cm_eval_hooks *hooks, cm_model_scores *scores,
-                         cm_error *err)
+static cm_status measure(const cm_trainer *t, float *weights, const cm_eval_hooks *hooks,
+                         cm_model_scores *scores, cm_error *err)
 {
-    const cm_model model = cm_trainer_model(t, t->step->ema[0]);
+    const cm_model model = cm_trainer_model(t, weights);
     cm_sample_params c = cm_sample_default_params();
     snprintf(c.dtype, sizeof c.dtype, "%s", t->config.dtype);
     c.num = t->config.eval_num;
@@ -84,13 +84,13 @@ static void say(const cm_trainer *t, const cm_model_scores *scores, char *text, 
                  cm_text_rounded(number, 100 * scores->agreement, 4));
 }
 
-cm_status cm_trainer_score(cm_trainer *t, const cm_eval_hooks *hooks,
+cm_status cm_trainer_score(cm_trainer *t, float *weights, const cm_eval_hooks *hooks,
                            void (*line)(void *user, const char *text), cm_error *err)
 {
     char text[1100];
     cm_error why = {0};
     cm_model_scores scores;
-    const cm_status s = measure(t, hooks, &scores, &why);
+    const cm_status s = measure(t, weights, hooks, &scores, &why);
     cm_group_go_on(t->group);
     if (s == CM_INTERRUPTED)
         return CM_OK;

@@ -277,7 +277,7 @@ static void first_weights(cm_trainer *t)
     else
         cm_params_init(t->params, cm_stream_key((uint64_t)t->config.seed, STREAM_INIT), s->params);
     for (int i = 0; i < t->n_ema; i++)
-        memcpy(s->ema[i], s->params, bytes);
+        cm_train_step_take(s, s->params, s->ema[i]);
     if (s->target)
         memcpy(s->target, s->params, bytes);
     if (s->teacher && t->teacher) {
@@ -347,7 +347,9 @@ static int take_text(json_t *j, char **text)
 
 static cm_status make_metadata(cm_trainer *t, cm_error *err)
 {
-    const int bad = take_text(cm_options_to_json(cm_train_options(), &t->config), &t->training);
+    json_t *options = cm_options_to_json(cm_train_options(), &t->config);
+    json_object_del(options, "shard"); /* files are the same without it */
+    const int bad = take_text(options, &t->training);
     if (!t->net.num_classes) {
         cm_free(t->classes);
         t->classes = NULL;
@@ -410,6 +412,11 @@ void cm_trainer_clear(cm_trainer *t)
     cm_runlog_close(t->log);
     cm_free(t->classes);
     cm_free(t->training);
+}
+
+float *cm_trainer_average(const cm_trainer *t)
+{
+    return cm_train_step_whole(t->step, t->step->ema[0]);
 }
 
 cm_model cm_trainer_model(const cm_trainer *t, float *weights)

@@ -5,6 +5,8 @@
  *   teacher.safetensors        that of the stage (pd)
  *   optimizer.safetensors      m.NAME and v.NAME
  *   state.json                 counters and what the run depends on
+ * Where processes share moments and averages, process 0 gathers one array after another while it
+ * writes, and each takes its own of what it reads.
  * Everything random is a function of (seed, step), so there is nothing else. */
 #include "train/trainer.h"
 
@@ -27,6 +29,7 @@ typedef struct weights_file {
     const char *prefix[2]; /* of the tensors' names */
     float *flat[2];        /* one array, or two (optimizer) */
     const double *rate;    /* of an average; else NULL */
+    int own;               /* what processes may share */
 } weights_file;
 
 /* The files of a checkpoint and the arrays they hold. */
@@ -34,17 +37,17 @@ static int list_files(const cm_trainer *t, weights_file *f)
 {
     const cm_train_step *s = t->step;
     int n = 0;
-    f[n++] = (weights_file){"model.safetensors", {"", NULL}, {s->params, NULL}, NULL};
+    f[n++] = (weights_file){"model.safetensors", {"", NULL}, {s->params, NULL}, NULL, 0};
     for (int i = 0; i < t->n_ema; i++) {
-        f[n] = (weights_file){"", {"", NULL}, {s->ema[i], NULL}, &t->ema_rate[i]};
+        f[n] = (weights_file){"", {"", NULL}, {s->ema[i], NULL}, &t->ema_rate[i], 1};
         cm_run_ema_name(f[n].name, t->ema_rate[i]);
         n++;
     }
     if (s->target)
-        f[n++] = (weights_file){"target.safetensors", {"", NULL}, {s->target, NULL}, NULL};
+        f[n++] = (weights_file){"target.safetensors", {"", NULL}, {s->target, NULL}, NULL, 0};
     if (s->teacher && t->settings.objective->stage) /* else it stays that of --teacher */
-        f[n++] = (weights_file){"teacher.safetensors", {"", NULL}, {s->teacher, NULL}, NULL};
-    f[n++] = (weights_file){"optimizer.safetensors", {"m.", "v."}, {s->m, s->v}, NULL};
+        f[n++] = (weights_file){"teacher.safetensors", {"", NULL}, {s->teacher, NULL}, NULL, 0};
+    f[n++] = (weights_file){"optimizer.safetensors", {"m.", "v."}, {s->m, s->v}, NULL, 1};
     return n;
 }
 
@@ -53,14 +56,20 @@ static int arrays_of(const weights_file *f)
     return f->flat[1] ? 2 : 1;
 }
 
-/* Entries of one file; names with a prefix go to the arena. */
+static int is_shared(const cm_trainer *t, const weights_file *f)
+{
+    return f->own && t->step->shard.shared;
+}
+
+/* Entries of one file, without data where it is still to be gathered; names with a prefix go to the
+ * arena. */
 static cm_st_entry *make_entries(const cm_trainer *t, const weights_file *f, cm_arena *arena,
                                  int *count)
 {
     const int n = cm_params_size(t->params), arrays = arrays_of(f);
     cm_st_entry *e = cm_arena_alloc(arena, (size_t)(n * arrays) * sizeof *e);
     for (int a = 0; e && a < arrays; a++) {
-        cm_params_entries(t->params, f->flat[a], e + a * n);
+        cm_params_entries(t->params, is_shared(t, f) ? t->step->params : f->flat[a], e + a * n);
         for (int i = 0; i < n && f->prefix[a][0]; i++) {
             const size_t size = strlen(e[a * n + i].name) + 3;
             char *name = cm_arena_alloc(arena, size);
@@ -69,6 +78,8 @@ static cm_st_entry *make_entries(const cm_trainer *t, const weights_file *f, cm_
             snprintf(name, size, "%s%s", f->prefix[a], e[a * n + i].name);
             e[a * n + i].name = name;
         }
+        for (int i = 0; i < n && is_shared(t, f); i++)
+            e[a * n + i].data = NULL;
     }
     *count = n * arrays;
     return e;
@@ -90,13 +101,70 @@ static json_t *make_state(const cm_trainer *t)
                      t->seconds, "settings", cm_run_settings(&t->config));
 }
 
-cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err)
+/* ---- what processes share, gathered in the order in which it is written ---- */
+
+typedef struct gathering {
+    const cm_trainer *t;
+    float *own[CM_MAX_EMA + 2];
+    int n, next;
+    float *whole; /* of own[next - 1] */
+} gathering;
+
+typedef struct shared_file {
+    gathering *all;
+    int first; /* of its arrays */
+    const cm_st_entry *entries;
+    cm_st_maker maker;
+} shared_file;
+
+static gathering list_shared(const cm_trainer *t, const weights_file *files, int n)
 {
-    weights_file files[MAX_FILES];
+    gathering g = {.t = t};
+    for (int i = 0; i < n; i++)
+        for (int a = 0; a < arrays_of(&files[i]) && is_shared(t, &files[i]); a++)
+            g.own[g.n++] = files[i].flat[a];
+    return g;
+}
+
+/* The first so many arrays.  All processes come to each. */
+static void gather_up_to(gathering *g, int n)
+{
+    while (g->next < n)
+        g->whole = cm_train_step_whole(g->t->step, g->own[g->next++]);
+}
+
+static void make_tensor(void *user, const cm_st_entry *entry, uint64_t offset, size_t n,
+                        void *bytes)
+{
+    const shared_file *f = user;
+    const cm_params *params = f->all->t->params;
+    const int i = (int)(entry - f->entries), count = cm_params_size(params),
+              array = f->first + i / count;
+    gather_up_to(f->all, array + 1);
+    cm_assert(f->all->next == array + 1); /* "m." is before "v." */
+    memcpy(bytes, (const char *)(f->all->whole + cm_params_at(params, i % count)->offset) + offset,
+           n);
+}
+
+/* *at: arrays of the files before. */
+static void share_file(shared_file *f, gathering *all, int *at, const weights_file *w,
+                       cm_ckpt_file *out)
+{
+    *f = (shared_file){all, *at, out->entries, {make_tensor, f, 1 << 20}};
+    out->maker = &f->maker;
+    *at += arrays_of(w);
+}
+
+/* ---- saving ---- */
+
+static cm_status write_files(cm_trainer *t, const weights_file *files, int n, gathering *all,
+                             cm_error *err)
+{
     cm_ckpt_file out[MAX_FILES];
+    shared_file shared[MAX_FILES];
     cm_arena arena = {0};
     cm_model_metadata meta = {0};
-    const int n = list_files(t, files);
+    int at = 0;
     cm_model model = cm_trainer_model(t, t->step->params);
     json_t *state = make_state(t);
     cm_status s = state ? cm_model_metadata_make(&model, &meta, err)
@@ -109,6 +177,8 @@ cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err
         out[i].entries = make_entries(t, &files[i], &arena, &out[i].n);
         if (!out[i].entries)
             s = cm_fail(err, CM_ERR_MEMORY, "checkpoint: out of memory");
+        else if (is_shared(t, &files[i]))
+            share_file(&shared[i], all, &at, &files[i], &out[i]);
     }
     if (!s)
         s = cm_run_held(t->config.out, t->lock, err);
@@ -116,11 +186,21 @@ cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err
         s = cm_checkpoint_write(t->config.out, t->k, n, out, state, (int)t->config.keep, err);
     if (s == CM_ERR_IO) /* moved meanwhile: then that is why */
         (void)cm_run_held(t->config.out, t->lock, err);
-    if (!s)
-        snprintf(where, size, "%.400s/ckpt/%08" PRId64, t->config.out, t->k);
     json_decref(state);
     cm_model_metadata_free(&meta);
     cm_arena_free(&arena);
+    return s;
+}
+
+cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err)
+{
+    weights_file files[MAX_FILES];
+    const int n = list_files(t, files), writes = !cm_group_rank(t->group);
+    gathering all = list_shared(t, files, n);
+    const cm_status s = writes ? write_files(t, files, n, &all, err) : CM_OK;
+    gather_up_to(&all, all.n); /* where a whole checkpoint of this step was there, too */
+    if (!s)
+        snprintf(where, size, "%.400s/ckpt/%08" PRId64, t->config.out, t->k);
     return s;
 }
 
@@ -153,8 +233,12 @@ static cm_status load_file(const cm_trainer *t, const char *folder, const weight
                           : cm_run_path(path, folder, w->name, err);
     if (!s)
         s = cm_st_open(path, &f, err);
-    for (int a = 0; a < arrays_of(w) && !s; a++)
-        s = load_array(t, f, w->prefix[a], w->flat[a], err);
+    for (int a = 0; a < arrays_of(w) && !s; a++) {
+        float *whole = is_shared(t, w) ? t->step->room : w->flat[a];
+        s = load_array(t, f, w->prefix[a], whole, err);
+        if (!s && is_shared(t, w))
+            cm_train_step_take(t->step, whole, w->flat[a]);
+    }
     cm_st_close(f);
     return s;
 }

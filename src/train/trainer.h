@@ -1,5 +1,5 @@
 /* trainer.h - the state of one training run, shared by setup.c (options to objects),
- * state.c (checkpoints) and loop.c */
+ * state.c (checkpoints), loop.c and what that calls */
 #ifndef CM_TRAIN_TRAINER_H
 #define CM_TRAIN_TRAINER_H
 
@@ -56,21 +56,24 @@ cm_status cm_trainer_check_alike(const cm_trainer *t, cm_error *err);
 /* A model that borrows one of the trainer's weight arrays. */
 cm_model cm_trainer_model(const cm_trainer *t, float *weights);
 
+/* The first average, whole, up to the next step or save; all processes come. */
+float *cm_trainer_average(const cm_trainer *t);
+/* A checkpoint, by process 0; all come. */
 cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err);
 /* Go on from the newest checkpoint of config.out. */
 cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *err);
 
 /* Draw a grid of 8 images a class (or 64), always from the same noise, with this sampler from
- * the first average, into `path`, which it writes: RUN/samples/STEP_SAMPLER.png.  All processes
- * share it; process 0 writes.  progress and stop as those of a cm_request. */
-cm_status cm_trainer_draw(const cm_trainer *t, const char *sampler,
+ * these weights, into `path`, which it writes: RUN/samples/STEP_SAMPLER.png.  All processes share
+ * it; process 0 writes.  progress and stop as those of a cm_request. */
+cm_status cm_trainer_draw(const cm_trainer *t, float *weights, const char *sampler,
                           void (*progress)(void *user, int64_t done, int64_t all),
                           int (*stop)(void *user), void *user, char path[CM_RUN_PATH],
                           cm_error *err);
 
-/* Of a classifier: measure t->accuracy of the first average on the pictures kept back, and
+/* Of a classifier: measure t->accuracy of these weights on the pictures kept back, and
  * log it; event becomes a line that says so. */
-cm_status cm_trainer_judge(cm_trainer *t, char *event, size_t size, cm_error *err);
+cm_status cm_trainer_judge(cm_trainer *t, float *weights, char *event, size_t size, cm_error *err);
 
 /* Where eval-every asks for scores: the network that judges, and the statistics of the reference.
  * After the set-up; `line` is told what the user should know, and gets the user of hooks.
@@ -79,10 +82,10 @@ cm_status cm_trainer_scores_open(cm_trainer *t, const cm_eval_hooks *hooks,
                                  void (*line)(void *user, const char *text), cm_error *err);
 /* Whether samples are to be scored at this step and have not been; last: of the run. */
 int cm_trainer_score_due(const cm_trainer *t, int last);
-/* Score them, which all processes share, and log it.  Training does not end for want of a score:
- * `line` is told why there is none, and where hooks asked to stop, nothing.  Errors: those of the
- * log. */
-cm_status cm_trainer_score(cm_trainer *t, const cm_eval_hooks *hooks,
+/* Score those of these weights, which all processes share, and log it.  Training does not end for
+ * want of a score: `line` is told why there is none, and where hooks asked to stop, nothing.
+ * Errors: those of the log. */
+cm_status cm_trainer_score(cm_trainer *t, float *weights, const cm_eval_hooks *hooks,
                            void (*line)(void *user, const char *text), cm_error *err);
 
 #endif

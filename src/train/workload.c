@@ -9,6 +9,7 @@
 #include "train/step.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { RUNS = 5, MOST_RUNS = 100 };
@@ -33,13 +34,21 @@ static cm_status unknown_kind(const char *found, cm_error *err)
                    cm_escape(shown, sizeof shown, found));
 }
 
+/* Those who share a step, NULL: alone, and the parts of its batch. */
+struct share {
+    cm_group *group;
+    int parts;
+};
+
 /* The default options of the method, but one average; resolved. */
-static cm_status default_settings(const cm_model *m, const cm_work *w, cm_train_params *options,
-                                  cm_objective_settings *settings, cm_error *err)
+static cm_status default_settings(const cm_model *m, const cm_work *w, int parts,
+                                  cm_train_params *options, cm_objective_settings *settings,
+                                  cm_error *err)
 {
     *options = cm_train_default_params();
     snprintf(options->method, sizeof options->method, "%.100s", w->kind);
     options->batch = w->batch;
+    options->accumulate = parts;
     options->steps = 20000;
     options->recompute = w->recompute;
     const cm_objective *method = cm_objective_find(options->method);
@@ -64,12 +73,12 @@ static void fill_step(cm_train_step *t, const cm_model *m, const cm_objective_se
 }
 
 /* A training step of the model's own network with the default objective. */
-static cm_status make_step(const cm_model *m, const cm_work *w, cm_dtype dtype, int threads,
-                           cm_train_step **step, cm_error *err)
+static cm_status make_step(const cm_model *m, const cm_work *w, struct share share, cm_dtype dtype,
+                           int threads, cm_train_step **step, cm_error *err)
 {
     cm_train_params *options = cm_alloc(sizeof *options);
     cm_objective_settings settings;
-    cm_status s = options ? default_settings(m, w, options, &settings, err)
+    cm_status s = options ? default_settings(m, w, share.parts, options, &settings, err)
                           : cm_fail(err, CM_ERR_MEMORY, "work: out of memory");
     if (!s) {
         const cm_step_config c = {.settings = &settings,
@@ -79,7 +88,8 @@ static cm_status make_step(const cm_model *m, const cm_work *w, cm_dtype dtype, 
                                   .ema_rate = {0.999},
                                   .device = m->device,
                                   .dtype = dtype,
-                                  .threads = threads};
+                                  .threads = threads,
+                                  .group = share.group};
         if (!(s = cm_train_step_new(&c, step, err)))
             fill_step(*step, m, &settings);
     }
@@ -119,18 +129,19 @@ static cm_status check_used(const cm_work *w, int sampling, cm_error *err)
     return CM_OK;
 }
 
-static cm_status subject_new(const cm_model *m, const cm_work *w, struct subject *s, cm_error *err)
+static cm_status subject_new(const cm_model *m, const cm_work *w, struct share share,
+                             struct subject *s, cm_error *err)
 {
     const int sampling = !strcmp(w->kind, "onestep");
     cm_dtype dtype;
-    *s = (struct subject){.threads = cm_threads_resolve(w->threads)};
+    *s = (struct subject){.threads = cm_group_threads(share.group, w->threads)};
     cm_status status = check_used(w, sampling, err);
     if (!status)
         status = cm_dtype_resolve(w->dtype, &dtype, err);
     if (status)
         return status;
     return sampling ? make_session(m, w, dtype, s->threads, &s->session, err)
-                    : make_step(m, w, dtype, s->threads, &s->step, err);
+                    : make_step(m, w, share, dtype, s->threads, &s->step, err);
 }
 
 /* What runs first, below its title, then the update of a training step; with speeds also
@@ -155,13 +166,15 @@ static char *explain(const struct subject *s, const char *title, const cm_speeds
     return text;
 }
 
+static const struct share alone = {NULL, 1};
+
 cm_status cm_workload_explain(const cm_model *m, const cm_work *w, int profile, char **text,
                               cm_error *err)
 {
     struct subject s;
     cm_speeds speeds;
     char title[80] = "loss and gradient";
-    cm_status status = subject_new(m, w, &s, err);
+    cm_status status = subject_new(m, w, alone, &s, err);
     if (!status && profile)
         status = m->device->measure(s.threads, &speeds, err);
     if (!status) {
@@ -233,7 +246,7 @@ cm_status cm_workload_time(const cm_model *m, const cm_work *w, cm_bench_result 
     struct subject s;
     cm_speeds speeds;
     double best, floor;
-    cm_status status = subject_new(m, w, &s, err);
+    cm_status status = subject_new(m, w, alone, &s, err);
     if (!status)
         status = m->device->measure(s.threads, &speeds, err);
     if (!status) {
@@ -255,5 +268,100 @@ cm_status cm_workload_time(const cm_model *m, const cm_work *w, cm_bench_result 
                                    s.step ? (int64_t)cm_train_step_needed_bytes(s.step) : 0};
     }
     subject_free(&s);
+    return status;
+}
+
+/* ---- a step that processes share ---- */
+
+/* One step, and the sums in it. */
+static void time_shared(cm_train_step *t, cm_bench_shared_result *r)
+{
+    cm_group_sum sum[CM_GROUP_SUMS];
+    const cm_group_times before = cm_group_get_times(t->group);
+    const double start = cm_seconds();
+    cm_train_step_run(t);
+    r->ms = 1e3 * (cm_seconds() - start);
+    const cm_group_times after = cm_group_get_times(t->group);
+    r->sums_ms = 1e3 * (after.sums - before.sums);
+    r->waits_ms = 1e3 * (after.waits - before.waits);
+    r->buckets = cm_group_get_sums(t->group, sum);
+    for (int i = 0; i < r->buckets; i++) {
+        r->bucket[i].mib = (double)sum[i].floats * sizeof(float) / 1048576.0;
+        r->bucket[i].begin_ms = 1e3 * (sum[i].begun - start);
+        r->bucket[i].end_ms = 1e3 * (sum[i].done - start);
+    }
+}
+
+static int by_ms(const void *a, const void *b)
+{
+    const cm_bench_shared_result *x = a, *y = b;
+    return (x->ms > y->ms) - (x->ms < y->ms);
+}
+
+static double time_update(const cm_train_step *t)
+{
+    double best = 1e9;
+    for (int i = 0; i < RUNS; i++) {
+        const double start = cm_seconds();
+        cm_plan_run(t->update);
+        const double seconds = cm_seconds() - start;
+        best = seconds < best ? seconds : best;
+    }
+    return best;
+}
+
+/* All begin each run together, and process 0 says whether there is another. */
+static cm_status time_runs(cm_train_step *t, cm_bench_shared_result *runs, int *n, cm_error *err)
+{
+    int more = 1;
+    cm_train_step_run(t);
+    const double begin = cm_seconds();
+    for (*n = 0;;) {
+        const cm_status s = cm_group_broadcast(t->group, &more, sizeof more, err);
+        if (s || !more)
+            return s;
+        time_shared(t, &runs[*n]);
+        ++*n;
+        more = *n < RUNS || (*n < MOST_RUNS && cm_seconds() - begin < WATCH);
+    }
+}
+
+static cm_status check_shared(const cm_work *w, int parts, cm_error *err)
+{
+    if (!strcmp(w->kind, "onestep"))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "work: expected a step of a method, which processes share, found onestep");
+    if (w->batch % parts)
+        return cm_fail(err, CM_ERR_ARGUMENT, "batch: expected a multiple of %d parts, found %d",
+                       parts, w->batch);
+    return CM_OK;
+}
+
+cm_status cm_workload_time_shared(cm_group *group, const cm_model *m, const cm_work *w, int parts,
+                                  cm_bench_shared_result *r, cm_error *err)
+{
+    _Static_assert((int)CM_BENCH_BUCKETS == CM_STEP_BUCKETS, "as many as a step has");
+    const struct share share = {group, parts ? parts : cm_group_size(group)};
+    struct subject s = {0};
+    cm_bench_shared_result *runs = cm_alloc_array(MOST_RUNS, sizeof *runs);
+    int n = 0;
+    cm_status status = runs ? check_shared(w, share.parts, err)
+                            : cm_fail(err, CM_ERR_MEMORY, "work: out of memory");
+    if (!status)
+        status = subject_new(m, w, share, &s, err);
+    status = cm_group_agree(group, status, err);
+    if (!status)
+        status = time_runs(s.step, runs, &n, err);
+    if (!status) {
+        qsort(runs, (size_t)n, sizeof *runs, by_ms);
+        *r = runs[n / 2];
+        r->size = sizeof *r;
+        r->images_per_s = 1e3 * (double)w->batch / r->ms;
+        r->update_ms = 1e3 * time_update(s.step);
+        r->parts = share.parts;
+        r->threads = s.threads;
+    }
+    subject_free(&s);
+    cm_free(runs);
     return status;
 }

@@ -9,5 +9,8 @@ cm_status cm_workload_explain(const cm_model *model, const cm_work *work, int pr
                               cm_error *err);
 cm_status cm_workload_time(const cm_model *model, const cm_work *work, cm_bench_result *result,
                            cm_error *err);
+/* As cm_bench_shared. */
+cm_status cm_workload_time_shared(cm_group *group, const cm_model *model, const cm_work *work,
+                                  int parts, cm_bench_shared_result *result, cm_error *err);
 
 #endif

@@ -832,6 +832,23 @@ static void test_work(void)
     REFUSED(cm_bench(NULL, &w, &r, &err), "model", "NULL");
     REFUSED(cm_bench(model, &w, NULL, &err), "result", "NULL");
     REFUSED(cm_bench(model, &w, &r, &err), "size", "found 0");
+    cm_bench_sum sum = {0};
+    REFUSED(cm_bench_sums(NULL, 4, NULL, &err), "result", "NULL");
+    REFUSED(cm_bench_sums(NULL, 4, &sum, &err), "size", "found 0");
+    sum.size = sizeof sum;
+    REFUSED(cm_bench_sums(NULL, 3, &sum, &err), "bytes", "found 3");
+    REFUSED(cm_bench_sums(NULL, INT64_MAX, &sum, &err), "bytes", "1073741824");
+    cm_bench_shared_result shared = {0};
+    REFUSED(cm_bench_shared(NULL, NULL, &w, 1, &shared, &err), "model", "NULL");
+    REFUSED(cm_bench_shared(NULL, model, &w, 1, NULL, &err), "result", "NULL");
+    REFUSED(cm_bench_shared(NULL, model, &w, 1, &shared, &err), "size", "found 0");
+    shared.size = sizeof shared;
+    REFUSED(cm_bench_shared(NULL, model, NULL, 1, &shared, &err), "work", "NULL");
+    REFUSED(cm_bench_shared(NULL, model, &w, -1, &shared, &err), "parts", "-1");
+    REFUSED(cm_bench_shared(NULL, model, &w, 1, &shared, &err), "onestep", "step");
+    w.kind = "edm";
+    w.batch = 3;
+    REFUSED(cm_bench_shared(NULL, model, &w, 2, &shared, &err), "batch", "found 3");
 }
 
 static void test_plot(void)

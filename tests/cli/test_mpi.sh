@@ -7,41 +7,8 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/cli/check.sh
 . "$here/check.sh"
-module=$make_weights # the third
-# shellcheck source=tests/cli/check_mpi.sh
-. "$here/check_mpi.sh"
-"$make_data" "$scratch" || exit 1
-
-usual="--batch 12 --log-every 1 --save-every 2 --keep 20 --ema-rates 0.9 --out run"
-edm="--method edm $tiny $usual"
-# shellcheck disable=SC2034 # taken by eval
-{
-cd="--method cd --teacher $scratch/teacher $tiny_given $usual"
-ct="--method ct $tiny $usual --dropout 0.3 --flip"
-}
-
-# drop FOLDER STEP...: as if the run had been killed before these checkpoints
-drop()
-{
-    folder=$1
-    shift
-    for step in "$@"; do
-        rm -r "$folder/run/ckpt/0000000$step"
-    done
-    rm "$folder/run/model.safetensors"
-}
-same_log()
-{
-    for key in loss grad_norm; do
-        for folder in "$1" "$2"; do
-            sed -n 's/.*"'$key'":\([-0-9.e+]*\)[,}].*/\1/p' "$folder/run/log.jsonl"
-        done >values
-        [ -s values ] || return 1
-    done
-    sed 's/"images_per_s".*//' "$1/run/log.jsonl" >log.a
-    sed 's/"images_per_s".*//' "$2/run/log.jsonl" >log.b
-    cmp log.a log.b
-}
+# shellcheck source=tests/cli/mpi.sh
+. "$here/mpi.sh"
 
 # ---- equal bits ----------------------------------------------------------------
 
@@ -118,6 +85,37 @@ ok 'another setting' one_line 'settings: expected that of process 0'
 apart --data nowhere
 ok 'a file that one has not' one_line 'process 1 of 2'
 ok 'nothing was begun' test ! -d apart/ckpt
+
+# ---- where the time goes ------------------------------------------------------------------
+
+shipped="$root/models/fashion-mnist-edm.safetensors"
+on_works 'sums by size' 3 bench --work sums
+ok 'are told once, with bytes that grow' awk '
+    NR == 1 && !/over 3 processes/ { exit 1 }
+    NR > 2 { if ($1 <= last || $2 <= 0 || $3 <= 0) exit 1; last = $1 }
+    END { if (last < 16384) exit 1 }' out
+on_works 'a step that three share' 3 bench --work edm --model "$shipped" --dtype f32 --batch 3
+floats=$("$cm" info "$shipped" | sed -n 's/^parameters *//p')
+ok 'its buckets: the whole gradient, one after another, within the step' awk -v floats="$floats" '
+    / ms a step/ { ms = $1 }
+    / ms update/ { update = $1 }
+    / sums under way/ { sums = $1 }
+    / waited for/ { waits = $1 }
+    /bucket/ { table = 1; next }
+    table {
+        mib += $2
+        if ($3 < begin || $4 < end || $4 < $3) exit 1
+        begin = $3
+        end = $4
+    }
+    END {
+        bytes = 1048576 * mib - 4 * floats - 64 # figures are rounded to 0.01
+        exit !(bytes < 60000 && bytes > -60000 && waits <= sums && end <= ms && update > 0)
+    }' out
+on 2 bench --work edm --model "$shipped" --batch 3
+ok 'a batch that two do not divide' one_line 'expected a multiple of 2 parts, found 3'
+on 2 bench
+ok 'work that is not shared' one_line "found 'all'"
 
 # ---- one of them is lost --------------------------------------------------------------
 

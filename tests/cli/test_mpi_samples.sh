@@ -8,9 +8,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/cli/check.sh
 . "$here/check.sh"
 module=$(cd "$root" && absolute "${4:-}")
-# shellcheck source=tests/cli/check_mpi.sh
-. "$here/check_mpi.sh"
-"$make_data" "$scratch" || exit 1
+# shellcheck source=tests/cli/mpi.sh
+. "$here/mpi.sh"
 shipped=$root/models/fashion-mnist-cd.safetensors
 golden_weights adm_imagenet64_like
 classes=adm_imagenet64_like.safetensors # which knows classes

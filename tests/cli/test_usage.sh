@@ -103,6 +103,9 @@ shipped="$root/models/fashion-mnist-cd.safetensors"
 fails 2 "'model': has no effect here" bench --config x --model y
 fails 2 "'micro-batch': has no effect here" bench --model "$shipped" --work cd --micro-batch 2
 fails 2 "'recompute': has no effect here" bench --model "$shipped" --work onestep --recompute
+fails 2 "'batch': has no effect here" bench --work sums --batch 4
+fails 2 "'work': sums" bench --work sums
+fails 2 "found 'onestep'" bench --work onestep --accumulate 2
 fails 2 "'micro-batch': has no effect here" explain --model "$shipped" --method cd --micro-batch 2
 fails 2 "'recompute': has no effect here" explain --model "$shipped" --recompute
 works 'which it has beside the right one' explain --model "$shipped" --method cd --recompute --batch 2

@@ -212,7 +212,7 @@ static void save_for_ever(void)
         }
         for (int i = 0; i < 2; i++)
             values[k][i] = cm_st_metadata(f, keys[i]);
-        files[k] = (cm_ckpt_file){names[k], cm_st_count(f), entry[k], 2, keys, values[k]};
+        files[k] = (cm_ckpt_file){names[k], cm_st_count(f), entry[k], NULL, 2, keys, values[k]};
     }
     for (int64_t step = 7;; step++)
         if (cm_checkpoint_write(in_dir("run"), step, 2, files, json_object(), 1, NULL))

@@ -37,12 +37,12 @@ mutant 'flip ignored' 't->config\.flip,' '0,'
 mutant 'dropout ignored' 'net\.dropout = c->dropout' 'net.dropout = 0.0'
 mutant 'recompute ignored' 'b->student\.recompute = options_of\(c\)->recompute' 'b->student.recompute = 0'
 mutant 'accumulate ignored' 's->parts = \(int\)o->accumulate;' 's->parts = 1;'
-mutant 'ema-rates: all as the first' '\(float\)\(1\.0 - c->ema_rate\[i\]\)' \
-    '(float)(1.0 - c->ema_rate[0])'
+mutant 'ema-rates: all as the first' '\(float\)\(1\.0 - b->config->ema_rate\[i\]\)' \
+    '(float)(1.0 - b->config->ema_rate[0])'
 mutant 'keep ignored' '\(int\)t->config\.keep' '9'
-mutant 'log-every ignored' 'due\(t, c->log_every\)' 'due(t, 50)'
-mutant 'sample-every ignored' 'due\(l->t, c->sample_every\)' 'due(l->t, 2000)'
-mutant 'save-every ignored' 'due\(t, c->save_every\)' 'due(t, 2000)'
+mutant 'log-every ignored' 'due\(t, t->k, c->log_every\)' 'due(t, t->k, 50)'
+mutant 'sample-every ignored' 'due\(l->t, k, c->sample_every\)' 'due(l->t, k, 2000)'
+mutant 'save-every ignored' 'due\(t, t->k, c->save_every\)' 'due(t, t->k, 2000)'
 mutant 'heads ignored' '\.num_heads = \(int\)c->num_heads' '.num_heads = 4'
 mutant 'scale-shift-norm ignored' '\.use_scale_shift_norm = c->scale_shift' \
     '.use_scale_shift_norm = 1'
@@ -61,7 +61,7 @@ mutant 'seed of the steps cut to 32 bits' \
     'cm_stream_key((uint32_t)t->config.seed, STREAM_STEP)'
 mutant 'seed of the order of images ignored' \
     'cm_stream_key\(\(uint64_t\)t->config\.seed, STREAM_DATA\)' '7'
-mutant 'each part of a batch has the same noise' '\(int32_t\)\(first \+ n \* \(size_t\)s->own\.first\)\}' '0}'
+mutant 'each part of a batch has the same noise' '\(int32_t\)\(first \+ n \* \(size_t\)s->own\.first\)' '0'
 mutant 'dropout masks of the target: its own' 'target_net\.stream = b->student\.stream;' \
     'target_net.stream = b->student.stream + 500;'
 mutant 'no dropout in the target' 'target_net\.rng = b->student\.rng;' 'target_net.rng = NULL;'
@@ -81,12 +81,12 @@ mutant 'teacher with the weights of the student' \
     'memcpy\(s->teacher, t->teacher->flat, bytes\)' 'memcpy(s->teacher, s->params, bytes)'
 mutant 'N and mu stay as they were' 'cm_curriculum_at\(&s->curriculum, k\)' \
     'cm_curriculum_at(\&s->curriculum, 0)'
-mutant 'the target does not move' 'cm_ema\(g, flat\(b, &b->target, "target"\), p, b->target_weight, gate\)' \
-    '(void)flat(b, \&b->target, "target")'
-mutant 'averages: the rate is of the new weights' '\(float\)\(1\.0 - c->ema_rate\[i\]\)' \
-    '(float)c->ema_rate[i]'
-mutant 'averages: the rate is rounded to a float' '\(float\)\(1\.0 - c->ema_rate\[i\]\)' \
-    '(float)(1.0 - (double)(float)c->ema_rate[i])'
+mutant 'the target does not move' '\(float\)\(1\.0 - s->scalars\.mu\)' \
+    '0.0f'
+mutant 'averages: the rate is of the new weights' '\(float\)\(1\.0 - b->config->ema_rate\[i\]\)' \
+    '(float)b->config->ema_rate[i]'
+mutant 'averages: the rate is rounded to a float' '\(float\)\(1\.0 - b->config->ema_rate\[i\]\)' \
+    '(float)(1.0 - (double)(float)b->config->ema_rate[i])'
 mutant 'the loss is not divided by the batch' '1\.0f / \(float\)options_of\(b->config\)->batch, 0\.0f' \
     '1.0f, 0.0f'
 mutant 'student and target levels exchanged' 'return cm_loss_consistency\(c, z, t, t2\);' \
@@ -109,11 +109,11 @@ mutant 'pd: all stages have one share' 'return N <= 2 \? 2 : 1;' 'return N <= 0 
 mutant 'pd: end-scales ignored' 'now\.scales <= o->end_scales' 'now.scales <= 1'
 mutant 'pd: the model is of the next stage' 'stage\(s, k > 0 \? k - 1 : 0\)\.scales' 'stage(s, k).scales'
 mutant 'pd: a stage is not begun' 'if \(stage\.number && !k\)' 'if (0)'
-mutant 'pd: moments go on' 'memset\(s->m, 0, bytes\);' '(void)0;'
-mutant 'pd: second moments go on' 'memset\(s->v, 0, bytes\);' '(void)0;'
+mutant 'pd: moments go on' 'memset\(s->m, 0, own\);' '(void)0;'
+mutant 'pd: second moments go on' 'memset\(s->v, 0, own\);' '(void)0;'
 mutant 'pd: the student becomes the teacher, not its average' \
-    'memcpy\(copies\[i\], s->ema\[0\], bytes\);' 'memcpy(copies[i], s->params, bytes);'
-mutant 'pd: other averages go on' 'memcpy\(s->ema\[i\], s->ema\[0\], bytes\);' '(void)0;'
+    'first = cm_train_step_whole\(s, s->ema\[0\]\);' 'first = s->params;'
+mutant 'pd: other averages go on' 'memcpy\(s->ema\[i\], s->ema\[0\], own\);' '(void)0;'
 mutant 'pd: packed weights of the first teacher' \
     'cm_plan_refresh_buffer\(s->part, s->teacher_buffer\);' '(void)0;'
 mutant 'pd: the rate falls over the whole run' 'learning_rate\(&t->config, k, stage\.steps\)' \
@@ -122,11 +122,11 @@ mutant 'pd: the optimizer counts on' 's->hyper\[1\] = \(float\)\(k \+ 1\);' \
     's->hyper[1] = (float)(t->k + 1);'
 mutant 'pd: the teacher is not saved' 'if \(s->teacher && t->settings\.objective->stage\)' 'if (0)'
 mutant 'pd: stages of a longer run' '!then \|\| then == t->config\.steps' '1'
-mutant 'pd: a line of the log is of two stages' '\(last \|\| ends_stage\(t\)\)' '(last)'
+mutant 'pd: a line of the log is of two stages' 'ends = last \|\| ends_stage\(t\);' 'ends = last;'
 mutant 'pd: exported without its steps' '\.steps = o->stage \? scales - 1 : 0,' '.steps = 0,'
 mutant 'pd: any teacher of few steps' 's->teacher_steps && s->teacher_steps != 2 \* start' '0'
 mutant 'pd: any sigma-data' '!same\(s->teacher_schedule\.sigma_data, s->schedule\.sigma_data\)' '0'
-mutant 'pd: a run out of time looks done' '^        report_early_end\(&l\);' '        (void)report_early_end;'
+mutant 'pd: a run out of time looks done' '^        cm_loop_report_early_end\(&l\);' '        (void)0;'
 mutant 'pd: no way out of a missing teacher' 's == CM_ERR_IO && resume && err' '0'
 mutant 'progdist: goes on to zero' '\.ends_at_min = 1,' '.ends_at_min = 0,'
 mutant 'progdist: steps of the model ignored' 'm->steps \? m->steps : r->method->steps' 'r->method->steps'
@@ -140,9 +140,9 @@ mutant 'the log holds the last loss of its steps' 't->loss_sum \+= \(double\)los
 mutant 'the log adds up all losses' 't->loss_sum = 0\.0;' '(void)0;'
 mutant 'the log holds the squared norm' 'sqrt\(\(double\)t->step->grad_squared\)' \
     '(double)t->step->grad_squared'
-mutant 'the raw weights are exported' 'cm_trainer_model\(l->t, l->t->step->ema\[0\]\)' \
+mutant 'the raw weights are exported' 'cm_trainer_model\(l->t, average\)' \
     'cm_trainer_model(l->t, l->t->step->params)'
-mutant 'the last average is exported' 'cm_trainer_model\(l->t, l->t->step->ema\[0\]\)' \
+mutant 'the last average is exported' 'cm_trainer_model\(l->t, average\)' \
     'cm_trainer_model(l->t, l->t->step->ema[l->t->n_ema - 1])'
 mutant 'a run is opened as its last average' '\(int\)strcspn\(rates, ","\), rates\)' \
     '99, strrchr(rates, 44) ? strrchr(rates, 44) + 1 : rates)'
@@ -219,10 +219,10 @@ mutant 'training draws onestep twice' \
     'snprintf\(c\.sampler, sizeof c\.sampler, "%s", sampler\)' \
     'snprintf(c.sampler, sizeof c.sampler, "%s", *t->settings.objective->samplers)'
 mutant 'training draws from the raw weights' \
-    'const cm_model drawn = cm_trainer_model\(t, t->step->ema\[0\]\)' \
+    'const cm_model drawn = cm_trainer_model\(t, weights\)' \
     'const cm_model drawn = cm_trainer_model(t, t->step->params)'
 mutant 'training draws from the last average' \
-    'const cm_model drawn = cm_trainer_model\(t, t->step->ema\[0\]\)' \
+    'const cm_model drawn = cm_trainer_model\(t, weights\)' \
     'const cm_model drawn = cm_trainer_model(t, t->step->ema[t->n_ema - 1])'
 mutant 'seed of samples ignored' '\.first = p->first, \.seed = p->seed' '.first = p->first, .seed = 7'
 mutant 'class random without the seed' \
@@ -375,3 +375,24 @@ mutant 'continuous: the boundary is a little below sigma-min' \
     'coefficients(g, s, sigma, cm_affine(g, sigma, 1.0f, -0.999f * (float)s->sigma_min))'
 mutant 'continuous: a grid is claimed' 'm->scales \? json_integer\(m->scales\)' '1 ? json_integer(m->scales)'
 mutant 'continuous: time points of no grid' 'cm_status s = !steps \?' 'cm_status s = 0 ?'
+
+# ---- moments and averages shared by processes -----------------------------------
+
+mutant 'shard ignored' 'options_of\(c\)->shard && cm_group_size' '0 \&\& cm_group_size'
+mutant 'shard: the norm is of the own slices' 'cm_group_sum_begin\(s->group, s->squares, s->room' \
+    'cm_group_sum_begin(s->group, s->squares + runs, s->room'
+mutant 'shard: squares of the last step are added' \
+    'memset\(s->squares, 0, runs \* sizeof\(float\)\);' '(void)runs;'
+mutant 'shard: the loss of the last part alone' \
+    'merge\(s, s->own\.count - 1, s->floats, grad_floats\(s\)\);' '(void)0;'
+mutant 'shard: weights are not gathered' 'spread\(s, s->params\);' '(void)0;'
+mutant 'shard: the target follows the old weights' \
+    's->weights_done = cm_plan_steps_until\(s->update, b->params, 0, bytes\);' \
+    's->weights_done = cm_plan_steps(s->update);'
+mutant 'shard: what is gathered is of one process' 'spread\(s, s->room\);' '(void)0;'
+mutant 'shard: the first slice is taken for each' 'memcpy\(own \+ p->at, whole \+ p->begin,' \
+    'memcpy(own + p->at, whole + p->at,'
+mutant 'shard: second moments are the first' 'array = f->first \+ i / count;' 'array = f->first;'
+mutant 'shard: a run that began otherwise does not go on' \
+    '"recompute", +"shard", +"sample-scale"' '"recompute", "sample-scale"'
+mutant 'shard: models say so' 'json_object_del\(options, "shard"\);' '(void)0;'

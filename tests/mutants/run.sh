@@ -21,7 +21,7 @@ first='oracle_train oracle_options cli_train cli_sample'
 more='progressive cli_pd step records network golden_losses golden_samplers golden_schedules checkpoint options data
     session continuous verify second random_graphs pool ops api_sampler api_door api_contexts image sheet
     cli_data cli_length zip torch released edits golden_editing
-    api_edit_pictures cli_edit distances classifier golden_lpips cli_loss
+    api_edit_pictures cli_edit distances classifier golden_lpips cli_loss cli_mpi_shard
     search cli_noise cli_train_continuous continuous_limit cli_tune_samples'
 first_programs='src/cli/cm tests/oracle/test_train tests/oracle/test_two_values
     tests/cli/make_data tests/cli/make_weights'

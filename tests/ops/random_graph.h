@@ -79,6 +79,12 @@ static inline cm_node *pick_value(random_graph *r)
     return leaf ? cm_affine(r->g, a, 0.5f, 0.25f) : a;
 }
 
+/* Reads and writes the leaf: the average of it and a value, of no other part of that buffer. */
+static inline cm_node *mix_into(random_graph *r, cm_node *v, cm_node *leaf)
+{
+    return cm_ema(r->g, leaf, v, cm_scalar(r->g, 1, 0.25f), cm_scalar(r->g, 1, 0.0f));
+}
+
 static inline cm_node *as_image(random_graph *r, cm_node *x)
 {
     return cm_reshape(r->g, x, 4, r->image.dim);
@@ -219,7 +225,7 @@ static inline cm_node *move_residual(random_graph *r)
 static inline cm_node *move_written_between(random_graph *r)
 {
     cm_node *leaf = r->view[below(VIEWS)], *p = random_conv(r, pick(r)), *v = pick_value(r);
-    below(2) ? cm_store(r->g, v, leaf) : cm_accumulate(r->g, v, r->view[below(VIEWS)]);
+    below(2) ? cm_store(r->g, v, leaf) : mix_into(r, v, r->view[below(VIEWS)]);
     return bounded(r, sum_of(r, p, leaf));
 }
 
@@ -360,7 +366,7 @@ static inline cm_node *move_write(random_graph *r)
     case 2: /* made for the store alone */
         return cm_store(g, cm_affine(g, bounded(r, pick_value(r)), 0.5f, 0.1f), leaf);
     case 3:
-        return cm_sin(g, cm_accumulate(g, pick_value(r), leaf));
+        return cm_sin(g, mix_into(r, pick_value(r), leaf));
     default:
         gate = cm_sum_squares(g, pick(r));
         rate = cm_affine(g, cm_sin(g, CM_RESHAPE(g, gate, 1)), 0.25f, 0.5f);

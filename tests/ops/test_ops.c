@@ -224,7 +224,6 @@ static const struct {
     {CM_OP_MAX_POOL2D_GRAD, "derivative of max_pool2d"},
     {CM_OP_NORMAL, "a function of integers"},
     {CM_OP_UNIFORM, "a function of integers"},
-    {CM_OP_ACCUMULATE, "an update: ends a step"},
     {CM_OP_STORE, "an update: ends a step"},
     {CM_OP_SUM_SQUARES, "gates the updates"},
     {CM_OP_RADAM, "an update"},

@@ -169,7 +169,7 @@ static int state_of(const trial *t, const cm_node *n)
 static void write_state(analysis *x, const cm_node *n)
 {
     const cm_node *v = n->in[n->op == CM_OP_EMA ? 1 : 0];
-    const int at = state_of(x->t, n), adds = n->op == CM_OP_ACCUMULATE;
+    const int at = state_of(x->t, n);
     double *m = &x->m_state[at], *e = &x->e_state[at], other = 0.0;
     for (int k = 0; k < n->n_in; k++)
         if (n->in[k] != v && !(cm_ops[n->op]->writes >> k & 1))
@@ -179,8 +179,8 @@ static void write_state(analysis *x, const cm_node *n)
         *e = other > 0.0 || x->e[v->id] > 0.0 || *e > 0.0 ? (double)INFINITY : *e;
         return;
     }
-    *m = adds ? *m + x->m[v->id] : fmax(*m, x->m[v->id]);
-    *e = adds ? *e + x->e[v->id] : fmax(*e, x->e[v->id]);
+    *m = fmax(*m, x->m[v->id]);
+    *e = fmax(*e, x->e[v->id]);
     if (n->op == CM_OP_EMA && other > 0.0) /* of the rate or the gate */
         *e = (double)INFINITY;
     if (*e > 0.0 && n->op != CM_OP_STORE)

@@ -29,7 +29,7 @@ static inline cm_status content_save(const char *run, int64_t step, size_t n, si
     const cm_st_entry entry[] = {{"w", CM_ST_F32, 1, {(int64_t)n}, w}, {"v", CM_ST_F32, 1, {1}, w}};
     cm_ckpt_file files[CONTENT_FILES];
     for (int k = 0; k < CONTENT_FILES; k++)
-        files[k] = (cm_ckpt_file){content_name[k], 2, entry, 0, NULL, NULL};
+        files[k] = (cm_ckpt_file){content_name[k], 2, entry, NULL, 0, NULL, NULL};
     json_t *state = json_pack("{s:I, s:s%}", "value", (json_int_t)step, "pad", text, pad);
     const cm_status s = cm_checkpoint_write(run, step, CONTENT_FILES, files, state, keep, err);
     json_decref(state);

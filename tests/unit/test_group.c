@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/philox.h"
+#include "group/engine.h"
 #include "group/group.h"
 
 #include <string.h>
@@ -99,6 +100,29 @@ static void test_order_matters(void)
     CHECK(differ > COUNT / 4, "%d of %d sums depend on the order", differ, COUNT);
 }
 
+/* Slices follow one another, begin at blocks, and differ by a block at most; each fits its room. */
+static void test_slices(void)
+{
+    static const size_t floats[] = {0, 1, 1023, 1024, 1025, 5000, 1 << 18, (1 << 18) + 16, 7654321};
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
+        for (int size = 1; size <= 9; size++) {
+            const size_t n = floats[i], block = CM_GROUP_BLOCK,
+                         least = (n + block - 1) / block / (size_t)size * block;
+            size_t at = 0;
+            for (int rank = 0; rank < size; rank++) {
+                const size_t begin = cm_engine_slice(n, size, rank),
+                             end = cm_engine_slice(n, size, rank + 1);
+                CHECK(begin == at && end >= begin && (begin % block == 0 || begin == n),
+                      "%zu over %d: slice %d is %zu to %zu", n, size, rank, begin, end);
+                CHECK(end - begin + block > least && end - begin <= least + block,
+                      "%zu over %d: slice %d has %zu", n, size, rank, end - begin);
+                CHECK(cm_engine_room(n, size, rank) == (size_t)size * (end - begin), "room");
+                at = end;
+            }
+            CHECK(at == n, "%zu over %d: %zu", n, size, at);
+        }
+}
+
 /* NULL: a process alone. */
 static void test_alone(void)
 {
@@ -112,7 +136,12 @@ static void test_alone(void)
     CHECK_OK(cm_group_broadcast(NULL, &x, sizeof x, &err), err);
     CHECK_OK(cm_group_same(NULL, 1, &(cm_alike){"x", 1}, &err), err);
     CHECK(cm_group_agree(NULL, CM_ERR_IO, &err) == CM_ERR_IO, "another status");
+    size_t begin = 1, end = 1;
+    cm_group_slice(NULL, 5000, &begin, &end);
+    CHECK(begin == 0 && end == 5000, "%zu to %zu of 5000", begin, end);
     cm_group_sum_begin(NULL, NULL, NULL, 3);
+    cm_group_add_begin(NULL, NULL, NULL, 3);
+    cm_group_spread_begin(NULL, NULL, 3);
     cm_group_sum_end(NULL);
     cm_group_leave(NULL, CM_ERR_IO);
 }
@@ -120,6 +149,7 @@ static void test_alone(void)
 static const check_test tests[] = {
     {"sums in time and over processes are the tree's", test_order},
     {"sums depend on their order", test_order_matters},
+    {"slices", test_slices},
     {"a process alone", test_alone},
 };
 

@@ -43,6 +43,8 @@ static const problem problems[] = {
     {"bf16", 2, 16, 16, 64, 32, .bias = 1, .residual = 1, .dtype = CM_BF16},
     {"bf16, odd sides", 3, 7, 9, 48, 16, .mean = 10, .dtype = CM_BF16},
     {"one tile beyond whole blocks", 1, 4, 100, 16, 16, .mean = 0},
+    {"more tiles beside each other, and channels, than together", 1, 9, 41, 144, 32, .mean = 10},
+    {"parts of more than a block", 9, 32, 32, 16, 16, .mean = 0},
     {"to one channel", 2, 32, 32, 32, 1, .bias = 1, .ours = FORWARD | WEIGHT},
     {"to one, odd sides", 3, 7, 13, 33, 1, .bias = 1, .residual = 1, .ours = FORWARD | WEIGHT},
     {"to three, far from 0", 2, 9, 17, 64, 3, .mean = 10, .bias = 1, .ours = FORWARD | WEIGHT},
@@ -257,6 +259,7 @@ static void check_batch(problem p)
 static void test_batches(void)
 {
     check_batch(whole((problem){"", 5, 12, 12, 32, 48, .mean = 0}));
+    check_batch(whole((problem){"", 5, 5, 41, 144, 16, .mean = 0}));
     check_batch(whole((problem){"", 5, 12, 11, 32, 1, .mean = 0}));
 }
 

@@ -70,9 +70,8 @@
     RUN(NORMAL, normal)                                                                            \
     RUN(UNIFORM, uniform)                                                                          \
     RUN(DROPOUT, dropout)                                                                          \
-    RUN(ACCUMULATE, accumulate)                                                                    \
     RUN(STORE, store)                                                                              \
-    PREPARED(SUM_SQUARES, sum_squares, sum_squares_prepare)                                        \
+    RUN(SUM_SQUARES, sum_squares)                                                                  \
     RUN(RADAM, radam)                                                                              \
     RUN(ADAMW, adamw)                                                                              \
     RUN(EMA, ema)
@@ -106,7 +105,6 @@ CM_KERNEL_LIST(X, Y)
 #undef Y
 
 cm_status CM_K(sum_to_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
-cm_status CM_K(sum_squares_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 cm_status CM_K(matmul_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 cm_status CM_K(softmax_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);
 cm_status CM_K(group_norm_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err);

@@ -117,19 +117,6 @@ void CM_K(store)(const cm_call *c)
         memcpy((char *)c->out + i, (const char *)c->in[0] + i, (size_t)cm_min(step, bytes - i));
 }
 
-void CM_K(accumulate)(const cm_call *c)
-{
-    const int64_t n = cm_type_count(&c->node->type), step = 1 << 14;
-    const float *x = c->in[0];
-    float *to = c->out;
-    CM_EACH_SHARE (c, cm_team(c, n), i, n, step) {
-        const int64_t end = cm_min(n, i + step);
-        CM_SIMD
-        for (int64_t k = i; k < end; k++)
-            to[k] += x[k];
-    }
-}
-
 /* ---- rows by index ----
  * Indices come from outside: one that is out of range reads and writes nothing;
  * gather then returns NaN, so that it is noticed. */

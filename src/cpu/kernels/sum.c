@@ -157,15 +157,14 @@ void CM_K(sum_to)(const cm_call *c)
     }
 }
 
-/* ---- sum of squares ---- */
+/* ---- sums of squares ---- */
 
-enum { SQUARES_RUN = 1024, SQUARES_LANES = 16 };
+enum { SQUARES_LANES = 16 };
 
-/* n: a multiple of SQUARES_LANES */
-static double run_squares(const float *x, int64_t n)
+static double run_squares(const float x[CM_SQUARES])
 {
     double s[SQUARES_LANES] = {0}, sum = 0.0;
-    for (int64_t i = 0; i < n; i += SQUARES_LANES) {
+    for (int64_t i = 0; i < CM_SQUARES; i += SQUARES_LANES) {
         CM_SIMD
         for (int k = 0; k < SQUARES_LANES; k++)
             s[k] += (double)x[i + k] * (double)x[i + k];
@@ -175,37 +174,17 @@ static double run_squares(const float *x, int64_t n)
     return sum;
 }
 
-cm_status CM_K(sum_squares_prepare)(const cm_node *n, int threads, cm_prepared *p, cm_error *err)
-{
-    (void)n, (void)threads, (void)err;
-    *p = (cm_prepared){.workspace = TASKS * sizeof(double)};
-    return CM_OK;
-}
-
 void CM_K(sum_squares)(const cm_call *c)
 {
     const cm_type *x = cm_in_type(c, 0);
-    const int64_t n = cm_type_count(x), runs = cm_ceil_div(n, SQUARES_RUN);
-    double *part = c->workspace; /* [TASKS] */
-    const int team = cm_team(c, n);
-    CM_EACH_SHARE (c, team, p, TASKS, 1) {
-        double sum = 0.0;
-        for (int64_t r = runs * p / TASKS; r < runs * (p + 1) / TASKS; r++) {
-            float f[SQUARES_RUN];
-            const int64_t m = cm_min(SQUARES_RUN, n - r * SQUARES_RUN);
-            cm_load(f, c->in[0], x->dtype, r * SQUARES_RUN, m);
-            for (int64_t k = m; k < SQUARES_RUN; k++)
-                f[k] = 0.0f;
-            sum += run_squares(f, SQUARES_RUN);
-        }
-        part[p] = sum;
+    const int64_t n = cm_type_count(x);
+    float *y = c->out;
+    CM_EACH_SHARE (c, cm_team(c, n), r, cm_ceil_div(n, CM_SQUARES), 1) {
+        float f[CM_SQUARES];
+        const int64_t m = cm_min(CM_SQUARES, n - r * CM_SQUARES);
+        cm_load(f, c->in[0], x->dtype, r * CM_SQUARES, m);
+        for (int64_t k = m; k < CM_SQUARES; k++)
+            f[k] = 0.0f;
+        y[r] = (float)run_squares(f);
     }
-    if (team > 1)
-        cm_pool_barrier(c->pool);
-    if (c->worker)
-        return;
-    double sum = 0.0;
-    for (int p = 0; p < TASKS; p++)
-        sum += part[p];
-    *(float *)c->out = (float)sum;
 }

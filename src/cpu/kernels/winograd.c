@@ -28,7 +28,7 @@ typedef struct winograd {
     winograd_tiles tiles;
 } winograd;
 
-/* Of a worker: v, m, a pixel of zeros; floats. */
+/* Of a worker: v, m, half-transformed columns, a pixel of zeros; floats. */
 static int64_t v_pitch(const winograd *s)
 {
     return BLOCK * s->c + APART;
@@ -36,7 +36,7 @@ static int64_t v_pitch(const winograd *s)
 
 static int64_t room_of(const winograd *s)
 {
-    return PAIRS * (v_pitch(s) + M_PITCH) + s->c;
+    return PAIRS * (v_pitch(s) + M_PITCH) + HALF + s->c;
 }
 
 int CM_K(conv_suits)(const cm_node *n)
@@ -89,18 +89,21 @@ static void take_taps(const winograd *s, const float *w, int64_t panel, int64_t 
 void CM_K(conv_pack)(const cm_call *c)
 {
     const winograd *s = c->state;
-    float taps[TAPS * TAPS * PANEL] = {0}, u[PAIRS * PANEL], scale[PAIRS];
-    const void *pixel[TAPS * TAPS];
+    float taps[TAPS * TAPS * PANEL] = {0}, half[POINTS * TAPS * PANEL], u[PAIRS * PANEL];
+    float scale[PAIRS];
+    winograd_run run = {.tiles = 1, .columns = TAPS, .end = TAPS};
     find_scales(scale);
-    for (int t = 0; t < TAPS * TAPS; t++)
-        pixel[t] = taps + t * PANEL;
+    for (int y = 0; y < TAPS; y++) {
+        run.row[y] = taps + y * TAPS * PANEL;
+        run.step[y] = PANEL;
+    }
     CM_EACH_SHARE (c, c->workers, i, s->panels * s->c, 1) {
         const int64_t panel = i / s->c, ci = i % s->c;
         float *to = (float *)c->packed + (panel * PAIRS * s->c + ci) * PANEL;
         if (ci == 0)
             memset(taps, 0, sizeof taps); /* beyond k */
         take_taps(s, c->in[1], panel, ci, taps);
-        to_points(three_taps, TAPS, pixel, PANEL, 0, u, PANEL);
+        to_points(three_taps, TAPS, &run, PANEL, 0, half, u, PANEL, 0);
         for (int k = 0; k < PAIRS; k++)
             for (int j = 0; j < PANEL; j += WIDTH)
                 store(to + k * s->c * PANEL + j, load(u + k * PANEL + j) * splat(scale[k]));
@@ -115,17 +118,18 @@ typedef struct block {
     const winograd *s;
     int64_t first, n; /* tiles */
     int bf16;
-    float *v, *m, *zeros;
+    float *v, *m, *half, *zeros;
 } block;
 
 static void transform(const block *b)
 {
     const winograd *s = b->s;
-    const void *pixel[PAIRS];
     winograd_spot at = spot_of(&s->tiles, b->first);
-    for (int64_t i = 0; i < b->n; i++, move_on(&s->tiles, &at)) {
-        pixels_of(&s->tiles, &at, POINTS, 1, b->call->in[0], s->c, 0, b->bf16, b->zeros, pixel);
-        (b->bf16 ? tile_bf16 : tile_f32)(pixel, s->c, b->v + i * s->c, v_pitch(s));
+    for (int64_t i = 0, n; i < b->n; i += n, move_on(&s->tiles, &at, n)) {
+        const winograd_run run =
+            run_of(&s->tiles, &at, b->n - i, POINTS, 1, b->call->in[0], s->c, 0, b->bf16, b->zeros);
+        (b->bf16 ? tiles_bf16 : tiles_f32)(&run, s->c, b->half, b->v + i * s->c, v_pitch(s), s->c);
+        n = run.tiles;
     }
 }
 
@@ -195,7 +199,7 @@ CM_APART void to_outputs_bf16(const block *b, const ending *e, const winograd_sp
 static void transform_back(const block *b, const ending *e, int64_t panel)
 {
     winograd_spot at = spot_of(&b->s->tiles, b->first);
-    for (int64_t i = 0; i < b->n; i++, move_on(&b->s->tiles, &at)) {
+    for (int64_t i = 0; i < b->n; i++, move_on(&b->s->tiles, &at, 1)) {
         for (int64_t j = 0; j < PANEL && panel * PANEL + j < b->s->k; j += WIDTH)
             (b->bf16 ? to_outputs_bf16 : to_outputs_f32)(b, e, &at, panel * PANEL + j,
                                                          b->m + i * PANEL + j);
@@ -226,7 +230,8 @@ void CM_K(conv)(const cm_call *c)
     block b = {.call = c, .s = s, .bf16 = c->node->type.dtype == CM_BF16};
     b.v = (float *)c->workspace + c->worker * room_of(s);
     b.m = b.v + PAIRS * v_pitch(s);
-    b.zeros = b.m + PAIRS * M_PITCH;
+    b.half = b.m + PAIRS * M_PITCH;
+    b.zeros = b.half + HALF;
     memset(b.zeros, 0, (size_t)s->c * sizeof *b.zeros);
     CM_EACH_SHARE (c, c->workers, task, blocks * parts, 1) {
         const int64_t part = task % parts;

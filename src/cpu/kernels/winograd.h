@@ -32,6 +32,9 @@ enum {
     TAPS = 3,     /* of weights */
     APART = 16,   /* floats between the matrices of two pairs, so that caches do not collide */
     GRANULE = 16, /* channels are a multiple of it */
+    RUN = 8,      /* tiles beside each other that are transformed together, and channels of them: */
+    DEEP = 128,   /* half-transformed they fill a part of the second cache, these floats */
+    HALF = POINTS * ((RUN - 1) * OUTPUTS + POINTS) * DEEP,
 };
 
 #define WINOGRAD_TEXT(suffix)  #suffix
@@ -159,48 +162,88 @@ CM_INLINE void store_as(void *p, int64_t i, int bf16, vec v)
         cm_put(p, i + k, 1, wide[k]);
 }
 
-/* Channels [0, n) of side x side pixels to their 36 values, of which pair i is at v + i pitch.  Two
- * points of the columns at a time, which are 2 x side vectors: more would not stay in registers. */
-CM_INLINE void to_points(winograd_to_two *f, int side, const void *const *pixel, int64_t n,
-                         int bf16, float *v, int64_t pitch)
+/* Tiles beside each other.  Neighbours share columns, which are transformed once. */
+typedef struct winograd_run {
+    const void *row[POINTS]; /* the first column of each row of pixels */
+    int64_t step[POINTS];    /* elements from a column to the next; 0: zeros that stand for all */
+    int64_t tiles, columns;
+    int64_t begin, end; /* of those columns, what is in the image; others are 0 */
+} winograd_run;
+
+/* Channels [first, first + n) of the columns of a run, to half[point][column][n]. */
+CM_INLINE void columns_to_points(winograd_to_two *f, int side, const winograd_run *run,
+                                 int64_t first, int64_t n, int bf16, float *half)
 {
-    for (int64_t k = 0; k < n; k += WIDTH) {
-        vec wide[PAIRS]; /* bf16 is made wide once */
-        for (int i = 0; bf16 && i < side * side; i++)
-            wide[i] = load_as(pixel[i], k, 1);
-        UNROLL
-        for (int i = 0; i < TWOS; i++) {
-            vec half[2][POINTS], from[POINTS], two[2];
+    const int64_t columns = run->columns, begin = run->begin, end = run->end, plane = columns * n;
+    const void *row[POINTS];
+    for (int y = 0; y < side; y++)
+        row[y] = cm_at(run->row[y], begin * run->step[y] + first, bf16);
+    for (int64_t x = 0; x < columns; x++, half += n) {
+        const int inside = x >= begin && x < end;
+        for (int64_t k = 0; k < n; k += WIDTH) {
+            vec from[POINTS], two[2];
             UNROLL
-            for (int x = 0; x < side; x++) {
-                UNROLL
-                for (int y = 0; y < side; y++)
-                    /* cppcheck-suppress uninitvar ; of bf16 all of it is there */
-                    from[y] = bf16 ? wide[y * side + x] : load_as(pixel[y * side + x], k, 0);
+            for (int y = 0; y < side; y++)
+                from[y] = inside ? load_as(row[y], k, bf16) : splat(0);
+            UNROLL
+            for (int i = 0; i < TWOS; i++) {
                 f(from, i, two);
-                half[0][x] = two[0];
-                half[1][x] = two[1];
-            }
-            UNROLL
-            for (int j = 0; j < 2 * TWOS; j++) {
-                float *to = v + ((2 * i + j / TWOS) * POINTS + 2 * (j % TWOS)) * pitch + k;
-                f(half[j / TWOS], j % TWOS, two);
-                store(to, two[0]);
-                store(to + pitch, two[1]);
+                store(half + 2 * i * plane + k, two[0]);
+                store(half + (2 * i + 1) * plane + k, two[1]);
             }
         }
+        for (int y = 0; y < side && inside; y++)
+            row[y] = cm_at(row[y], run->step[y], bf16);
+    }
+}
+
+/* Those to v: pair i at v + i pitch, a tile `apart` behind another. */
+CM_INLINE void rows_to_points(winograd_to_two *f, int side, const winograd_run *run, int64_t n,
+                              const float *half, float *v, int64_t pitch, int64_t apart)
+{
+    const int64_t tiles = run->tiles, plane = run->columns * n;
+    for (int64_t t = 0; t < tiles; t++, half += OUTPUTS * n, v += apart)
+        for (int p = 0; p < POINTS; p++) {
+            const float *columns = half + p * plane;
+            float *to = v + p * POINTS * pitch;
+            for (int64_t k = 0; k < n; k += WIDTH) {
+                vec from[POINTS], two[2];
+                UNROLL
+                for (int x = 0; x < side; x++)
+                    from[x] = load(columns + x * n + k);
+                UNROLL
+                for (int i = 0; i < TWOS; i++) {
+                    f(from, i, two);
+                    store(to + 2 * i * pitch + k, two[0]);
+                    store(to + (2 * i + 1) * pitch + k, two[1]);
+                }
+            }
+        }
+}
+
+/* Channels [0, n) of side x side pixels a tile to their 36 values: all of them together where that
+ * is possible, so that pixels are read as they lie. */
+CM_INLINE void to_points(winograd_to_two *f, int side, const winograd_run *run, int64_t n, int bf16,
+                         float *half, float *v, int64_t pitch, int64_t apart)
+{
+    for (int64_t k = 0; k < n; k += DEEP) {
+        const int64_t some = cm_min(DEEP, n - k);
+        columns_to_points(f, side, run, k, some, bf16, half);
+        rows_to_points(f, side, run, some, half, v + k, pitch, apart);
     }
 }
 
 /* Functions of their own, so that registers are theirs alone: a third faster. */
-CM_APART void tile_f32(const void *const *pixel, int64_t c, float *v, int64_t pitch)
+CM_APART void tiles_f32(const winograd_run *run, int64_t c, float *half, float *v, int64_t pitch,
+                        int64_t apart)
 {
-    to_points(input_transform, POINTS, pixel, c, 0, v, pitch);
+    to_points(input_transform, POINTS, run, c, 0, half, v, pitch, apart);
 }
 
-CM_APART void tile_bf16(const void *const *pixel, int64_t c, float *v, int64_t pitch)
+CM_APART void tiles_bf16(const winograd_run *run, int64_t c, float *half, float *v, int64_t pitch,
+                         int64_t apart)
 {
-    to_points(input_transform, POINTS, pixel, c, 1, v, pitch);
+    to_points(input_transform, POINTS, run, c, 1, half, v, pitch, apart);
 }
 
 /* A vector of channels from their 36 values, along columns: half [side][POINTS], whose rows f
@@ -247,10 +290,10 @@ CM_INLINE winograd_spot spot_of(const winograd_tiles *t, int64_t i)
     return (winograd_spot){i / each, in / t->across * OUTPUTS, in % t->across * OUTPUTS};
 }
 
-/* To the next tile, without a division. */
-CM_INLINE void move_on(const winograd_tiles *t, winograd_spot *at)
+/* n tiles further in a row, without a division. */
+CM_INLINE void move_on(const winograd_tiles *t, winograd_spot *at, int64_t n)
 {
-    at->x += OUTPUTS;
+    at->x += n * OUTPUTS;
     if (at->x < t->w)
         return;
     at->x = 0;
@@ -261,22 +304,30 @@ CM_INLINE void move_on(const winograd_tiles *t, winograd_spot *at)
     at->image++;
 }
 
-/* side x side pixels of images [n,h,w,channels] from channel `from` on, the first of them `margin`
- * above and left of a tile. */
-CM_INLINE void pixels_of(const winograd_tiles *t, const winograd_spot *at, int side, int margin,
-                         const void *images, int64_t channels, int64_t from, int bf16,
-                         const float *zeros, const void **pixel)
+/* How many of n tiles from `at` on lie beside each other, at most RUN. */
+CM_INLINE int64_t beside(const winograd_tiles *t, const winograd_spot *at, int64_t n)
+{
+    return cm_min(cm_min(n, RUN), cm_ceil_div(t->w - at->x, OUTPUTS));
+}
+
+/* Those.  side x side pixels each of images
+ * [n,h,w,channels] from channel `from` on, the first of them `margin` above and left of a tile. */
+CM_INLINE winograd_run run_of(const winograd_tiles *t, const winograd_spot *at, int64_t n, int side,
+                              int margin, const void *images, int64_t channels, int64_t from,
+                              int bf16, const float *zeros)
 {
     const int64_t top = at->y - margin, left = at->x - margin;
     const int64_t first = ((at->image * t->h + top) * t->w + left) * channels + from;
-    const int whole = top >= 0 && top + side <= t->h && left >= 0 && left + side <= t->w;
-    for (int y = 0; y < side; y++)
-        for (int x = 0; x < side; x++) {
-            const int inside =
-                whole || (top + y >= 0 && top + y < t->h && left + x >= 0 && left + x < t->w);
-            pixel[y * side + x] =
-                inside ? cm_at(images, first + (y * t->w + x) * channels, bf16) : zeros;
-        }
+    winograd_run r = {.tiles = beside(t, at, n)};
+    r.columns = (r.tiles - 1) * OUTPUTS + side;
+    r.begin = left < 0 ? -left : 0;
+    r.end = cm_min(r.columns, t->w - left);
+    for (int y = 0; y < side; y++) {
+        const int inside = top + y >= 0 && top + y < t->h;
+        r.row[y] = inside ? cm_at(images, first + y * t->w * channels, bf16) : zeros;
+        r.step[y] = inside ? channels : 0;
+    }
+    return r;
 }
 
 /* Whether the convolution that n is, or is a gradient of, is of this kind: 3 x 3, each pixel, as

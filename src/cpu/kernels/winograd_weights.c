@@ -13,7 +13,9 @@
 #include "base/memory.h"
 
 enum {
-    BLOCK = 32, /* tiles, the length of a sum before it is added to the others */
+    BLOCK = 64,           /* tiles at most, the length of a sum before it is added to the others */
+    LEAST = 32,           /* tiles of a part */
+    VALUES = BLOCK * 128, /* transformed, of a pair: with more channels a block has fewer tiles */
     C_BLOCK = 128,
     K_BLOCK = 64,            /* a multiple of PANEL */
     TASKS = 8,               /* wanted, where the sums of all have room in */
@@ -22,21 +24,25 @@ enum {
 
 typedef struct gradient {
     int64_t c, k, c_blocks, k_blocks, parts;
-    int64_t c_size, k_size; /* of a block; k_size in whole panels */
+    int64_t c_size, k_size; /* channels of a block; k_size in whole panels */
+    int64_t block;          /* tiles of a block */
     winograd_tiles tiles;
 } gradient;
 
-enum { D_PITCH = BLOCK * K_BLOCK + APART };
-
 static int64_t v_pitch(const gradient *s)
 {
-    return BLOCK * s->c_size + APART;
+    return s->block * s->c_size + APART;
 }
 
-/* What a worker transforms, and a pixel of zeros; floats. */
+static int64_t d_pitch(const gradient *s)
+{
+    return s->block * s->k_size + APART;
+}
+
+/* What a worker transforms, half of it in between, and a pixel of zeros; floats. */
 static int64_t room_of(const gradient *s)
 {
-    return PAIRS * (v_pitch(s) + D_PITCH) + C_BLOCK;
+    return PAIRS * (v_pitch(s) + d_pitch(s)) + HALF + C_BLOCK;
 }
 
 /* The sums of a task: kept for all tasks where there are parts, else of a worker. */
@@ -54,10 +60,12 @@ static void plan_tasks(gradient *s)
 {
     s->c_size = cm_min(s->c, C_BLOCK);
     s->k_size = cm_ceil_div(cm_min(s->k, K_BLOCK), PANEL) * PANEL;
+    /* k_size differs between instruction sets, sums should not */
+    s->block = cm_min(BLOCK, VALUES / (s->c_size + cm_min(s->k, K_BLOCK)));
     s->c_blocks = cm_ceil_div(s->c, C_BLOCK);
     s->k_blocks = cm_ceil_div(s->k, K_BLOCK);
     s->parts = 1;
-    while (tasks_of(s) < TASKS && (s->parts == 1 || s->parts * BLOCK < s->tiles.all) &&
+    while (tasks_of(s) < TASKS && (s->parts == 1 || s->parts * LEAST < s->tiles.all) &&
            2 * s->parts * PAIRS * s->c * s->k <= MOST_SUMS)
         s->parts *= 2;
 }
@@ -89,7 +97,7 @@ typedef struct task {
     const gradient *s;
     int bf16;
     int64_t part, c_first, k_first, c_n, k_n; /* channels */
-    float *v, *d, *zeros, *sums, scale[PAIRS];
+    float *v, *d, *half, *zeros, *sums, scale[PAIRS];
 } task;
 
 static void find_task(task *t, int64_t i)
@@ -105,27 +113,33 @@ static void find_task(task *t, int64_t i)
     t->sums = sums + (s->parts > 1 ? i : c->worker) * sums_of(s);
 }
 
-CM_APART void dy_f32(const void *const *pixel, int64_t k, float *d, int64_t pitch)
+CM_APART void dy_f32(const winograd_run *run, int64_t k, float *half, float *d, int64_t pitch,
+                     int64_t apart)
 {
-    to_points(four_taps, OUTPUTS, pixel, k, 0, d, pitch);
+    to_points(four_taps, OUTPUTS, run, k, 0, half, d, pitch, apart);
 }
 
-CM_APART void dy_bf16(const void *const *pixel, int64_t k, float *d, int64_t pitch)
+CM_APART void dy_bf16(const winograd_run *run, int64_t k, float *half, float *d, int64_t pitch,
+                      int64_t apart)
 {
-    to_points(four_taps, OUTPUTS, pixel, k, 1, d, pitch);
+    to_points(four_taps, OUTPUTS, run, k, 1, half, d, pitch, apart);
 }
 
-static void transform(const task *t, int64_t first, int64_t n)
+static void transform(const task *t, int64_t first, int64_t all)
 {
     const gradient *s = t->s;
     const void *const *in = t->call->in;
-    const void *pixel[PAIRS];
     winograd_spot at = spot_of(&s->tiles, first);
-    for (int64_t i = 0; i < n; i++, move_on(&s->tiles, &at)) {
-        pixels_of(&s->tiles, &at, POINTS, 1, in[1], s->c, t->c_first, t->bf16, t->zeros, pixel);
-        (t->bf16 ? tile_bf16 : tile_f32)(pixel, t->c_n, t->v + i * s->c_size, v_pitch(s));
-        pixels_of(&s->tiles, &at, OUTPUTS, 0, in[0], s->k, t->k_first, t->bf16, t->zeros, pixel);
-        (t->bf16 ? dy_bf16 : dy_f32)(pixel, t->k_n, t->d + i * s->k_size, D_PITCH);
+    for (int64_t i = 0, n; i < all; i += n, move_on(&s->tiles, &at, n)) {
+        const winograd_run x =
+            run_of(&s->tiles, &at, all - i, POINTS, 1, in[1], s->c, t->c_first, t->bf16, t->zeros);
+        const winograd_run dy =
+            run_of(&s->tiles, &at, all - i, OUTPUTS, 0, in[0], s->k, t->k_first, t->bf16, t->zeros);
+        (t->bf16 ? tiles_bf16 : tiles_f32)(&x, t->c_n, t->half, t->v + i * s->c_size, v_pitch(s),
+                                           s->c_size);
+        (t->bf16 ? dy_bf16 : dy_f32)(&dy, t->k_n, t->half, t->d + i * s->k_size, d_pitch(s),
+                                     s->k_size);
+        n = x.tiles;
     }
 }
 
@@ -135,7 +149,7 @@ static void multiply(const task *t, int64_t n, int fresh)
     for (int64_t pair = 0; pair < PAIRS; pair++)
         for (int64_t k = 0; k < t->k_n; k += PANEL) {
             const panel_sum sum = {.a = t->v + pair * v_pitch(s),
-                                   .b = t->d + pair * D_PITCH + k,
+                                   .b = t->d + pair * d_pitch(s) + k,
                                    .row = 1,
                                    .step = s->c_size,
                                    .pitch = s->k_size,
@@ -153,8 +167,8 @@ static void sum_part(const task *t)
     const int64_t end = s->tiles.all * (t->part + 1) / s->parts;
     if (begin == end)
         memset(t->sums, 0, (size_t)sums_of(s) * sizeof *t->sums);
-    for (int64_t first = begin; first < end; first += BLOCK) {
-        const int64_t n = cm_min(BLOCK, end - first);
+    for (int64_t first = begin; first < end; first += s->block) {
+        const int64_t n = cm_min(s->block, end - first);
         transform(t, first, n);
         multiply(t, n, first == begin);
     }
@@ -207,10 +221,11 @@ void CM_K(conv_weight)(const cm_call *c)
     find_scales(t.scale);
     t.v = (float *)c->workspace + c->worker * room_of(s);
     t.d = t.v + PAIRS * v_pitch(s);
-    t.zeros = t.d + PAIRS * D_PITCH;
+    t.half = t.d + PAIRS * d_pitch(s);
+    t.zeros = t.half + HALF;
     memset(t.zeros, 0, C_BLOCK * sizeof *t.zeros);
     if (s->k % PANEL) /* a panel has columns beyond k */
-        memset(t.d, 0, (size_t)(PAIRS * D_PITCH) * sizeof *t.d);
+        memset(t.d, 0, (size_t)(PAIRS * d_pitch(s)) * sizeof *t.d);
     CM_EACH_SHARE (c, c->workers, i, tasks_of(s), 1) {
         find_task(&t, i);
         sum_part(&t);

@@ -1,15 +1,21 @@
-# check_mpi.sh - sourced by the tests that start a real mpirun, behind check.sh.  $module is the module
-# of MPI; where there is none, or no mpirun, the test is skipped.
+# mpi.sh - sourced after check.sh by the tests that start cm with a real mpirun; $3 is MPI's module
 # shellcheck shell=sh
-# shellcheck disable=SC2034,SC2154 # variables for, and of, the tests that source this
+# shellcheck disable=SC2154,SC2034 # variables of check.sh, and for the tests
 
+module=${module:-$make_weights} # the third argument, if the test does not say
 if [ ! -f "$module" ] || ! command -v mpirun >/dev/null; then
     echo "skip: built without MPI, or there is no mpirun"
     exit 77
 fi
+"$make_data" "$scratch" || exit 1
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 export OMPI_MCA_orte_help_want_aggregate=1
+
+usual="--batch 12 --log-every 1 --save-every 2 --keep 20 --ema-rates 0.9 --out run"
+edm="--method edm $tiny $usual"
+cd="--method cd --teacher $scratch/teacher $tiny_given $usual"
+ct="--method ct $tiny $usual --dropout 0.3 --flip"
 
 # on N ARGUMENT...: cm on N processes
 on()
@@ -46,4 +52,26 @@ ends()
         sleep 1
     done
     return 1
+}
+# drop FOLDER STEP...: as if the run had been killed before these checkpoints
+drop()
+{
+    folder=$1
+    shift
+    for step in "$@"; do
+        rm -r "$folder/run/ckpt/0000000$step"
+    done
+    rm "$folder/run/model.safetensors"
+}
+same_log()
+{
+    for key in loss grad_norm; do
+        for folder in "$1" "$2"; do
+            sed -n 's/.*"'$key'":\([-0-9.e+]*\)[,}].*/\1/p' "$folder/run/log.jsonl"
+        done >values
+        [ -s values ] || return 1
+    done
+    sed 's/"images_per_s".*//' "$1/run/log.jsonl" >log.a
+    sed 's/"images_per_s".*//' "$2/run/log.jsonl" >log.b
+    cmp log.a log.b
 }
