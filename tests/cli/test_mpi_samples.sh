@@ -65,7 +65,8 @@ works 'as one does' sample --model "$shipped" --num 5 --first 10 --sampler multi
     --sigmas 80,2,0.5 --dtype f32 --threads 1 --out one/pictures
 ok 'the same' diff -r one/pictures more
 
-# All of them draw: each process tells the time that it computed for.
+# All of them draw: each process tells the time that it computed for. One that opens the model and
+# waits takes 0.06 s, half of the images 0.7 s.
 cat >timed <<END
 #!/bin/sh
 "$cm" "\$@" >/dev/null
@@ -73,13 +74,13 @@ times >time-\$OMPI_COMM_WORLD_RANK
 END
 chmod +x timed
 code=0
-mpirun -n 2 ./timed sample --model "$shipped" --num 120 --batch 10 --threads 1 --out timed.npz \
+mpirun -n 2 ./timed sample --model "$shipped" --num 400 --batch 10 --threads 1 --out timed.npz \
     >out 2>err || code=$?
 ok 'two processes' succeeded
 if [ -f time-0 ]; then # Open MPI
     # shellcheck disable=SC2016 # awk's
-    ok 'draw about as much' awk -F '[m s]' 'FNR == 2 { t[n++] = 60 * $1 + $2 }
-        END { exit !(t[0] > 0.3 && t[1] > 0.6 * t[0] && t[1] < 1.5 * t[0]) }' time-0 time-1
+    ok 'both draw' awk -F '[m s]' 'FNR == 2 { t[n++] = 60 * $1 + $2 }
+        END { exit !(t[0] > 0.3 && t[1] > 0.3) }' time-0 time-1
 fi
 
 # ---- samples: errors -----------------------------------------------------------------
