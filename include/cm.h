@@ -112,6 +112,8 @@ CM_API cm_status cm_forward(const char *weights, const char *config_json, const 
 CM_API cm_status cm_data(const cm_train_params *config, const char *pack,
                          void (*line)(void *user, const char *text), void *user, cm_error *err);
 
+typedef struct cm_group cm_group; /* several processes, below */
+
 /* ---- sampling ----------------------------------------------------------- */
 
 /* n images.  Those that the library gives are freed with cm_images_free; a program may fill
@@ -185,6 +187,10 @@ typedef struct cm_request {
     /* Told as images are done, in order: first to first + n - 1 of the request, all of which are
      * in images.  What it answers but CM_OK ends the call with it.  NULL allowed. */
     cm_status (*made)(void *user, const cm_images *images, int64_t first, int64_t n, cm_error *err);
+    /* Who draws together, each a share of the images; all make the same request, of pixels without
+     * edit and step.  Process 0 gets the images and is told of them; an error of `made` is its own,
+     * any other has been agreed on (cm_group_agree).  NULL: this process alone. */
+    cm_group *group;
 } cm_request;
 CM_API cm_request cm_request_default(void);
 
@@ -201,6 +207,13 @@ CM_API int64_t cm_sampler_draws(const cm_sampler *sampler);
  * CM_ERR_MEMORY, CM_INTERRUPTED. */
 CM_API cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, cm_images **images,
                                 cm_error *err);
+
+/* What the images of a request are, as JSON: their model (a hash of its weights), sampler, noise
+ * levels, dtype, seed, classes, first, num and the set of which they are a part; *text is freed
+ * with cm_string_free.  In files it says which images cm_images_merge may join. Errors:
+ * CM_ERR_ARGUMENT (of a request with noise, labels or an edit), CM_ERR_MEMORY. */
+CM_API cm_status cm_sampler_origin(const cm_sampler *sampler, const cm_request *request,
+                                   char **text, cm_error *err);
 
 /* Write all noise of a request and the labels of its images (NULL: only see whether path can be
  * written) for cm_images_read_noise.  Errors: CM_ERR_ARGUMENT, CM_ERR_IO, CM_ERR_MEMORY. */
@@ -227,6 +240,7 @@ typedef struct cm_layout {
     const char *const *texts; /* [n], UTF-8: captions in place of the classes; NULL: none */
     const char *heading;   /* of a grid: a line above, and the Title of a PNG; UTF-8; NULL: none */
     const cm_model *model; /* has the names of the classes; NULL: they are numbers */
+    const char *origin;    /* of .npz: what cm_sampler_origin says of the images; NULL: nothing */
 } cm_layout;
 CM_API cm_layout cm_layout_default(void);
 
@@ -256,6 +270,12 @@ CM_API void cm_bytes_free(void *bytes);
 CM_API cm_status cm_images_decode(const void *bytes, size_t size, cm_images **images,
                                   cm_error *err);
 CM_API cm_status cm_images_read(const char *path, cm_images **images, cm_error *err);
+/* The n .npz files of the parts of a set (of: docs/many-machines.md), in any order, as the set:
+ * *images and *origin (freed with cm_string_free) are what drawing it at once gives.  Errors:
+ * CM_ERR_FORMAT (no part of a set, of another set than the first, images that two have or none),
+ * CM_ERR_IO, CM_ERR_MEMORY. */
+CM_API cm_status cm_images_merge(int n, const char *const *paths, cm_images **images, char **origin,
+                                 cm_error *err);
 /* The noise of a .safetensors file (docs/methods.md) for images of the model: finite, labels all
  * classes or all -1; pixels are black.  Errors: CM_ERR_IO, CM_ERR_FORMAT, CM_ERR_MEMORY. */
 CM_API cm_status cm_images_read_noise(const cm_model *model, const char *path, cm_images **images,
@@ -280,12 +300,15 @@ CM_API cm_status cm_images_noise(const cm_images *images, int64_t i, double *sig
 /* ---- several processes -------------------------------------------------- */
 
 /* The processes that mpirun or srun started together: each calls these functions, and cm_train,
- * in the same order.  NULL is a process alone.  docs/many-machines.md */
-typedef struct cm_group cm_group;
+ * cm_sampler_run and cm_eval, in the same order.  NULL is a process alone.  docs/many-machines.md
+ */
 /* Meet the others.  Errors: CM_ERR_UNSUPPORTED (there is no MPI for it), CM_ERR_MEMORY. */
 CM_API cm_status cm_group_join(cm_group **group, cm_error *err);
 CM_API int cm_group_rank(const cm_group *group); /* 0 to size - 1 */
 CM_API int cm_group_size(const cm_group *group);
+/* The threads of this process where so many are asked for; 0: the cores that it may use, which
+ * processes on the same ones share. */
+CM_API int cm_group_threads(const cm_group *group, int64_t asked);
 /* Each returns the error of the first process that has one.  Its message, which names the process
  * where that is not 0, is in process 0's err; that of others is empty.  After an error all that is
  * left to do is to leave. */
@@ -363,10 +386,12 @@ typedef struct cm_eval_hooks { /* functions may be NULL */
     void (*progress)(void *user, const char *what, double done, double eta_s); /* done: 0 to 1 */
     int (*stop)(void *user); /* non-zero: CM_INTERRUPTED */
     void *user;              /* handed to both */
+    cm_group *group;         /* of cm_eval: who looks at the images together; NULL: this alone */
 } cm_eval_hooks;
 
 /* Score samples; *text is freed with cm_string_free.  sampling also has the batch and
- * threads; hooks may be NULL.  Errors: also CM_ERR_UNSUPPORTED (no OpenBLAS), CM_INTERRUPTED. */
+ * threads; hooks may be NULL.  With a group *text is NULL in all processes but 0; errors are to be
+ * agreed on.  Errors: also CM_ERR_UNSUPPORTED (no OpenBLAS), CM_INTERRUPTED. */
 CM_API cm_status cm_eval(const cm_eval_params *params, const cm_sample_params *sampling,
                          const cm_eval_hooks *hooks, char **text, cm_error *err);
 

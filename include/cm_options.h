@@ -155,6 +155,7 @@ typedef struct cm_sample_params {
                                  from the picture); :3, :all: no name */
     int64_t seed;             /* image i depends on the seed, its class and i only */
     int64_t first;            /* i of the first image */
+    int64_t of;               /* they are a part of images 0 to of - 1 (0: of no larger set) */
     int64_t batch;            /* images sampled together */
     int64_t micro_batch;      /* of them in the network at a time (0: by the caches) */
     cm_text dtype;            /* activations and matrix operands */

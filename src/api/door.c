@@ -216,6 +216,10 @@ cm_status cm_door_layout(const cm_layout *l, cm_error *err)
         s = cm_fail(err, CM_ERR_ARGUMENT,
                     "layout: heading: expected UTF-8 without control characters, found %s",
                     cm_escape(found, sizeof found, l->heading));
+    if (!s && l->origin && !can_be_shown(l->origin))
+        s = cm_fail(err, CM_ERR_ARGUMENT,
+                    "layout: origin: expected UTF-8 without control characters, found %s",
+                    cm_escape(found, sizeof found, l->origin));
     return s;
 }
 

@@ -38,6 +38,29 @@ cm_status cm_sampler_run(cm_sampler *sampler, const cm_request *request, cm_imag
     return s ? s : cm_sampler_draw(sampler, request, images, err);
 }
 
+cm_status cm_sampler_origin(const cm_sampler *sampler, const cm_request *request, char **text,
+                            cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"sampler", sampler}, {"text", text});
+    if (!s)
+        s = cm_door_request(request, err);
+    if (s)
+        return s;
+    const cm_drawing drawing = cm_sampler_drawing(sampler);
+    return cm_origin_of(&drawing, request, text, err);
+}
+
+cm_status cm_images_merge(int n, const char *const *paths, cm_images **images, char **origin,
+                          cm_error *err)
+{
+    cm_status s = cm_door_need(err, {"paths", paths}, {"images", images}, {"origin", origin});
+    if (!s)
+        s = cm_door_range("n", n, 1, INT32_MAX, err);
+    for (int i = 0; i < n && !s; i++)
+        s = cm_door_text("paths", paths[i], err);
+    return s ? s : cm_merge(n, paths, images, origin, err);
+}
+
 cm_status cm_sampler_save_noise(const cm_sampler *sampler, const cm_request *request,
                                 const cm_images *images, const char *path, cm_error *err)
 {

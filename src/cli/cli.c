@@ -45,7 +45,7 @@ double cli_seconds(void)
 
 /* ---- lists ----------------------------------------------------------------- */
 
-#define X(name, help) {#name, cli_##name, help},
+#define X(name, shares, help) {#name, cli_##name, help, shares},
 const cli_command cli_commands[] = {CLI_COMMANDS(X){0}};
 #undef X
 

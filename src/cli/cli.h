@@ -11,23 +11,23 @@
 
 /* clang-format off */
 #define CLI_COMMANDS(X)                                                                           \
-    X(train,   "train a teacher, distil it, or train a consistency model alone")                  \
-    X(data,    "say what a set of images holds, before training on it")                           \
-    X(sample,  "generate images from a model")                                                    \
-    X(edit,    "inpaint, colorize, upscale, denoise or vary pictures")                             \
-    X(eval,    "score images against real ones: FID, precision, recall and others")               \
-    X(tune,    "find the noise levels that suit edits and samples")                               \
-    X(info,    "describe a model, a run folder or a .safetensors file")                           \
-    X(validate, "check models, runs and .safetensors files before they are used")                 \
-    X(plot,    "draw what runs logged: loss, scores, speed")                                       \
-    X(forward, "run the raw network on tensors from a file")                                      \
-    X(explain, "print the compiled plan: steps, shapes, memory, times")                           \
-    X(bench,   "time training steps and sampling of a model")
+    X(train,   1, "train a teacher, distil it, or train a consistency model alone")                 \
+    X(data,    0, "say what a set of images holds, before training on it")                          \
+    X(sample,  1, "generate images from a model")                                                   \
+    X(edit,    0, "inpaint, colorize, upscale, denoise or vary pictures")                           \
+    X(eval,    1, "score images against real ones: FID, precision, recall and others")              \
+    X(tune,    0, "find the noise levels that suit edits and samples")                              \
+    X(info,    0, "describe a model, a run folder or a .safetensors file")                          \
+    X(validate, 0, "check models, runs and .safetensors files before they are used")                \
+    X(plot,    0, "draw what runs logged: loss, scores, speed")                                     \
+    X(forward, 0, "run the raw network on tensors from a file")                                     \
+    X(explain, 0, "print the compiled plan: steps, shapes, memory, times")                          \
+    X(bench,   0, "time training steps and sampling of a model")
 /* clang-format on */
 
 /* Each runs one subcommand; argv[0] is its name.  A failure is described in *err;
  * main prints it and turns the status into an exit code. */
-#define X(name, help) cm_status cli_##name(int argc, char **argv, cm_error *err);
+#define X(name, shares, help) cm_status cli_##name(int argc, char **argv, cm_error *err);
 CLI_COMMANDS(X)
 #undef X
 
@@ -110,6 +110,7 @@ typedef struct cli_command {
     const char *name;
     cm_status (*run)(int argc, char **argv, cm_error *err);
     const char *help;
+    int shares; /* its work with the processes that mpirun started beside it */
 } cli_command;
 extern const cli_command cli_commands[]; /* ends with a NULL name */
 /* Print the list of commands. */

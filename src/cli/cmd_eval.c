@@ -1,5 +1,6 @@
 /* cmd_eval.c - cm eval: how good samples are */
 #include "cli/cli.h"
+#include "cli/processes.h"
 #include "cli/progress.h"
 
 #include <stdio.h>
@@ -26,7 +27,7 @@ static const cli_group groups[] = {
     {"Pairs", "lpips lpips-weights"},
     {"Statistics", "save-stats"},
     {"Drawing samples", "seed sampler steps ts sigmas s-churn s-tmin s-tmax s-noise class first "
-                        "micro-batch dtype"},
+                        "of micro-batch dtype"},
     {"Machine", "batch threads quiet"},
     {0},
 };
@@ -72,7 +73,19 @@ static cm_status check_used(const cm_option *sampling, const unsigned char *give
     return CM_OK;
 }
 
-cm_status cli_eval(int argc, char **argv, cm_error *err)
+static cm_status check(const cli_usage *usage, const cm_option *sampling,
+                       const unsigned char *given, const cm_eval_params *params,
+                       const cm_sample_params *draw, cm_error *err)
+{
+    cm_status status = cli_require(usage, "ref", params->ref, err);
+    if (!status && !*params->model && !*params->save_stats)
+        status = cli_require(usage, "samples", params->samples, err);
+    if (!status)
+        status = check_used(sampling, given, params, err);
+    return status || !*params->model ? status : check_drawing(usage, params, draw, err);
+}
+
+static cm_status eval(int argc, char **argv, cm_group *group, cm_error *err)
 {
     cli_quiet own;
     cm_option sampling[cli_max_options];
@@ -89,21 +102,28 @@ cm_status cli_eval(int argc, char **argv, cm_error *err)
     cm_options_defaults(sampling, &draw);
     cm_status status = cli_parse(&usage, argc, argv, NULL, err);
     if (!status)
-        status = cli_require(&usage, "ref", params.ref, err);
-    if (!status && !*params.model && !*params.save_stats)
-        status = cli_require(&usage, "samples", params.samples, err);
-    if (!status)
-        status = check_used(sampling, given, &params, err);
-    if (!status && *params.model)
-        status = check_drawing(&usage, &params, &draw, err);
+        status = check(&usage, sampling, given, &params, &draw, err);
+    status = cm_group_agree(group, status, err);
     if (status)
         return status;
-    cli_warn_threads(draw.threads);
+    if (cm_group_size(group) > 1)
+        draw.threads = cm_group_threads(group, draw.threads);
+    if (!cm_group_rank(group))
+        cli_warn_threads(draw.threads);
     cli_progress progress;
-    const cm_eval_hooks hooks = cli_progress_of_work(&progress, own.quiet);
+    cm_eval_hooks hooks = cli_progress_of_work(&progress, own.quiet || cm_group_rank(group));
+    hooks.group = group;
     status = cm_eval(&params, &draw, &hooks, &report, err);
     cli_progress_end(&progress);
-    if (!status)
+    status = cm_group_agree(group, status, err);
+    if (!status && report)
         cli_print_text(report);
     return status;
+}
+
+cm_status cli_eval(int argc, char **argv, cm_error *err)
+{
+    cm_group *group = NULL;
+    const cm_status status = cli_processes_join(&group, err);
+    return status ? status : eval(argc, argv, group, err);
 }

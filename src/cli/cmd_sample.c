@@ -2,20 +2,15 @@
 #include "cli/cli.h"
 #include "cli/edit_place.h"
 #include "cli/pipe.h"
+#include "cli/processes.h"
 #include "cli/progress.h"
+#include "cli/sample_files.h"
 #include "cli/trajectory.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
-
-typedef struct sample_files {
-    cm_text model, out, heading, trajectory, noise, save_noise;
-    int64_t columns, scale;
-    int captions, go_on;
-    int to_folder; /* what out is */
-} sample_files;
 
 static const cm_option file_options[] = {
     {"model", CM_OPT_TEXT, offsetof(sample_files, model), "", NULL, 0, 0, "MODEL",
@@ -47,6 +42,8 @@ static const cm_option file_options[] = {
      "write x_T and all that is added later, and the classes: --noise draws the same again"},
     {"continue", CM_OPT_FLAG, offsetof(sample_files, go_on), "false", NULL, 0, 1, NULL,
      "go on in a folder that holds samples: --first is the number after its last"},
+    {"merge", CM_OPT_FLAG, offsetof(sample_files, merge), "false", NULL, 0, 1, NULL,
+     "draw nothing: join .npz files with the parts of a set (--of), which follow, into one"},
     {0},
 };
 
@@ -60,13 +57,17 @@ static const char text[] =
     "  cm sample --model T --num 4 --trajectory both --scale 2 --out way.png\n"
     "  cm sample --model M --num 10000 --class random --out samples.npz\n"
     "  cm sample --model M --save-noise noise.safetensors --out once.png\n"
-    "  cm sample --model M --noise noise.safetensors --out again.png\n";
+    "  cm sample --model M --noise noise.safetensors --out again.png\n"
+    "  cm sample --model M --first 500 --num 500 --of 1000 --out part-1.npz\n"
+    "  cm sample --merge --out all.npz part-0.npz part-1.npz\n"
+    "  mpirun -n 4 cm sample --model M --num 50000 --class random --out all.npz\n";
 
 static const cli_group groups[] = {
     {"Common options", "model out num class seed sampler"},
     {"Sampler", "steps ts sigmas s-churn s-tmin s-tmax s-noise"},
     {"Noise", "noise save-noise"},
     {"Output", "columns scale captions heading trajectory first continue"},
+    {"Parts of a set", "of merge"},
     {"Machine", "dtype batch micro-batch threads quiet"},
     {0},
 };
@@ -84,6 +85,12 @@ static cm_status refuse_given(const cli_usage *usage, const char *const *names, 
     return CM_OK;
 }
 
+static int is_archive(const char *out)
+{
+    const char *dot = strrchr(out, '.');
+    return dot && !strcasecmp(dot, ".npz");
+}
+
 /* What has an effect depends on where it goes and what is drawn. */
 static cm_status check_used(const cli_usage *usage, const sample_files *files, cm_error *err)
 {
@@ -98,7 +105,7 @@ static cm_status check_used(const cli_usage *usage, const sample_files *files, c
         if (s)
             return s;
     }
-    if (files->to_folder || (dot && !strcasecmp(dot, ".npz")))
+    if (files->to_folder || is_archive(files->out))
         return refuse_given(usage, of_grid, "it is for a grid (.png)", err);
     return *files->trajectory
                ? refuse_given(usage, not_of_way,
@@ -199,86 +206,6 @@ static const cli_trajectory_view *find_view(const char *name)
     return NULL;
 }
 
-/* What is found in the file of --noise; without it *noise stays NULL. */
-static cm_status read_noise(const cli_usage *usage, const sample_files *files,
-                            const cm_model *model, cm_sample_params *config, cm_images **noise,
-                            cm_error *err)
-{
-    if (!*files->noise)
-        return CM_OK;
-    const cm_status status = cm_images_read_noise(model, files->noise, noise, err);
-    if (status)
-        return status;
-    char from[64] = "";
-    if (!files->go_on && !cli_was_given(usage, "first"))
-        config->first = (*noise)->first;
-    const int64_t skip = config->first - (*noise)->first, left = (*noise)->n - skip;
-    if ((*noise)->first)
-        snprintf(from, sizeof from, " from image %lld on", (long long)(*noise)->first);
-    if (skip < 0 || left < 1)
-        return cli_fail(
-            err, CM_ERR_ARGUMENT,
-            "%s: expected noise for image %lld, the first to draw, found %lld noise%s%s",
-            files->noise, (long long)config->first, (long long)(*noise)->n,
-            (*noise)->n == 1 ? "" : "s", from);
-    if (!cli_was_given(usage, "num"))
-        config->num = left;
-    if (config->num > left)
-        return cli_fail(err, CM_ERR_ARGUMENT,
-                        "option 'num': expected at most %lld, the noises of %s from %lld on, found "
-                        "%lld",
-                        (long long)left, files->noise, (long long)config->first,
-                        (long long)config->num);
-    return CM_OK;
-}
-
-/* What is drawn from now on is noise->n images: those of the file that are wanted. */
-static void take_part(cm_images *noise, int64_t first, int64_t num)
-{
-    const int64_t size = (int64_t)noise->h * noise->w * noise->c, skip = first - noise->first;
-    for (int64_t d = 0; d < noise->draws; d++)
-        memmove(noise->noise + d * num * size, noise->noise + (d * noise->n + skip) * size,
-                (size_t)(num * size) * sizeof *noise->noise);
-    memmove(noise->labels, noise->labels + skip, (size_t)num * sizeof *noise->labels);
-    noise->first = first;
-    noise->n = num;
-}
-
-/* Draws of the file, and the classes that it was found for, if there are, unless --class is given.
- * x_T alone may go before what the seed adds, but not some of several draws. */
-static cm_status use_noise(const cli_usage *usage, const sample_files *files, cm_images *noise,
-                           const cm_sampler *sampler, cm_request *request, cm_error *err)
-{
-    const int64_t draws = cm_sampler_draws(sampler);
-    if (noise->draws > 1 && noise->draws < draws)
-        return cli_fail(err, CM_ERR_ARGUMENT,
-                        "%s: expected the %lld draws that this sampler takes, noise and draw.1 to "
-                        "draw.%lld, found %lld",
-                        files->noise, (long long)draws, (long long)draws - 1,
-                        (long long)noise->draws);
-    take_part(noise, request->first, request->num);
-    request->noise = noise->noise;
-    request->draws = noise->draws < draws ? noise->draws : draws;
-    if (noise->labels[0] >= 0 && !cli_was_given(usage, "class"))
-        request->labels = noise->labels;
-    return CM_OK;
-}
-
-/* For the noise that is not in a file, and random classes. */
-static int uses_seed(const cli_usage *usage, const cm_images *noise, const cm_sampler *sampler)
-{
-    return !noise || cli_was_given(usage, "class") || cm_sampler_draws(sampler) > noise->draws;
-}
-
-static cm_status check_seed(const cli_usage *usage, const cm_images *noise,
-                            const cm_sampler *sampler, cm_error *err)
-{
-    if (!cli_was_given(usage, "seed") || uses_seed(usage, noise, sampler))
-        return CM_OK;
-    return cli_fail(err, CM_ERR_ARGUMENT,
-                    "option 'seed': has no effect here, all noise of this sampler is in --noise");
-}
-
 /* ---- drawing ---- */
 
 /* What the library tells and asks while it draws. */
@@ -286,11 +213,17 @@ typedef struct work {
     cli_progress progress;
     cm_eval_hooks hooks; /* of it */
     double start;
-    cli_trajectory *way;
+    cli_trajectory way;
     const char *folder; /* images go there as they are done; NULL: at the end */
-    const cm_layout *layout;
-    int64_t num, made;
+    cm_layout layout;
+    int64_t made;
     int uses_seed;
+    int failed; /* to write one, which the other processes do not know */
+    cm_model *model;
+    cm_sampler *sampler;
+    cm_request request;
+    cm_images *noise, *images;
+    char *origin;
 } work;
 
 /* Of what takes a while. */
@@ -311,8 +244,8 @@ static int should_stop(void *user)
 static void note_step(void *user, int64_t first, int64_t n, double sigma, const double *x,
                       const double *denoised)
 {
-    const work *w = user;
-    cli_trajectory_step(w->way, first, n, sigma, x, denoised);
+    work *w = user;
+    cli_trajectory_step(&w->way, first, n, sigma, x, denoised);
 }
 
 static cm_status write_made(void *user, const cm_images *images, int64_t first, int64_t n,
@@ -324,49 +257,68 @@ static cm_status write_made(void *user, const cm_images *images, int64_t first, 
     part.first += first;
     part.pixels += first * part.h * part.w * part.c;
     part.labels += part.labels ? first : 0;
-    const cm_status status = cm_images_write(&part, w->folder, w->layout, err);
+    const cm_status status = cm_images_write(&part, w->folder, &w->layout, err);
     w->made += status ? 0 : n;
+    w->failed = status != CM_OK;
     return status;
 }
 
-/* Draw the images, and note the way to them. */
-static cm_status sample(const cli_usage *usage, const sample_files *files, const cm_model *model,
-                        const cm_sample_params *config, cm_images *noise, work *w,
-                        cm_images **images, cm_error *err)
+/* What is wanted of the sampler. */
+static cm_status make_request(const cli_usage *usage, const sample_files *files,
+                              const cm_sample_params *config, work *w, cm_error *err)
 {
     cm_model_facts facts = {.size = sizeof facts};
-    cm_sampler *sampler = NULL;
-    cm_request request = cm_request_default();
-    request.num = w->num = config->num;
-    request.first = config->first;
-    request.seed = config->seed;
-    request.progress = show;
-    request.stop = should_stop;
-    request.step = w->way->view ? note_step : NULL;
-    request.made = w->folder ? write_made : NULL;
-    request.user = w;
-    cm_status status = cm_model_get_facts(model, &facts, err);
-    w->way->num = config->num;
-    w->way->size = (int64_t)facts.height * facts.width * facts.channels;
+    cm_request *r = &w->request;
+    r->num = config->num;
+    r->first = config->first;
+    r->seed = config->seed;
+    r->progress = show;
+    r->stop = should_stop;
+    r->step = w->way.view ? note_step : NULL;
+    r->made = w->folder ? write_made : NULL;
+    r->user = w;
+    w->way.num = config->num;
+    cm_status status = cm_model_get_facts(w->model, &facts, err);
+    w->way.size = (int64_t)facts.height * facts.width * facts.channels;
+    w->uses_seed = sample_uses_seed(usage, w->noise, w->sampler);
+    if (!status && w->noise)
+        status = sample_noise_use(usage, files, w->noise, w->sampler, r, err);
+    if (!status && is_archive(files->out) && !w->noise)
+        status = cm_sampler_origin(w->sampler, r, &w->origin, err);
+    w->layout.origin = w->origin;
+    return status;
+}
+
+/* Of a small number of images, too, each process draws some. */
+static void share_batch(const cm_group *group, cm_sample_params *config)
+{
+    const int64_t size = cm_group_size(group), each = (config->num + size - 1) / size;
+    if (each < config->batch)
+        config->batch = each;
+}
+
+/* All before the first image. */
+static cm_status prepare(const cli_usage *usage, const sample_files *files,
+                         cm_sample_params *config, work *w, cm_error *err)
+{
+    const int writes = !cm_group_rank(w->request.group);
+    cm_status status = cm_model_open(files->model, &w->model, err);
     if (!status)
-        status = cm_sampler_new(model, config, &sampler, err);
+        status = cli_check_sampling(usage, w->model, config, err);
+    if (!status && files->captions)
+        status = check_classes(w->model, err);
     if (!status)
-        status = check_seed(usage, noise, sampler, err);
-    w->uses_seed = !status && uses_seed(usage, noise, sampler);
-    if (!status && noise)
-        status = use_noise(usage, files, noise, sampler, &request, err);
-    if (!status && *files->save_noise)
-        status = cm_sampler_save_noise(sampler, &request, NULL, files->save_noise, err);
+        status = sample_noise_read(usage, files, w->model, config, &w->noise, err);
+    w->layout.model = w->model;
+    if (!status && writes && !cli_is_pipe(files->out))
+        status = check_size(w->model, config->num, files->out, &w->layout, err);
+    share_batch(w->request.group, config);
     if (!status)
-        status = cm_sampler_run(sampler, &request, images, err);
-    if (!status && *files->save_noise)
-        status = cm_sampler_save_noise(sampler, &request, *images, files->save_noise, err);
-    cm_sampler_free(sampler);
-    if (status == CM_INTERRUPTED && w->made)
-        return cli_fail(err, status,
-                        "%s: stopped after %lld of %lld images; --continue goes on after them%s",
-                        w->folder, (long long)w->made, (long long)w->num,
-                        *files->save_noise ? "; their noise is not saved" : "");
+        status = cm_sampler_new(w->model, config, &w->sampler, err);
+    if (!status)
+        status = make_request(usage, files, config, w, err);
+    if (!status && writes && *files->save_noise)
+        status = cm_sampler_save_noise(w->sampler, &w->request, NULL, files->save_noise, err);
     return status;
 }
 
@@ -385,51 +337,102 @@ static void say_drawn(const sample_files *files, const cm_images *images, const 
             images->n == 1 ? "" : "s", seconds, (double)images->n / seconds, from);
 }
 
-static cm_status generate(const cli_usage *usage, const sample_files *files, int quiet,
-                          cm_sample_params *config, cm_error *err)
+/* What is drawn, into its file. */
+static cm_status write_made_all(const sample_files *files, const work *w, double seconds,
+                                cm_error *err)
 {
-    cm_model *model = NULL;
-    cm_images *images = NULL, *noise = NULL;
-    cli_trajectory way = {.view = find_view(files->trajectory)};
-    work w = {.way = &way, .folder = files->to_folder ? files->out : NULL};
+    const drawing made = {w->images, &w->way, &w->layout};
     const int to_pipe = cli_is_pipe(files->out);
-    cm_status status = cm_model_open(files->model, &model, err);
-    if (!status)
-        status = cli_check_sampling(usage, model, config, err);
-    if (!status && files->captions)
-        status = check_classes(model, err);
-    if (!status)
-        status = read_noise(usage, files, model, config, &noise, err);
-    const cm_layout layout = {.size = sizeof layout,
-                              .columns = (int)files->columns,
-                              .scale = (int)files->scale,
-                              .captions = files->captions,
-                              .heading = files->heading,
-                              .model = model};
-    if (!status && !to_pipe)
-        status = check_size(model, config->num, files->out, &layout, err);
-    w.layout = &layout;
-    w.hooks = cli_progress_of_work(&w.progress, quiet);
-    w.start = w.progress.last_line = cli_seconds(); /* a line, where lines go, after a while */
-    if (!status)
-        status = sample(usage, files, model, config, noise, &w, &images, err);
-    const double seconds = cli_seconds() - w.start;
-    cli_progress_end(&w.progress);
-    const drawing made = {images, &way, &layout};
-    if (!status && !w.folder)
+    cm_status status = CM_OK;
+    if (*files->save_noise)
+        status = cm_sampler_save_noise(w->sampler, &w->request, w->images, files->save_noise, err);
+    if (!status && !w->folder)
         status = to_pipe ? cli_pipe_write(write_drawing, &made, err)
                          : write_drawing(&made, files->out, err);
-    if (!status && images)
-        say_drawn(files, images, w.uses_seed ? &config->seed : NULL, seconds);
-    cli_trajectory_clear(&way);
-    cm_images_free(images);
-    cm_images_free(noise);
-    cm_model_free(model);
+    if (!status)
+        say_drawn(files, w->images, w->uses_seed ? &w->request.seed : NULL, seconds);
     return status;
 }
 
-cm_status cli_sample(int argc, char **argv, cm_error *err)
+/* Draw the images, and note the way to them. */
+static cm_status draw(const sample_files *files, work *w, cm_error *err)
 {
+    const cm_status status = cm_sampler_run(w->sampler, &w->request, &w->images, err);
+    const double seconds = cli_seconds() - w->start;
+    const int writes = !cm_group_rank(w->request.group);
+    cli_progress_end(&w->progress);
+    if (status == CM_INTERRUPTED && w->made && writes)
+        return cli_fail(err, status,
+                        "%s: stopped after %lld of %lld images; --continue goes on after them%s",
+                        w->folder, (long long)w->made, (long long)w->request.num,
+                        *files->save_noise ? "; their noise is not saved" : "");
+    return status || !writes ? status : write_made_all(files, w, seconds, err);
+}
+
+static cm_status generate(const cli_usage *usage, const sample_files *files, int quiet,
+                          cm_sample_params *config, cm_group *group, cm_error *err)
+{
+    work w = {.way = {.view = find_view(files->trajectory)},
+              .folder = files->to_folder ? files->out : NULL,
+              .request = cm_request_default(),
+              .layout = {.size = sizeof w.layout,
+                         .columns = (int)files->columns,
+                         .scale = (int)files->scale,
+                         .captions = files->captions,
+                         .heading = files->heading}};
+    w.request.group = group;
+    w.hooks = cli_progress_of_work(&w.progress, quiet || cm_group_rank(group));
+    w.start = w.progress.last_line = cli_seconds(); /* a line, where lines go, after a while */
+    cm_status status = cm_group_agree(group, prepare(usage, files, config, &w, err), err);
+    if (!status)
+        status = draw(files, &w, err);
+    cli_progress_end(&w.progress);
+    if (!w.failed)
+        status = cm_group_agree(group, status, err);
+    cli_trajectory_clear(&w.way);
+    cm_string_free(w.origin);
+    cm_sampler_free(w.sampler);
+    cm_images_free(w.images);
+    cm_images_free(w.noise);
+    cm_model_free(w.model);
+    return status;
+}
+
+/* What several processes do not do together. */
+static cm_status check_processes(const sample_files *files, const cm_group *group, cm_error *err)
+{
+    const char *alone = files->merge ? "merge" : *files->trajectory ? "trajectory" : NULL;
+    if (cm_group_size(group) == 1)
+        return CM_OK;
+    if (!alone && cli_is_pipe(files->out)) /* a terminal of the launcher's */
+        return cli_fail(err, CM_ERR_ARGUMENT,
+                        "option 'out': expected a file or a folder, '-' is that of one process");
+    if (!alone)
+        return CM_OK;
+    return cli_fail(err, CM_ERR_ARGUMENT,
+                    "option '%s': is the work of one process, found %d that draw together", alone,
+                    cm_group_size(group));
+}
+
+/* Where process 0 alone writes, the others look at a folder only to go on in it. */
+static cm_status check(const cli_usage *usage, sample_files *files, cm_sample_params *config,
+                       const cm_group *group, cm_error *err)
+{
+    cm_status status = check_processes(files, group, err);
+    if (!status && !files->merge)
+        status = cli_require(usage, "model", files->model, err);
+    if (!status)
+        status = cli_require(usage, "out", files->out, err);
+    if (!status && !files->merge && (!cm_group_rank(group) || files->go_on))
+        status = check_out(usage, files, config, err);
+    if (!status && cm_group_size(group) > 1)
+        config->threads = cm_group_threads(group, config->threads);
+    return status;
+}
+
+static cm_status sample(int argc, char **argv, cm_group *group, cm_error *err)
+{
+    static const char *parts[sample_most_parts + 1];
     sample_files files;
     cm_sample_params config;
     cli_quiet own;
@@ -442,15 +445,25 @@ cm_status cli_sample(int argc, char **argv, cm_error *err)
     cm_options_defaults(cli_quiet_options, &own);
     files.to_folder = 0;
     config = cm_sample_default_params();
-    cm_status status = cli_parse(&usage, argc, argv, NULL, err);
+    cm_status status = cli_parse_several(&usage, argc, argv, parts, sample_most_parts, err);
+    if (!status && *parts && !files.merge)
+        status = cli_fail(err, CM_ERR_ARGUMENT,
+                          "argument '%s': expected an option; see 'cm sample --help'", *parts);
     if (!status)
-        status = cli_require(&usage, "model", files.model, err);
-    if (!status)
-        status = cli_require(&usage, "out", files.out, err);
-    if (!status)
-        status = check_out(&usage, &files, &config, err);
+        status = check(&usage, &files, &config, group, err);
+    status = cm_group_agree(group, status, err);
     if (status)
         return status;
-    cli_warn_threads(config.threads);
-    return generate(&usage, &files, own.quiet, &config, err);
+    if (files.merge)
+        return sample_merge(&usage, files.out, parts, err);
+    if (!cm_group_rank(group))
+        cli_warn_threads(config.threads);
+    return generate(&usage, &files, own.quiet, &config, group, err);
+}
+
+cm_status cli_sample(int argc, char **argv, cm_error *err)
+{
+    cm_group *group = NULL;
+    const cm_status status = cli_processes_join(&group, err);
+    return status ? status : sample(argc, argv, group, err);
 }

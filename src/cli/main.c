@@ -37,10 +37,14 @@ static cm_status fail_unknown(const char *word, cm_error *err)
 
 static cm_status run_command(int argc, char **argv, cm_error *err)
 {
-    for (const cli_command *c = cli_commands; c->name; c++)
-        if (!strcmp(argv[0], c->name))
-            return c->run(argc, argv, err);
-    return fail_unknown(argv[0], err);
+    const cli_command *c = cli_commands;
+    int others = 0;
+    while (c->name && strcmp(argv[0], c->name) != 0)
+        c++;
+    if (!c->name)
+        return fail_unknown(argv[0], err);
+    const cm_status status = c->shares ? CM_OK : cli_processes_refuse(c->name, &others, err);
+    return status || others ? status : c->run(argc, argv, err);
 }
 
 /* cm help [COMMAND], --help and --version: what is left of argv begins with the word. */

@@ -41,6 +41,19 @@ cm_status cli_processes_join(cm_group **group, cm_error *err)
     return s;
 }
 
+cm_status cli_processes_refuse(const char *command, int *others, cm_error *err)
+{
+    const long rank = rank_of_launcher();
+    *others = rank > 0;
+    if (rank)
+        return CM_OK;
+    return cli_fail(
+        err, CM_ERR_ARGUMENT,
+        "cm %s: is the work of one process, found several (train, sample and eval share "
+        "theirs)",
+        command);
+}
+
 int cli_processes_speak(cm_status status, const cm_error *err)
 {
     if (failed) /* as the others have */

@@ -174,7 +174,7 @@ cm_eval_hooks cli_progress_of_work(cli_progress *p, int quiet)
 {
     cli_catch_signals();
     cli_progress_start(p, quiet);
-    return (cm_eval_hooks){sizeof(cm_eval_hooks), show_work, should_stop, p};
+    return (cm_eval_hooks){sizeof(cm_eval_hooks), show_work, should_stop, p, NULL};
 }
 
 void cli_progress_end(cli_progress *p)

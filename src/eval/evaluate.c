@@ -9,6 +9,7 @@
 #include "eval/memorising.h"
 #include "eval/neighbours.h"
 #include "eval/statistics_file.h"
+#include "group/group.h"
 #include "io/replace.h"
 
 #include <inttypes.h>
@@ -31,6 +32,8 @@ typedef struct eval {
     const cm_sample_params *sampling;
     const cm_eval_hooks *hooks;
     cm_scores *scores;
+    cm_group *group;
+    int counts; /* this process, with what all have found */
     int batch, threads;
     cm_extractor *extractor;
     cm_feature_dims dims;
@@ -107,6 +110,7 @@ static cm_status collect(eval *e, side *x, const char *what, int is_samples, dou
         s = cm_class_score_start(&e->score, e->dims.logits, err);
         to.score = &e->score;
     }
+    s = cm_group_agree(e->group, s, err);
     if (!s)
         s = cm_collect(e->extractor, e->batch, &x->source, &to, &phase, err);
     *share = cm_agreement_finish(&x->agreement);
@@ -120,7 +124,7 @@ static cm_status collect_sides(eval *e, cm_error *err)
     cm_status s = CM_OK;
     if (e->ref.source.kind)
         s = collect(e, &e->ref, "reference", 0, &e->scores->agreement_ref, err);
-    if (!s && *e->params->save_stats) {
+    if (!s && *e->params->save_stats && e->counts) {
         const cm_saved_statistics *of = &e->ref.statistics;
         s = cm_statistics_write(e->params->save_stats, e->scores->names.network, &of->features,
                                 of->spatial.d ? &of->spatial : NULL, err);
@@ -128,8 +132,9 @@ static cm_status collect_sides(eval *e, cm_error *err)
     if (!s && e->samples.source.kind)
         s = collect(e, &e->samples, "samples", 1, &e->scores->agreement, err);
     const double *centre = e->ref.statistics.features.mean;
-    if (!s)
-        s = cm_feature_set_centre(&e->ref.kept, centre, err);
+    if (s || !e->counts)
+        return s;
+    s = cm_feature_set_centre(&e->ref.kept, centre, err);
     if (!s)
         s = cm_feature_set_centre(&e->samples.kept, centre, err);
     if (!s && e->score.classes)
@@ -297,14 +302,16 @@ static cm_status run(eval *e, cm_error *err)
         s = cm_linear_open(e->threads, &e->linear, err);
     if (!s)
         s = open_sides(e, err);
+    s = cm_group_agree(e->group, s, err);
     if (!s)
         s = collect_sides(e, err);
     if (!s)
         warn_few(e);
     if (s || !e->samples.source.kind)
         return s;
-    s = distances(e, err);
-    if (!s)
+    if (e->counts)
+        s = distances(e, err);
+    if (!s && e->counts)
         s = score_pairs(e, err);
     const cm_memorising_task task = {.params = e->params,
                                      .hooks = e->hooks,
@@ -333,12 +340,15 @@ cm_status cm_evaluate(const cm_eval_params *params, const cm_sample_params *samp
               .sampling = sampling,
               .hooks = hooks,
               .scores = scores,
+              .group = cm_eval_group(hooks),
               .batch = (int)sampling->batch,
               .threads = cm_threads_resolve(sampling->threads)};
     *scores = cm_scores_none();
+    e.counts = !cm_group_rank(e.group);
     cm_status s = check_params(params, err);
-    if (!s)
+    if (!s && e.counts)
         s = check_files(params, err);
+    s = cm_group_agree(e.group, s, err);
     if (!s)
         s = run(&e, err);
     side_clear(&e.ref);

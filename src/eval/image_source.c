@@ -13,12 +13,14 @@
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
+#include <xxhash.h>
 
 /* pixels and labels of count images from image `first` on. */
 struct cm_source_kind {
     cm_status (*read)(cm_image_source *s, int64_t first, int64_t count, uint8_t *pixels,
                       int64_t *labels, cm_error *err);
     void (*close)(void *state);
+    uint64_t (*fingerprint)(const cm_image_source *s);
 };
 
 static size_t image_bytes(const cm_image_source *s)
@@ -54,8 +56,15 @@ static void leave_open(void *state)
     (void)state;
 }
 
-static const struct cm_source_kind dataset_kind = {read_dataset, close_dataset};
-static const struct cm_source_kind others_dataset_kind = {read_dataset, leave_open};
+static uint64_t fingerprint_of_dataset(const cm_image_source *s)
+{
+    return ((const cm_dataset *)s->state)->fingerprint;
+}
+
+static const struct cm_source_kind dataset_kind = {read_dataset, close_dataset,
+                                                   fingerprint_of_dataset};
+static const struct cm_source_kind others_dataset_kind = {read_dataset, leave_open,
+                                                          fingerprint_of_dataset};
 
 static cm_status use_dataset(const cm_dataset *d, cm_image_source *s, cm_error *err)
 {
@@ -185,7 +194,15 @@ static cm_status read_archive(cm_image_source *s, int64_t first, int64_t count, 
     return status;
 }
 
-static const struct cm_source_kind archive_kind = {read_archive, close_archive};
+/* Of what is read before the images. */
+static uint64_t fingerprint_of_archive(const cm_image_source *s)
+{
+    const int64_t shape[] = {s->n, s->h, s->w, s->c, s->classes};
+    return XXH3_64bits(shape, sizeof shape);
+}
+
+static const struct cm_source_kind archive_kind = {read_archive, close_archive,
+                                                   fingerprint_of_archive};
 
 static cm_status open_archive(const char *path, cm_image_source *s, cm_error *err)
 {
@@ -247,7 +264,21 @@ static cm_status read_drawn(cm_image_source *s, int64_t first, int64_t count, ui
     return status;
 }
 
-static const struct cm_source_kind drawn_kind = {read_drawn, close_drawn};
+/* 0: out of memory, of which more will be heard */
+static uint64_t fingerprint_of_drawn(const cm_image_source *s)
+{
+    const drawn *d = s->state;
+    const cm_request all = {
+        .size = sizeof all, .num = s->n, .first = d->sampling.first, .seed = d->sampling.seed};
+    const cm_drawing drawing = cm_sampler_drawing(d->sampler);
+    char *text = NULL;
+    const cm_status status = cm_origin_of(&drawing, &all, &text, NULL);
+    const uint64_t hash = status ? 0 : XXH3_64bits(text, strlen(text));
+    cm_free(text);
+    return hash;
+}
+
+static const struct cm_source_kind drawn_kind = {read_drawn, close_drawn, fingerprint_of_drawn};
 
 /* path: where the model is; NULL: it is given */
 static cm_status open_drawn(const char *path, const cm_model *model,
@@ -267,6 +298,8 @@ static cm_status open_drawn(const char *path, const cm_model *model,
         status = cm_sampler_make(d->model, sampling, &d->sampler, err);
     if (!status)
         status = cm_recipe_make(d->model, sampling, &d->recipe, err);
+    if (!status)
+        status = cm_recipe_check_set(&d->recipe, sampling->first, sampling->num, err);
     if (!status)
         status = cm_model_class_names(d->model, &s->names, err);
     if (status)
@@ -354,6 +387,11 @@ void cm_image_source_close(cm_image_source *s)
         s->kind->close(s->state);
     json_decref(s->names);
     *s = (cm_image_source){.n = 0};
+}
+
+uint64_t cm_image_source_fingerprint(const cm_image_source *s)
+{
+    return s->kind->fingerprint(s);
 }
 
 cm_status cm_image_source_next(cm_image_source *s, int64_t count, uint8_t *pixels, int64_t *labels,

@@ -45,6 +45,10 @@ cm_status cm_image_source_draw_of(const cm_model *model, const char *name,
                                   cm_error *err);
 void cm_image_source_close(cm_image_source *source); /* also of one that is all zero */
 
+/* A hash of what tells these images from others: of those of an archive their number and shape
+ * alone. */
+uint64_t cm_image_source_fingerprint(const cm_image_source *source);
+
 /* The next count images, of those that are left; labels [count], -1: none.
  * Errors: CM_ERR_IO, CM_ERR_FORMAT (cut short, damaged), CM_ERR_NUMERIC, CM_ERR_MEMORY. */
 cm_status cm_image_source_next(cm_image_source *source, int64_t count, uint8_t *pixels,

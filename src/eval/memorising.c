@@ -20,6 +20,7 @@ typedef struct gathered {
 
 typedef struct memory {
     const cm_memorising_task *of;
+    int counts; /* this process, with what all have found */
     cm_products *products;
     gathered train, test;
     cm_neighbours near, near_test; /* training images of samples, of test images */
@@ -33,6 +34,7 @@ static cm_status gather(memory *m, const char *path, int64_t most, const char *w
     snprintf(of, sizeof of, "the samples %s", from->name);
     const cm_image_shape as = {from->h, from->w, from->c, of};
     cm_status s = cm_image_source_open(path, &as, 0, &g->source, err);
+    s = cm_group_agree(cm_eval_group(m->of->hooks), s, err);
     if (s)
         return s;
     if (g->source.n > most)
@@ -40,7 +42,7 @@ static cm_status gather(memory *m, const char *path, int64_t most, const char *w
     cm_collection to = {.kept = &g->kept, .most_kept = most};
     cm_eval_phase phase = cm_eval_phase_begin(m->of->hooks, what, (double)g->source.n);
     s = cm_collect(m->of->extractor, m->of->batch, &g->source, &to, &phase, err);
-    return s ? s : cm_feature_set_centre(&g->kept, m->of->centre, err);
+    return s || !m->counts ? s : cm_feature_set_centre(&g->kept, m->of->centre, err);
 }
 
 static cm_status after_tile(void *user, double products, cm_error *err)
@@ -194,8 +196,9 @@ static cm_status run(memory *m, cm_scores *r, cm_error *err)
         s = gather(m, m->of->params->test, m->of->params->kept, "test images", &m->test, err);
     cm_scores_note_of(r, m->train.source.left_out);
     cm_scores_note_of(r, m->test.source.left_out);
-    if (!s)
-        s = cm_products_new(kept->d, m->of->threads, &m->products, err);
+    if (s || !m->counts)
+        return s;
+    s = cm_products_new(kept->d, m->of->threads, &m->products, err);
     if (!s)
         s = find_nearest(m, kept, &m->near, err);
     if (!s && m->test.kept.n)
@@ -207,7 +210,7 @@ static cm_status run(memory *m, cm_scores *r, cm_error *err)
 
 cm_status cm_memorising(const cm_memorising_task *task, cm_scores *scores, cm_error *err)
 {
-    memory m = {.of = task};
+    memory m = {.of = task, .counts = !cm_group_rank(cm_eval_group(task->hooks))};
     const cm_status s = run(&m, scores, err);
     cm_image_source_close(&m.train.source);
     cm_image_source_close(&m.test.source);

@@ -49,6 +49,7 @@ cm_status cm_scorer_take_reference(cm_scorer *x, const cm_scorer_config *c,
         return s;
     s = *c->ref ? cm_image_source_open(c->ref, &as, 0, &source, err)
                 : cm_image_source_of(d, c->name, &source, err);
+    s = cm_group_agree(cm_eval_group(hooks), s, err);
     if (!s)
         s = look(x, &source, "reference", hooks, &to, err);
     cm_image_source_close(&source);
@@ -116,16 +117,19 @@ cm_status cm_scorer_run(cm_scorer *x, const cm_model *model, const cm_sample_par
     cm_statistics statistics = {.n = 0};
     cm_agreement agreement = {.seen = 0};
     cm_collection to = {.features = &statistics, .agreement = &agreement};
+    cm_group *group = cm_eval_group(hooks);
+    const int counts = !cm_group_rank(group);
     few.batch = x->batch;
     cm_status s = cm_image_source_draw_of(model, "samples", &few, &source, err);
     if (!s)
         s = cm_agreement_start(&agreement, x->extractor, &source, err);
+    s = cm_group_agree(group, s, err);
     if (!s)
         s = look(x, &source, "samples", hooks, &to, err);
-    if (!s)
+    if (!s && counts)
         s = cm_frechet(&x->linear, &x->ref.features, x->ref_name, &statistics, "samples",
                        &scores->distance, err);
-    if (!s)
+    if (!s && counts)
         scores->agreement = cm_agreement_finish(&agreement);
     cm_agreement_clear(&agreement);
     cm_image_source_close(&source);

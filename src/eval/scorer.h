@@ -38,7 +38,8 @@ typedef struct cm_model_scores {
     double agreement; /* share of samples taken for their class; NaN: cannot be told */
 } cm_model_scores;
 
-/* What cm_eval says of sampling->num images of the model with these settings, whatever
+/* In process 0, where hooks have a group; all its processes call it, and cm_scorer_open.  What
+ * cm_eval says of sampling->num images of the model with these settings, whatever
  * sampling->batch.  Errors: those of cm_sampler_new and cm_sampler_run, CM_INTERRUPTED. */
 cm_status cm_scorer_run(cm_scorer *s, const cm_model *model, const cm_sample_params *sampling,
                         const cm_eval_hooks *hooks, cm_model_scores *scores, cm_error *err);

@@ -23,8 +23,9 @@ typedef struct cm_engine {
      * CM_ENGINE_SUMS, and tells when each was done: seconds of CLOCK_MONOTONIC. */
     void (*sum_begin)(void *state, int what, float *x, float *room, size_t n);
     void (*sum_end)(void *state, double done[CM_ENGINE_SUMS]);
-    /* all [size][bytes] = mine [bytes] of each process */
-    void (*gather)(void *state, const void *mine, void *all, size_t bytes);
+    /* all [size][bytes] = mine [bytes] of each process: in every process, or in process 0 alone,
+     * where the others' all may be NULL. */
+    void (*gather)(void *state, const void *mine, void *all, size_t bytes, int everywhere);
     /* The last call: all processes come, or */
     void (*leave)(void *state);
     /* this one ends all at once; does not return. */

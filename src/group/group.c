@@ -72,7 +72,7 @@ static cm_status gather(cm_group *g, const void *mine, size_t bytes, void **all,
     *all = cm_alloc_array((size_t)g->engine.size, bytes);
     if (!*all)
         return cm_fail(err, CM_ERR_MEMORY, "processes: out of memory");
-    g->engine.gather(g->engine.state, mine, *all, bytes);
+    g->engine.gather(g->engine.state, mine, *all, bytes, 1);
     return CM_OK;
 }
 
@@ -136,9 +136,10 @@ int cm_group_size(const cm_group *g)
     return g ? g->engine.size : 1;
 }
 
-int cm_group_beside(const cm_group *g)
+int cm_group_threads(const cm_group *g, int64_t asked)
 {
-    return g ? g->beside : 1;
+    const int all = cm_threads_available(), beside = g ? g->beside : 1;
+    return asked ? (int)asked : all < beside ? 1 : all / beside;
 }
 
 /* ---- sums ---- */
@@ -243,6 +244,12 @@ cm_status cm_group_broadcast(cm_group *g, void *x, size_t bytes, cm_error *err)
     return s;
 }
 
+void cm_group_collect(cm_group *g, const void *mine, void *all, size_t bytes)
+{
+    if (cm_group_size(g) > 1)
+        g->engine.gather(g->engine.state, mine, all, bytes, 0);
+}
+
 typedef struct report {
     cm_error error;
     char host[64];
@@ -279,13 +286,25 @@ cm_status cm_group_agree(cm_group *g, cm_status status, cm_error *err)
     return g->agreed;
 }
 
-cm_status cm_group_same(cm_group *g, uint64_t hash, const char *what, cm_error *err)
+void cm_group_go_on(cm_group *g)
 {
-    uint64_t expected = hash;
-    const cm_status s = cm_group_broadcast(g, &expected, sizeof expected, err);
-    if (s || expected == hash)
-        return s;
-    return cm_fail(err, CM_ERR_FORMAT,
-                   "%s: expected that of process 0, %016" PRIx64 ", found %016" PRIx64, what,
-                   expected, hash);
+    if (g)
+        g->agreed = CM_OK;
+}
+
+cm_status cm_group_same(cm_group *g, int n, const cm_alike *list, cm_error *err)
+{
+    cm_status s = CM_OK;
+    for (int i = 0; i < n; i++) {
+        cm_error why = {0};
+        uint64_t expected = list[i].hash;
+        cm_status here = cm_group_broadcast(g, &expected, sizeof expected, &why);
+        if (!here && expected != list[i].hash)
+            here = cm_fail(&why, CM_ERR_FORMAT,
+                           "%s: expected that of process 0, %016" PRIx64 ", found %016" PRIx64,
+                           list[i].what, expected, list[i].hash);
+        if (here && !s)
+            s = cm_fail(err, here, "%s", why.message);
+    }
+    return cm_group_agree(g, s, err);
 }

@@ -14,10 +14,7 @@
 
 #include <stdint.h>
 
-/* Joining, leaving, rank, size and cm_group_agree: cm.h. */
-
-/* How many processes, this one among them, may use the cores that this one may use. */
-int cm_group_beside(const cm_group *g);
+/* Joining, leaving, rank, size, threads and cm_group_agree: cm.h. */
 
 /* The parts of a batch that each process has; before the first sum. */
 cm_status cm_group_share(cm_group *g, int parts, cm_span *own, cm_error *err);
@@ -60,8 +57,17 @@ cm_status cm_group_time_sum(cm_group *g, size_t n, cm_group_speed *speed, cm_err
 
 /* x [bytes] becomes that of process 0. */
 cm_status cm_group_broadcast(cm_group *g, void *x, size_t bytes, cm_error *err);
-/* Whether what should be the same everywhere is, by a hash of it.  Errors: CM_ERR_FORMAT in those
- * that differ from process 0; to be agreed on. */
-cm_status cm_group_same(cm_group *g, uint64_t hash, const char *what, cm_error *err);
+/* all [size][bytes] = mine [bytes] of each process, in process 0; the others' all may be NULL. */
+void cm_group_collect(cm_group *g, const void *mine, void *all, size_t bytes);
+/* After an error that all agreed on (cm_group_agree): this one does not end the run. */
+void cm_group_go_on(cm_group *g);
+/* What should be the same everywhere, by a hash of it. */
+typedef struct cm_alike {
+    const char *what;
+    uint64_t hash;
+} cm_alike;
+/* Whether n such are.  Errors, which all agree on: CM_ERR_FORMAT names the first of them in which
+ * a process differs from process 0; CM_ERR_MEMORY. */
+cm_status cm_group_same(cm_group *g, int n, const cm_alike *list, cm_error *err);
 
 #endif

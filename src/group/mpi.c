@@ -207,13 +207,17 @@ static void sum_end(void *state, double done[CM_ENGINE_SUMS])
     pthread_mutex_unlock(&g->lock);
 }
 
-static void gather(void *state, const void *mine, void *all, size_t bytes)
+static void gather(void *state, const void *mine, void *all, size_t bytes, int everywhere)
 {
     const mpi_group *g = state;
+    const int n = (int)bytes;
     MPI_Request request;
     const double start = seconds();
     int done = 0;
-    MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, g->comm, &request);
+    if (everywhere)
+        MPI_Iallgather(mine, n, MPI_BYTE, all, n, MPI_BYTE, g->comm, &request);
+    else
+        MPI_Igather(mine, n, MPI_BYTE, all, n, MPI_BYTE, 0, g->comm, &request);
     while (!MPI_Test(&request, &done, MPI_STATUS_IGNORE) && !done)
         nap(start); /* one of them may be at work for minutes */
 }

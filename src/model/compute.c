@@ -34,12 +34,6 @@ int cm_threads_resolve(int64_t threads)
     return threads > 0 ? (int)threads : cm_threads_available();
 }
 
-int cm_threads_share(int64_t threads, int processes)
-{
-    const int all = cm_threads_resolve(threads);
-    return threads > 0 ? all : all < processes ? 1 : all / processes;
-}
-
 void cm_device_describe(char *text, size_t size)
 {
     snprintf(text, size, "%s kernels%s, %s", cm_isa_name(cm_cpu_isa()),

@@ -14,8 +14,6 @@ cm_status cm_device_open(const cm_device **device, cm_error *err);
 cm_status cm_dtype_resolve(const char *text, cm_dtype *dtype, cm_error *err);
 /* 0: the cores this process may use. */
 int cm_threads_resolve(int64_t threads);
-/* 0: those that are left for it where so many processes may use the same cores. */
-int cm_threads_share(int64_t threads, int processes);
 
 /* "avx2 kernels, oneDNN 2.6.3", cut to size. */
 void cm_device_describe(char *text, size_t size);

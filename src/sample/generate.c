@@ -10,7 +10,9 @@
 #include "sample/editing.h"
 #include "sample/guess.h"
 #include "sample/noise.h"
+#include "sample/request.h"
 #include "sample/session.h"
+#include "sample/shared.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -23,6 +25,7 @@ struct cm_sampler {
     cm_error no_search;     /* why it cannot be read, which matters to edits alone; else CM_OK */
     cm_editing editing;     /* of the request, with room for its levels and pictures */
     int h, w, c;
+    cm_dtype dtype;
     cm_session *session;
     double *memory; /* a batch's images, the work of the method, what an edit has seen */
     float *ends;    /* [2,image]: noise of two seeds */
@@ -125,7 +128,6 @@ static cm_status make_room(cm_sampler *s, int batch, cm_error *err)
 cm_status cm_sampler_make(const cm_model *m, const cm_sample_params *p, cm_sampler **sampler,
                           cm_error *err)
 {
-    cm_dtype dtype;
     cm_sampler *s = cm_alloc(sizeof *s);
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory");
@@ -136,9 +138,9 @@ cm_status cm_sampler_make(const cm_model *m, const cm_sample_params *p, cm_sampl
     const int batch = (int)(p->num < p->batch ? p->num : p->batch);
     cm_status status = cm_recipe_make(m, p, &s->recipe, err);
     if (!status)
-        status = cm_dtype_resolve(p->dtype, &dtype, err);
+        status = cm_dtype_resolve(p->dtype, &s->dtype, err);
     if (!status)
-        status = cm_session_new(m, batch, (int)p->micro_batch, dtype,
+        status = cm_session_new(m, batch, (int)p->micro_batch, s->dtype,
                                 cm_threads_resolve(p->threads), &s->session, err);
     if (!status)
         status = make_room(s, batch, err);
@@ -175,6 +177,11 @@ const cm_recipe *cm_sampler_recipe(const cm_sampler *s)
     return &s->recipe;
 }
 
+cm_drawing cm_sampler_drawing(const cm_sampler *s)
+{
+    return (cm_drawing){s->model, &s->recipe, s->dtype, s->session->batch};
+}
+
 int cm_sampler_draws_of(const cm_sampler *s)
 {
     return s->recipe.method->draws(&s->recipe.levels);
@@ -182,56 +189,19 @@ int cm_sampler_draws_of(const cm_sampler *s)
 
 /* ---- a request ---- */
 
-static cm_status check_noise(const cm_sampler *s, const cm_request *r, const cm_editing *e,
-                             cm_error *err)
-{
-    const cm_sampling_method *method = e ? e->method : s->recipe.method;
-    const int draws = method->draws(e ? &e->levels : &s->recipe.levels);
-    if (e && e->task->start != CM_START_NOISE)
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "request: noise: expected NULL, %s does not start with noise of its own",
-                       e->task->name);
-    if (r->draws < 1 || r->draws > draws)
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "request: draws: expected 1 to %d for the %s sampler (cm_sampler_draws), "
-                       "found %" PRId64,
-                       draws, method->name, r->draws);
-    const int64_t n = r->draws * r->num * s->session->image;
-    for (int64_t i = 0; i < n; i++)
-        if (!(fabsf(r->noise[i]) <= CM_MOST_NOISE))
-            return cm_fail(err, CM_ERR_ARGUMENT,
-                           "request: noise: element %" PRId64
-                           ": expected a finite number of at most 1e6, found %g",
-                           i, (double)r->noise[i]);
-    return CM_OK;
-}
-
-static cm_status check_labels(const cm_sampler *s, const cm_request *r, cm_error *err)
-{
-    const int classes = s->recipe.classes, least = r->edit && r->edit->image ? -1 : 0;
-    if (!classes)
-        return cm_fail(err, CM_ERR_ARGUMENT,
-                       "request: labels: expected NULL, as this model has no classes");
-    for (int64_t i = 0; i < r->num; i++)
-        if (r->labels[i] < least || r->labels[i] >= classes)
-            return cm_fail(err, CM_ERR_ARGUMENT,
-                           "request: labels: element %" PRId64
-                           ": expected %d to %d, found %" PRId64,
-                           i, least, classes - 1, r->labels[i]);
-    return CM_OK;
-}
-
 static cm_status check_request(cm_sampler *s, const cm_request *r, cm_editing **editing,
                                cm_error *err)
 {
-    cm_status status = r->labels ? check_labels(s, r, err) : CM_OK;
+    cm_status status = cm_recipe_check_set(&s->recipe, r->first, r->num, err);
+    if (!status && r->labels)
+        status = cm_request_check_labels(r, &s->recipe, err);
     *editing = r->edit ? &s->editing : NULL;
     if (!status && r->edit && s->no_search.status)
         status = cm_fail(err, s->no_search.status, "%s", s->no_search.message);
     if (!status && r->edit)
         status = cm_editing_begin(&s->editing, &s->recipe, s->search, r, s->h, s->w, s->c, err);
     if (!status && r->noise)
-        status = check_noise(s, r, *editing, err);
+        status = cm_request_check_noise(r, &s->recipe, *editing, s->session->image, err);
     if (!status && !r->noise && r->draws)
         status = cm_fail(err, CM_ERR_ARGUMENT,
                          "request: draws: expected 0 without noise, found %" PRId64, r->draws);
@@ -279,13 +249,13 @@ static uint8_t to_byte(double v) /* v in [-1,1], to nearest */
     return (uint8_t)lrint(127.5 * v + 127.5);
 }
 
-static void store(const cm_sampler *s, const struct batch *b, cm_images *images)
+static void store(const cm_sampler *s, const struct batch *b, uint8_t *pixels, float *values)
 {
-    const int64_t at = b->first * s->session->image, n = b->count * s->session->image;
+    const int64_t n = b->count * s->session->image;
     for (int64_t i = 0; i < n; i++)
-        images->pixels[at + i] = to_byte(s->memory[i]);
-    for (int64_t i = 0; i < n && images->values; i++)
-        images->values[at + i] = (float)s->memory[i];
+        pixels[i] = to_byte(s->memory[i]);
+    for (int64_t i = 0; i < n && values; i++)
+        values[i] = (float)s->memory[i];
 }
 
 /* Noise that leads to what is seen: up the ODE from x = seen + sigma_min z, for that is what the
@@ -324,33 +294,57 @@ static cm_status run_batch(cm_sampler *s, struct batch *b, cm_sampling *sampling
     return status ? status : e->method->run(sampling, &e->levels, s->memory, err);
 }
 
-static cm_status run(cm_sampler *s, const cm_request *r, cm_editing *e, cm_images *images,
-                     cm_error *err)
+static cm_status draw_batch(cm_sampler *s, struct batch *b, cm_sampling *sampling,
+                            cm_images *images, cm_error *err)
+{
+    cm_error why = {0};
+    sampling->count = (size_t)(b->count * s->session->image);
+    const cm_status status = run_batch(s, b, sampling, images, &why);
+    if (status == CM_ERR_NUMERIC) /* which is about the weights */
+        cm_fail(err, status, "%s: %s", cm_model_name(s->model), why.message);
+    else if (status && err)
+        *err = why;
+    return status;
+}
+
+/* Of a batch that is drawn, or could not be: to images, or to process 0, which has them. */
+static cm_status hand_on(cm_sampler *s, const struct batch *b, cm_shared *shared, cm_images *images,
+                         cm_status status, cm_error *err)
+{
+    const cm_request *r = b->request;
+    const int64_t at = b->first * s->session->image;
+    if (cm_group_size(r->group) > 1) {
+        if (!status)
+            store(s, b, shared->mine, NULL);
+        return cm_shared_round(shared, r, images, status, err);
+    }
+    if (status)
+        return status;
+    store(s, b, images->pixels + at, images->values ? images->values + at : NULL);
+    return r->made ? r->made(r->user, images, b->first, b->count, err) : CM_OK;
+}
+
+static cm_status run(cm_sampler *s, const cm_request *r, cm_editing *e, cm_shared *shared,
+                     cm_images *images, cm_error *err)
 {
     const cm_session *session = s->session;
+    const int64_t each = session->batch, round = each * cm_group_size(r->group),
+                  mine = each * cm_group_rank(r->group);
     struct batch b = {.sampler = s, .request = r, .images = images, .editing = e};
-    b.all =
-        e ? cm_editing_evaluations(e) : r->num * s->recipe.method->evaluations(&s->recipe.levels);
+    b.all = e ? cm_editing_evaluations(e)
+              : cm_shared_images(r, each) * s->recipe.method->evaluations(&s->recipe.levels);
     cm_sampling sampling = {.denoiser = {denoise, &b},
                             .noise = {draw_noise, &b},
                             .watch = {r->step ? watch_step : NULL, &b},
                             .work = s->memory + session->batch * session->image,
                             .clip_denoised = 1};
     cm_status status = choose_labels(s, r, e, images, err);
-    for (b.first = 0; b.first < r->num && !status; b.first += session->batch) {
-        const int64_t left = r->num - b.first;
-        b.count = left < session->batch ? (int)left : session->batch;
-        sampling.count = (size_t)(b.count * session->image);
-        cm_error why = {0};
-        status = run_batch(s, &b, &sampling, images, &why);
-        if (status == CM_ERR_NUMERIC) /* which is about the weights */
-            cm_fail(err, status, "%s: %s", cm_model_name(s->model), why.message);
-        else if (status && err)
-            *err = why;
-        else if (!status) {
-            store(s, &b, images);
-            status = r->made ? r->made(r->user, images, b.first, b.count, err) : CM_OK;
-        }
+    for (int64_t at = 0; at < r->num && !status; at += round) {
+        b.first = at + mine;
+        b.count = (int)cm_shared_count(r, b.first, each);
+        if (b.count)
+            status = draw_batch(s, &b, &sampling, images, err);
+        status = hand_on(s, &b, shared, images, status, err);
     }
     return status;
 }
@@ -364,28 +358,44 @@ static void choose_ends(cm_sampler *s, const cm_request *r)
     cm_noise_draw((uint64_t)r->edit->to_seed, r->first, 0, n, s->ends + n);
 }
 
+/* *images again where it fits. */
+static cm_status make_images(const cm_sampler *s, const cm_request *r, const cm_editing *e,
+                             cm_images **images, cm_error *err)
+{
+    const int inverts = e && e->task->start == CM_START_INVERTED;
+    const int with = cm_group_rank(r->group)
+                         ? CM_WITHOUT_PIXELS
+                         : (r->as_float ? CM_WITH_VALUES : 0) | (inverts ? CM_WITH_NOISE : 0);
+    if (!cm_images_fit(*images, r->num, s->h, s->w, s->c, with))
+        *images = cm_images_new(r->num, s->h, s->w, s->c, with);
+    if (!*images)
+        return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %" PRId64 " image%s",
+                       r->num, cm_plural(r->num));
+    (*images)->first = r->first;
+    return CM_OK;
+}
+
 cm_status cm_sampler_draw(cm_sampler *s, const cm_request *r, cm_images **images, cm_error *err)
 {
     cm_images *out = *images;
     cm_editing *e = NULL;
+    cm_shared shared = {.bytes = 0};
+    const cm_drawing drawing = cm_sampler_drawing(s);
     cm_status status = check_request(s, r, &e, err);
-    if (status)
-        return status;
-    const int inverts = e && e->task->start == CM_START_INVERTED;
-    const int with = (r->as_float ? CM_WITH_VALUES : 0) | (inverts ? CM_WITH_NOISE : 0);
-    if (!cm_images_fit(out, r->num, s->h, s->w, s->c, with))
-        out = cm_images_new(r->num, s->h, s->w, s->c, with);
-    if (!out)
-        return cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory for %" PRId64 " image%s",
-                       r->num, cm_plural(r->num));
-    out->first = r->first;
-    if (e)
+    if (!status)
+        status = make_images(s, r, e, &out, err);
+    status = cm_shared_begin(&shared, &drawing, r, status, err);
+    if (!status && e)
         choose_ends(s, r);
-    status = run(s, r, e, out, err);
+    if (!status)
+        status = run(s, r, e, &shared, out, err);
     if (e && !status)
         cm_editing_show(e);
-    cm_images_release(out == *images ? NULL : status ? out : *images);
-    if (!status)
+    cm_shared_end(&shared);
+    const int keeps = !status && !cm_group_rank(r->group);
+    if (out != *images)
+        cm_images_release(keeps ? *images : out);
+    if (keeps)
         *images = out;
     return status;
 }

@@ -4,7 +4,7 @@
 
 #include "model/model.h"
 #include "sample/images.h"
-#include "sample/recipe.h"
+#include "sample/origin.h"
 
 /* As cm_sampler_new, cm_sampler_draws, cm_sampler_run, cm_sampler_free and cm_sample (cm.h);
  * the numbers in params and in the request are in range. */
@@ -12,6 +12,7 @@ cm_status cm_sampler_make(const cm_model *model, const cm_sample_params *params,
                           cm_sampler **sampler, cm_error *err);
 int cm_sampler_draws_of(const cm_sampler *sampler);
 const cm_model *cm_sampler_model(const cm_sampler *sampler);
+cm_drawing cm_sampler_drawing(const cm_sampler *sampler);
 const cm_recipe *cm_sampler_recipe(const cm_sampler *sampler);
 cm_status cm_sampler_draw(cm_sampler *sampler, const cm_request *request, cm_images **images,
                           cm_error *err);

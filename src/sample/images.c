@@ -25,7 +25,7 @@ cm_images *cm_images_new(int64_t n, int h, int w, int c, int with)
     if (!images)
         return NULL;
     *images = (cm_images){.size = sizeof *images, .n = n, .h = h, .w = w, .c = c};
-    images->pixels = cm_alloc(count);
+    images->pixels = with & CM_WITHOUT_PIXELS ? NULL : cm_alloc(count);
     images->labels = cm_alloc_array((size_t)n, sizeof *images->labels);
     if (with & CM_WITH_VALUES)
         images->values = cm_alloc_array(count, sizeof *images->values);
@@ -39,8 +39,9 @@ cm_images *cm_images_new(int64_t n, int h, int w, int c, int with)
 
 int cm_images_fit(const cm_images *m, int64_t n, int h, int w, int c, int with)
 {
-    return m && m->n == n && m->h == h && m->w == w && m->c == c && m->pixels && m->labels &&
-           !m->values == !(with & CM_WITH_VALUES) && !m->noise == !(with & CM_WITH_NOISE);
+    return m && m->n == n && m->h == h && m->w == w && m->c == c && m->labels &&
+           !m->pixels == !!(with & CM_WITHOUT_PIXELS) && !m->values == !(with & CM_WITH_VALUES) &&
+           !m->noise == !(with & CM_WITH_NOISE);
 }
 
 void cm_images_release(cm_images *images)

@@ -4,8 +4,8 @@
 
 #include "cm.h"
 
-/* What images may have beside pixels and labels. */
-enum { CM_WITH_VALUES = 1, CM_WITH_NOISE = 2 };
+/* What images may have beside pixels and labels; or they are of labels alone. */
+enum { CM_WITH_VALUES = 1, CM_WITH_NOISE = 2, CM_WITHOUT_PIXELS = 4 };
 
 /* n images [h,w,c], zeroed, labels too, and what else is asked for; NULL: out of memory. */
 cm_images *cm_images_new(int64_t n, int h, int w, int c, int with);

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/text.h"
 #include "io/replace.h"
 #include "io/safetensors.h"
 #include "sample/noise.h"
@@ -32,16 +31,6 @@ static void make_noise(void *user, const cm_st_entry *e, uint64_t offset, size_t
         memcpy(bytes, r->noise + (draw * r->num + i) * save->image, n);
     else
         cm_noise_draw((uint64_t)r->seed, r->first + i, draw, save->image, bytes);
-}
-
-/* "80,57.6,...,0", freed with cm_free; NULL: out of memory. */
-static char *levels_text(const cm_recipe *recipe)
-{
-    const int n = recipe->levels.n + !recipe->method->takes_list;
-    char number[CM_REAL_TEXT], *text = cm_alloc((size_t)n * (CM_REAL_TEXT + 1) + 1), *at = text;
-    for (int i = 0; i < n && text; i++)
-        at += sprintf(at, "%s%s", i ? "," : "", cm_text_from_real(number, recipe->levels.sigma[i]));
-    return text;
 }
 
 static cm_status write_noise(const cm_sampler *s, noise_save *save, int draws,
@@ -88,7 +77,7 @@ cm_status cm_sampler_noise_to_file(const cm_sampler *s, const cm_request *r,
     save.image = (int64_t)images->h * images->w * images->c;
     save.all = cm_alloc_array((size_t)draws + 1, sizeof *save.all);
     char(*names)[CM_DRAW_NAME] = cm_alloc_array((size_t)draws, sizeof *names);
-    char *levels = levels_text(cm_sampler_recipe(s));
+    char *levels = cm_recipe_levels(cm_sampler_recipe(s));
     status = save.all && names && levels
                  ? write_noise(s, &save, draws, names, levels, path, images, err)
                  : cm_fail(err, CM_ERR_MEMORY, "%.400s: out of memory for %d draws", path, draws);

@@ -11,6 +11,7 @@
 #include "io/replace.h"
 #include "io/safetensors.h"
 #include "model/class_names.h"
+#include "sample/origin.h"
 #include "sample/picture.h"
 
 #include <ctype.h>
@@ -23,18 +24,24 @@
 
 /* ---- archives and folders ---- */
 
-static cm_status write_npz(const cm_images *m, const char *path, cm_error *err)
+static cm_status write_npz(const cm_images *m, const char *path, const char *origin, cm_error *err)
 {
-    const cm_npz_array arrays[] = {
+    cm_npz_array arrays[3] = {
         {"arr_0", CM_NPZ_U8, 4, {m->n, m->h, m->w, m->c}, m->pixels},
-        {"arr_1", CM_NPZ_I64, 1, {m->n}, m->labels},
     };
-    return cm_npz_write(path, m->labels ? 2 : 1, arrays, err);
+    int n = 1;
+    if (m->labels)
+        arrays[n++] = (cm_npz_array){"arr_1", CM_NPZ_I64, 1, {m->n}, m->labels};
+    if (origin)
+        arrays[n++] = (cm_npz_array){CM_ORIGIN, CM_NPZ_U8, 1, {(int64_t)strlen(origin)}, origin};
+    return cm_npz_write(path, n, arrays, err);
 }
 
 /* images and labels as a packed set has them (cm data), noise as a request takes it. */
-static cm_status write_tensors(const cm_images *m, const char *path, cm_error *err)
+static cm_status write_tensors(const cm_images *m, const char *path, const char *origin,
+                               cm_error *err)
 {
+    (void)origin;
     cm_st_entry tensors[3] = {{"images", CM_ST_U8, 4, {m->n, m->h, m->w, m->c}, m->pixels}};
     int n = 1;
     if (m->labels)
@@ -73,7 +80,7 @@ static const struct kind {
     const char *format; /* of the grid; NULL: arrays, of any number of channels */
     int most_side;      /* that the format holds; 0: as a sheet */
     int is_film;        /* a frame a column */
-    cm_status (*write)(const cm_images *m, const char *path, cm_error *err); /* of arrays */
+    cm_status (*write)(const cm_images *m, const char *path, const char *origin, cm_error *err);
     const cm_replaced *own;
 } kinds[] = {
     {".png", "png", 0, 0, NULL, &cm_replaced_picture},
@@ -133,7 +140,7 @@ cm_status cm_images_save(const cm_images *m, const char *path, const cm_layout *
     if (s)
         return s;
     if (kind && !kind->format)
-        return kind->write(m, path, err);
+        return kind->write(m, path, layout->origin, err);
     if (m->c != 1 && m->c != 3)
         return cm_fail(err, CM_ERR_UNSUPPORTED,
                        "%s: pictures have 1 or 3 channels, these %d (write an .npz)", path, m->c);

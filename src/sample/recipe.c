@@ -302,9 +302,28 @@ cm_status cm_recipe_make(const cm_model *m, const cm_sample_params *c, cm_recipe
                                   : cm_fail(err, CM_ERR_MEMORY, "sampling: out of memory");
     if (!s)
         s = resolve_label(m, c, r, err);
+    r->of = c->of;
     if (s)
         cm_recipe_clear(r);
     return s;
+}
+
+cm_status cm_recipe_check_set(const cm_recipe *r, int64_t first, int64_t num, cm_error *err)
+{
+    return !r->of || first + num <= r->of
+               ? CM_OK
+               : cm_fail(err, CM_ERR_ARGUMENT,
+                         "of: expected at least %" PRId64 ", as first and num need, found %" PRId64,
+                         first + num, r->of);
+}
+
+char *cm_recipe_levels(const cm_recipe *r)
+{
+    const int n = r->levels.n + !r->method->takes_list;
+    char number[CM_REAL_TEXT], *text = cm_alloc((size_t)n * (CM_REAL_TEXT + 1) + 1), *at = text;
+    for (int i = 0; i < n && text; i++)
+        at += sprintf(at, "%s%s", i ? "," : "", cm_text_from_real(number, r->levels.sigma[i]));
+    return text;
 }
 
 cm_status cm_recipe_check_used(const cm_model *m, const cm_sample_params *c, const char *option,
@@ -332,6 +351,10 @@ int64_t cm_recipe_label(const cm_recipe *r, uint64_t seed, int64_t index, int64_
 {
     if (!r->classes || r->label_rule == CM_LABEL_AUTO)
         return -1;
+    if (r->of) {
+        i = index;
+        num = r->of;
+    }
     if (r->label_rule == CM_LABEL_LIST)
         return r->label[i * r->n_labels / num];
     if (r->label_rule == CM_LABEL_ALL)

@@ -21,6 +21,7 @@ typedef struct cm_recipe {
     int64_t label[CM_MAX_LABELS]; /* CM_LABEL_LIST: an equal share each, in order */
     int n_labels;
     int classes;
+    int64_t of; /* images of the set that requests are parts of; 0: each is a set */
 } cm_recipe;
 
 /* params are in range; the model must outlive the recipe.  Errors: CM_ERR_ARGUMENT (settings
@@ -33,8 +34,14 @@ void cm_recipe_clear(cm_recipe *recipe);
 cm_status cm_recipe_check_used(const cm_model *model, const cm_sample_params *params,
                                const char *option, cm_error *err);
 
-/* The class of image i of num images, which has this index among all of its seed; -1: the
- * model has none, or it is to be told from the picture. */
+/* Whether images first to first + num - 1 are of the set.  Errors: CM_ERR_ARGUMENT. */
+cm_status cm_recipe_check_set(const cm_recipe *r, int64_t first, int64_t num, cm_error *err);
+
+/* "80,57.6,...,0", the noise levels, freed with cm_free; NULL: out of memory. */
+char *cm_recipe_levels(const cm_recipe *r);
+
+/* The class of image i of num images, which has this index among all of its seed, and of a set in
+ * that; -1: the model has none, or it is to be told from the picture. */
 int64_t cm_recipe_label(const cm_recipe *r, uint64_t seed, int64_t index, int64_t i, int64_t num);
 
 #endif

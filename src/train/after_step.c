@@ -1,11 +1,12 @@
 /* after_step.c - what follows a step now and then: a line of the log, scores, a checkpoint,
  * pictures; and the model at the end of the run.
  *
- * All processes come to each of these, since what is written is gathered from them where they share
- * it (--shard); process 0 does the rest. */
+ * All processes come to each of these: grids and scores they share, and what is written is gathered
+ * from them where they share it (--shard); process 0 does the rest. */
 #include "train/course.h"
 
 #include "base/clock.h"
+#include "group/group.h"
 #include "run/folder.h"
 
 #include <inttypes.h>
@@ -25,13 +26,14 @@ static void draw_samples(cm_loop *l)
     char path[CM_RUN_PATH], event[1200];
     const double start = cm_seconds();
     float *average = cm_trainer_average(l->t);
-    if (!cm_loop_writes(l))
-        return;
     for (const char *const *name = l->t->settings.objective->samplers; *name; name++) {
         cm_error why = {0};
         const cm_status s = cm_trainer_draw(l->t, average, *name, report_drawing,
                                             cm_loop_wants_stop, l, path, &why);
+        cm_group_go_on(l->t->group);
         l->drawn = l->to_draw = 0;
+        if (!s && !cm_loop_writes(l))
+            continue;
         if (!s) {
             cm_loop_report_file(l, "drew", path);
             continue;
@@ -69,10 +71,9 @@ static void report_scoring(void *user, const char *what, double done, double eta
 
 cm_status cm_loop_score(cm_loop *l, cm_error *err)
 {
-    const cm_eval_hooks hooks = {sizeof hooks, report_scoring, cm_loop_wants_stop, l};
+    const cm_eval_hooks hooks = {sizeof hooks, report_scoring, cm_loop_wants_stop, l,
+                                 l->t->group};
     float *average = cm_trainer_average(l->t);
-    if (!cm_loop_writes(l))
-        return CM_OK;
     cm_loop_count_seconds(l);
     const cm_status s = cm_trainer_score(l->t, average, &hooks, cm_loop_report_line, err);
     l->drawn = l->to_draw = 0;

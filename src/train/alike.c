@@ -13,25 +13,19 @@ cm_status cm_trainer_check_alike(const cm_trainer *t, cm_error *err)
     json_t *j = cm_run_settings(&t->config);
     char *settings = j ? cm_json_dump(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     const size_t bytes = t->step->floats * sizeof(float);
-    const struct {
-        const char *what;
-        uint64_t hash;
-    } all[] = {{"version of cm", XXH3_64bits(CM_VERSION, strlen(CM_VERSION))},
-               {"settings", settings ? XXH3_64bits(settings, strlen(settings)) : 0},
-               {"steps", (uint64_t)t->config.steps},
-               {"shard", (uint64_t)t->config.shard},
-               {t->config.data, t->data->fingerprint},
-               {"teacher", t->teacher_hash},
-               {"loss-weights", t->frozen_hash},
-               {"step of the checkpoint", (uint64_t)t->k},
-               {"weights", XXH3_64bits(t->step->params, bytes)}};
     cm_status s = settings ? CM_OK : cm_fail(err, CM_ERR_MEMORY, "settings: out of memory");
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        cm_error why = {0};
-        const cm_status here = cm_group_same(t->group, all[i].hash, all[i].what, &why);
-        if (here && !s)
-            s = cm_fail(err, here, "%s", why.message);
-    }
+    const cm_alike all[] = {{"version of cm", XXH3_64bits(CM_VERSION, strlen(CM_VERSION))},
+                            {"settings", settings ? XXH3_64bits(settings, strlen(settings)) : 0},
+                            {"steps", (uint64_t)t->config.steps},
+                            {"shard", (uint64_t)t->config.shard},
+                            {t->config.data, t->data->fingerprint},
+                            {"teacher", t->teacher_hash},
+                            {"loss-weights", t->frozen_hash},
+                            {"step of the checkpoint", (uint64_t)t->k},
+                            {"weights", XXH3_64bits(t->step->params, bytes)}};
+    s = cm_group_agree(t->group, s, err);
+    if (!s)
+        s = cm_group_same(t->group, sizeof all / sizeof *all, all, err);
     json_decref(j);
     cm_free(settings);
     return s;

@@ -1,6 +1,7 @@
 /* draw.c - the sample grids of a run */
 #include "train/trainer.h"
 
+#include "group/group.h"
 #include "run/folder.h"
 #include "sample/generate.h"
 
@@ -49,12 +50,16 @@ cm_status cm_trainer_draw(const cm_trainer *t, float *weights, const char *sampl
                                 .seed = SAMPLE_SEED,
                                 .progress = progress,
                                 .stop = stop,
-                                .user = user};
-    cm_status s = cm_sampler_make(&drawn, &c, &session, err);
+                                .user = user,
+                                .group = t->group};
+    cm_status s = cm_group_broadcast(t->group, &c.batch, sizeof c.batch, err);
+    if (!s)
+        s = cm_sampler_make(&drawn, &c, &session, err);
+    s = cm_group_agree(t->group, s, err);
     if (!s)
         s = cm_sampler_draw(session, &request, &images, err);
     cm_sampler_release(session);
-    if (!s)
+    if (!s && !cm_group_rank(t->group))
         s = save_grid(t, &drawn, sampler, images, path, err);
     cm_images_release(images);
     return s;

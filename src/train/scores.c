@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "group/group.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -90,8 +91,13 @@ cm_status cm_trainer_score(cm_trainer *t, float *weights, const cm_eval_hooks *h
     cm_error why = {0};
     cm_model_scores scores;
     const cm_status s = measure(t, weights, hooks, &scores, &why);
+    cm_group_go_on(t->group);
     if (s == CM_INTERRUPTED)
         return CM_OK;
+    if (cm_group_rank(t->group)) {
+        t->scored = t->k;
+        return CM_OK;
+    }
     if (s) {
         snprintf(text, sizeof text, "warning: no scores: %s", why.message);
     } else {

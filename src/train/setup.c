@@ -374,7 +374,7 @@ static cm_status prepare(cm_trainer *t, int resume, cm_error *err)
         (s = say_moved(open_data(t, err), resume, "data", err)) ||
         (s = choose_net(t, resume, err)) || (s = check_frozen(t, err)))
         return s;
-    t->threads = cm_threads_share(c->threads, cm_group_beside(t->group));
+    t->threads = cm_group_threads(t->group, t->config.threads);
     return cm_net_params_new(&t->net, &t->params, err);
 }
 

@@ -49,8 +49,8 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), v
                            cm_error *err);
 void cm_trainer_clear(cm_trainer *t);
 
-/* Before the first step of several processes.  Errors: CM_ERR_FORMAT in those that differ from
- * process 0, naming in what; to be agreed on (cm_group_agree).  CM_ERR_MEMORY. */
+/* Before the first step of several processes.  Errors, which all agree on: CM_ERR_FORMAT names in
+ * what one differs from process 0; CM_ERR_MEMORY. */
 cm_status cm_trainer_check_alike(const cm_trainer *t, cm_error *err);
 
 /* A model that borrows one of the trainer's weight arrays. */
@@ -64,8 +64,8 @@ cm_status cm_trainer_save(cm_trainer *t, char *where, size_t size, cm_error *err
 cm_status cm_trainer_restore(cm_trainer *t, char *note, size_t size, cm_error *err);
 
 /* Draw a grid of 8 images a class (or 64), always from the same noise, with this sampler from
- * these weights, into `path`, which it writes: RUN/samples/STEP_SAMPLER.png.  progress and stop
- * as those of a cm_request. */
+ * these weights, into `path`, which it writes: RUN/samples/STEP_SAMPLER.png.  All processes share
+ * it; process 0 writes.  progress and stop as those of a cm_request. */
 cm_status cm_trainer_draw(const cm_trainer *t, float *weights, const char *sampler,
                           void (*progress)(void *user, int64_t done, int64_t all),
                           int (*stop)(void *user), void *user, char path[CM_RUN_PATH],
@@ -82,8 +82,9 @@ cm_status cm_trainer_scores_open(cm_trainer *t, const cm_eval_hooks *hooks,
                                  void (*line)(void *user, const char *text), cm_error *err);
 /* Whether samples are to be scored at this step and have not been; last: of the run. */
 int cm_trainer_score_due(const cm_trainer *t, int last);
-/* Score those of these weights and log it.  Training does not end for want of a score: `line` is
- * told why there is none, and where hooks asked to stop, nothing.  Errors: those of the log. */
+/* Score those of these weights, which all processes share, and log it.  Training does not end for
+ * want of a score: `line` is told why there is none, and where hooks asked to stop, nothing.
+ * Errors: those of the log. */
 cm_status cm_trainer_score(cm_trainer *t, float *weights, const cm_eval_hooks *hooks,
                            void (*line)(void *user, const char *text), cm_error *err);
 

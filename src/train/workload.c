@@ -134,7 +134,7 @@ static cm_status subject_new(const cm_model *m, const cm_work *w, struct share s
 {
     const int sampling = !strcmp(w->kind, "onestep");
     cm_dtype dtype;
-    *s = (struct subject){.threads = cm_threads_share(w->threads, cm_group_beside(share.group))};
+    *s = (struct subject){.threads = cm_group_threads(share.group, w->threads)};
     cm_status status = check_used(w, sampling, err);
     if (!status)
         status = cm_dtype_resolve(w->dtype, &dtype, err);

@@ -231,7 +231,7 @@ static cm_status try_eval(const void *params, cm_error *err)
 
 static void test_eval_params(void)
 {
-    _Static_assert(sizeof(cm_eval_hooks) == 4 * 8, "a field that is not tried");
+    _Static_assert(sizeof(cm_eval_hooks) == 5 * 8, "a field that is not tried");
     cm_eval_params p = cm_eval_default_params();
     const cm_sample_params sampling = cm_sample_default_params();
     cm_sample_params bad = sampling;
@@ -309,14 +309,17 @@ static void test_tune_params(void)
 
 static void test_request(void)
 {
-    /* size num first seed | labels noise | draws as_float | edit progress stop step user made */
-    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 6 * 8,
+    /* size num first seed | labels noise | draws as_float | edit progress stop step user made
+     * group */
+    _Static_assert(sizeof(cm_request) == 4 * 8 + 2 * 8 + 8 + 8 + 7 * 8,
                    "a field that is not tried");
     cm_error made = {0};
     cm_sample_params p = cm_sample_default_params();
     cm_sampler *sampler = NULL;
     cm_images *images = NULL;
+    char *origin = NULL;
     p.num = 2;
+    p.of = 20;
     CHECK_OK(cm_sampler_new(model, &p, &sampler, &made), made);
     cm_request r = cm_request_default();
     static float noise[2 * 32 * 32];
@@ -340,14 +343,18 @@ static void test_request(void)
     TRY(draws, 1, "draws", "found 1");
     TRY(draws, -1, "draws", "found -1");
     TRY(as_float, 2, "as_float", "found 2");
+    TRY(first, 20, "of: expected at least 21", "found 20");
+    TRY(num, 21, "of: expected at least 21", "found 20");
     r.num = 2;
     r.labels = labels;
+    REFUSED(cm_sampler_origin(sampler, &r, &origin, &err), "request: labels", "expected none");
     labels[1] = 10;
     TRY(num, 2, "labels: element 1", "found 10");
     labels[1] = -1;
     TRY(num, 2, "labels: element 1", "found -1");
     r.labels = NULL;
     r.noise = noise;
+    REFUSED(cm_sampler_origin(sampler, &r, &origin, &err), "request: noise", "expected none");
     TRY(draws, 0, "draws", "found 0");
     TRY(draws, 2, "draws", "found 2");
     r.draws = 1;
@@ -359,7 +366,10 @@ static void test_request(void)
     REFUSED(cm_sampler_run(NULL, &r, &images, &err), "sampler", "NULL");
     REFUSED(cm_sampler_run(sampler, NULL, &images, &err), "request", "NULL");
     REFUSED(cm_sampler_run(sampler, &r, NULL, &err), "images", "NULL");
-    CHECK(!images, "images were made");
+    REFUSED(cm_sampler_origin(NULL, &r, &origin, &err), "sampler", "NULL");
+    REFUSED(cm_sampler_origin(sampler, NULL, &origin, &err), "request", "NULL");
+    REFUSED(cm_sampler_origin(sampler, &r, NULL, &err), "text", "NULL");
+    CHECK(!images && !origin, "images were made, or their origin");
     CHECK(cm_sampler_draws(NULL) == 0, "draws of nothing");
     cm_sampler_free(sampler);
 }
@@ -600,6 +610,19 @@ static void test_labels(void)
           "names of files without labels");
 }
 
+static void test_merge(void)
+{
+    const char *const paths[] = {"models/fashion-mnist-cd.safetensors"}, *const none[] = {NULL};
+    cm_images *images = NULL;
+    char *origin = NULL;
+    REFUSED(cm_images_merge(1, NULL, &images, &origin, &err), "paths", "NULL");
+    REFUSED(cm_images_merge(1, none, &images, &origin, &err), "paths", "NULL");
+    REFUSED(cm_images_merge(0, paths, &images, &origin, &err), "n", "found 0");
+    REFUSED(cm_images_merge(1, paths, NULL, &origin, &err), "images", "NULL");
+    REFUSED(cm_images_merge(1, paths, &images, NULL, &err), "origin", "NULL");
+    CHECK(!images && !origin, "images of nothing");
+}
+
 static cm_images tiny = {.size = sizeof tiny, .n = 1, .h = 1, .w = 1, .c = 1};
 
 static cm_status write_as(const cm_layout *l, cm_error *err)
@@ -618,7 +641,7 @@ static cm_status encode_as(const cm_layout *l, cm_error *err)
 
 static void test_layout(void)
 {
-    _Static_assert(sizeof(cm_layout) == 8 + 3 * 4 + 4 + 3 * 8, "a field that is not tried");
+    _Static_assert(sizeof(cm_layout) == 8 + 3 * 4 + 4 + 4 * 8, "a field that is not tried");
     uint8_t pixel = 0;
     int64_t label = -1;
     cm_layout l = cm_layout_default();
@@ -647,6 +670,7 @@ static void test_layout(void)
         TRY(heading, "\xff", "heading", "UTF-8");
         TRY(heading, "a\033[31m", "heading", "a\\x1b[31m");
         TRY(heading, "two\nlines", "heading", "two\\x0alines");
+        TRY(origin, "\xff", "origin", "UTF-8");
         TRY(texts, (const char *const[]){NULL}, "texts: element 0", "NULL");
         TRY(texts, (const char *const[]){"a\033[31m"}, "texts: element 0", "another");
         TRY(texts, (const char *const[]){longest}, "texts: element 0", "another");
@@ -895,6 +919,7 @@ static const check_test tests[] = {
     {"fields of images", test_images},
     {"labels of images", test_labels},
     {"files of a folder", test_list},
+    {"parts of a set", test_merge},
     {"fields of a layout", test_layout},
     {"models", test_models},
     {"cm_forward", test_forward},

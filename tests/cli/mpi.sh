@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034 # variables of check.sh, and for the tests
 
-module=$make_weights # the third
+module=${module:-$make_weights} # the third argument, if the test does not say
 if [ ! -f "$module" ] || ! command -v mpirun >/dev/null; then
     echo "skip: built without MPI, or there is no mpirun"
     exit 77
@@ -42,6 +42,15 @@ one_line()
         grep '^cm: ' "$scratch/err" | grep -qF -e "$1" && return
     echo "    expected one line with '$1', found code $code and"
     sed 's/^/    | /' "$scratch/err"
+    return 1
+}
+# ends: $mpi, an mpirun in the background, does so within 30 s
+ends()
+{
+    for _ in $(seq 0 30); do
+        kill -0 "$mpi" 2>/dev/null || return 0
+        sleep 1
+    done
     return 1
 }
 # drop FOLDER STEP...: as if the run had been killed before these checkpoints

@@ -132,15 +132,6 @@ begin()
     done
     return 1
 }
-# How long the end took, in seconds, at most 30
-ends()
-{
-    for _ in $(seq 0 30); do
-        kill -0 "$mpi" 2>/dev/null || return 0
-        sleep 1
-    done
-    return 1
-}
 for who in 0 1; do
     ok "a run on 3" begin 3
     pids=$(pgrep -f "^$cm train.*--steps 100000" | sort -n)

@@ -17,9 +17,9 @@ again()
     name=$1
     shift
     works "$name" sample --model "$@" --num 3 --seed 9 --class random --save-noise n.safetensors \
-        --out a.npz
-    works "$name from its file" sample --model "$@" --batch 2 --noise n.safetensors --out b.npz
-    ok "$name: the same bytes" cmp a.npz b.npz
+        --out a.safetensors
+    works "$name from its file" sample --model "$@" --batch 2 --noise n.safetensors --out b.safetensors
+    ok "$name: the same bytes" cmp a.safetensors b.safetensors
 }
 again onestep "$student"
 again multistep "$student" --sigmas 80,5,0.5

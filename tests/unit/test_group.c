@@ -129,12 +129,12 @@ static void test_alone(void)
     cm_error err = {0};
     cm_span own;
     int x = 5;
-    CHECK(cm_group_rank(NULL) == 0 && cm_group_size(NULL) == 1 && cm_group_beside(NULL) == 1,
+    CHECK(cm_group_rank(NULL) == 0 && cm_group_size(NULL) == 1 && cm_group_threads(NULL, 3) == 3,
           "not alone");
     CHECK_OK(cm_group_share(NULL, 6, &own, &err), err);
     CHECK(own.first == 0 && own.count == 6 && cm_group_room(NULL, 100) == 0, "not all of it");
     CHECK_OK(cm_group_broadcast(NULL, &x, sizeof x, &err), err);
-    CHECK_OK(cm_group_same(NULL, 1, "x", &err), err);
+    CHECK_OK(cm_group_same(NULL, 1, &(cm_alike){"x", 1}, &err), err);
     CHECK(cm_group_agree(NULL, CM_ERR_IO, &err) == CM_ERR_IO, "another status");
     size_t begin = 1, end = 1;
     cm_group_slice(NULL, 5000, &begin, &end);
