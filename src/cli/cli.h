@@ -22,7 +22,7 @@
     X(plot,    0, "draw what runs logged: loss, scores, speed")                                     \
     X(forward, 0, "run the raw network on tensors from a file")                                     \
     X(explain, 0, "print the compiled plan: steps, shapes, memory, times")                          \
-    X(bench,   0, "time training steps and sampling of a model")
+    X(bench,   1, "time training steps and sampling of a model")
 /* clang-format on */
 
 /* Each runs one subcommand; argv[0] is its name.  A failure is described in *err;

@@ -7,6 +7,7 @@
 #include "cli/sample_files.h"
 #include "cli/trajectory.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -216,7 +217,7 @@ typedef struct work {
     cli_trajectory way;
     const char *folder; /* images go there as they are done; NULL: at the end */
     cm_layout layout;
-    int64_t made;
+    int64_t made, of; /* images done; of the set that they are a part of, 0: no larger one */
     int uses_seed;
     int failed; /* to write one, which the other processes do not know */
     cm_model *model;
@@ -270,6 +271,7 @@ static cm_status make_request(const cli_usage *usage, const sample_files *files,
     cm_model_facts facts = {.size = sizeof facts};
     cm_request *r = &w->request;
     r->num = config->num;
+    w->of = config->of;
     r->first = config->first;
     r->seed = config->seed;
     r->progress = show;
@@ -354,6 +356,21 @@ static cm_status write_made_all(const sample_files *files, const work *w, double
     return status;
 }
 
+/* With what draws the rest: classes of all are shared out over the set. */
+static cm_status fail_stopped(const sample_files *files, const work *w, cm_error *err)
+{
+    char of[32] = "";
+    const cm_request *r = &w->request;
+    const int64_t set = w->of ? w->of : r->first ? 0 : r->num;
+    if (set)
+        snprintf(of, sizeof of, " --of %" PRId64, set);
+    return cli_fail(err, CM_INTERRUPTED,
+                    "%s: stopped after %" PRId64 " of %" PRId64 " images; --continue --num %" PRId64
+                    "%s draws the others%s",
+                    w->folder, w->made, r->num, r->num - w->made, of,
+                    *files->save_noise ? "; their noise is not saved" : "");
+}
+
 /* Draw the images, and note the way to them. */
 static cm_status draw(const sample_files *files, work *w, cm_error *err)
 {
@@ -362,10 +379,7 @@ static cm_status draw(const sample_files *files, work *w, cm_error *err)
     const int writes = !cm_group_rank(w->request.group);
     cli_progress_end(&w->progress);
     if (status == CM_INTERRUPTED && w->made && writes)
-        return cli_fail(err, status,
-                        "%s: stopped after %lld of %lld images; --continue goes on after them%s",
-                        w->folder, (long long)w->made, (long long)w->request.num,
-                        *files->save_noise ? "; their noise is not saved" : "");
+        return fail_stopped(files, w, err);
     return status || !writes ? status : write_made_all(files, w, seconds, err);
 }
 

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static cm_group *joined;
 static int failed; /* to join: then who it is says the environment */
@@ -24,18 +25,49 @@ static long number_of(const char *variable)
     return text ? strtol(text, NULL, 10) : 0;
 }
 
-/* The rank among several, or -1: alone. */
+/* How many there are; *rank is -1 alone. */
+static long size_of_launcher(long *rank)
+{
+    *rank = -1;
+    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
+        const long size = number_of(launchers[i].size);
+        if (size > 1) {
+            *rank = number_of(launchers[i].rank);
+            return size;
+        }
+    }
+    return 1;
+}
+
 static long rank_of_launcher(void)
 {
-    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
-        if (number_of(launchers[i].size) > 1)
-            return number_of(launchers[i].rank);
-    return -1;
+    long rank;
+    size_of_launcher(&rank);
+    return rank;
+}
+
+/* A launcher that this MPI does not know of starts copies of one process over the same files. */
+static cm_status check_size(long size, cm_error *err)
+{
+    const int found = cm_group_size(joined);
+    if (found == size)
+        return CM_OK;
+    cm_group_leave(joined, CM_OK);
+    joined = NULL;
+    return cli_fail(
+        err, CM_ERR_UNSUPPORTED,
+        "processes: expected the %ld that the launcher started, found %d by MPI: they do "
+        "not belong together (srun: see srun --mpi=list)",
+        size, found);
 }
 
 cm_status cli_processes_join(cm_group **group, cm_error *err)
 {
-    const cm_status s = rank_of_launcher() >= 0 ? cm_group_join(&joined, err) : CM_OK;
+    long rank;
+    const long size = size_of_launcher(&rank);
+    cm_status s = size > 1 ? cm_group_join(&joined, err) : CM_OK;
+    if (!s && size > 1)
+        s = check_size(size, err);
     failed = s != CM_OK;
     *group = joined;
     return s;
@@ -49,21 +81,28 @@ cm_status cli_processes_refuse(const char *command, int *others, cm_error *err)
         return CM_OK;
     return cli_fail(
         err, CM_ERR_ARGUMENT,
-        "cm %s: is the work of one process, found several (train, sample and eval share "
-        "theirs)",
+        "cm %s: is the work of one process, found several (train, sample, eval and bench "
+        "share theirs)",
         command);
 }
 
 int cli_processes_speak(cm_status status, const cm_error *err)
 {
-    if (failed) /* as the others have */
-        return rank_of_launcher() == 0;
+    if (failed) { /* as the others may have: who speaks first is heard, then all are ended */
+        if (rank_of_launcher() > 0)
+            sleep(2);
+        return 1;
+    }
     return status && (!cm_group_rank(joined) || err->message[0]);
 }
 
 const char *cli_processes_name(void)
 {
     static char name[64];
+    long rank;
+    const long size = size_of_launcher(&rank);
+    if (failed && rank > 0)
+        snprintf(name, sizeof name, "process %ld of %ld: ", rank, size);
     if (cm_group_size(joined) > 1 && cm_group_rank(joined))
         snprintf(name, sizeof name, "process %d of %d: ", cm_group_rank(joined),
                  cm_group_size(joined));

@@ -311,8 +311,11 @@ cm_status cm_checkpoint_find(const char *run, cm_ckpt_access use, char *path, si
     cm_status s = cm_run_path(ckpt, run, "ckpt", err);
     if (!s && stat(ckpt, &st))
         s = cm_fail(err, CM_ERR_IO,
-                    "%s: expected checkpoints, as a run of cm train has them, found nothing: %s",
-                    ckpt, strerror(errno));
+                    "%s: expected checkpoints, as a run of cm train has them, found nothing: %s%s",
+                    ckpt, strerror(errno),
+                    use == CM_CKPT_RESUME ? " (before its first one a run is begun again: without "
+                                            "--resume)"
+                                          : "");
     if (!s && use == CM_CKPT_RESUME)
         s = cm_run_subfolder(run, "ckpt", ckpt, err);
     if (!s && use == CM_CKPT_RESUME)

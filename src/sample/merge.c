@@ -44,11 +44,13 @@ static cm_status parse_origin(part *p, cm_npz_member *m, cm_error *err)
                        "%s: expected a part of a set, which says so (origin), as cm sample writes "
                        "it; found none",
                        p->name);
+    char name[400];
+    snprintf(name, sizeof name, "%.380s: origin", p->name);
     char *text = cm_alloc((size_t)m->elements + 1);
     cm_status s = text ? cm_npz_read_u8(m, m->elements, (uint8_t *)text, err)
                        : cm_fail(err, CM_ERR_MEMORY, "%s: out of memory", p->name);
     if (!s)
-        s = cm_json_parse(text, (size_t)m->elements, p->name, &p->origin, err);
+        s = cm_json_parse(text, (size_t)m->elements, name, &p->origin, err);
     cm_free(text);
     return s;
 }
@@ -72,9 +74,15 @@ static cm_status read_origin(part *p, const cm_npz *npz, cm_error *err)
                        "%s: expected a part of a set (--of), found images %" PRId64 " to %" PRId64
                        " of none",
                        p->name, p->first, p->first + p->num - 1);
-    return s ? s
-             : cm_json_int(p->origin, p->name, "of", p->first + p->num, CM_MOST_IMAGES,
-                           CM_JSON_REQUIRED, &p->of, err);
+    if (!s)
+        s = cm_json_int(p->origin, p->name, "of", p->first + p->num, CM_MOST_FIRST,
+                        CM_JSON_REQUIRED, &p->of, err);
+    if (!s && p->of > CM_MOST_IMAGES)
+        return cm_fail(err, CM_ERR_FORMAT,
+                       "%s: expected a part of at most %d images, as one file may have, found one "
+                       "of %" PRId64,
+                       p->name, CM_MOST_IMAGES, p->of);
+    return s;
 }
 
 /* arr_0 and arr_1, of p->num images. */

@@ -97,7 +97,7 @@ on 2 sample --model "$shipped" --num 4 --out -
 ok 'so is standard output' one_line "option 'out'"
 on 2 sample --merge --out bad.npz one/part.npz
 ok 'and merging' one_line "option 'merge'"
-for command in edit info bench; do
+for command in edit info plot; do
     on 3 $command "$shipped"
     ok "and cm $command" one_line "cm $command: is the work of one process"
 done

@@ -142,9 +142,21 @@ static void test_noise(void)
 static void test_save_noise(void)
 {
     command_works("sample " DRAW " --sampler ancestral --seed 3 --save-noise noise.safetensors "
-                  "--out drawn.npz");
-    command_works("sample " DRAW " --sampler ancestral --noise noise.safetensors --out again.npz");
-    CHECK(same_files("drawn.npz", "again.npz"), "the noise that was saved leads elsewhere");
+                  "--out drawn.safetensors");
+    command_works("sample " DRAW
+                  " --sampler ancestral --noise noise.safetensors --out again.safetensors");
+    CHECK(same_files("drawn.safetensors", "again.safetensors"),
+          "the noise that was saved leads elsewhere");
+}
+
+/* Two parts are the whole. */
+static void test_merge(void)
+{
+    command_works("sample " DRAW " --num 6 --class all --out drawn.npz");
+    command_works("sample " DRAW " --num 2 --of 6 --class all --out a.npz");
+    command_works("sample " DRAW " --num 4 --first 2 --of 6 --class all --out b.npz");
+    command_works("sample --merge b.npz a.npz --out again.npz");
+    CHECK(same_files("drawn.npz", "again.npz"), "the parts are not the whole");
 }
 
 /* Enlarged by the number; test_sheet has the pixels. */
@@ -215,6 +227,8 @@ const setting sample_settings[] = {
     {"class", DRAW, "all|0|1|2|random", .changes = IMAGES},
     {"class", .test = test_class},
     {"first", DRAW, "0|1|5", .changes = IMAGES},
+    {"of", DRAW " --class all", "0|12", .changes = IMAGES}, /* shared out over all of them */
+    {"merge", .test = test_merge},
     {"continue", .test = test_continue},
     {"seed", DRAW, "0|1|4294967296", .changes = IMAGES},
     {"batch", DRAW, "64|1|4", .keeps = IMAGES},

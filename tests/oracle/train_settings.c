@@ -111,6 +111,21 @@ static void test_recompute(void)
     CHECK(loss[1] == loss[0], "computed again: loss %.9g, kept: %.9g", loss[1], loss[0]);
 }
 
+/* It is of processes (cli_mpi_shard).  A job that starts one alone goes on as it is: the same
+ * memory, the same run. */
+static void test_shard(void)
+{
+    double mib[2], loss[2];
+    for (int i = 0; i < 2; i++) {
+        remove_tree(in_scratch("run"));
+        command_works("train " EDM " --no-quiet --out run --%sshard", i ? "" : "no-");
+        mib[i] = memory_said();
+        loss[i] = last_loss();
+    }
+    CHECK(mib[1] == mib[0] && loss[1] == loss[0], "shared by one: %g MiB, loss %.9g; not: %g, %.9g",
+          mib[1], loss[1], mib[0], loss[0]);
+}
+
 /* ---- networks that a distance looks through ---- */
 
 /* Another classifier, another loss. */
@@ -428,6 +443,7 @@ const setting train_settings[] = {
     {"batch", EDM, "4|6", .changes = STUDENT, .given = 1},
     {"accumulate", .test = test_accumulate},
     {"recompute", .test = test_recompute},
+    {"shard", .test = test_shard},
     {"lr", EDM, "0.02|0.01", .changes = STUDENT, .given = 1},
     {"lr-warmup", EDM, "0|9", .changes = STUDENT},
     {"lr-decay", EDM, "no|yes", .changes = STUDENT},
