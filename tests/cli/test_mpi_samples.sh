@@ -97,6 +97,11 @@ on 2 sample --model "$shipped" --num 4 --out -
 ok 'so is standard output' one_line "option 'out'"
 on 2 sample --merge --out bad.npz one/part.npz
 ok 'and merging' one_line "option 'merge'"
+code=0
+SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=0 "$cm" sample --model "$shipped" --num 2 --out copies.npz \
+    >"$scratch/out" 2>"$scratch/err" || code=$?
+ok 'a launcher that this MPI does not know of' one_line 'expected the 2 that the launcher started, found 1 by MPI'
+ok 'starts no copies' test ! -e copies.npz
 for command in edit info plot; do
     on 3 $command "$shipped"
     ok "and cm $command" one_line "cm $command: is the work of one process"
