@@ -179,6 +179,8 @@ count=$(find folder -name '*.png' | wc -l)
 on_works 'the others go on' 2 sample --model "$shipped" --num 3 --batch 1 --out folder --continue
 ok 'after the last, without a hole' whole_folder folder
 ok 'with three more' test "$(find folder -name '*.png' | wc -l)" = $((count + 3))
+# (mpirun's patience before it kills what it has told to end: a second, too short on a busy machine)
+export OMPI_MCA_odls_base_sigkill_timeout=20
 ok 'a drawing on 3' begin folder
 kill -TERM "$mpi"
 ok 'SIGTERM ends it' ends
@@ -191,6 +193,7 @@ kill -TERM "$mpi"
 ok 'SIGTERM ends it' ends
 ok 'with one line' test "$(grep -c '^cm: ' err)" = 1
 ok 'and no file' test -z "$(find . -name '*stopped*')"
+unset OMPI_MCA_odls_base_sigkill_timeout
 # A picture that process 0 cannot write: one of that name is a folder.
 ok 'a drawing on 3' begin folder
 blocked=$(basename "$(find folder -name '000005_*')" | sed 's/^000005/000200/')
