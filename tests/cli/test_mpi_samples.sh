@@ -153,7 +153,8 @@ chmod 700 one/pictures
 begin()
 {
     rm -rf folder
-    timeout -k 5 240 mpirun -n 3 "$cm" sample --model "$shipped" --num 100000 --batch 2 --threads 1 \
+    # (in the foreground: else mpirun gets each signal twice, and ends at once with the second)
+    timeout --foreground -k 5 240 mpirun -n 3 "$cm" sample --model "$shipped" --num 100000 --batch 2 --threads 1 \
         --out "$1" >"$scratch/out" 2>"$scratch/err" &
     mpi=$!
     for _ in $(seq 600); do
