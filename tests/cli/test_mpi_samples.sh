@@ -154,7 +154,7 @@ begin()
 {
     rm -rf folder
     # (in the foreground: else mpirun gets each signal twice, and ends at once with the second)
-    timeout --foreground -k 5 240 mpirun -n 3 "$cm" sample --model "$shipped" --num 100000 --batch 2 --threads 1 \
+    timeout --foreground -k 15 240 mpirun -n 3 "$cm" sample --model "$shipped" --num 100000 --batch 2 --threads 1 \
         --out "$1" >"$scratch/out" 2>"$scratch/err" &
     mpi=$!
     for _ in $(seq 600); do
@@ -191,7 +191,7 @@ on_works 'the others go on' 2 sample --model "$shipped" --num 3 --batch 1 --out 
 ok 'after the last, without a hole' whole_folder folder
 ok 'with three more' test "$(find folder -name '*.png' | wc -l)" = $((count + 3))
 # (mpirun's patience before it kills what it has told to end: a second, too short on a busy machine)
-export OMPI_MCA_odls_base_sigkill_timeout=20
+export OMPI_MCA_odls_base_sigkill_timeout=4
 ok 'a drawing on 3' begin folder
 kill -TERM "$mpi"
 ok 'SIGTERM ends it' told
