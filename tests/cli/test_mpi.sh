@@ -81,7 +81,7 @@ printf '\1' | dd of=other/tiny-images-idx3-ubyte bs=1 seek=999 conv=notrunc 2>dd
 apart --data other/tiny-images-idx3-ubyte
 ok 'other data on one' one_line 'process 1 of 2'
 apart --lr 1e-2
-ok 'another setting' one_line 'settings: expected that of process 0'
+ok 'another setting' one_line 'lr: expected that of process 0'
 apart --data nowhere
 ok 'a file that one has not' one_line 'process 1 of 2'
 ok 'nothing was begun' test ! -d apart/ckpt
