@@ -114,7 +114,7 @@ run()
     name=$1 seed=$2 samplings=$3
     shift 3
     row=$rows/$name-$seed.json
-    wanted "$name" || return 0
+    wanted "$name" "$seed" || return 0
     [ ! -f "$row" ] || return 0
     printf '== %s, seed %s: cm train %s\n' "$name" "$seed" "$*"
     folder=$runs/$name-$seed
@@ -154,12 +154,15 @@ run()
     mv "$row.part" "$row"
 }
 
-# wanted NAME: the user asked for all runs, or for this one; all need the teacher
+# wanted NAME SEED: the user asked for all runs, for this one, or for this seed of it; all need the
+# teacher
 wanted()
 {
     [ "$1" != teacher ] || return 0
     # shellcheck disable=SC2254 # a pattern
     case $1 in $only) return 0 ;; esac
+    # shellcheck disable=SC2254
+    case $1-$2 in $only) return 0 ;; esac
     return 1
 }
 
@@ -198,6 +201,9 @@ experiments()
     # the baseline: Heun, N = 18, l2, mu = 0.95, uniform weights
     cd="--method cd $common $student $falls $distils"
     each cd '1 2 3' "$consistency" $cd
+    # what the learning rate's fall does to it
+    constant=$(echo "$cd" | sed 's/--lr-decay//')
+    each cd-constant 1 "$consistency" $constant --eval-every 250 --eval-weights $judge --eval-ref $ref
 
     # solver and N (the paper's figure 3)
     each cd-euler '1 2 3' "$consistency" $cd --solver euler
@@ -219,7 +225,7 @@ experiments()
 
     # in a classifier's features; not those of the judge
     features=$runs/features
-    if wanted cd-features; then
+    if wanted cd-features 1 || wanted cd-features 2 || wanted cd-features 3; then
         train "$features" --method classifier $common --lr-decay --steps $steps --lr 2e-3 \
             --lr-warmup 100 --channels 16 --channel-mult 1,2,4 --seed 1
     fi

@@ -13,6 +13,9 @@
  *     @plot FILE | title of the x axis          a curve for each line up to @end; where the title
  *     legend | X NAME EVALUATIONS, ...          ends in "(log scale)", over the logarithm of X:
  *     @end
+ *     @samples FILE        pictures below each other: ROWS/NAME.png for each line up to @end
+ *     NAME | caption
+ *     @end
  *     @machines            that the rows were made on
  *
  * Over seeds a score is its mean m, and its spread the standard deviation s, with n - 1 below.  A
@@ -22,8 +25,11 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "draw/chart.h"
+#include "draw/font.h"
 #include "io/file.h"
+#include "io/image.h"
 #include "io/json.h"
+#include "io/png.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -368,6 +374,65 @@ static void draw_plot(FILE *out, const plot *p, const char *folder)
     fprintf(out, "![FD-fashion over %s](%s)\n", p->x_title, p->file);
 }
 
+/* ---- samples ---- */
+
+typedef struct strips {
+    char caption[CURVES][LINE];
+    cm_image image[CURVES];
+    int n;
+} strips;
+
+/* "NAME | caption"; a run that has not been made has no picture */
+static void add_strip(strips *s, char *line, const char *folder)
+{
+    static const uint8_t white[3] = {255, 255, 255};
+    char run[NAME], path[4096];
+    cm_error err;
+    if (s->n == CURVES || sscanf(line, " %63s | %1023[^\n]", run, s->caption[s->n]) != 2)
+        die("expected at most %d lines 'NAME | caption', found %s", CURVES, line);
+    snprintf(path, sizeof path, "%s/%s.png", folder, run);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return;
+    fclose(f);
+    cm_image *im = &s->image[s->n++];
+    need(cm_image_read(path, white, im, &err), &err);
+    if (im->w != s->image->w || im->h != s->image->h || im->c != s->image->c)
+        die("%s: expected %d x %d pixels as the first of these samples, found %d x %d", path,
+            s->image->w, s->image->h, im->w, im->h);
+}
+
+enum { TEXT = 2, LABEL = TEXT * CM_FONT_HEIGHT + 4, BETWEEN = 8 };
+
+/* A band for each: its caption, and below that its picture. */
+static void draw_strips(FILE *out, const strips *s, const char *folder, const char *file)
+{
+    cm_error err;
+    char path[4096];
+    if (!s->n) {
+        fputs("*(no samples yet)*\n", out);
+        return;
+    }
+    const int w = s->image->w, h = s->image->h, c = s->image->c, band = LABEL + h + BETWEEN;
+    const size_t bytes = (size_t)w * (size_t)c * (size_t)band * (size_t)s->n;
+    uint8_t *const pixels = cm_alloc(bytes);
+    if (!pixels)
+        die("no memory for samples");
+    memset(pixels, 255, bytes);
+    const cm_canvas canvas = {w, s->n * band, c, pixels};
+    for (int i = 0; i < s->n; i++) {
+        const int y = i * band;
+        cm_text_draw(&canvas, &(cm_text_line){
+                                  .text = s->caption[i], .x = 2, .y = y, .room = w, .size = TEXT});
+        memcpy(pixels + (size_t)w * (size_t)c * (size_t)(y + LABEL), s->image[i].pixels,
+               (size_t)w * (size_t)c * (size_t)h);
+    }
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    need(cm_png_write(path, w, canvas.h, c, pixels, NULL, &err), &err);
+    cm_free(pixels);
+    fprintf(out, "![samples](%s)\n", file);
+}
+
 /* ---- the page ---- */
 
 static int next_line(FILE *in, char line[LINE])
@@ -398,6 +463,19 @@ static void fill_plot(FILE *in, FILE *out, char *how, const char *folder)
     draw_plot(out, &p, folder);
 }
 
+static void fill_samples(FILE *in, FILE *out, const char *file, const char *rows_folder,
+                         const char *folder)
+{
+    static strips s;
+    char line[LINE];
+    s.n = 0;
+    while (next_line(in, line) && strcmp(line, "@end") != 0)
+        add_strip(&s, line, rows_folder);
+    draw_strips(out, &s, folder, file);
+    for (int i = 0; i < s.n; i++)
+        cm_image_clear(&s.image[i]);
+}
+
 static int begins(const char *line, const char *with)
 {
     return !strncmp(line, with, strlen(with));
@@ -420,6 +498,8 @@ int main(int argc, char **argv)
             put_claim(out, line + strlen("@claim "));
         else if (begins(line, "@plot "))
             fill_plot(in, out, line + strlen("@plot "), argv[3]);
+        else if (begins(line, "@samples "))
+            fill_samples(in, out, line + strlen("@samples "), argv[2], argv[3]);
         else if (!strcmp(line, "@machines"))
             put_machines(out);
         else

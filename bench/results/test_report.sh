@@ -50,7 +50,15 @@ one | 1 a 1, 2 b 1, 3 e 1
 @plot log.png | evaluations (log scale)
 one | 1 a 1, 10 b 1, 100 c 1
 @end
+@samples s.png
+a | the first
+e | of a run that was not made
+b | the second
+@end
 END
+pictures=$(dirname "$0")/../../tests/golden/data/train/data
+cp "$pictures/rgb/bee/0.png" "$dir/rows/a.png"
+cp "$pictures/rgb/bee/1.png" "$dir/rows/b.png"
 "$report" "$dir/page" "$dir/rows" "$dir/out" >"$dir/log" 2>&1 || cat "$dir/log"
 check 'text' '^kept as it is$'
 check 'machines' '^- M: 10 rows$'
@@ -66,6 +74,16 @@ check 'plot' '^!\[FD-fashion over N\]\(p\.png\)'
 if [ -s "$dir/out/p.png" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo 'FAIL no plot'; fi
 
 check 'plot over logarithms' '^!\[FD-fashion over evaluations \(log scale\)\]\(log\.png\)'
+check 'samples' '^!\[samples\]\(s\.png\)$'
+# the height in a PNG's header: two pictures, each below 22 of its caption and above a gap of 8
+height() { od -An -tu1 -j20 -N4 "$1" | awk '{ print $3 * 256 + $4 }'; }
+one=$(height "$dir/rows/a.png") both=$(height "$dir/out/s.png")
+if [ "$both" -eq $((2 * (22 + one + 8))) ]; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "FAIL samples of two runs: $both pixels high, each $one"
+fi
 # refused WHAT TEXT: on one line
 refused()
 {
@@ -77,6 +95,8 @@ refused()
         passed=$((passed + 1))
     fi
 }
+cp "$dir/out/s.png" "$dir/rows/b.png"
+refused 'samples of another size' "b.png: expected .* pixels as the first of these samples"
 mv "$dir/rows/a-2.json" "$dir/kept"
 row a 1 2.5
 sed 's/"seed":1/"seed":3/' "$dir/rows/a-1.json" >"$dir/rows/other.json"
