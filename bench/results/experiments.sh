@@ -142,13 +142,18 @@ run()
         done
         printf ']}\n'
     } >"$row.part"
-    # For the pages: the loss, and two of each class by the first of its samplings, as a strip.
+    # For the pages: two of each class by the first of its samplings as a strip, the loss, the scores
+    # of a run that was scored on its way.
     first=${samplings%%;*}
     if [ "$seed" = 1 ]; then
         # shellcheck disable=SC2086 # a list of words
         $cm sample --model "$folder" --num 20 --class all --columns 20 ${first#*:} \
             --out "$rows/$name.png" >"$rows/$name.part"
         $cm plot "$folder" --what loss --out "$rows/$name-loss.png" >"$rows/$name.part"
+        if grep -q '"FD-fashion"' "$folder/log.jsonl"; then
+            $cm plot "$folder" --what FD-fashion,agreement --out "$rows/$name-scores.png" \
+                >"$rows/$name.part"
+        fi
         rm "$rows/$name.part"
     fi
     mv "$row.part" "$row"
@@ -201,9 +206,10 @@ experiments()
     # the baseline: Heun, N = 18, l2, mu = 0.95, uniform weights
     cd="--method cd $common $student $falls $distils"
     each cd '1 2 3' "$consistency" $cd
-    # what the learning rate's fall does to it
+    # what the learning rate's fall does to it, with scores on its way
     constant=$(echo "$cd" | sed 's/--lr-decay//')
-    each cd-constant 1 "$consistency" $constant --eval-every 250 --eval-weights $judge --eval-ref $ref
+    scored="--eval-every 250 --eval-weights $judge --eval-ref $ref"
+    each cd-constant 1 "$consistency" $constant $scored
 
     # solver and N (the paper's figure 3)
     each cd-euler '1 2 3' "$consistency" $cd --solver euler
