@@ -75,7 +75,7 @@ machine()
 }
 
 # train FOLDER OPTION...: from its newest checkpoint where there is one; the processor time of each
-# part goes to FOLDER.seconds
+# part goes to FOLDER.seconds, unless one was cut off before it could be told (FOLDER.before is left)
 train()
 {
     folder=$1
@@ -84,8 +84,9 @@ train()
     if [ -d "$folder/ckpt" ]; then
         set -- --resume
     else
-        rm -rf "$folder" "$folder.seconds"
+        rm -rf "$folder" "$folder.seconds" "$folder.before" "$folder.lost"
     fi
+    [ ! -f "$folder.before" ] || touch "$folder.lost"
     times >"$folder.before"
     status=0
     $cm train --quiet --out "$folder" "$@" || status=$?
@@ -124,8 +125,11 @@ run()
     {
         printf '{"run":"%s","seed":%s,\n"machine":"%s",\n"train":"%s",\n' "$name" "$seed" \
             "$(machine)" "$(printf %s "$*" | tr -s ' \n' ' ')"
-        printf '"images":%s,"processor_seconds":%s,\n"scores":[' $((steps_done * 64)) \
-            "$(awk '{ s += $1 } END { print s }' "$folder.seconds")"
+        printf '"images":%s,' $((steps_done * 64))
+        if [ -f "$folder.seconds" ] && [ ! -f "$folder.lost" ]; then
+            awk '{ s += $1 } END { printf "\"processor_seconds\":%s,", s }' "$folder.seconds"
+        fi
+        printf '\n"scores":['
         comma=
         near=
         [ "$seed" != 1 ] || near=$neighbours

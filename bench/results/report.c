@@ -54,7 +54,7 @@ typedef struct score {
 typedef struct row {
     char run[NAME], machine[160], file[2048];
     int64_t seed, images;
-    double processor_seconds;
+    double processor_seconds; /* NAN: not known */
     int n;
     score scores[SCORES];
 } row;
@@ -123,7 +123,8 @@ static void read_row(const char *path)
     need(cm_json_text(j, path, "machine", CM_JSON_REQUIRED, &machine, &err), &err);
     need(cm_json_int(j, path, "seed", 0, 1 << 30, CM_JSON_REQUIRED, &r->seed, &err), &err);
     need(cm_json_int(j, path, "images", 0, 1 << 30, CM_JSON_REQUIRED, &r->images, &err), &err);
-    need(cm_json_real(j, path, "processor_seconds", 0, 1e9, CM_JSON_REQUIRED, &r->processor_seconds,
+    r->processor_seconds = NAN;
+    need(cm_json_real(j, path, "processor_seconds", 0, 1e9, CM_JSON_OPTIONAL, &r->processor_seconds,
                       &err),
          &err);
     snprintf(r->run, sizeof r->run, "%s", run);
@@ -214,7 +215,8 @@ static summary of_cost(which w, int64_t *images)
     for (int r = 0; r < n_rows && n < SEEDS; r++)
         if (!strcmp(rows[r].run, w.run)) {
             *images = rows[r].images;
-            v[n++] = rows[r].processor_seconds;
+            if (!isnan(rows[r].processor_seconds))
+                v[n++] = rows[r].processor_seconds;
         }
     return summarise(n, v);
 }
@@ -259,8 +261,11 @@ static void put_table_line(FILE *out, char *line)
     put_summary(out, of_quantity(w, RECALL), 1, 3);
     put_summary(out, of_quantity(w, AGREEMENT), 100, 1);
     put_summary(out, of_quantity(w, NEARER), 100, 0);
-    fprintf(out, " %" PRId64 " | %.1f | %.0f |\n", images, cost.mean / 60,
-            (double)images / cost.mean);
+    fprintf(out, " %" PRId64 " |", images);
+    if (cost.n)
+        fprintf(out, " %.1f | %.0f |\n", cost.mean / 60, (double)images / cost.mean);
+    else
+        fputs(" | |\n", out);
 }
 
 static void put_score(FILE *out, summary s)

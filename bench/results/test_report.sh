@@ -31,6 +31,8 @@ row a 1 1; row a 2 2; row a 3 3
 row b 1 11; row b 2 12; row b 3 13
 row c 1 2.5; row c 2 3.5; row c 3 4.5
 row d 1 7
+row f 1 8
+sed -i 's/"processor_seconds":60,//' "$dir/rows/f-1.json"
 cat >"$dir/page" <<'END'
 kept as it is
 @machines
@@ -38,6 +40,7 @@ kept as it is
 a 1 | of a
 d 1 | of d
 e 1 | of e
+f 1 | of f
 @end
 @claim a 1 < b 1 | far
 @claim b 1 < a 1 | wrong
@@ -61,9 +64,10 @@ cp "$pictures/rgb/bee/0.png" "$dir/rows/a.png"
 cp "$pictures/rgb/bee/1.png" "$dir/rows/b.png"
 "$report" "$dir/page" "$dir/rows" "$dir/out" >"$dir/log" 2>&1 || cat "$dir/log"
 check 'text' '^kept as it is$'
-check 'machines' '^- M: 10 rows$'
+check 'machines' '^- M: 11 rows$'
 check 'mean and deviation' '^\| of a \| 3 \| 1 \| 2\.00 ± 1\.00 \| 0\.500 ± 0\.000 \| \| 25\.0 ± 0\.0 \| \| 1200 \| 1\.0 \| 20 \|$'
 check 'one seed' '^\| of d \| 1 \| 1 \| 7\.00 \| 0\.500 \| \| 25\.0 \| \|'
+check 'cost not known' '^\| of f \| 1 \| 1 \| 8\.00 .* \| 1200 \| \| \|$'
 check 'no row' '^\| of e \| 0 \| 1 \| not run'
 check 'far apart' '^- \*\*far\*\*: FD 2\.000 ± 1\.000 \(3 seeds\) against 12\.000 ± 1\.000 .*: it holds, beyond the spread'
 check 'the other way' '^- \*\*wrong\*\*: .* \*\*it does not hold\*\*'
