@@ -346,10 +346,10 @@ typedef struct cm_train_hooks {
     cm_group *group;         /* who trains together; NULL: this process alone */
 } cm_train_hooks;
 
-/* Train a model into params->out.  The same settings, data, machine and number of threads
- * give the same bits, run to run; batch, accumulate and threads are part of the result,
- * since they order the sums over samples.  resume continues the run found there bit for bit
- * (same number of threads).  Its settings are then those of RUN/config.json
+/* Train a model into params->out.  The same settings, data and instruction set give the same
+ * bits, run to run, with any number of threads; batch and accumulate are part of the result,
+ * since they order the sums over samples.  resume continues the run found there bit for bit.
+ * Its settings are then those of RUN/config.json
  * (cm_options_read), of which steps, threads, recompute, shard, max-minutes, keep, sample-scale,
  * the eval-* and *-every settings and paths may be changed; another difference is CM_ERR_ARGUMENT,
  * as is a run that is there already without resume.  Errors: CM_ERR_NUMERIC names the step and the

@@ -1,11 +1,12 @@
 /* dnnl_kernels.c - by oneDNN: the convolutions that kernels/winograd*.c and kernels/narrow*.c,
  * and the matrix products that kernels/matmul.c leave to it
  *
- * The work is cut into slices, one a worker, each a primitive for one thread:
- *  - a convolution and the gradient of its input by samples; an image or two also by rows
- *    of the output, whose halo of input rows is the padding's in part;
- *  - a gradient of weights by samples, a product that sums over samples by those: the
- *    slices' sums are added in order, so for one number of workers they are the same bits.
+ * The work is cut into slices, each a primitive for one thread:
+ *  - a convolution and the gradient of its input by samples, one slice a worker; an image or two
+ *    also by rows of the output, whose halo of input rows is the padding's in part;
+ *  - a gradient of weights by samples, a product that sums over samples by those, into as many
+ *    slices as the shape says, whose sums are added in order: the same bits for any number of
+ *    workers.
  *
  * Weights are f32 [O,I,kh,kw] outside; pack() reorders them to the primitive's
  * own layout and dtype, once where they are constant, else just before use; steps
@@ -27,7 +28,7 @@ typedef struct sliced {
     int n, room;     /* slices; primitives made */
     int product;     /* no reorder */
     int swapped;     /* the large operands are inputs 1 and 0 */
-    size_t scratch;  /* of a slice */
+    size_t scratch;  /* of a worker */
     size_t sum;      /* bytes of a slice's sums, 64-byte aligned; 0: there is one slice, which
                         writes the output */
     cm_dnnl reorder; /* weights in, or weight gradient out */
@@ -61,15 +62,24 @@ static void release(void *state)
     cm_free(s);
 }
 
-/* Workspace: [n][scratch] [n][sum] */
-static void *scratch_of(const cm_call *c, const sliced *s, int64_t i)
+/* Workspace: [workers][scratch] [n][sum] */
+static void *scratch_of(const cm_call *c, const sliced *s)
 {
-    return (char *)c->workspace + (size_t)i * s->scratch;
+    return (char *)c->workspace + (size_t)c->worker * s->scratch;
 }
 
 static void *sum_of(const cm_call *c, const sliced *s, int64_t i)
 {
-    return (char *)c->workspace + (size_t)s->n * s->scratch + (size_t)i * s->sum;
+    return (char *)c->workspace + (size_t)c->workers * s->scratch + (size_t)i * s->sum;
+}
+
+/* Slices of a sum over n terms, of which each slice should have `least`.  More of them would let
+ * more workers share it, and take more memory and time to add up. */
+static int sum_cuts(int64_t n, int64_t least)
+{
+    enum { MOST = 8 };
+    const int64_t cuts = n / least;
+    return cuts < 1 ? 1 : cuts < MOST ? (int)cuts : MOST;
 }
 
 /* ---- where convolutions are cut ---- */
@@ -94,6 +104,8 @@ static int row_cuts(const cm_dnnl_conv_spec *spec, int threads)
 static int count_cuts(const cm_dnnl_conv_spec *spec, int threads)
 {
     const int64_t n = spec->x->dim[0];
+    if (spec->pass == CM_CONV_WEIGHT)
+        return sum_cuts(n, 1);
     return n < 1 ? 1 : n >= threads ? threads : (int)n * row_cuts(spec, threads);
 }
 
@@ -172,7 +184,7 @@ static cm_status make_conv(const cm_dnnl_conv_spec *spec, int threads, sliced *s
     s->swapped = is_gradient;
     s->sum = is_gradient ? round_up(first->weights_bytes) : 0;
     p->impl = first->impl;
-    p->workspace = (size_t)s->n * (s->scratch + s->sum);
+    p->workspace = (size_t)threads * s->scratch + (size_t)s->n * s->sum;
     p->packed = is_gradient ? 0 : first->weights_bytes;
     p->packs = 1;
     return CM_OK;
@@ -181,8 +193,8 @@ static cm_status make_conv(const cm_dnnl_conv_spec *spec, int threads, sliced *s
 /* ---- products that sum over samples, a^T b ---- */
 
 /* a [K,M], b [K,N] or, where one slice does all, whatever the spec says. */
-static cm_status make_product(const cm_dnnl_matmul_spec *spec, sliced *s, cm_prepared *p,
-                              cm_error *err)
+static cm_status make_product(const cm_dnnl_matmul_spec *spec, int threads, sliced *s,
+                              cm_prepared *p, cm_error *err)
 {
     cm_status status = CM_OK;
     s->product = 1;
@@ -203,18 +215,17 @@ static cm_status make_product(const cm_dnnl_matmul_spec *spec, sliced *s, cm_pre
     }
     s->sum = s->n > 1 ? round_up(cm_type_bytes(spec->y)) : 0;
     p->impl = s->slice[0].main.impl;
-    p->workspace = (size_t)s->n * (s->scratch + s->sum);
+    p->workspace = (size_t)threads * s->scratch + (size_t)s->n * s->sum;
     return status;
 }
 
 /* Sums worth cutting: the slices' are added up afterwards. */
-static int product_cuts(const cm_dnnl_matmul_spec *spec, int threads)
+static int product_cuts(const cm_dnnl_matmul_spec *spec)
 {
-    enum { LEAST = 64 }; /* terms a slice */
-    const int64_t most = spec->a->dim[0] / LEAST;
-    const int whole = spec->a->rank != 2 || !spec->ta || spec->tb || spec->bias ||
-                      spec->y->dtype != CM_F32 || most < 1;
-    return whole ? 1 : most < threads ? (int)most : threads;
+    enum { LEAST = 64 };
+    const int whole =
+        spec->a->rank != 2 || !spec->ta || spec->tb || spec->bias || spec->y->dtype != CM_F32;
+    return whole ? 1 : sum_cuts(spec->a->dim[0], LEAST);
 }
 
 /* Each slice, then the sum of them. */
@@ -227,7 +238,7 @@ static void run_sums(const cm_call *c)
         const slice *t = &s->slice[i];
         const void *to = s->sum ? sum_of(c, s, i) : c->out;
         const void *bias = c->node->n_in == 3 ? c->in[2] : to; /* of one slice */
-        cm_dnnl_run(&t->main, (const void *[]){a + t->a, b + t->b, bias, to}, scratch_of(c, s, i));
+        cm_dnnl_run(&t->main, (const void *[]){a + t->a, b + t->b, bias, to}, scratch_of(c, s));
     }
     float *out = s->product ? c->out : sum_of(c, s, 0);
     const int64_t n = (int64_t)((s->product ? cm_type_bytes(&c->node->type) : s->sum) / 4);
@@ -244,7 +255,7 @@ static void run_sums(const cm_call *c)
     if (s->n > 1)
         cm_pool_barrier(c->pool);
     if (!c->worker)
-        cm_dnnl_run(&s->reorder, (const void *[]){out, c->out}, scratch_of(c, s, 0));
+        cm_dnnl_run(&s->reorder, (const void *[]){out, c->out}, scratch_of(c, s));
 }
 
 /* ---- convolutions ---- */
@@ -292,12 +303,11 @@ static cm_status prepare_conv(const cm_node *n, int threads, cm_prepared *p, cm_
     const cm_type dw = CM_TYPE(CM_F32, w->dim[0], w->dim[1]);
     const cm_dnnl_matmul_spec product = {.a = &a, .b = &b, .y = &dw, .ta = 1};
     const int as_product = is_product(n);
-    sliced *s =
-        sliced_new(as_product ? product_cuts(&product, threads) : count_cuts(&spec, threads));
+    sliced *s = sliced_new(as_product ? product_cuts(&product) : count_cuts(&spec, threads));
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "convolution: out of memory");
-    const cm_status status =
-        as_product ? make_product(&product, s, p, err) : make_conv(&spec, threads, s, p, err);
+    const cm_status status = as_product ? make_product(&product, threads, s, p, err)
+                                        : make_conv(&spec, threads, s, p, err);
     p->state = s;
     if (status) {
         release(s);
@@ -335,7 +345,7 @@ static void run_conv(const cm_call *c)
             if (residual != c->out)
                 memcpy(out, residual + t->b, t->bytes);
         }
-        cm_dnnl_run(&t->main, memory, scratch_of(c, s, i));
+        cm_dnnl_run(&t->main, memory, scratch_of(c, s));
     }
 }
 
@@ -349,10 +359,10 @@ static cm_status prepare_matmul(const cm_node *n, int threads, cm_prepared *p, c
                                       .ta = n->attr.matmul.ta,
                                       .tb = n->attr.matmul.tb,
                                       .bias = n->n_in == 3};
-    sliced *s = sliced_new(product_cuts(&spec, threads));
+    sliced *s = sliced_new(product_cuts(&spec));
     if (!s)
         return cm_fail(err, CM_ERR_MEMORY, "matmul: out of memory");
-    const cm_status status = make_product(&spec, s, p, err);
+    const cm_status status = make_product(&spec, threads, s, p, err);
     p->state = s;
     if (status) {
         release(s);

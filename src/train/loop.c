@@ -144,12 +144,13 @@ static void report_reference(void *user, const char *what, double done, double e
 /* What can fail before anything is made. */
 static cm_status set_up(cm_loop *l, int resume, cm_error *err)
 {
-    const cm_eval_hooks hooks = {sizeof hooks, report_reference, cm_loop_wants_stop, l, l->t->group};
+    const cm_eval_hooks hooks = {sizeof hooks, report_reference, cm_loop_wants_stop, l,
+                                 l->t->group};
     cm_status s = cm_trainer_setup(l->t, resume, cm_loop_wants_stop, l, err);
     if (!s)
         s = cm_trainer_scores_open(l->t, &hooks, cm_loop_report_line, err);
     l->to_draw = 0;
-    return s;
+    return s == CM_INTERRUPTED && !resume ? cm_trainer_stopped(err) : s;
 }
 
 static cm_status begin_new(cm_trainer *t, cm_loop *l, cm_error *err)

@@ -192,11 +192,38 @@ static cm_status hold_out(cm_trainer *t, cm_error *err)
 }
 
 /* As the network that is given takes it; its classes are those of the data. */
+/* Of a network that was made for other images, and for other classes; `path` has it. */
+static cm_status check_images(const cm_trainer *t, const char *path, const cm_net_config *n,
+                              cm_error *err)
+{
+    const cm_dataset *d = t->data;
+    const int other_size = n->height != d->h || n->width != d->w;
+    if (!other_size && n->in_channels == d->c && n->out_channels == d->c)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_FORMAT,
+                   "%s: expected images of %d x %d with %d channel%s, which %s was made for, "
+                   "found %d x %d with %d%s",
+                   t->config.data, n->width, n->height, n->in_channels, cm_plural(n->in_channels),
+                   path, d->w, d->h, d->c, other_size ? " (--image-size)" : "");
+}
+
+static cm_status check_classes(const cm_trainer *t, const char *path, const cm_net_config *n,
+                               cm_error *err)
+{
+    if (!n->num_classes || n->num_classes == t->data->classes)
+        return CM_OK;
+    return cm_fail(err, CM_ERR_FORMAT, "%s: expected %d class%s, which %s was made for, found %d",
+                   t->config.data, n->num_classes, n->num_classes == 1 ? "" : "es", path,
+                   t->data->classes);
+}
+
 static cm_status open_data(cm_trainer *t, cm_error *err)
 {
     const cm_train_params *c = &t->config;
     const cm_model *given = t->teacher ? t->teacher : t->init;
     cm_status s = cm_data_from_options(c, given ? &given->net : NULL, &t->data, err);
+    if (!s && given)
+        s = check_images(t, t->teacher ? c->teacher : c->init, &given->net, err);
     if (!s)
         s = cm_class_names_of(t->data, &t->classes, err);
     if (!s && t->teacher && t->init)
@@ -207,25 +234,6 @@ static cm_status open_data(cm_trainer *t, cm_error *err)
     if (!s && t->settings.objective->classifies)
         s = hold_out(t, err);
     return s;
-}
-
-static cm_status check_data(const cm_trainer *t, const char *path, const cm_net_config *n,
-                            cm_error *err)
-{
-    const cm_dataset *d = t->data;
-    const int other_size = n->height != d->h || n->width != d->w;
-    if (other_size || n->in_channels != d->c || n->out_channels != d->c)
-        return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: expected images of %d x %d with %d channel%s, which %s was made for, "
-                       "found %d x %d with %d%s",
-                       t->config.data, n->width, n->height, n->in_channels,
-                       cm_plural(n->in_channels), path, d->w, d->h, d->c,
-                       other_size ? " (--image-size)" : "");
-    if (n->num_classes && n->num_classes != d->classes)
-        return cm_fail(err, CM_ERR_FORMAT,
-                       "%s: expected %d class%s, which %s was made for, found %d", t->config.data,
-                       n->num_classes, n->num_classes == 1 ? "" : "es", path, d->classes);
-    return CM_OK;
 }
 
 /* From the run that is continued, the teacher, the first weights, or the options. */
@@ -243,8 +251,10 @@ static cm_status choose_net(cm_trainer *t, int resume, cm_error *err)
         s = cm_net_from_options(c, c->data, d->h, d->w, d->c, d->classes, &net, err);
     if (!s && given && !resume) /* a run that goes on has complete options */
         cm_options_from_net(c, &net);
+    if (!s && resume)
+        s = check_images(t, from, &net, err);
     if (!s && (given || resume))
-        s = check_data(t, from, &net, err);
+        s = check_classes(t, from, &net, err);
     net.dropout = c->dropout;
     t->net = net;
     return s;
@@ -299,9 +309,11 @@ static cm_status build_step(cm_trainer *t, cm_error *err)
     return s;
 }
 
-static cm_status stopped(cm_error *err)
+cm_status cm_trainer_stopped(cm_error *err)
 {
-    return cm_fail(err, CM_INTERRUPTED, "training: stopped before a step was done");
+    return cm_fail(
+        err, CM_INTERRUPTED,
+        "training: stopped before the first step, so there is nothing to save or resume");
 }
 
 /* As many as --minutes hold.  The step that is timed is thrown away, so that the run is that
@@ -322,7 +334,7 @@ static cm_status time_steps(cm_trainer *t, int (*stop)(void *user), void *user, 
     memcpy(c->ema_rates, ema_rates, sizeof ema_rates);
     cm_train_step_free(t->step);
     t->step = NULL;
-    return c->steps ? CM_OK : stopped(err);
+    return c->steps ? CM_OK : cm_trainer_stopped(err);
 }
 
 /* Process 0's number counts. */
@@ -348,7 +360,8 @@ static int take_text(json_t *j, char **text)
 static cm_status make_metadata(cm_trainer *t, cm_error *err)
 {
     json_t *options = cm_options_to_json(cm_train_options(), &t->config);
-    json_object_del(options, "shard"); /* files are the same without it */
+    json_object_del(options, "shard"); /* weights are the same, and so are files without these */
+    json_object_del(options, "threads");
     const int bad = take_text(options, &t->training);
     if (!t->net.num_classes) {
         cm_free(t->classes);
@@ -395,7 +408,7 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), v
     }
     if (s)
         return s;
-    return stop(user) ? stopped(err) : make_metadata(t, err);
+    return stop(user) ? cm_trainer_stopped(err) : make_metadata(t, err);
 }
 
 void cm_trainer_clear(cm_trainer *t)

@@ -128,6 +128,9 @@ works 'from four steps to two' train --method pd --teacher run/stages/4-steps.sa
     --start-scales 2 --end-scales 2 --steps 2 --out on
 fails 2 'start-scales: expected half of the 4 steps that the teacher was distilled to, found 4' \
     train --method pd --teacher run/stages/4-steps.safetensors $tiny_given --start-scales 4 --steps 9 --out no
+works 'and to one' train --method pd --teacher on $tiny_given --start-scales 1 --end-scales 1 --steps 2 --out one
+fails 2 'teacher: expected a model of more steps to halve, found one of 1 step' \
+    train --method pd --teacher one $tiny_given --start-scales 2 --steps 4 --out no
 for other in '--sigma-max 40' '--sigma-min 0.01' '--rho 5'; do
     # shellcheck disable=SC2086 # two words
     fails 2 'those of the teacher, which knows no other levels' train --method pd \
@@ -138,9 +141,8 @@ fails 4 'expected a diffusion teacher, found a few-step diffusion model' \
 
 # ---- what is refused before any work --------------------------------------------
 
-fails 2 'start-scales: expected end-scales, 1, times' train $pd --start-scales 1 --steps 5 --out no
-fails 2 'times a power of two, at least 2, found 12' train $pd --start-scales 12 --steps 9 --out no
-fails 2 'start-scales: expected end-scales, 8, times' train $pd --start-scales 4 --end-scales 8 --steps 9 --out no
+fails 2 'start-scales: expected 1, 2, 4 and so on, which halve to end-scales, 1, found 12' train $pd --start-scales 12 --steps 9 --out no
+fails 2 'start-scales: expected 8, 16, 32 and so on, which halve to end-scales, 8, found 4' train $pd --start-scales 4 --end-scales 8 --steps 9 --out no
 fails 2 'steps: expected at least 7 for stages from 16' train $pd --start-scales 16 --steps 6 --out no
 fails 2 'sigma-data: expected 0.5, that of the teacher' train $pd --sigma-data 0.4 --steps 9 --out no
 fails 2 'teacher: method pd distils one' train --method pd $tiny --steps 9 --out no

@@ -103,6 +103,9 @@ train again $settings --steps 10 --quiet
 ok 'quiet: nothing printed' test ! -s err
 ok 'the same run twice gives the same files' same straight again
 # shellcheck disable=SC2086
+train threads $settings --steps 10 --threads 2
+ok 'and so does one with two threads' same straight threads
+# shellcheck disable=SC2086
 train other $settings --steps 10 --seed 2
 ok 'another seed gives other files' differ straight other
 
@@ -118,10 +121,13 @@ ok 'three parts of four images' one_error 2 'accumulate'
 # shellcheck disable=SC2086
 train halves $settings --steps 5
 ok 'five steps' ended_with 0
+cp -R halves shared
 in_folder halves run train --resume --out run --steps 10
 ok 'five more' ended_with 0
 ok 'are the same as ten' same straight halves
 ok 'and so are the settings' cmp straight/run/config.json halves/run/config.json
+in_folder shared run train --resume --out run --steps 10 --threads 2
+ok 'and with two threads' same straight shared
 in_folder halves run train --resume --out run --steps 12 --lr 0.5
 ok 'another learning rate is refused' one_error 2 '"lr": the run began with 0.001, asked for 0.5'
 ok 'and nothing is changed' cmp straight/run/config.json halves/run/config.json

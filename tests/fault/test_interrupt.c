@@ -133,7 +133,7 @@ static void stop_before_the_first_step(void)
         moment m = {.step = steps ? -1 : -3, .wish = CM_TRAIN_STOP};
         p.steps = steps;
         CHECK(train(&p, &m, &err) == CM_INTERRUPTED, "%d steps: not interrupted", steps);
-        has(&err, "before a step was done");
+        has(&err, "before the first step");
         CHECK(m.asked == -m.step, "asked %d times", m.asked);
         CHECK(!tiny_exists(in_dir("run")), "%d steps: a folder", steps);
     }

@@ -105,10 +105,10 @@ static void refuse(const char *what, int64_t start, int64_t end, int64_t steps, 
 
 static void test_refused(void)
 {
-    refuse("one step to begin with", 1, 1, 0, 0, 0.5,
-           "start-scales: expected end-scales, 1, times");
-    refuse("not a power of two", 24, 1, 0, 0, 0.5, "times a power of two");
-    refuse("fewer than the end", 2, 4, 0, 0, 0.5, "start-scales: expected end-scales, 4, times");
+    refuse("one step of a teacher of two", 1, 1, 0, 2, 0.5, NULL);
+    refuse("a teacher of one step", 16, 1, 0, 1, 0.5, "teacher: expected a model of more steps");
+    refuse("not a power of two", 24, 1, 0, 0, 0.5, "expected 1, 2, 4 and so on");
+    refuse("fewer than the end", 2, 4, 0, 0, 0.5, "expected 4, 8, 16 and so on");
     refuse("too few steps", 16, 1, 6, 0, 0.5, "steps: expected at least 7");
     refuse("enough", 16, 1, 7, 0, 0.5, NULL);
     refuse("a teacher of 16 steps", 16, 1, 0, 16, 0.5, "half of the 16 steps");

@@ -118,22 +118,24 @@ static cm_status check(const cm_objective_settings *s, cm_error *err)
 {
     const cm_train_params *o = s->options;
     const int64_t start = o->start_scales, end = o->end_scales;
-    if (start < 2 || !halves(start, end))
+    if (s->teacher_steps == 1)
         return cm_fail(err, CM_ERR_ARGUMENT,
-                       "start-scales: expected end-scales, %" PRId64
-                       ", times a power of two, at least 2, found %" PRId64,
-                       end, start);
+                       "teacher: expected a model of more steps to halve, found one of 1 step");
+    if (!halves(start, end))
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "start-scales: expected %" PRId64 ", %" PRId64 ", %" PRId64
+                       " and so on, which halve to end-scales, %" PRId64 ", found %" PRId64,
+                       end, 2 * end, 4 * end, end, start);
+    if (s->teacher_steps && s->teacher_steps != 2 * start)
+        return cm_fail(err, CM_ERR_ARGUMENT,
+                       "start-scales: expected half of the %d steps that the teacher was distilled "
+                       "to, found %" PRId64,
+                       s->teacher_steps, start);
     if (o->steps && o->steps < all_shares(o))
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "steps: expected at least %" PRId64 " for stages from %" PRId64
                        " steps of sampling down to %" PRId64 ", found %" PRId64,
                        all_shares(o), start, end, o->steps);
-    if (s->teacher_steps && s->teacher_steps != 2 * start)
-        return cm_fail(
-            err, CM_ERR_ARGUMENT,
-            "start-scales: expected half of the %d step%s that the teacher was distilled "
-            "to, found %" PRId64,
-            s->teacher_steps, cm_plural(s->teacher_steps), start);
     if (s->teacher_steps && !same_levels(&s->teacher_schedule, &s->schedule))
         return cm_fail(err, CM_ERR_ARGUMENT,
                        "sigma-min, sigma-max, rho: expected %g, %g, %g, those of the teacher, "
