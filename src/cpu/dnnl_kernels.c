@@ -77,7 +77,7 @@ static void *sum_of(const cm_call *c, const sliced *s, int64_t i)
  * more workers share it, and take more memory and time to add up. */
 static int sum_cuts(int64_t n, int64_t least)
 {
-    enum { MOST = 8 };
+    enum { MOST = 16 };
     const int64_t cuts = n / least;
     return cuts < 1 ? 1 : cuts < MOST ? (int)cuts : MOST;
 }
