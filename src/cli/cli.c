@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* ---- small helpers --------------------------------------------------------- */
 
@@ -30,9 +29,9 @@ cm_status cli_check_sampling(const cli_usage *usage, const cm_model *model,
 
 void cli_warn_threads(int64_t threads)
 {
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (cores > 0 && threads > cores)
-        fprintf(stderr, "cm: warning: %lld threads on %ld core%s: slower than %ld would be\n",
+    const int cores = cm_group_threads(NULL, 0);
+    if (threads > cores)
+        fprintf(stderr, "cm: warning: %lld threads on %d core%s: slower than %d would be\n",
                 (long long)threads, cores, cores == 1 ? "" : "s", cores);
 }
 

@@ -59,10 +59,21 @@ int cm_cpu_direct_only(void)
     return text && !strcmp(text, "direct");
 }
 
+static cm_status check_conv(cm_error *err)
+{
+    const char *text = getenv("CM_CONV");
+    char shown[64];
+    if (!text || !*text || cm_cpu_direct_only())
+        return CM_OK;
+    return cm_fail(err, CM_ERR_ARGUMENT, "CM_CONV: expected direct, or nothing, found '%s'",
+                   cm_escape(shown, sizeof shown, text));
+}
+
 cm_status cm_cpu_check(cm_error *err)
 {
     cm_isa isa;
-    return wish() ? cm_isa_from_name(wish(), best_isa(), &isa, err) : CM_OK;
+    const cm_status s = wish() ? cm_isa_from_name(wish(), best_isa(), &isa, err) : CM_OK;
+    return s ? s : check_conv(err);
 }
 
 cm_status cm_isa_from_name(const char *name, cm_isa best, cm_isa *isa, cm_error *err)

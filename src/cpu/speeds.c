@@ -7,6 +7,7 @@
 #include "base/cache.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/threads.h"
 
 #include <string.h>
 
@@ -93,7 +94,8 @@ cm_status cm_cpu_measure(int threads, cm_speeds *speeds, cm_error *err)
 {
     cm_multiply_adds *run = cm_cpu_multiply_adds(cm_cpu_isa());
     cm_pool *pool = NULL;
-    cm_status s = cm_pool_new(threads, &pool, err);
+    const int cores = cm_threads_available(); /* more threads take turns, each at its best alone */
+    cm_status s = cm_pool_new(threads < cores ? threads : cores, &pool, err);
     if (s)
         return s;
     speeds->flops = best_rate(pool, compute_share, &run);

@@ -192,7 +192,7 @@ char *cm_plan_explain(cm_plan *p, int runs, const cm_speeds *speeds)
         print_step(f, p, i, total, limits);
     fprintf(f,
             "%d step%s on %s, %d thread%s; activations %.1f MiB, workspace %.1f MiB, "
-            "constants %.1f MiB, packed weights %.1f MiB of both\n",
+            "constants %.1f MiB, packed weights (in these two) %.1f MiB\n",
             p->n_steps, cm_plural(p->n_steps), p->device, p->threads, cm_plural(p->threads),
             (double)m.activations * mib, (double)m.workspace * mib, (double)m.constants * mib,
             (double)m.packed * mib);

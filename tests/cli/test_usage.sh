@@ -168,6 +168,14 @@ fails 2 'CM_ISA: expected plain' bench --model "$shipped"
 fails 2 'CM_ISA: expected plain' train $tiny --steps 1 --out y
 ok 'nothing was made' missing y
 ok 'no image was made' missing y.png
+unset CM_ISA
+CM_CONV=Direct
+export CM_CONV
+fails 2 "CM_CONV: expected direct, or nothing, found 'Direct'" bench --model "$shipped"
+fails 2 "CM_CONV: expected direct, or nothing, found 'Direct'" sample --model "$shipped" --out y.png
+ok 'and no image was made' missing y.png
+unset CM_CONV
+export CM_ISA
 CM_ISA=avx512_bf16
 if grep -qw avx512_bf16 /proc/cpuinfo; then
     skip 'an instruction set that this CPU lacks' 'it has all'
