@@ -71,8 +71,7 @@ static void report_scoring(void *user, const char *what, double done, double eta
 
 cm_status cm_loop_score(cm_loop *l, cm_error *err)
 {
-    const cm_eval_hooks hooks = {sizeof hooks, report_scoring, cm_loop_wants_stop, l,
-                                 l->t->group};
+    const cm_eval_hooks hooks = {sizeof hooks, report_scoring, cm_loop_wants_stop, l, l->t->group};
     float *average = cm_trainer_average(l->t);
     cm_loop_count_seconds(l);
     const cm_status s = cm_trainer_score(l->t, average, &hooks, cm_loop_report_line, err);
