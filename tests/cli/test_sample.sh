@@ -109,6 +109,8 @@ ok 'with the share of the memory' near "$(number memory_share)" "$(number memory
 works 'bench, as lines' bench --model $model --work onestep --batch 2 --dtype f32 --threads 1
 ok 'headed by the machine' grep -qE 'with 1 thread [0-9]+ GFLOP/s of f32 multiply-adds, [0-9.]+ GB/s copied$' out
 ok 'and the shares' grep -qE ' efficiency of peak of memory ' out
+works 'bench of all there is' bench --model $model --batch 2 --dtype f32 --threads 1
+ok 'sampling and six methods' test "$(grep -c '^[a-z-]* .* f32  *2 ' out)" -eq 7
 works 'bench of a network that has no weights' bench --config "$root/bench/networks/wide.json" \
     --work onestep --batch 1 --dtype f32
 echo '{"type":"adm","image_size":32,"in_channels":1,"out_channels":1,"model_channels":33,
