@@ -17,7 +17,7 @@ static const double WATCH = 0.1; /* seconds, at least, of runs of a kind */
 typedef struct trials {
     cm_pool *pool;
     /* A worker's share of a run; what all together do in it. */
-    double (*share)(void *context, int worker, int workers);
+    double (*share)(void *context, int run, int worker, int workers);
     void *context;
     double begin, best; /* seconds; a second's work */
     int runs, over;
@@ -32,7 +32,7 @@ static void run_trials(void *context, int worker, int workers)
         cm_pool_barrier(t->pool);
         if (t->over)
             return;
-        const double start = cm_seconds(), done = t->share(t->context, worker, workers);
+        const double start = cm_seconds(), done = t->share(t->context, t->runs, worker, workers);
         cm_pool_barrier(t->pool);
         const double rate = done / (cm_seconds() - start);
         if (!worker) {
@@ -42,19 +42,20 @@ static void run_trials(void *context, int worker, int workers)
     }
 }
 
-static double best_rate(cm_pool *pool, double (*share)(void *, int, int), void *context)
+static double best_rate(cm_pool *pool, double (*share)(void *, int, int, int), void *context)
 {
     trials t = {.pool = pool, .share = share, .context = context, .begin = cm_seconds()};
     cm_pool_run(pool, run_trials, &t);
     return t.best;
 }
 
-static double compute_share(void *context, int worker, int workers)
+static double compute_share(void *context, int run, int worker, int workers)
 {
     enum { TIMES = 1 << 18 }; /* about a millisecond: few are interrupted */
-    cm_multiply_adds *const *run = context;
+    cm_multiply_adds *const *kernel = context;
     float x[CM_MULTIPLY_ADDS_LANES] = {(float)worker};
-    return 2.0 * (double)(*run)(TIMES, x) * workers;
+    (void)run;
+    return 2.0 * (double)(*kernel)(TIMES, x) * workers;
 }
 
 typedef struct copy {
@@ -62,14 +63,17 @@ typedef struct copy {
     size_t size;
 } copy;
 
-/* Reading and writing count. */
-static double copy_share(void *context, int worker, int workers)
+/* A piece a run, in turn: the caches have lost it since, and the run is short.  Reading and writing
+ * count. */
+static double copy_share(void *context, int run, int worker, int workers)
 {
+    enum { PIECES = 16 };
     const copy *c = context;
-    const size_t w = (size_t)worker, n = (size_t)workers, begin = c->size / n * w,
-                 end = worker + 1 == workers ? c->size : begin + c->size / n;
+    const size_t piece = c->size / PIECES, first = (size_t)(run % PIECES) * piece,
+                 each = piece / (size_t)workers, begin = first + each * (size_t)worker,
+                 end = worker + 1 == workers ? first + piece : begin + each;
     memcpy(c->to + begin, c->from + begin, end - begin);
-    return 2.0 * (double)c->size;
+    return 2.0 * (double)piece;
 }
 
 /* The two sides together as large as the caches, in bounds. */
