@@ -150,7 +150,7 @@ static cm_status set_up(cm_loop *l, int resume, cm_error *err)
     if (!s)
         s = cm_trainer_scores_open(l->t, &hooks, cm_loop_report_line, err);
     l->to_draw = 0;
-    return s == CM_INTERRUPTED && !resume ? cm_trainer_stopped(err) : s;
+    return s == CM_INTERRUPTED ? cm_trainer_stopped(resume, err) : s;
 }
 
 static cm_status begin_new(cm_trainer *t, cm_loop *l, cm_error *err)

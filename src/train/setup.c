@@ -191,7 +191,6 @@ static cm_status hold_out(cm_trainer *t, cm_error *err)
     return cm_dataset_hold_out(t->data, EVERY, &t->held, err);
 }
 
-/* As the network that is given takes it; its classes are those of the data. */
 /* Of a network that was made for other images, and for other classes; `path` has it. */
 static cm_status check_images(const cm_trainer *t, const char *path, const cm_net_config *n,
                               cm_error *err)
@@ -217,6 +216,7 @@ static cm_status check_classes(const cm_trainer *t, const char *path, const cm_n
                    t->data->classes);
 }
 
+/* As the network that is given takes it; its classes are those of the data. */
 static cm_status open_data(cm_trainer *t, cm_error *err)
 {
     const cm_train_params *c = &t->config;
@@ -309,11 +309,12 @@ static cm_status build_step(cm_trainer *t, cm_error *err)
     return s;
 }
 
-cm_status cm_trainer_stopped(cm_error *err)
+cm_status cm_trainer_stopped(int resume, cm_error *err)
 {
-    return cm_fail(
-        err, CM_INTERRUPTED,
-        "training: stopped before the first step, so there is nothing to save or resume");
+    return cm_fail(err, CM_INTERRUPTED,
+                   resume ? "training: stopped before another step, the run is as it was"
+                          : "training: stopped before the first step, so there is nothing to save "
+                            "or resume");
 }
 
 /* As many as --minutes hold.  The step that is timed is thrown away, so that the run is that
@@ -334,7 +335,7 @@ static cm_status time_steps(cm_trainer *t, int (*stop)(void *user), void *user, 
     memcpy(c->ema_rates, ema_rates, sizeof ema_rates);
     cm_train_step_free(t->step);
     t->step = NULL;
-    return c->steps ? CM_OK : cm_trainer_stopped(err);
+    return c->steps ? CM_OK : cm_trainer_stopped(0, err);
 }
 
 /* Process 0's number counts. */
@@ -408,7 +409,7 @@ cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), v
     }
     if (s)
         return s;
-    return stop(user) ? cm_trainer_stopped(err) : make_metadata(t, err);
+    return stop(user) ? cm_trainer_stopped(resume, err) : make_metadata(t, err);
 }
 
 void cm_trainer_clear(cm_trainer *t)

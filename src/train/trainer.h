@@ -48,7 +48,7 @@ typedef struct cm_trainer {
 cm_status cm_trainer_setup(cm_trainer *t, int resume, int (*stop)(void *user), void *user,
                            cm_error *err);
 void cm_trainer_clear(cm_trainer *t);
-cm_status cm_trainer_stopped(cm_error *err); /* CM_INTERRUPTED: before the first step */
+cm_status cm_trainer_stopped(int resume, cm_error *err); /* CM_INTERRUPTED: before a step */
 
 /* Before the first step of several processes.  Errors, which all agree on: CM_ERR_FORMAT names in
  * what one differs from process 0; CM_ERR_MEMORY. */
